@@ -1,0 +1,3 @@
+"""lnl: learning with noisy labels."""
+
+__version__ = "0.1.0"

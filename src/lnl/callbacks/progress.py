@@ -1,0 +1,68 @@
+"""One bar for the whole training."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import ProgressBar
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class TrainingProgress(ProgressBar):
+    """A bar over all epochs, with the time left and the latest validation accuracy. Silent where there is no terminal."""
+
+    UPDATES = 200  # steps between updates are such that a bar moves so often, whatever the length
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bar: Progress | None = None
+        self.console = Console(stderr=True)
+
+    def disable(self) -> None:
+        self.console.quiet = True
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not self.console.is_terminal or self.console.quiet or not trainer.is_global_zero:
+            return
+        columns = (
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(elapsed_when_finished=False),
+            TextColumn("{task.fields[accuracy]}"),
+        )
+        self.per_epoch, self.epochs = int(trainer.num_training_batches), trainer.max_epochs or 1
+        total = self.per_epoch * self.epochs
+        self.every = max(1, total // self.UPDATES)
+        self.bar = Progress(*columns, console=self.console, transient=True)
+        self.task = self.bar.add_task(
+            "training", total=total, completed=trainer.global_step, epoch=self._epoch(trainer), accuracy=""
+        )
+        self.bar.start()
+
+    def _epoch(self, trainer: pl.Trainer) -> str:
+        return f"{min(trainer.current_epoch + 1, self.epochs)}/{self.epochs}"
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+        if self.bar is not None:
+            done = trainer.current_epoch * self.per_epoch + trainer.fit_loop.epoch_loop.batch_idx + 1
+            if done % self.every == 0:
+                self.bar.update(self.task, completed=done, epoch=self._epoch(trainer))
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        accuracy = trainer.callback_metrics.get("val/accuracy")
+        if self.bar is not None and accuracy is not None:
+            self.bar.update(self.task, accuracy=f"noisy validation accuracy {accuracy:.1%}")
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._close()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None

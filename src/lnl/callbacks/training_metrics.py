@@ -1,0 +1,66 @@
+"""What a model makes of its training labels while it is trained on them."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+from torch import Tensor
+
+from lnl.data import Batch
+from lnl.metrics import memorisation
+from lnl.noise import NoisyLabels
+
+
+class TrainingMetrics(Callback):
+    """Logs loss and accuracy of every training epoch, on correctly and on wrongly labelled samples apart.
+
+    Each sample counts with the prediction made in the step that trained on it, so that measuring costs no further
+    pass: what the method's first ``self(batch.images)`` of that step returns. A method that never calls itself on the
+    batch's images gets the loss alone. Clean labels stay in this callback.
+
+    Args:
+        labels: of the whole training set, in the order that ``batch.index`` counts.
+    """
+
+    def __init__(self, labels: NoisyLabels) -> None:
+        self.given = torch.from_numpy(labels.noisy)
+        self.clean = None if labels.clean is None else torch.from_numpy(labels.clean)
+        self.batch: Batch | None = None
+        self.losses: list[Tensor] = []
+        self.predicted: list[tuple[Tensor, Tensor]] = []
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.handle = pl_module.register_forward_hook(self._see)
+
+    def _see(self, module: torch.nn.Module, inputs: tuple[Any, ...], logits: Tensor) -> None:
+        if self.batch is not None and inputs and inputs[0] is self.batch.images:
+            self.predicted.append((self.batch.index, logits.detach().argmax(dim=1)))
+            self.batch = None  # the first answer counts
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.losses, self.predicted, self.sizes = [], [], []
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, batch_idx: int) -> None:
+        self.batch = batch
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        self.losses.append(outputs["loss"])
+        self.sizes.append(len(batch))
+        self.batch = None
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        sizes = torch.tensor(self.sizes, dtype=torch.float64)
+        loss = (torch.stack(self.losses).cpu().double() * sizes).sum() / sizes.sum()
+        metrics = {"loss": loss.item()}
+        if self.predicted:
+            index, predicted = (torch.cat(parts).cpu() for parts in zip(*self.predicted, strict=True))
+            clean = None if self.clean is None else self.clean[index]
+            metrics |= memorisation(predicted, self.given[index], clean)
+        pl_module.log_dict({f"train/{name}": value for name, value in metrics.items()})
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        if stage == "fit":
+            self.handle.remove()

@@ -1,0 +1,23 @@
+"""Data: where images come from, and how they become batches on the device."""
+
+from lnl.data.batch import Batch
+from lnl.data.digits import Digits
+from lnl.data.flowers import TFFlowers, TFFlowersSunflower
+from lnl.data.images import Dataset, LabelledImages, hold_out_test
+from lnl.data.module import NoisyDataModule
+from lnl.data.torchvision_sets import CIFAR10, CIFAR100, MNIST, FashionMNIST
+
+__all__ = [
+    "CIFAR10",
+    "CIFAR100",
+    "MNIST",
+    "Batch",
+    "Dataset",
+    "Digits",
+    "FashionMNIST",
+    "LabelledImages",
+    "NoisyDataModule",
+    "TFFlowers",
+    "TFFlowersSunflower",
+    "hold_out_test",
+]

@@ -1,0 +1,75 @@
+"""Images with labels, as a dataset delivers them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torchvision.transforms.v2 import functional as F
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """Images and labels in memory.
+
+    Attributes:
+        images: uint8 ``[N, H, W, C]``.
+        labels: int64 ``[N]`` in ``[0, K)``.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: NDArray[np.int64]) -> "LabelledImages":
+        return LabelledImages(self.images[index], self.labels[index])
+
+    def fit_to(self, image_size: int, channels: int) -> "LabelledImages":
+        """The same images at ``image_size`` x ``image_size`` (bilinear, antialiased) with 1 or 3 ``channels``."""
+        images = self.images
+        if images.shape[1:3] != (image_size, image_size):
+            tensor = F.resize(torch.from_numpy(images).permute(0, 3, 1, 2), [image_size, image_size], antialias=True)
+            images = tensor.permute(0, 2, 3, 1).contiguous().numpy()
+        if images.shape[3] == 1 and channels == 3:
+            images = np.repeat(images, 3, axis=3)
+        if images.shape[3] == 3 and channels == 1:
+            tensor = F.rgb_to_grayscale(torch.from_numpy(images).permute(0, 3, 1, 2))
+            images = tensor.permute(0, 2, 3, 1).contiguous().numpy()
+        return LabelledImages(images, self.labels)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset with its true labels: where noise starts from.
+
+    Attributes:
+        train: the training set, in the dataset's own order; validation is split off it later.
+        test: the test set.
+        classes: K class names in label order.
+    """
+
+    train: LabelledImages
+    test: LabelledImages
+    classes: Sequence[str]
+
+
+def stratified_choice(labels: NDArray[np.int64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Sorted places of ``count`` samples in which every class keeps its share, to within one sample."""
+    shuffled = rng.permutation(len(labels))
+    of_class = labels[shuffled]
+    rank = np.empty(len(labels))
+    for label in np.unique(labels):
+        members = np.flatnonzero(of_class == label)
+        rank[members] = (np.arange(len(members)) + 0.5) / len(members)
+    return np.sort(shuffled[np.argsort(rank, kind="stable")[:count]])
+
+
+def hold_out_test(everything: LabelledImages, classes: Sequence[str], fraction: float = 0.2) -> Dataset:
+    """A dataset without a test set of its own gets one: stratified, and the same in every run whatever the seeds."""
+    count = round(fraction * len(everything))
+    test = stratified_choice(everything.labels, count, np.random.default_rng(0))
+    train = np.setdiff1d(np.arange(len(everything)), test)
+    return Dataset(everything[train], everything[test], classes)

@@ -1,0 +1,20 @@
+"""Losses: ``(logits[B, K], labels[B]) -> [B]``, one value per sample, in float32 whatever the autocast."""
+
+from lnl.losses.active_passive import ActivePassiveLoss
+from lnl.losses.normalized import NormalizedCrossEntropy, NormalizedFocalLoss, NormalizedGeneralizedCrossEntropy
+from lnl.losses.robust import GeneralizedCrossEntropy, ReverseCrossEntropy, SymmetricCrossEntropy
+from lnl.losses.standard import CrossEntropy, FocalLoss, L1Loss, MeanAbsoluteError
+
+__all__ = [
+    "ActivePassiveLoss",
+    "CrossEntropy",
+    "FocalLoss",
+    "GeneralizedCrossEntropy",
+    "L1Loss",
+    "MeanAbsoluteError",
+    "NormalizedCrossEntropy",
+    "NormalizedFocalLoss",
+    "NormalizedGeneralizedCrossEntropy",
+    "ReverseCrossEntropy",
+    "SymmetricCrossEntropy",
+]

@@ -1,0 +1,93 @@
+"""The base of all methods: everything that a method need not think about."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from lnl.data.batch import Batch
+
+OptimizerFactory = Callable[[Iterable[Any]], torch.optim.Optimizer]
+SchedulerFactory = Callable[[torch.optim.Optimizer], torch.optim.lr_scheduler.LRScheduler]
+
+
+class NoisyLabelMethod(pl.LightningModule, ABC):
+    """How a batch of doubtful labels becomes a gradient. A method is a subclass with :meth:`training_loss`.
+
+    - State per training sample is a buffer of ``num_samples`` rows (``self.register_buffer``), indexed by
+      ``batch.index``, so that checkpoints hold it (ELR's targets, DivideMix's losses).
+    - More networks are more submodules, made by ``self.make_model()``; :meth:`parameter_groups` finds them. Override
+      :meth:`forward` to say how they predict together (Co-teaching, DivideMix).
+    - More views of an image come in ``batch.views``, as many as ``data.views`` says.
+    - Whole passes over the training set at the start of an epoch belong in ``on_train_epoch_start``, over
+      ``self.trainer.datamodule.loader("train", self.device)``: not shuffled, not augmented.
+
+    Clean labels reach no method: ``batch.labels`` are the given ones. Metrics on the training set are taken by a
+    callback from what ``self(batch.images)`` returns within the step.
+
+    Args:
+        model: makes a network, images ``[B, C, H, W]`` -> logits ``[B, K]``; ``_partial_`` in its YAML.
+        loss: (logits, labels) -> ``[B]``.
+        optimizer: takes parameter groups; ``_partial_`` in its YAML.
+        scheduler: takes the optimizer, is stepped once an epoch; ``_partial_`` in its YAML; or None.
+        num_classes: K.
+        num_samples: size of the whole training set, the range of ``batch.index``.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: Callable[[], nn.Module],
+        loss: nn.Module,
+        optimizer: OptimizerFactory,
+        scheduler: SchedulerFactory | None = None,
+        num_classes: int,
+        num_samples: int,
+    ) -> None:
+        super().__init__()
+        self.make_network, self.make_optimizer, self.make_scheduler = model, optimizer, scheduler
+        self.model = self.make_model()
+        self.loss = loss
+        self.num_classes, self.num_samples = num_classes, num_samples
+
+    def make_model(self) -> nn.Module:
+        """A new network, initialised anew, in the memory layout that convolutions are fastest in."""
+        return self.make_network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @abstractmethod
+    def training_loss(self, batch: Batch) -> Tensor:
+        """The scalar to descend on."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits ``[B, K]`` of the method as a whole."""
+        return self.model(images)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        return self.training_loss(batch)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Loss and accuracy against the given, noisy labels: all that may choose an epoch."""
+        logits = self(batch.images)
+        correct = (logits.argmax(dim=1) == batch.labels).float()
+        metrics = {"val/loss": self.loss(logits, batch.labels).mean(), "val/accuracy": correct.mean()}
+        self.log_dict(metrics, on_step=False, on_epoch=True, batch_size=len(batch), sync_dist=True)
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        return self(batch.images).float()
+
+    def log_term(self, name: str, value: Tensor, batch: Batch) -> None:
+        """Logs ``train/<name>``, the mean over the epoch of a batch's ``value``."""
+        self.log(f"train/{name}", value.detach(), on_step=False, on_epoch=True, batch_size=len(batch))
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """What is trained, for the optimizer: override to give parts their own settings."""
+        return [{"params": [parameter for parameter in self.parameters() if parameter.requires_grad]}]
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self.make_optimizer(self.parameter_groups())
+        if self.make_scheduler is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": self.make_scheduler(optimizer)}

@@ -1,0 +1,58 @@
+"""How good predictions are, given labels that are right."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics.functional.classification import multiclass_calibration_error, multiclass_confusion_matrix
+
+CALIBRATION_BINS = 15
+
+
+def classification_metrics(logits: Tensor, labels: Tensor) -> dict[str, Any]:
+    """Accuracy, macro F1, precision and recall of each class, confusion matrix and calibration.
+
+    Args:
+        logits: ``[N, K]``.
+        labels: int64 ``[N]`` in ``[0, K)``.
+
+    Returns:
+        ``accuracy``, ``macro_f1`` and ``ece`` (expected calibration error, 15 bins of equal width, L1; arXiv:1706.04599)
+        in [0, 1]; ``precision`` and ``recall``, K values each (0 for a class never predicted, or without samples);
+        ``confusion_matrix``, K x K counts, true class by row.
+    """
+    num_classes = logits.shape[1]
+    probabilities = logits.double().softmax(dim=1)
+    matrix = multiclass_confusion_matrix(logits.argmax(dim=1), labels, num_classes)
+    hits, support, predicted = matrix.diagonal().double(), matrix.sum(dim=1), matrix.sum(dim=0)
+    f1 = 2 * hits / (support + predicted).clamp(min=1)
+    ece = multiclass_calibration_error(probabilities, labels, num_classes, n_bins=CALIBRATION_BINS, norm="l1")
+    return {
+        "accuracy": (hits.sum() / support.sum()).item(),
+        "macro_f1": f1.mean().item(),
+        "ece": ece.item(),
+        "precision": (hits / predicted.clamp(min=1)).tolist(),
+        "recall": (hits / support.clamp(min=1)).tolist(),
+        "confusion_matrix": matrix.tolist(),
+    }
+
+
+def memorisation(predicted: Tensor, given: Tensor, clean: Tensor | None) -> dict[str, float]:
+    """What a model made of its training labels, the right and the wrong ones apart.
+
+    Args:
+        predicted, given, clean: int64 ``[N]``; clean is None where the truth is not known.
+
+    Returns:
+        ``accuracy``: share of samples predicted as labelled. With the truth known also ``accuracy_correct`` and
+        ``accuracy_wrong``: share predicted as the *true* class among correctly and among wrongly labelled samples;
+        and ``memorised``: share of wrong labels that the model predicts. What has no samples is left out.
+    """
+    shares = {"accuracy": predicted == given}
+    if clean is not None:
+        wrong = given != clean
+        shares["accuracy_correct"] = (predicted == clean)[~wrong]
+        shares["accuracy_wrong"] = (predicted == clean)[wrong]
+        shares["memorised"] = (predicted == given)[wrong]
+    means = {name: share.double().mean() for name, share in shares.items() if len(share)}
+    return dict(zip(means, torch.stack(list(means.values())).tolist(), strict=True)) if means else {}

@@ -1,0 +1,8 @@
+"""Models: images ``[B, C, H, W]`` -> logits ``[B, K]``."""
+
+from lnl.models.cnn import CNN8, SmallCNN
+from lnl.models.mlp import MLP
+from lnl.models.pretrained import TorchvisionModel
+from lnl.models.resnet import PreActResNet18, resnet_small_images
+
+__all__ = ["CNN8", "MLP", "PreActResNet18", "SmallCNN", "TorchvisionModel", "resnet_small_images"]

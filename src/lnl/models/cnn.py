@@ -1,0 +1,94 @@
+"""Convolutional networks of the noisy-label literature for small images."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+
+def check_image_size(image_size: int, halvings: int) -> int:
+    """The side left of a feature map after so many 2x2 poolings.
+
+    Raises:
+        ValueError: if nothing is left of it.
+    """
+    if image_size < 2**halvings:
+        raise ValueError(f"images of {image_size}x{image_size} are too small: {halvings} poolings need {2**halvings} pixels")
+    return image_size // 2**halvings
+
+
+class SmallCNN(nn.Module):
+    """The small CNN of the APL study: convolutions with max pooling, then two linear layers with Xavier initialisation.
+
+    Each stage is a 3x3 convolution, ReLU and 2x2 max pooling; the first gives 32x32x8 on CIFAR-10 before it is pooled.
+    The study names that size and the kinds of layer, not the channels that follow nor the hidden width.
+
+    Args:
+        num_classes: K.
+        in_channels: image channels.
+        image_size: side of the square images in pixels.
+        channels: output channels of each stage.
+        hidden: width of the first linear layer.
+
+    Shape: images ``[B, C, H, W]``; returns logits ``[B, K]``.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int = 3,
+        image_size: int = 32,
+        channels: Sequence[int] = (8, 16, 32),
+        hidden: int = 128,
+    ) -> None:
+        super().__init__()
+        side = check_image_size(image_size, halvings=len(channels))
+        stages: list[nn.Module] = []
+        for wide_in, wide_out in zip([in_channels, *channels], channels, strict=False):
+            stages += [nn.Conv2d(wide_in, wide_out, 3, padding=1), nn.ReLU(inplace=True), nn.MaxPool2d(2)]
+        self.features = nn.Sequential(*stages)
+        self.classifier = nn.Sequential(
+            nn.Flatten(), nn.Linear(channels[-1] * side**2, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, num_classes)
+        )
+        for layer in self.classifier:
+            if isinstance(layer, nn.Linear):
+                nn.init.xavier_uniform_(layer.weight)
+                nn.init.zeros_(layer.bias)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.classifier(self.features(images))
+
+
+class CNN8(nn.Module):
+    """The 8-layer CNN of the APL line (arXiv:2006.13554): six convolutions with batch norm, then two linear layers.
+
+    Two 3x3 convolutions each of 64, 128 and 196 channels, with batch norm and ReLU, 2x2 max pooling after each pair;
+    then 256 units with batch norm and ReLU, then the classes.
+
+    Args:
+        num_classes: K.
+        in_channels: image channels.
+        image_size: side of the square images in pixels, at least 8.
+
+    Shape: images ``[B, C, H, W]``; returns logits ``[B, K]``.
+    """
+
+    def __init__(self, num_classes: int, in_channels: int = 3, image_size: int = 32) -> None:
+        super().__init__()
+        side = check_image_size(image_size, halvings=3)
+        layers: list[nn.Module] = []
+        for width in (64, 128, 196):
+            for _ in range(2):
+                layers += [nn.Conv2d(in_channels, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+                in_channels = width
+            layers.append(nn.MaxPool2d(2))
+        self.features = nn.Sequential(*layers)
+        self.classifier = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(196 * side**2, 256),
+            nn.BatchNorm1d(256),
+            nn.ReLU(inplace=True),
+            nn.Linear(256, num_classes),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.classifier(self.features(images))

@@ -1,0 +1,32 @@
+"""Label noise: drawn once, vectorised, from the clean labels, with a seed of its own."""
+
+from lnl.noise.corrupt import corrupt
+from lnl.noise.instance import InstanceNoise
+from lnl.noise.kinds import (
+    AsymmetricNoise,
+    ClassConditionalNoise,
+    LabelNoise,
+    NoNoise,
+    PairflipNoise,
+    SymmetricNoise,
+    UniformNoise,
+)
+from lnl.noise.record import NoisyLabels
+from lnl.noise.transition import asymmetric, pairflip, symmetric, uniform
+
+__all__ = [
+    "AsymmetricNoise",
+    "ClassConditionalNoise",
+    "InstanceNoise",
+    "LabelNoise",
+    "NoNoise",
+    "NoisyLabels",
+    "PairflipNoise",
+    "SymmetricNoise",
+    "UniformNoise",
+    "asymmetric",
+    "corrupt",
+    "pairflip",
+    "symmetric",
+    "uniform",
+]

@@ -1,0 +1,55 @@
+"""Instance-dependent noise: how likely a label is wrong, and how, depends on the image."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+from scipy.stats import truncnorm
+
+from lnl.noise.corrupt import Labels, draw_rows
+from lnl.noise.kinds import LabelNoise
+from lnl.noise.transition import Matrix
+
+RATE_DEVIATION = 0.1
+
+
+class InstanceNoise(LabelNoise):
+    r"""Part-dependent instance noise, PMD (arXiv:2006.07836, algorithm 2).
+
+    Each sample has its own flip rate :math:`q_i \sim \mathcal N(r, 0.1^2)` truncated to [0, 1]; each class has a matrix
+    :math:`W_y \in \mathbb R^{d \times K}` of standard normal entries; and
+    :math:`P_i = q_i\,\mathrm{softmax}(x_i W_y \text{ without } y) + (1 - q_i)\,\mathrm{onehot}(y)`,
+    where x are the pixels scaled to [0, 1].
+
+    Args:
+        rate: mean flip rate r in [0, 1]. Near 0 and 1 truncation moves the mean inwards.
+        seed: of rates, W and draw.
+        exact: ``round(r n_c)`` samples of class c change, drawn without replacement with probabilities in proportion to q.
+    """
+
+    kind, convention = "instance", "PMD, exclusive of the true class"
+
+    def draw(self, clean: Labels, images: NDArray[np.uint8], classes: Sequence[str]) -> tuple[Labels, Matrix]:
+        rng = np.random.default_rng(self.seed)
+        num_classes = len(classes)
+        bounds = (0 - self.rate) / RATE_DEVIATION, (1 - self.rate) / RATE_DEVIATION
+        flip_rate = truncnorm.rvs(*bounds, loc=self.rate, scale=RATE_DEVIATION, size=len(clean), random_state=rng)
+        pixels = images.reshape(len(images), -1)
+        wrong_class = np.empty((len(clean), num_classes))
+        transition = np.zeros((num_classes, num_classes))
+        changes = rng.random(len(clean)) < flip_rate
+        for label in range(num_classes):
+            members = np.flatnonzero(clean == label)
+            weights = rng.standard_normal((pixels.shape[1], num_classes), dtype=np.float32)
+            scores = (pixels[members].astype(np.float32) / 255) @ weights
+            scores[:, label] = -np.inf
+            wrong_class[members] = softmax(scores.astype(np.float64), axis=1)
+            if self.exact:
+                count = int(np.floor(self.rate * len(members) + 0.5))
+                shares = flip_rate[members] / flip_rate[members].sum() if len(members) else None
+                changes[members] = np.isin(members, rng.choice(members, count, replace=False, p=shares))
+            if len(members):
+                transition[label] = (flip_rate[members, None] * wrong_class[members]).mean(axis=0)
+            transition[label, label] = 1 - transition[label].sum()
+        return np.where(changes, draw_rows(wrong_class, rng), clean), transition

@@ -1,0 +1,65 @@
+"""What was done to the labels: kept with every run, so that it can be checked and used again."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lnl.noise.corrupt import Labels
+from lnl.noise.transition import Matrix
+
+
+@dataclass(frozen=True)
+class NoisyLabels:
+    """Noisy labels with the record of how they were made.
+
+    Attributes:
+        noisy: ``[N]`` int64, what a method is trained on.
+        clean: ``[N]`` int64, what the labels were, or None where nobody knows. For metrics alone.
+        transition: ``[K, K]``, the matrix the labels were drawn by (for instance noise, its mean over each class).
+        kind, convention: e.g. ``symmetric``, ``exclusive``.
+        rate, seed, exact: as asked for.
+    """
+
+    noisy: Labels
+    clean: Labels | None
+    transition: Matrix
+    kind: str
+    convention: str
+    rate: float
+    seed: int
+    exact: bool
+
+    @property
+    def sha256(self) -> str:
+        """Of the noisy labels as little-endian int64: two runs with the same hash saw the same wrong labels."""
+        return hashlib.sha256(self.noisy.astype("<i8").tobytes()).hexdigest()
+
+    def actual_rate(self, index: Labels | None = None) -> float | None:
+        """The share of labels that are wrong, in all or at ``index``; None where the truth is not known."""
+        if self.clean is None:
+            return None
+        chosen = slice(None) if index is None else index
+        wrong = self.noisy[chosen] != self.clean[chosen]
+        return float(wrong.mean()) if wrong.size else 0.0
+
+    def describe(self) -> dict[str, Any]:
+        """The part of ``result.json`` that is about noise."""
+        return {
+            "kind": self.kind,
+            "convention": self.convention,
+            "rate": self.rate,
+            "seed": self.seed,
+            "exact": self.exact,
+            "actual_rate": self.actual_rate(),
+            "sha256": self.sha256,
+        }
+
+    def save(self, path: Path) -> None:
+        """Writes ``noise.npz`` with ``noisy_labels``, ``transition_matrix`` and, where known, ``clean_labels``."""
+        arrays = {"noisy_labels": self.noisy, "transition_matrix": self.transition}
+        if self.clean is not None:
+            arrays["clean_labels"] = self.clean
+        np.savez_compressed(path, **arrays)

@@ -1,0 +1,1 @@
+"""The run folder: identity, resume, result.json. The only thing that reporting reads."""

@@ -1,0 +1,82 @@
+"""The parts of a run, made from its configuration and checked against one another."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+
+from lnl.callbacks import EpochSeed, TrainingMetrics
+from lnl.config import build, build_all
+from lnl.data import NoisyDataModule
+from lnl.errors import UserError
+from lnl.methods import NoisyLabelMethod
+from lnl.runs.environment import resolve_precision
+from lnl.runs.folder import RunFolder, first_line, load_checkpoint, load_weights
+
+
+def build_data(cfg: DictConfig) -> NoisyDataModule:
+    """The data, read, with its noise drawn."""
+    data: NoisyDataModule = build("data", cfg.data, noise=build("noise", cfg.noise))
+    data.prepare_data()
+    try:
+        data.setup()
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    return data
+
+
+def build_method(cfg: DictConfig, data: NoisyDataModule) -> NoisyLabelMethod:
+    """The method with its networks, seen to take the data's images and to have an output for each of its classes."""
+    method: NoisyLabelMethod = build(
+        "method",
+        cfg.method,
+        model=build("model", cfg.model),
+        loss=build("loss", cfg.loss),
+        optimizer=build("optimizer", cfg.optimizer),
+        scheduler=build("scheduler", cfg.scheduler) if cfg.scheduler else None,
+        num_classes=data.num_classes,
+        num_samples=len(data.labels.noisy),
+    )
+    size = data.image_size
+    try:
+        with torch.no_grad():
+            outputs = method.eval()(torch.zeros(1, data.channels, size, size)).shape[1]
+    except (RuntimeError, ValueError) as error:
+        shape = f"{size}x{size} with {data.channels} channels"
+        raise UserError(f"the model cannot take this data's images ({shape}): {first_line(error)}") from error
+    finally:
+        method.train()
+    if outputs < data.num_classes:
+        raise UserError(
+            f"the labels have {data.num_classes} classes, but the model has {outputs} outputs; "
+            f"leave out model.num_classes or set it to {data.num_classes}."
+        )
+    if cfg.init_from:
+        load_weights(method, load_checkpoint(cfg.init_from)["state_dict"], cfg.init_from)
+    return method
+
+
+def build_trainer(cfg: DictConfig, folder: RunFolder, data: NoisyDataModule, *callbacks: Callback) -> pl.Trainer:
+    """Lightning's Trainer with the run's checkpoints, measurements and trackers."""
+    callbacks = (
+        EpochSeed(cfg.seed),
+        TrainingMetrics(data.labels),
+        *build_all("callbacks", cfg.callbacks),
+        *callbacks,
+        ModelCheckpoint(folder.checkpoints, folder.noisy_val_best.stem, monitor="val/accuracy", mode="max"),
+        ModelCheckpoint(folder.checkpoints, folder.last.stem, save_on_train_epoch_end=True),
+    )
+    options: dict[str, Any] = {
+        "precision": resolve_precision(cfg.trainer.precision, cfg.trainer.accelerator),
+        "callbacks": list(callbacks),
+        "logger": build_all("logger", cfg.logger),
+        "default_root_dir": str(folder.path),
+        "enable_model_summary": False,
+    }
+    try:
+        return build("trainer", cfg.trainer, **options)
+    except MisconfigurationException as error:
+        raise UserError(f"trainer: {first_line(error)}") from error

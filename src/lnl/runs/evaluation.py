@@ -1,0 +1,85 @@
+"""What a trained method is worth, on labels it has never seen."""
+
+import time
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from lnl.data.module import Loader, NoisyDataModule
+from lnl.methods import NoisyLabelMethod
+from lnl.metrics import classification_metrics
+from lnl.runs.folder import RunFolder, load_checkpoint, load_weights
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Logits ``[N, K]`` for test samples ``index[N]`` of true ``labels[N]``, and the time they took."""
+
+    index: np.ndarray
+    labels: Tensor
+    logits: Tensor
+    seconds: float
+
+    def save(self, path: Path, classes: list[str]) -> None:
+        """Writes ``predictions.csv``: index, label, predicted, and the probability of each class."""
+        table = pd.DataFrame({"index": self.index, "label": self.labels, "predicted": self.logits.argmax(dim=1)})
+        probabilities = pd.DataFrame(self.logits.softmax(dim=1).numpy(), columns=[f"p_{name}" for name in classes])
+        pd.concat([table, probabilities], axis=1).to_csv(path, index=False, float_format="%.6g")
+
+
+def predict(method: NoisyLabelMethod, loader: Loader, trainer: pl.Trainer, batches: int | None = None) -> Tensor:
+    """Logits ``[N, K]`` on the CPU, in the loader's order, at the trainer's precision."""
+    method.eval()
+    with torch.inference_mode(), trainer.precision_plugin.forward_context():
+        logits = [method.predict_step(batch.to(method.device), i) for i, batch in enumerate(islice(loader, batches))]
+    return torch.cat(logits).cpu()
+
+
+def evaluate(
+    method: NoisyLabelMethod, data: NoisyDataModule, trainer: pl.Trainer, folder: RunFolder, rows: list[dict[str, float]]
+) -> tuple[dict[str, Any], Prediction]:
+    """The entries of the protocol, and the last epoch's prediction. Test labels are used here and nowhere else.
+
+    Args:
+        method: ends with the last epoch's weights.
+        data, trainer: as they trained it. After ``fast_dev_run`` one batch is evaluated, of the weights in memory.
+        folder: with the checkpoints.
+        rows: the run's epochs (:class:`lnl.callbacks.MetricsTable`).
+
+    Returns:
+        For ``last`` and ``noisy_val_best`` (chosen by noisy validation labels): ``epoch`` from 0, that epoch's ``train``
+        and ``val`` metrics, and the ``test`` metrics of its weights.
+    """
+    device = trainer.strategy.root_device
+    method.to(device)
+    loader, labels = data.loader("test", device), torch.from_numpy(data.test_labels[data.splits["test"]])
+    checkpoints = {} if trainer.fast_dev_run else {"noisy_val_best": folder.noisy_val_best}
+    entries: dict[str, Any] = {}
+    for protocol, path in {**checkpoints, "last": folder.last}.items():
+        epoch = len(rows) - 1
+        if not trainer.fast_dev_run:
+            checkpoint = load_checkpoint(path)
+            load_weights(method, checkpoint["state_dict"], path)
+            epoch = checkpoint["epoch"]
+        started = time.perf_counter()
+        logits = predict(method, loader, trainer, batches=1 if trainer.fast_dev_run else None)
+        seconds = time.perf_counter() - started
+        prediction = Prediction(data.splits["test"][: len(logits)], labels[: len(logits)], logits, seconds)
+        entries[protocol] = {
+            "epoch": epoch,
+            "train": _part("train/", rows[epoch]),
+            "val": _part("val/", rows[epoch]),
+            "test": classification_metrics(logits, prediction.labels),
+        }
+    return {name: entries[name] for name in ("last", "noisy_val_best") if name in entries}, prediction
+
+
+def _part(prefix: str, row: dict[str, float]) -> dict[str, float]:
+    return {name.removeprefix(prefix): value for name, value in row.items() if name.startswith(prefix)}

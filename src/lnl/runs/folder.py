@@ -1,0 +1,134 @@
+"""The folder of a run: what is in it, and whether the run is finished, interrupted or new."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lnl.errors import UserError
+
+if TYPE_CHECKING:
+    import torch  # imported where it is used: a finished run is found without it
+
+
+class RunFolder:
+    """Paths of a run folder (``docs/run_folder.md``) and the state of the run in it.
+
+    Args:
+        path: the folder.
+        identity: of the run that is to be in it (:func:`lnl.runs.identity.identity`).
+    """
+
+    def __init__(self, path: Path | str, identity: str) -> None:
+        self.path, self.identity = Path(path), identity
+        self.result = self.path / "result.json"
+        self.metrics = self.path / "metrics.csv"
+        self.noise = self.path / "noise.npz"
+        self.predictions = self.path / "predictions.csv"
+        self.marker = self.path / ".identity"
+        self.checkpoints = self.path / "checkpoints"
+        self.last = self.checkpoints / "last.ckpt"
+        self.noisy_val_best = self.checkpoints / "noisy_val_best.ckpt"
+
+    def finished(self) -> dict[str, Any] | None:
+        """The result of the run, if it is finished."""
+        return read_result(self.result) if self.result.exists() else None
+
+    def claim(self, force: bool) -> None:
+        """Makes the folder this run's own, ready to start, to go on, or, with ``force``, to start over.
+
+        Raises:
+            UserError: if it holds another run or cannot be written.
+        """
+        try:
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+            if force:
+                self._clear()
+            elif self.marker.exists() and self.marker.read_text().strip() != self.identity:
+                raise UserError(
+                    f"{self.path} holds a run of another configuration. Choose another hydra.run.dir, "
+                    "or replace that run with force=true."
+                )
+            self.marker.write_text(self.identity + "\n")
+        except OSError as error:
+            raise UserError(f"the run folder {self.path} cannot be written: {error.strerror}.") from error
+
+    def _clear(self) -> None:
+        self.result.unlink(missing_ok=True)  # first, so that a folder half cleared is not taken for a finished run
+        for path in (self.metrics, self.noise, self.predictions, self.marker):
+            path.unlink(missing_ok=True)
+        shutil.rmtree(self.path / "tensorboard", ignore_errors=True)
+        shutil.rmtree(self.checkpoints)
+        self.checkpoints.mkdir()
+
+    def discard_if_empty(self) -> None:
+        """Removes what a run leaves behind that ended before it began: Hydra's copy of the configuration, the log."""
+        if not self.marker.exists():
+            shutil.rmtree(self.path / ".hydra", ignore_errors=True)
+            (self.path / "train.log").unlink(missing_ok=True)
+            for folder in (self.path, self.path.parent):
+                try:
+                    folder.rmdir()
+                except OSError:
+                    return  # not empty: it holds something of somebody else's
+
+
+def load_checkpoint(path: Path | str) -> dict[str, Any]:
+    """A checkpoint, read without executing anything that may be in it.
+
+    Raises:
+        UserError: if there is none, or it is damaged.
+    """
+    if not Path(path).is_file():
+        raise UserError(f"there is no checkpoint at {path}")
+    import torch
+
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises a dozen kinds for a file that is no checkpoint
+        raise UserError(f"{path} is not a checkpoint that can be read, or it is damaged: {first_line(error)}") from error
+
+
+def load_weights(module: "torch.nn.Module", state: dict[str, Any], source: Path | str) -> None:
+    """Puts the weights of a checkpoint into a module.
+
+    Raises:
+        UserError: if they belong to another architecture.
+    """
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        reasons = [line.strip() for line in str(error).splitlines()[1:]]
+        raise UserError(
+            f"{source} is a checkpoint of another architecture: {reasons[0] if reasons else first_line(error)}\n"
+            "Use the model and method that it was trained with."
+        ) from error
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """A ``result.json``.
+
+    Raises:
+        UserError: if it is not one.
+    """
+    try:
+        result = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as a result ({first_line(error)}); force=true trains anew.") from error
+    return result
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Writes a file that is either whole or not there, even if the machine stops meanwhile."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with unfinished.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)

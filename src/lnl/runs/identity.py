@@ -1,0 +1,51 @@
+"""Which run is which: two runs with the same identity are the same experiment."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+NUMBERS_VERSION = 1  # to be raised whenever a change of lnl's code changes the numbers of the same configuration
+
+# Everything else can change a run's numbers.
+IRRELEVANT = {
+    "": ("hydra", "paths", "logger", "force"),
+    "data": ("data_dir", "cache_dir", "num_workers"),
+    "trainer": ("enable_progress_bar", "enable_model_summary", "log_every_n_steps"),
+    "callbacks": ("progress",),
+}
+
+
+def relevant_config(cfg: DictConfig) -> dict[str, Any]:
+    """The resolved configuration without what cannot change a number: paths, loggers, progress bars."""
+    config: dict[str, Any] = {}
+    for key in cfg:
+        if key not in IRRELEVANT[""]:
+            value = cfg[key]
+            config[str(key)] = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+    for section, keys in IRRELEVANT.items():
+        for key in keys if section else ():
+            if isinstance(config.get(section), dict):
+                config[section].pop(key, None)
+    return config
+
+
+def identity(cfg: DictConfig) -> str:
+    """sha256 of all that can change a run's numbers; of a file to start from, its content."""
+    config = relevant_config(cfg)
+    start = config.get("init_from")
+    if start and Path(start).is_file():
+        config["init_from"] = hashlib.sha256(Path(start).read_bytes()).hexdigest()
+    canonical = json.dumps({"numbers_version": NUMBERS_VERSION, **config}, sort_keys=True, default=str)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def run_name(cfg: DictConfig, choices: Mapping[str, str]) -> str:
+    """A readable, unique folder name, e.g. ``cifar10-symmetric0.3-cnn-baseline-ce-seed0-1a2b3c4d``."""
+    rate = cfg.noise.get("rate")
+    noise = f"{choices['noise']}{'' if rate is None else rate}"
+    parts = [choices["data"], noise, choices["model"], choices["method"], choices["loss"], f"seed{cfg.seed}"]
+    return "-".join([*parts, identity(cfg)[:8]]).replace("/", "_")

@@ -1,0 +1,80 @@
+"""result.json: all that is known of a finished run. ``docs/run_folder.md`` documents every key."""
+
+import json
+import math
+import statistics
+from typing import Any
+
+import pytorch_lightning as pl
+from omegaconf import DictConfig
+
+from lnl.data import NoisyDataModule
+from lnl.methods import NoisyLabelMethod
+from lnl.metrics import peak_device_memory, peak_memory
+from lnl.runs import environment
+from lnl.runs.evaluation import Prediction
+from lnl.runs.folder import RunFolder, write_atomically
+from lnl.runs.identity import relevant_config
+
+SCHEMA_VERSION = 1  # to be raised when a key changes its meaning or goes
+
+
+def make_result(
+    cfg: DictConfig,
+    choices: dict[str, str],
+    folder: RunFolder,
+    data: NoisyDataModule,
+    method: NoisyLabelMethod,
+    trainer: pl.Trainer,
+    rows: list[dict[str, float]],
+    entries: dict[str, Any],
+    prediction: Prediction,
+) -> dict[str, Any]:
+    """The content of ``result.json``."""
+    sizes = {split: len(index) for split, index in data.splits.items()}
+    rates = {f"{split}_rate": data.labels.actual_rate(data.splits[split]) for split in ("train", "val")}
+    epoch_seconds = [row["seconds"] for row in rows]
+    device = trainer.strategy.root_device
+    checkpoint_bytes = folder.last.stat().st_size if folder.last.exists() else None
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "identity": folder.identity,
+        "run": folder.path.name,
+        "sweep": folder.path.parent.name,
+        "fast_dev_run": bool(trainer.fast_dev_run),
+        "data": {"name": choices["data"], "classes": data.classes, **sizes},
+        "noise": {**data.labels.describe(), **rates},
+        "method": choices["method"],
+        "loss": choices["loss"],
+        "model": choices["model"],
+        "seeds": {"seed": cfg.seed, "noise": data.labels.seed, "split": cfg.data.split_seed},
+        "epochs": len(rows),
+        "protocol": entries,
+        "time": {
+            "fit_seconds": sum(epoch_seconds),
+            "seconds_per_epoch": statistics.median(epoch_seconds),
+            "test_images_per_second": len(prediction.logits) / prediction.seconds,
+        },
+        "size": {
+            "parameters": sum(parameter.numel() for parameter in method.parameters()),
+            "checkpoint_bytes": checkpoint_bytes,
+            "peak_memory_bytes": peak_memory(),
+            "peak_device_memory_bytes": peak_device_memory(device),
+        },
+        "environment": environment.describe(device, trainer.precision),
+        "config": relevant_config(cfg),
+    }
+
+
+def write_result(folder: RunFolder, result: dict[str, Any]) -> None:
+    """Writes ``result.json``, last of all and atomically: where it is, the run is finished and whole."""
+    write_atomically(folder.result, json.dumps(_plain(result), indent=2, allow_nan=False) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN: a number that is none becomes null."""
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

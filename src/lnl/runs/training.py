@@ -1,0 +1,83 @@
+"""One run, from configuration to result.json."""
+
+import logging
+import warnings
+from typing import Any
+
+import pytorch_lightning as pl
+from omegaconf import DictConfig
+
+from lnl.callbacks import MetricsTable
+from lnl.data import NoisyDataModule
+from lnl.errors import UserError
+from lnl.methods import NoisyLabelMethod
+from lnl.metrics import reset_peak_memory
+from lnl.reporting.trackers import Trackers
+from lnl.runs.assembly import build_data, build_method, build_trainer
+from lnl.runs.environment import keep_freed_memory
+from lnl.runs.evaluation import evaluate
+from lnl.runs.folder import RunFolder, load_checkpoint, load_weights
+from lnl.runs.identity import relevant_config
+from lnl.runs.result import make_result, write_result
+
+log = logging.getLogger(__name__)
+
+
+def train(cfg: DictConfig, folder: RunFolder, choices: dict[str, str]) -> dict[str, Any]:
+    """Trains, evaluates and records the run that ``cfg`` describes.
+
+    Args:
+        cfg: as of ``conf/train.yaml``.
+        folder: where the run goes; an interrupted run that is in it goes on from its last checkpoint.
+        choices: the option chosen in each group.
+
+    Returns:
+        The content of ``result.json``.
+
+    Raises:
+        UserError: if something is asked for that cannot be; most of them before anything is written.
+    """
+    send_warnings_to_the_log()
+    keep_freed_memory()
+    reset_peak_memory()
+    pl.seed_everything(cfg.seed, verbose=False)
+    data = build_data(cfg)
+    method = build_method(cfg, data)
+    table = MetricsTable(folder.metrics)
+    trainer = build_trainer(cfg, folder, data, table)
+    folder.claim(force=bool(cfg.force or cfg.trainer.fast_dev_run))
+    try:
+        data.labels.save(folder.noise)
+        with Trackers(trainer.loggers) as trackers:
+            trackers.start(relevant_config(cfg))
+            fit(trainer, method, data, folder)
+            entries, prediction = evaluate(method, data, trainer, folder, table.rows)
+            prediction.save(folder.predictions, data.classes)
+            result = make_result(cfg, choices, folder, data, method, trainer, table.rows, entries, prediction)
+            trackers.finish(result, data)
+        if not trainer.fast_dev_run:
+            write_result(folder, result)
+    except OSError as error:
+        raise UserError(f"{error.filename or folder.path} cannot be written: {error.strerror or error}.") from error
+    return result
+
+
+def fit(trainer: pl.Trainer, method: NoisyLabelMethod, data: NoisyDataModule, folder: RunFolder) -> None:
+    """Trains to the last epoch, from the last checkpoint if there is one."""
+    resume = folder.last if folder.last.exists() else None
+    if resume is not None:
+        checkpoint = load_checkpoint(resume)
+        load_weights(method, checkpoint["state_dict"], resume)
+        log.info("resuming after epoch %d", checkpoint["epoch"] + 1)
+        print(f"resuming an interrupted run after epoch {checkpoint['epoch'] + 1}")
+    trainer.fit(method, datamodule=data, ckpt_path=resume, weights_only=True)
+
+
+def send_warnings_to_the_log() -> None:
+    """Keeps the terminal for what a user can act on; Lightning's remarks and all warnings go to train.log."""
+    logging.captureWarnings(True)
+    warnings.filterwarnings("ignore", module="torch.*", category=DeprecationWarning)
+    for name in ("pytorch_lightning", "lightning.pytorch"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
