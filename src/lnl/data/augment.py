@@ -54,7 +54,7 @@ class Augmentation:
             ``[B, H, W, C]``.
         """
         if not self.padding and not self.flip:
-            return images[index]
+            return images.index_select(0, index)  # copies whole images: many times faster than images[index]
         height, width = images.shape[1] - 2 * self.padding, images.shape[2] - 2 * self.padding
         rows = plan[:, 0, None] + torch.arange(height, device=images.device)
         columns = torch.arange(width, device=images.device).expand(len(index), -1)

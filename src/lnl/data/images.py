@@ -38,7 +38,8 @@ class LabelledImages:
         if images.shape[3] == 3 and channels == 1:
             tensor = F.rgb_to_grayscale(torch.from_numpy(images).permute(0, 3, 1, 2))
             images = tensor.permute(0, 2, 3, 1).contiguous().numpy()
-        return LabelledImages(images, self.labels)
+        # Torchvision's CIFAR images are a transposed view, and picking single images out of one is slow.
+        return LabelledImages(np.ascontiguousarray(images), self.labels)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -15,22 +16,29 @@ from lnl.data.batch import Batch
 class EpochSampler(Sampler[int]):
     """The order of an epoch, a function of seed and epoch alone, so that a resumed run sees what it would have seen.
 
-    Lightning calls ``set_epoch`` at the start of every epoch.
+    Lightning calls ``set_epoch`` at the start of every epoch. It also starts iterators that it throws away, so nothing
+    here may depend on how often it was asked.
     """
 
     def __init__(self, index: Tensor, seed: int, shuffle: bool) -> None:
         self.index, self.seed, self.shuffle = index, seed, shuffle
-        self.shuffling, self.augmenting = torch.Generator(), torch.Generator()
-        self.set_epoch(0)
+        self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        # Two streams, so that the order is the same with and without augmentation, on the device and through workers.
-        self.shuffling.manual_seed((self.seed << 21) + 2 * epoch)
-        self.augmenting.manual_seed((self.seed << 21) + 2 * epoch + 1)
+        self.epoch = epoch
+
+    def generator(self, stream: int) -> torch.Generator:
+        """A new generator, seeded by seed, epoch and the number of what it is for."""
+        state = np.random.SeedSequence([self.seed, self.epoch, stream]).generate_state(1, np.uint64)
+        return torch.Generator().manual_seed(int(state[0]) >> 1)
 
     def order(self) -> Tensor:
         """Dataset numbers of the samples in this epoch's order, ``[n]``."""
-        return self.index[torch.randperm(len(self.index), generator=self.shuffling)] if self.shuffle else self.index
+        return self.index[torch.randperm(len(self.index), generator=self.generator(0))] if self.shuffle else self.index
+
+    def seed_worker(self, worker: int) -> None:
+        """Seeds the transforms of a worker process."""
+        torch.manual_seed(self.generator(1 + worker).initial_seed())
 
     def __iter__(self) -> Iterator[int]:
         return iter(self.order().tolist())
@@ -73,8 +81,10 @@ class DeviceLoader:
         self.images = F.pad(images, (0, 0, pad, pad, pad, pad)) if pad else images
         self.labels, self.batch_size, self.views = labels, batch_size, views
         self.sampler = EpochSampler(index, seed, shuffle)
-        self.scale = (1 / (255 * torch.tensor(std))).to(images.device)
-        self.shift = (-torch.tensor(mean) / torch.tensor(std)).to(images.device)
+        # Repeated for every pixel of an image, because an operation along three channels is not vectorised.
+        pixels = images.shape[1] * images.shape[2]
+        self.scale = (1 / (255 * torch.tensor(std))).repeat(pixels).to(images.device)
+        self.shift = (-torch.tensor(mean) / torch.tensor(std)).repeat(pixels).to(images.device)
 
     def __len__(self) -> int:
         count = len(self.sampler)
@@ -84,7 +94,7 @@ class DeviceLoader:
     def __iter__(self) -> Iterator[Batch]:
         device = self.images.device
         order = self.sampler.order()
-        plans = [self.augmentation.plan(len(order), self.sampler.augmenting).to(device) for _ in range(self.views)]
+        plans = [self.augmentation.plan(len(order), self.sampler.generator(1 + v)).to(device) for v in range(self.views)]
         order = order.to(device)
         for start in range(0, len(self) * self.batch_size, self.batch_size):
             here = slice(start, start + self.batch_size)
@@ -95,7 +105,8 @@ class DeviceLoader:
     def render(self, index: Tensor, plan: Tensor) -> Tensor:
         """Augmented, normalised float32 images ``[B, C, H, W]`` in channels-last memory."""
         pixels = self.augmentation.apply(self.images, index, plan)
-        return (pixels * self.scale).add_(self.shift).permute(0, 3, 1, 2)
+        normalised = pixels.flatten(1).float().mul_(self.scale).add_(self.shift)
+        return normalised.view(pixels.shape).permute(0, 3, 1, 2)
 
 
 class ImageDataset(Dataset[Batch]):
@@ -140,7 +151,7 @@ def worker_loader(
         ImageDataset(images, labels, transform, views),
         batch_size=batch_size,
         sampler=sampler,
-        generator=sampler.augmenting,
+        worker_init_fn=sampler.seed_worker,
         num_workers=num_workers,
         collate_fn=collate,
         pin_memory=pin_memory,

@@ -194,7 +194,11 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         return self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
 
     def train_dataloader(self) -> Loader:
-        return self.loader("train", self._device, shuffle=True)
+        loader = self.loader("train", self._device, shuffle=True)
+        # Resuming, Lightning starts the workers of the first epoch before it says which epoch that is.
+        if self.trainer:
+            loader.sampler.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)
+        return loader
 
     def val_dataloader(self) -> Loader:
         return self.loader("val", self._device)

@@ -5,7 +5,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ProgressBar
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from lnl.callbacks import EpochSeed, TrainingMetrics
@@ -75,6 +75,7 @@ def build_trainer(cfg: DictConfig, folder: RunFolder, data: NoisyDataModule, *ca
         "logger": build_all("logger", cfg.logger),
         "default_root_dir": str(folder.path),
         "enable_model_summary": False,
+        "enable_progress_bar": any(isinstance(callback, ProgressBar) for callback in callbacks),
     }
     try:
         return build("trainer", cfg.trainer, **options)

@@ -1,0 +1,87 @@
+"""What the tests share: the command line in this process, and the real data where it is."""
+
+import json
+import os
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+DATA_DIR = Path(os.environ.get("LNL_DATA_DIR", "/nonexistent"))
+
+
+def needs(folder: str) -> pytest.MarkDecorator:
+    """Skips a test, by name, where real data is not on the disk."""
+    return pytest.mark.skipif(not (DATA_DIR / folder).is_dir(), reason=f"LNL_DATA_DIR has no {folder}")
+
+
+needs_cifar10 = needs("cifar-10-batches-py")
+needs_mnist = needs("MNIST")
+needs_flowers = needs("flower_photos")
+
+
+@dataclass
+class Outcome:
+    """What a command left: exit code, what it printed, and the run folders."""
+
+    code: int
+    out: str
+    err: str
+    root: Path
+
+    @property
+    def folders(self) -> list[Path]:
+        return sorted(path.parent for path in self.root.rglob(".identity"))
+
+    @property
+    def folder(self) -> Path:
+        """The only one."""
+        (folder,) = self.folders
+        return folder
+
+    @property
+    def result(self) -> dict[str, Any]:
+        return json.loads((self.folder / "result.json").read_text())
+
+
+@pytest.fixture
+def train(tmp_path, monkeypatch, capsys):
+    """Runs ``python -m lnl.train`` with arguments, in this process and an empty folder."""
+    from lnl import train as command
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LNL_CACHE_DIR", str(tmp_path / "cache"))
+
+    def run(*arguments: str) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["lnl.train", *arguments])
+        capsys.readouterr()
+        try:
+            command.main()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code if isinstance(stop.code, int) else 1
+        captured = capsys.readouterr()
+        return Outcome(code, captured.out, captured.err, tmp_path)
+
+    return run
+
+
+@pytest.fixture
+def digits(train):
+    """``train`` on digits in float32, two epochs unless said otherwise."""
+
+    def run(*arguments: str) -> Outcome:
+        fixed = ["data=digits", "trainer.precision=32-true"]
+        epochs = [] if any(re.match("trainer.max_epochs|-m", a) for a in arguments) else ["trainer.max_epochs=2"]
+        return train(*fixed, *epochs, *arguments)
+
+    return run
+
+
+def weights(folder: Path, name: str = "last") -> dict[str, torch.Tensor]:
+    """The state of the method in a run's checkpoint."""
+    return torch.load(folder / f"checkpoints/{name}.ckpt", weights_only=True)["state_dict"]

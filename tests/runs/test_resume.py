@@ -1,0 +1,105 @@
+"""A run that was stopped goes on as if it had never stopped."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+import torch
+
+from lnl.callbacks import MetricsTable
+from tests.conftest import weights
+
+# Dropout-like randomness, a schedule, momentum, augmentation: all that a resumed run could get wrong.
+HARD = ("model=mobilenet_v2", "scheduler=cosine", "data.augment=crop_flip", "data.crop_padding=1", "data.subset=200")
+
+
+WORKERS = ("data.device_cache=false", "data.augment=crop_flip", "data.crop_padding=1")
+
+
+class Stopped(Exception):
+    pass
+
+
+def stop_before(epoch, monkeypatch):
+    """Makes the next run break off when the given epoch starts."""
+    original = MetricsTable.on_train_epoch_start
+
+    def start(self, trainer, pl_module):
+        if trainer.current_epoch == epoch:
+            raise Stopped
+        original(self, trainer, pl_module)
+
+    monkeypatch.setattr(MetricsTable, "on_train_epoch_start", start)
+
+
+def assert_same_run(folder, other):
+    ours, theirs = (torch.load(f / "checkpoints/last.ckpt", weights_only=True) for f in (folder, other))
+    for key in ("state_dict", "optimizer_states", "lr_schedulers"):
+        torch.testing.assert_close(ours[key], theirs[key], rtol=0, atol=0)
+    assert len(ours["optimizer_states"]) == 1
+    tables = [pd.read_csv(f / "metrics.csv").drop(columns="seconds") for f in (folder, other)]
+    pd.testing.assert_frame_equal(*tables, check_exact=True)
+    assert (folder / "predictions.csv").read_bytes() == (other / "predictions.csv").read_bytes()
+
+
+@pytest.mark.parametrize("options", [(), HARD, ("scheduler=multistep", "scheduler.milestones=[2]"), WORKERS])
+def test_two_epochs_and_two_equal_four(digits, monkeypatch, options):
+    arguments = ("trainer.max_epochs=4", *options)
+    with monkeypatch.context() as patch:
+        stop_before(2, patch)
+        with pytest.raises(Stopped):
+            digits(*arguments, "paths.output_dir=outputs/stopped")
+    resumed = digits(*arguments, "paths.output_dir=outputs/stopped")
+    assert "after epoch 2" in resumed.out
+    digits(*arguments, "paths.output_dir=outputs/whole")
+    assert_same_run(*(resumed.root / f"outputs/{name}/runs" / resumed.folders[0].name for name in ("stopped", "whole")))
+
+
+def test_a_killed_run_continues(tmp_path):
+    """SIGKILL in the middle of training, twice, in a process of its own."""
+
+    def command(name):
+        arguments = ["data=digits", "trainer.precision=32-true", "trainer.max_epochs=60", f"paths.output_dir={tmp_path / name}"]
+        return [sys.executable, "-m", "lnl.train", *arguments]
+
+    def folders(name):
+        return list((tmp_path / name).glob("runs/*/"))
+
+    def epochs(name):
+        tables = list((tmp_path / name).glob("runs/*/metrics.csv"))
+        return len(tables[0].read_text().splitlines()) - 1 if tables else 0
+
+    for enough in (5, 25):
+        process = subprocess.Popen(command("killed"), stdout=subprocess.DEVNULL)
+        while epochs("killed") < enough and process.poll() is None:
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        assert not list((tmp_path / "killed").glob("runs/*/result.json"))
+    finished = subprocess.run(command("killed"), capture_output=True, text=True, check=True)
+    assert "resuming an interrupted run after epoch" in finished.stdout
+    subprocess.run(command("whole"), check=True, stdout=subprocess.DEVNULL)
+    assert_same_run(*folders("killed"), *folders("whole"))
+
+
+def test_a_finished_run_is_not_run_again(digits, monkeypatch):
+    first = digits()
+    before = {path: path.stat().st_mtime_ns for path in first.folder.rglob("*") if "checkpoints" in str(path)}
+    second = digits()
+    assert second.code == 0
+    assert "finished already" in second.out
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_force_trains_anew_with_the_same_numbers(digits):
+    first = digits()
+    weights_before, result_before = weights(first.folder), first.result
+    result_path = first.folder / "result.json"
+    result_path.write_text("{}")
+    assert digits("force=true").result["protocol"] == result_before["protocol"]
+    torch.testing.assert_close(weights(first.folder), weights_before, rtol=0, atol=0)
+    assert len(pd.read_csv(first.folder / "metrics.csv")) == 2
