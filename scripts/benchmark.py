@@ -115,7 +115,9 @@ def memory_above_imports() -> float:
         "import lnl.train, lnl.runs.training, sklearn, torchvision, pathlib;"
         "print(pathlib.Path('/proc/self/status').read_text().split('VmRSS:')[1].split()[0])"
     )
-    before = 1024 * int(subprocess.run([sys.executable, "-c", imports], capture_output=True, text=True, check=True).stdout)
+    before = 1024 * int(
+        subprocess.run([sys.executable, "-c", imports], capture_output=True, text=True, check=True).stdout
+    )
     with TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "lnl.train", "trainer.max_epochs=1", f"hydra.run.dir={folder}/run"]
         subprocess.run(command, capture_output=True, check=True)
@@ -142,14 +144,20 @@ def main() -> None:
         cfg = compose("train", overrides=[*fixed, *arguments.overrides])
     precision = resolve_precision(cfg.trainer.precision, accelerator)
     data = build_data(cfg)
-    images = torch.cat([batch.images for batch in data.loader("train", device)]).contiguous(memory_format=torch.channels_last)
+    images = torch.cat([batch.images for batch in data.loader("train", device)]).contiguous(
+        memory_format=torch.channels_last
+    )
     labels = torch.from_numpy(data.labels.noisy[data.splits["train"]]).to(device)
 
     turns: list[dict[str, float]] = []
     for turn in range(arguments.turns + 1):
         seconds = time_lnl(cfg, data)
-        seconds["bare"] = time_bare(cfg, images, labels, build_method(cfg, data).model.to(device), precision == "bf16-mixed")
-        seconds["notebook"] = time_notebook(cfg, build_method(cfg, data).make_network().to(device), device, arguments.workers)
+        seconds["bare"] = time_bare(
+            cfg, images, labels, build_method(cfg, data).model.to(device), precision == "bf16-mixed"
+        )
+        seconds["notebook"] = time_notebook(
+            cfg, build_method(cfg, data).make_network().to(device), device, arguments.workers
+        )
         if turn:  # the first warms up
             turns.append(seconds)
             print("  ".join(f"{name} {value:.3f}" for name, value in seconds.items()), flush=True)

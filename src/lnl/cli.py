@@ -56,19 +56,20 @@ def run(task: Callable[[DictConfig], Any], config_name: str) -> None:
 
 
 def explain(error: Exception) -> str:
-    """What an error of Hydra or the system means for the command line, in one or two lines, with the nearest right thing."""
+    """What an error of Hydra or the system means, in one or two lines, with the nearest thing that is right."""
     message = str(error)
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and not isinstance(error, HydraException):
         return f"{error.filename} cannot be written: {error.strerror}." if error.filename else message
     if unknown := re.search(r"Could not find '(.+?)'\s+Available options in '(.+?)':\s+(.*)", message, re.DOTALL):
         group, _, option = unknown[1].rpartition("/")
-        options = re.findall(r"^\t(\S+)", unknown[0], re.MULTILINE)
+        options = unknown[3].partition("Config search path")[0].split()
         return f"{group} has no option '{option}'{_nearest(option, options)}\nThe options are {', '.join(options)}."
     if misspelt := re.search(r"Could not override '(.+?)'", message):
         key = misspelt[1].split("@")[0]
         parent = getattr(error.__cause__, "parent_node", None)
         known = [str(name) for name in parent] if isinstance(parent, DictConfig) else []
-        return f"there is no '{key}' in the configuration{_nearest(key.split('.')[-1], known)}\n--cfg job prints what there is."
+        near = _nearest(key.split(".")[-1], known)
+        return f"there is no '{key}' in the configuration{near}\n--cfg job prints what there is."
     return "\n".join([line.strip() for line in message.splitlines() if line.strip()][:2])
 
 

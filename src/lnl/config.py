@@ -25,7 +25,9 @@ def register_resolvers() -> None:
 
 
 def _user_cache() -> str:
-    return os.environ.get("LNL_CACHE_DIR") or str(Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "lnl")
+    return os.environ.get("LNL_CACHE_DIR") or str(
+        Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "lnl"
+    )
 
 
 def _sweep_name(fast_dev_run: bool | int, experiment: str | None) -> str:
@@ -37,7 +39,7 @@ def _run_name(*, _root_: DictConfig) -> str:
 
 
 def build(name: str, node: DictConfig, **objects: Any) -> Any:
-    """The object that ``node._target_`` names, made of the node's values and of ``objects``, which are passed as they are.
+    """The object that ``node._target_`` names, made of the node's values and of ``objects``, passed as they are.
 
     Raises:
         UserError: naming the part of the configuration, if its values are refused.

@@ -63,7 +63,12 @@ def test_a_killed_run_continues(tmp_path):
     """SIGKILL in the middle of training, twice, in a process of its own."""
 
     def command(name):
-        arguments = ["data=digits", "trainer.precision=32-true", "trainer.max_epochs=60", f"paths.output_dir={tmp_path / name}"]
+        arguments = [
+            "data=digits",
+            "trainer.precision=32-true",
+            "trainer.max_epochs=60",
+            f"paths.output_dir={tmp_path / name}",
+        ]
         return [sys.executable, "-m", "lnl.train", *arguments]
 
     def folders(name):

@@ -18,7 +18,7 @@ class MetricsTable(Callback):
         path: of the CSV.
 
     Attributes:
-        rows: a dict an epoch: ``epoch``, ``step``, ``lr``, ``seconds`` (training and validation) and all that was logged.
+        rows: a dict an epoch: ``epoch``, ``step``, ``lr``, ``seconds`` (with validation) and all that was logged.
     """
 
     def __init__(self, path: Path) -> None:

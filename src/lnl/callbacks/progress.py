@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 
 class TrainingProgress(ProgressBar):
-    """A bar over all epochs, with the time left and the latest validation accuracy. Silent where there is no terminal."""
+    """A bar over all epochs, with the time left and the latest validation accuracy. Silent without a terminal."""
 
     UPDATES = 200  # steps between updates are such that a bar moves so often, whatever the length
 

@@ -42,7 +42,8 @@ class StopOnNaN(Callback):
         self.unseen = []
         if not all(finite):
             rate = trainer.optimizers[0].param_groups[0]["lr"]
+            step = steps[finite.index(False)]
             raise UserError(
-                f"the training loss became NaN or infinite at step {steps[finite.index(False)]}, learning rate {rate:g}.\n"
+                f"the training loss became NaN or infinite at step {step}, learning rate {rate:g}.\n"
                 "Try a lower optimizer.lr, trainer.gradient_clip_val=5, or trainer.precision=32-true."
             )

@@ -28,6 +28,7 @@ class TrainingMetrics(Callback):
         self.clean = None if labels.clean is None else torch.from_numpy(labels.clean)
         self.batch: Batch | None = None
         self.losses: list[Tensor] = []
+        self.sizes: list[int] = []
         self.predicted: list[tuple[Tensor, Tensor]] = []
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -41,7 +42,9 @@ class TrainingMetrics(Callback):
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.losses, self.predicted, self.sizes = [], [], []
 
-    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, batch_idx: int
+    ) -> None:
         self.batch = batch
 
     def on_train_batch_end(

@@ -39,7 +39,9 @@ class TFFlowers(NoisyDataModule):
                 raise missing("flower_photos", self.data_dir, error) from error
         found = len(self.files())
         if found != COUNT:
-            raise UserError(f"{folder} holds {found} of the {COUNT} photos: delete it, and it will be downloaded again.")
+            raise UserError(
+                f"{folder} holds {found} of the {COUNT} photos: delete it, and it will be downloaded again."
+            )
 
     def files(self) -> list[Path]:
         """Every photo, by class and name."""
@@ -119,4 +121,6 @@ def read_square(path: Path, size: int) -> NDArray[np.uint8]:
             square = photo.convert("RGB").resize((size, size), Image.Resampling.BILINEAR, box=box)
             return np.asarray(square)
     except (OSError, UnidentifiedImageError, SyntaxError) as error:
-        raise UserError(f"{path} cannot be read as an image ({error}): delete flower_photos to download it again.") from error
+        raise UserError(
+            f"{path} cannot be read as an image ({error}): delete flower_photos to download it again."
+        ) from error

@@ -94,7 +94,9 @@ class DeviceLoader:
     def __iter__(self) -> Iterator[Batch]:
         device = self.images.device
         order = self.sampler.order()
-        plans = [self.augmentation.plan(len(order), self.sampler.generator(1 + v)).to(device) for v in range(self.views)]
+        plans = [
+            self.augmentation.plan(len(order), self.sampler.generator(1 + v)).to(device) for v in range(self.views)
+        ]
         order = order.to(device)
         for start in range(0, len(self) * self.batch_size, self.batch_size):
             here = slice(start, start + self.batch_size)

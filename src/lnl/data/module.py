@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from lnl.data.augment import Augmentation
 from lnl.data.batch import Batch
 from lnl.data.images import Dataset, stratified_choice
-from lnl.data.loader import DeviceLoader, worker_loader
+from lnl.data.loader import DeviceLoader, EpochSampler, worker_loader
 from lnl.errors import UserError
 from lnl.noise import LabelNoise, NoisyLabels, NoNoise
 
@@ -90,7 +90,9 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         if device_cache not in (True, False, "auto"):
             raise ValueError(f"data.device_cache must be true, false or auto, got '{device_cache}'")
         if not len(mean) == len(std) == channels:
-            raise ValueError(f"data.mean and data.std need one value for each of {channels} channels, got {mean} and {std}")
+            raise ValueError(
+                f"data.mean and data.std need one value for each of {channels} channels, got {mean} and {std}"
+            )
         for name, value in {"batch_size": batch_size, "eval_batch_size": eval_batch_size, "views": views}.items():
             if value < 1:
                 raise ValueError(f"data.{name} must be at least 1, got {value}")
@@ -183,11 +185,12 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         )
 
     def _fits(self, device: torch.device) -> bool:
-        if self.device_cache != "auto" or device.type != "cuda":
-            return bool(self.device_cache)
+        if self.device_cache != "auto":
+            return self.device_cache
+        if device.type != "cuda" or self._on_device:
+            return True  # in memory already
         free, _ = torch.cuda.mem_get_info(device)
-        needed = sum(images.nbytes for images in self._images.values() if ("train", device) not in self._on_device)
-        return needed <= free / 2
+        return sum(images.nbytes for images in self._images.values()) <= free / 2
 
     @property
     def _device(self) -> torch.device:
@@ -196,8 +199,8 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
     def train_dataloader(self) -> Loader:
         loader = self.loader("train", self._device, shuffle=True)
         # Resuming, Lightning starts the workers of the first epoch before it says which epoch that is.
-        if self.trainer:
-            loader.sampler.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)
+        if self.trainer and isinstance(loader.sampler, EpochSampler):
+            loader.sampler.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)  # type: ignore[attr-defined]
         return loader
 
     def val_dataloader(self) -> Loader:

@@ -63,7 +63,9 @@ class TorchvisionDataModule(NoisyDataModule):
 
     def labelled(self, dataset: Any) -> LabelledImages:
         images = np.asarray(dataset.data)
-        return LabelledImages(images if images.ndim == 4 else images[..., None], np.asarray(dataset.targets, dtype=np.int64))
+        return LabelledImages(
+            images if images.ndim == 4 else images[..., None], np.asarray(dataset.targets, dtype=np.int64)
+        )
 
 
 class CIFAR10(TorchvisionDataModule):

@@ -16,10 +16,12 @@ class ActivePassive(NoisyLabelMethod):
         ValueError: if the loss has no active and passive term.
     """
 
+    loss: ActivePassiveLoss
+
     def __init__(self, **base: Any) -> None:
         super().__init__(**base)
         if not isinstance(self.loss, ActivePassiveLoss):
-            raise ValueError(f"method=apl needs an apl_* loss, such as loss=apl_nfl_rce, got {type(self.loss).__name__}")
+            raise ValueError(f"it needs an apl_* loss, such as loss=apl_nfl_rce, got {type(self.loss).__name__}")
 
     def training_loss(self, batch: Batch) -> Tensor:
         active, passive = self.loss.terms(self(batch.images), batch.labels)

@@ -55,7 +55,7 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
 
     def make_model(self) -> nn.Module:
         """A new network, initialised anew, in the memory layout that convolutions are fastest in."""
-        return self.make_network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return self.make_network().to(memory_format=torch.channels_last)
 
     @abstractmethod
     def training_loss(self, batch: Batch) -> Tensor:

@@ -17,8 +17,9 @@ def classification_metrics(logits: Tensor, labels: Tensor) -> dict[str, Any]:
         labels: int64 ``[N]`` in ``[0, K)``.
 
     Returns:
-        ``accuracy``, ``macro_f1`` and ``ece`` (expected calibration error, 15 bins of equal width, L1; arXiv:1706.04599)
-        in [0, 1]; ``precision`` and ``recall``, K values each (0 for a class never predicted, or without samples);
+        ``accuracy``, ``macro_f1`` and ``ece`` (expected calibration error, 15 bins of equal width, L1;
+        arXiv:1706.04599) in [0, 1]; ``precision`` and ``recall``, K values each
+        (0 for a class never predicted, or without samples);
         ``confusion_matrix``, K x K counts, true class by row.
     """
     num_classes = logits.shape[1]

@@ -1,5 +1,6 @@
 """What a run costs in memory."""
 
+import contextlib
 import resource
 import sys
 from pathlib import Path
@@ -11,10 +12,8 @@ def reset_peak_memory() -> None:
     """Starts a new peak, where the system allows it, so that a run in a sweep does not report its predecessor's."""
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
-    try:
+    with contextlib.suppress(OSError):  # not Linux: the peak is then the process's
         Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        pass  # not Linux: the peak is then the process's
 
 
 def peak_memory() -> int:

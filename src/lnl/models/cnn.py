@@ -12,7 +12,9 @@ def check_image_size(image_size: int, halvings: int) -> int:
         ValueError: if nothing is left of it.
     """
     if image_size < 2**halvings:
-        raise ValueError(f"images of {image_size}x{image_size} are too small: {halvings} poolings need {2**halvings} pixels")
+        raise ValueError(
+            f"images of {image_size}x{image_size} are too small: {halvings} poolings need {2**halvings} pixels"
+        )
     return image_size // 2**halvings
 
 
@@ -47,7 +49,10 @@ class SmallCNN(nn.Module):
             stages += [nn.Conv2d(wide_in, wide_out, 3, padding=1), nn.ReLU(inplace=True), nn.MaxPool2d(2)]
         self.features = nn.Sequential(*stages)
         self.classifier = nn.Sequential(
-            nn.Flatten(), nn.Linear(channels[-1] * side**2, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, num_classes)
+            nn.Flatten(),
+            nn.Linear(channels[-1] * side**2, hidden),
+            nn.ReLU(inplace=True),
+            nn.Linear(hidden, num_classes),
         )
         for layer in self.classifier:
             if isinstance(layer, nn.Linear):

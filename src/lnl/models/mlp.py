@@ -1,5 +1,7 @@
 """Multilayer perceptrons on raw pixels."""
 
+import itertools
+
 from torch import Tensor, nn
 
 
@@ -22,7 +24,7 @@ class MLP(nn.Module):
         super().__init__()
         sizes = [in_channels * image_size**2] + [width] * depth
         layers: list[nn.Module] = [nn.Flatten()]
-        for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
+        for fan_in, fan_out in itertools.pairwise(sizes):
             layers += [nn.Linear(fan_in, fan_out), nn.ReLU(inplace=True)]
         self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], num_classes))
 

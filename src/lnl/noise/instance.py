@@ -25,7 +25,7 @@ class InstanceNoise(LabelNoise):
     Args:
         rate: mean flip rate r in [0, 1]. Near 0 and 1 truncation moves the mean inwards.
         seed: of rates, W and draw.
-        exact: ``round(r n_c)`` samples of class c change, drawn without replacement with probabilities in proportion to q.
+        exact: ``round(r n_c)`` samples of class c change, drawn without replacement in proportion to q.
     """
 
     kind, convention = "instance", "PMD, exclusive of the true class"

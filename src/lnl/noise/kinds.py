@@ -96,7 +96,7 @@ class AsymmetricNoise(ClassConditionalNoise):
     Args:
         mapping: ``{from: to}`` in names or numbers, ``blocks``, ``superclass``, or ``random``/null
             (:func:`lnl.noise.maps.resolve`). Datasets bring their customary map.
-        rate, seed, exact: see :class:`LabelNoise`. Above a rate of 0.5, classes that map to each other have changed places.
+        rate, seed, exact: see :class:`LabelNoise`. Above 0.5, classes that map to each other have changed places.
     """
 
     kind, convention = "asymmetric", "class map"

@@ -16,7 +16,9 @@ crocodile dinosaur lizard snake turtle | hamster mouse rabbit shrew squirrel
 maple_tree oak_tree palm_tree pine_tree willow_tree | bicycle bus motorcycle pickup_truck train
 lawn_mower rocket streetcar tank tractor
 """
-CIFAR100_SUPERCLASSES = [group.split() for line in _CIFAR100_SUPERCLASSES.split("\n") for group in line.split("|") if group.strip()]
+CIFAR100_SUPERCLASSES = [
+    group.split() for line in _CIFAR100_SUPERCLASSES.split("\n") for group in line.split("|") if group.strip()
+]
 
 
 def class_index(name: str | int, classes: Sequence[str]) -> int:

@@ -59,7 +59,7 @@ class NoisyLabels:
 
     def save(self, path: Path) -> None:
         """Writes ``noise.npz`` with ``noisy_labels``, ``transition_matrix`` and, where known, ``clean_labels``."""
-        arrays = {"noisy_labels": self.noisy, "transition_matrix": self.transition}
+        arrays: dict[str, Any] = {"noisy_labels": self.noisy, "transition_matrix": self.transition}
         if self.clean is not None:
             arrays["clean_labels"] = self.clean
         np.savez_compressed(path, **arrays)

@@ -15,9 +15,9 @@ def check_rate(rate: float) -> float:
 
 
 def symmetric(num_classes: int, rate: float) -> Matrix:
-    """Symmetric noise, exclusive: a wrong label is any *other* class, ``1 - r`` on the diagonal, ``r / (K - 1)`` off it.
+    """Symmetric noise, exclusive: a wrong label is any other class; ``1 - r`` on the diagonal, ``r / (K - 1)`` off it.
 
-    The share of wrong labels is ``rate``. Used by APL, SCE and Co-teaching; see :func:`uniform` for the other convention.
+    The share of wrong labels is ``rate``. Used by APL, SCE and Co-teaching; the other convention is :func:`uniform`.
     """
     check_rate(rate)
     off_diagonal = rate / (num_classes - 1)
@@ -40,7 +40,7 @@ def pairflip(num_classes: int, rate: float) -> Matrix:
 
 
 def asymmetric(mapping: Mapping[int, int], num_classes: int, rate: float) -> Matrix:
-    """Class-dependent noise: class i becomes ``mapping[i]`` with probability ``rate``; unmapped classes keep their label.
+    """Class-dependent noise: class i becomes ``mapping[i]`` with probability ``rate``; unmapped classes stay.
 
     Raises:
         ValueError: if ``mapping`` names a class outside ``[0, num_classes)``, or ``rate`` is outside [0, 1].

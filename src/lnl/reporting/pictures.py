@@ -53,6 +53,10 @@ def labels_picture(
         image = images[i]
         axes.imshow(image[..., 0] if image.shape[2] == 1 else image, cmap="gray")
         wrong = clean is not None and given[i] != clean[i]
-        label = f"{classes[given[i]]}\n(is {classes[clean[i]]})" if clean is not None and wrong else f"{classes[given[i]]}\n"
+        label = (
+            f"{classes[given[i]]}\n(is {classes[clean[i]]})"
+            if clean is not None and wrong
+            else f"{classes[given[i]]}\n"
+        )
         axes.set_title(label, fontsize=8, color="firebrick" if wrong else "black")
     return render(figure)

@@ -22,7 +22,7 @@ def wandb_tracker(save_dir: str, **options: Any) -> WandbLogger:
         options: as of ``wandb.init``: ``project``, ``entity``, ``tags``.
     """
     folder = Path(save_dir)
-    identity = {"name": folder.name, "id": folder.name, "group": folder.parent.name, "resume": "allow"}
+    identity: dict[str, Any] = {"name": folder.name, "id": folder.name, "group": folder.parent.name, "resume": "allow"}
     return WandbLogger(save_dir=save_dir, **identity, **options)
 
 
@@ -36,7 +36,9 @@ class Trackers:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for board in self.tensorboard:
             board.finalize("failed" if kind else "success")
             board.experiment.close()

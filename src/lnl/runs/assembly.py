@@ -4,9 +4,9 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ProgressBar
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from lnl.callbacks import EpochSeed, TrainingMetrics
 from lnl.config import build, build_all

@@ -15,7 +15,10 @@ def closing_block(result: dict[str, Any], folder: Path) -> str:
         f"{data['name']}, {result['model']}, {result['method']}, {result['loss']}, seed {seeds['seed']}: "
         f"{result['epochs']} epochs in {result['time']['fit_seconds']:.1f} s",
         f"trained on {data['train']:,} labels, {wrong} of them wrong{share}",
-        *(f"test accuracy {entry['test']['accuracy']:7.2%}  {_meaning(name, entry)}" for name, entry in result["protocol"].items()),
+        *(
+            f"test accuracy {entry['test']['accuracy']:7.2%}  {_meaning(name, entry)}"
+            for name, entry in result["protocol"].items()
+        ),
         str(Path(os.path.relpath(folder))),
     ]
     return "\n".join(f"  {line}" for line in lines)

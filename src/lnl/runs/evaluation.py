@@ -43,33 +43,39 @@ def predict(method: NoisyLabelMethod, loader: Loader, trainer: pl.Trainer, batch
 
 
 def evaluate(
-    method: NoisyLabelMethod, data: NoisyDataModule, trainer: pl.Trainer, folder: RunFolder, rows: list[dict[str, float]]
+    method: NoisyLabelMethod,
+    data: NoisyDataModule,
+    trainer: pl.Trainer,
+    folder: RunFolder,
+    rows: list[dict[str, float]],
+    smoke: bool = False,
 ) -> tuple[dict[str, Any], Prediction]:
     """The entries of the protocol, and the last epoch's prediction. Test labels are used here and nowhere else.
 
     Args:
         method: ends with the last epoch's weights.
-        data, trainer: as they trained it. After ``fast_dev_run`` one batch is evaluated, of the weights in memory.
+        data, trainer: as they trained it.
         folder: with the checkpoints.
         rows: the run's epochs (:class:`lnl.callbacks.MetricsTable`).
+        smoke: after ``fast_dev_run``: evaluate one batch, with the weights in memory.
 
     Returns:
-        For ``last`` and ``noisy_val_best`` (chosen by noisy validation labels): ``epoch`` from 0, that epoch's ``train``
-        and ``val`` metrics, and the ``test`` metrics of its weights.
+        For ``last`` and ``noisy_val_best`` (chosen by noisy validation labels): ``epoch`` from 0, that epoch's
+        ``train`` and ``val`` metrics, and the ``test`` metrics of its weights.
     """
     device = trainer.strategy.root_device
     method.to(device)
     loader, labels = data.loader("test", device), torch.from_numpy(data.test_labels[data.splits["test"]])
-    checkpoints = {} if trainer.fast_dev_run else {"noisy_val_best": folder.noisy_val_best}
+    checkpoints = {} if smoke else {"noisy_val_best": folder.noisy_val_best}
     entries: dict[str, Any] = {}
     for protocol, path in {**checkpoints, "last": folder.last}.items():
         epoch = len(rows) - 1
-        if not trainer.fast_dev_run:
+        if not smoke:
             checkpoint = load_checkpoint(path)
             load_weights(method, checkpoint["state_dict"], path)
             epoch = checkpoint["epoch"]
         started = time.perf_counter()
-        logits = predict(method, loader, trainer, batches=1 if trainer.fast_dev_run else None)
+        logits = predict(method, loader, trainer, batches=1 if smoke else None)
         seconds = time.perf_counter() - started
         prediction = Prediction(data.splits["test"][: len(logits)], labels[: len(logits)], logits, seconds)
         entries[protocol] = {

@@ -87,7 +87,9 @@ def load_checkpoint(path: Path | str) -> dict[str, Any]:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises a dozen kinds for a file that is no checkpoint
-        raise UserError(f"{path} is not a checkpoint that can be read, or it is damaged: {first_line(error)}") from error
+        raise UserError(
+            f"{path} is not a checkpoint that can be read, or it is damaged: {first_line(error)}"
+        ) from error
 
 
 def load_weights(module: "torch.nn.Module", state: dict[str, Any], source: Path | str) -> None:

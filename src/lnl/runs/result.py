@@ -41,7 +41,7 @@ def make_result(
         "identity": folder.identity,
         "run": folder.path.name,
         "sweep": folder.path.parent.name,
-        "fast_dev_run": bool(trainer.fast_dev_run),
+        "fast_dev_run": bool(cfg.trainer.fast_dev_run),
         "data": {"name": choices["data"], "classes": data.classes, **sizes},
         "noise": {**data.labels.describe(), **rates},
         "method": choices["method"],

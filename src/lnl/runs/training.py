@@ -45,17 +45,18 @@ def train(cfg: DictConfig, folder: RunFolder, choices: dict[str, str]) -> dict[s
     method = build_method(cfg, data)
     table = MetricsTable(folder.metrics)
     trainer = build_trainer(cfg, folder, data, table)
-    folder.claim(force=bool(cfg.force or cfg.trainer.fast_dev_run))
+    smoke = bool(cfg.trainer.fast_dev_run)
+    folder.claim(force=cfg.force or smoke)
     try:
         data.labels.save(folder.noise)
         with Trackers(trainer.loggers) as trackers:
             trackers.start(relevant_config(cfg))
             fit(trainer, method, data, folder)
-            entries, prediction = evaluate(method, data, trainer, folder, table.rows)
+            entries, prediction = evaluate(method, data, trainer, folder, table.rows, smoke)
             prediction.save(folder.predictions, data.classes)
             result = make_result(cfg, choices, folder, data, method, trainer, table.rows, entries, prediction)
             trackers.finish(result, data)
-        if not trainer.fast_dev_run:
+        if not smoke:
             write_result(folder, result)
     except OSError as error:
         raise UserError(f"{error.filename or folder.path} cannot be written: {error.strerror or error}.") from error

@@ -1,0 +1,139 @@
+"""Order and content of batches, the same from the device and from worker processes."""
+
+import numpy as np
+import pytest
+import torch
+from torchvision.transforms.v2 import functional as F
+
+from lnl.data.loader import DeviceLoader
+from tests.data.conftest import CPU, MEAN, STD, pixels, whole
+
+CACHED = pytest.mark.parametrize("device_cache", [True, False], ids=["device", "workers"])
+AUGMENTED = {"augment": "crop_flip", "crop_padding": 2}
+
+
+def train_loader(data):
+    return data.loader("train", CPU, shuffle=True)
+
+
+@CACHED
+@pytest.mark.parametrize("batch_size", [20, 81, 162, 1000])  # of 162 samples
+def test_an_epoch_visits_every_sample_once(fake, device_cache, batch_size):
+    data = fake(device_cache=device_cache, batch_size=batch_size)
+    loader = train_loader(data)
+    sizes = [len(batch) for batch in loader]
+    assert len(sizes) == len(loader)
+    assert set(sizes[:-1]) <= {batch_size}
+    order = whole(loader).index
+    np.testing.assert_array_equal(order.sort().values, data.splits["train"])
+    assert order.tolist() != data.splits["train"].tolist()
+
+
+@CACHED
+@pytest.mark.parametrize("batch_size", [7, 23, 161])  # 162 = 23 * 7 + 1 = 161 + 1
+def test_a_last_batch_of_one_is_left_out_of_training_alone(fake, device_cache, batch_size):
+    data = fake(device_cache=device_cache, batch_size=batch_size, eval_batch_size=batch_size)
+    loader, evaluation = train_loader(data), data.loader("train", CPU)
+    batches = list(loader)
+    assert len(batches) == len(loader) == 161 // batch_size
+    assert {len(batch) for batch in batches} == {batch_size}
+    seen = torch.cat([batch.index for batch in batches]).tolist()
+    assert len(set(seen)) == 161
+    np.testing.assert_array_equal(whole(evaluation).index, data.splits["train"])
+    assert len(evaluation) == 161 // batch_size + 1
+
+
+@CACHED
+def test_a_training_set_of_one_sample_is_not_empty(fake, device_cache):
+    assert whole(train_loader(fake(subset=1, device_cache=device_cache))).index.shape == (1,)
+
+
+@CACHED
+def test_an_epoch_is_a_function_of_seed_and_epoch_alone(fake, device_cache):
+    """Images too: a resumed run must see the augmentation that it would have seen."""
+
+    def epoch(seed, number, loader=None):
+        batch = whole(loader or train_loader(fake(seed=seed, device_cache=device_cache, **AUGMENTED)), number)
+        by_number = batch.index.argsort()
+        return batch.index, batch.images[by_number]
+
+    loader = train_loader(fake(seed=1, device_cache=device_cache, **AUGMENTED))
+    order, images = epoch(1, 3, loader)
+    for same in (epoch(1, 3, loader), epoch(1, 3)):
+        torch.testing.assert_close(same, (order, images), rtol=0, atol=0)
+    for other_order, other_images in (epoch(1, 4, loader), epoch(2, 3)):
+        assert not torch.equal(other_order, order)
+        assert not torch.equal(other_images, images)
+
+
+@pytest.mark.xfail(strict=True, reason="torch calls worker_init_fn in worker processes only")
+def test_augmentation_without_worker_processes_is_a_function_of_seed_and_epoch_too(fake):
+    loader = train_loader(fake(device_cache=False, num_workers=0, **AUGMENTED))
+    torch.testing.assert_close(whole(loader).images, whole(loader).images, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_both_loaders_give_the_same_batches(fake, split):
+    """``crop_flip`` must leave evaluation alone, and the training set is not augmented here."""
+    options = {"batch_size": 23, "eval_batch_size": 23, "seed": 4, "augment": "none" if split == "train" else "crop_flip"}
+    loaders = [fake(device_cache=cache, **options).loader(split, CPU, shuffle=split == "train") for cache in (True, False)]
+    assert [isinstance(loader, DeviceLoader) for loader in loaders] == [True, False]
+    for loader in loaders:
+        loader.sampler.set_epoch(5)
+    assert len(loaders[0]) == len(loaders[1])
+    for mine, other in zip(*loaders, strict=True):
+        torch.testing.assert_close(mine.images, other.images, rtol=0, atol=1e-5)
+        assert mine.images.dtype == other.images.dtype == torch.float32
+        for name in ("labels", "index"):
+            torch.testing.assert_close(getattr(mine, name), getattr(other, name), rtol=0, atol=0)
+
+
+@CACHED
+def test_normalisation_is_that_of_torchvision(fake, device_cache):
+    data = fake(device_cache=device_cache)
+    batch = whole(data.loader("val", CPU))
+    raw = torch.from_numpy(data.images("val")).permute(0, 3, 1, 2)
+    torch.testing.assert_close(batch.images, F.normalize(raw.float() / 255, MEAN, STD), rtol=0, atol=1e-5)
+
+
+WORKERS_CONTIGUOUS = pytest.mark.xfail(strict=True, reason="torch.stack of single images makes the batch contiguous")
+
+
+@pytest.mark.parametrize("device_cache", [True, pytest.param(False, marks=WORKERS_CONTIGUOUS)], ids=["device", "workers"])
+@pytest.mark.parametrize("augment", ["none", "crop_flip"])
+def test_images_are_channels_last_in_memory(fake, device_cache, augment):
+    batch = next(iter(train_loader(fake(device_cache=device_cache, augment=augment, views=2))))
+    for view in batch.views:
+        assert view.stride() == (6 * 6 * 3, 1, 6 * 3, 3)
+
+
+def crops(image, padding):
+    """All crops of a padded image and their mirror images, as bytes."""
+    padded = np.pad(image, ((padding, padding), (padding, padding), (0, 0)))
+    height, width, _ = image.shape
+    places = [(row, column) for row in range(2 * padding + 1) for column in range(2 * padding + 1)]
+    windows = [padded[row : row + height, column : column + width] for row, column in places]
+    return {window.tobytes() for window in windows} | {window[:, ::-1].tobytes() for window in windows}
+
+
+@CACHED
+def test_views_are_different_crops_of_the_same_sample(fake, device_cache):
+    data = fake(device_cache=device_cache, views=2, **AUGMENTED)
+    batch = whole(train_loader(data))
+    assert len(batch.views) == 2
+    torch.testing.assert_close(batch.images, batch.views[0], rtol=0, atol=0)
+    first, second = (pixels(view) for view in batch.views)
+    raw = data.load().train.images
+    for number, *views in zip(batch.index.tolist(), first, second, strict=True):
+        assert {view.tobytes() for view in views} <= crops(raw[number], padding=2)
+    # Two draws from 50 are the same in 1 of 50 samples: 3 of 161, and not 20.
+    assert (first == second).all(axis=(1, 2, 3)).sum() < 20
+
+
+@CACHED
+def test_evaluation_sees_one_view_of_whole_images(fake, device_cache):
+    data = fake(device_cache=device_cache, views=2, **AUGMENTED)
+    for split in ("train", "val", "test"):
+        batch = whole(data.loader(split, CPU))
+        assert len(batch.views) == 1
+        np.testing.assert_array_equal(pixels(batch.images), data.images(split))
