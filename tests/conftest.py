@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,9 +74,9 @@ def digits(train):
     """``train`` on digits in float32, two epochs unless said otherwise."""
 
     def run(*arguments: str) -> Outcome:
-        fixed = ["data=digits", "trainer.precision=32-true"]
-        epochs = [] if any(re.match("trainer.max_epochs|-m", a) for a in arguments) else ["trainer.max_epochs=2"]
-        return train(*fixed, *epochs, *arguments)
+        flags = [argument for argument in arguments if argument.startswith("-")]
+        fixed = ["data=digits", "trainer.precision=32-true", "trainer.max_epochs=2"]
+        return train(*flags, *fixed, *(argument for argument in arguments if argument not in flags))
 
     return run
 

@@ -17,6 +17,7 @@ from tests.conftest import weights
 HARD = ("model=mobilenet_v2", "scheduler=cosine", "data.augment=crop_flip", "data.crop_padding=1", "data.subset=200")
 
 
+ELR = ("method._target_=tests.methods.extensions.EarlyLearningRegularization", "model=cnn8")
 WORKERS = ("data.device_cache=false", "data.augment=crop_flip", "data.crop_padding=1")
 
 
@@ -46,7 +47,7 @@ def assert_same_run(folder, other):
     assert (folder / "predictions.csv").read_bytes() == (other / "predictions.csv").read_bytes()
 
 
-@pytest.mark.parametrize("options", [(), HARD, ("scheduler=multistep", "scheduler.milestones=[2]"), WORKERS])
+@pytest.mark.parametrize("options", [(), HARD, ELR, ("scheduler=multistep", "scheduler.milestones=[2]"), WORKERS])
 def test_two_epochs_and_two_equal_four(digits, monkeypatch, options):
     arguments = ("trainer.max_epochs=4", *options)
     with monkeypatch.context() as patch:

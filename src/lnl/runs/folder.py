@@ -32,8 +32,15 @@ class RunFolder:
         self.noisy_val_best = self.checkpoints / "noisy_val_best.ckpt"
 
     def finished(self) -> dict[str, Any] | None:
-        """The result of the run, if it is finished."""
-        return read_result(self.result) if self.result.exists() else None
+        """The result of the run, if it is finished.
+
+        Raises:
+            UserError: if the result is another run's, or cannot be read.
+        """
+        if not self.result.exists():
+            return None
+        self._check_identity()
+        return read_result(self.result)
 
     def claim(self, force: bool) -> None:
         """Makes the folder this run's own, ready to start, to go on, or, with ``force``, to start over.
@@ -45,14 +52,17 @@ class RunFolder:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
             if force:
                 self._clear()
-            elif self.marker.exists() and self.marker.read_text().strip() != self.identity:
-                raise UserError(
-                    f"{self.path} holds a run of another configuration. Choose another hydra.run.dir, "
-                    "or replace that run with force=true."
-                )
+            self._check_identity()
             self.marker.write_text(self.identity + "\n")
         except OSError as error:
             raise UserError(f"the run folder {self.path} cannot be written: {error.strerror}.") from error
+
+    def _check_identity(self) -> None:
+        if self.marker.exists() and self.marker.read_text().strip() != self.identity:
+            raise UserError(
+                f"{self.path} holds a run of another configuration. Choose another hydra.run.dir, "
+                "or replace that run with force=true."
+            )
 
     def _clear(self) -> None:
         self.result.unlink(missing_ok=True)  # first, so that a folder half cleared is not taken for a finished run

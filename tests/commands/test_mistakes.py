@@ -1,0 +1,148 @@
+"""A user's mistake gets one or two plain lines, exit code 1, no traceback, and leaves nothing half-written."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from tests.conftest import DATA_DIR, needs_cifar10, weights
+
+MISTAKES = {
+    "unknown option": (["loss=gcee"], ["loss has no option 'gcee'", "did you mean 'gce'", "apl_nfl_rce"]),
+    "unknown group": (["los=ce"], ["no 'los'", "did you mean 'loss'"]),
+    "misspelt key": (["noise.rat=0.3"], ["no 'noise.rat'", "did you mean 'rate'"]),
+    "value outside its range": (["noise.rate=1.5"], ["noise.rate must be between 0 and 1", "1.5"]),
+    "value of the wrong type": (["noise.rate=much"], ["noise"]),
+    "map of a missing class": (
+        ["noise=asymmetric", "noise.mapping={seven: eleven}"],
+        ["class 'seven', which is not there", "0, 1, 2"],
+    ),
+    "no data and no network": (["data=cifar10"], ["/nowhere", "LNL_DATA_DIR", "data=digits"]),
+    "no flowers and no network": (["data=tf_flowers"], ["/nowhere", "LNL_DATA_DIR", "data=digits"]),
+    "images too small": (["model=cnn8", "data.image_size=4"], ["4x4", "too small"]),
+    "images of other channels": (["model.in_channels=3"], ["cannot take", "1 channels"]),
+    "fewer outputs than classes": (["model.num_classes=5"], ["10 classes", "5 outputs"]),
+    "no GPU": (["trainer.accelerator=gpu"], ["gpu"]),
+    "no checkpoint": (["init_from=nowhere.ckpt"], ["no checkpoint at nowhere.ckpt"]),
+    "a loss the method cannot use": (["method=apl", "loss=ce"], ["apl_*", "CrossEntropy"]),
+    "too large a limit": (["data.subset=5000"], ["data.subset", "5000"]),
+    "unknown augmentation": (["data.augment=mixup"], ["data.augment", "crop_flip", "mixup"]),
+    "a negative gamma": (["loss=focal", "loss.gamma=-1"], ["gamma must be at least 0"]),
+    "a folder that cannot be": (["paths.output_dir=/dev/null/outputs"], ["/dev/null", "cannot be written"]),
+    "unknown weights": (["model=mobilenet_v2", "model.weights=NONE"], ["IMAGENET1K_V1", "null"]),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_explained(digits, monkeypatch, mistake):
+    def no_network(*arguments, **options):
+        raise OSError("no network")
+
+    monkeypatch.setattr("torchvision.datasets.utils.urllib.request.urlopen", no_network)
+    monkeypatch.setenv("LNL_DATA_DIR", "/nowhere")
+    arguments, words = MISTAKES[mistake]
+    outcome = digits(*arguments)
+    assert outcome.code == 1
+    for word in words:
+        assert word in outcome.err
+    assert "Traceback" not in outcome.err
+    assert len(outcome.err.strip().splitlines()) <= 2
+    assert [path for path in outcome.root.rglob("*") if path.is_file()] == []
+
+
+def test_the_traceback_is_to_be_had(digits, monkeypatch):
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    outcome = digits("noise.rate=2")
+    assert "Traceback" in outcome.err
+    assert "check_rate" in outcome.err
+
+
+def test_one_wrong_job_does_not_stop_a_sweep(digits):
+    outcome = digits("-m", "noise.rate=0.1,7,0.2", "trainer.max_epochs=1")
+    assert outcome.code == 1
+    assert "noise.rate must be between 0 and 1, got 7" in outcome.err
+    assert "Traceback" not in outcome.err
+    assert len(list(outcome.root.rglob("result.json"))) == 2
+
+
+def test_a_loss_that_becomes_nan_stops_the_run(digits):
+    outcome = digits("optimizer.lr=1e20", "trainer.max_epochs=3")
+    assert outcome.code == 1
+    assert "became NaN or infinite at step" in outcome.err
+    assert "learning rate 1e+20" in outcome.err
+    assert "optimizer.lr" in outcome.err
+    assert len(outcome.err.strip().splitlines()) == 2
+    assert not (outcome.folder / "result.json").exists()
+    assert not (outcome.folder / "checkpoints/last.ckpt").exists()
+
+
+@pytest.mark.parametrize("content", ["another architecture", "no checkpoint"])
+def test_a_wrong_checkpoint_is_refused(digits, tmp_path, content):
+    path = tmp_path / "other.ckpt"
+    if content == "no checkpoint":
+        path.write_bytes(b"not a checkpoint")
+    else:
+        torch.save({"state_dict": {"model.weight": torch.zeros(3)}}, path)
+    outcome = digits(f"init_from={path}")
+    assert outcome.code == 1
+    assert content in outcome.err or "is not a checkpoint" in outcome.err
+    assert len(outcome.err.strip().splitlines()) <= 2
+    assert not outcome.folders
+
+
+def test_a_checkpoint_with_code_in_it_is_not_run(digits, tmp_path):
+    class Harmful:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "harm"),)
+
+    torch.save({"state_dict": Harmful()}, tmp_path / "harmful.ckpt")
+    outcome = digits(f"init_from={tmp_path / 'harmful.ckpt'}")
+    assert outcome.code == 1
+    assert "is not a checkpoint that can be read" in outcome.err
+    assert not (tmp_path / "harm").exists()
+
+
+def test_training_starts_from_given_weights(digits):
+    first = digits().folder
+    outcome = digits(f"init_from={first}/checkpoints/last.ckpt", "optimizer.lr=1e-12", "paths.output_dir=second")
+    assert outcome.code == 0
+    second = next(folder for folder in outcome.folders if folder != first)
+    torch.testing.assert_close(weights(second), weights(first), rtol=1e-4, atol=1e-6)
+
+
+def test_a_folder_of_another_run_is_left_alone(digits):
+    digits("hydra.run.dir=here")
+    outcome = digits("hydra.run.dir=here", "optimizer.lr=0.5")
+    assert outcome.code == 1
+    assert "another configuration" in outcome.err
+    assert "force=true" in outcome.err
+
+
+def test_a_full_disk_is_named(tmp_path):
+    """The limit on a file's size stands in for the disk's."""
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000));"
+    code = f"import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); {limit} from lnl.train import main; main()"
+    command = [sys.executable, "-c", code, "data=digits", "model=mlp_1x512", f"paths.output_dir={tmp_path}/outputs"]
+    outcome = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert outcome.returncode == 1
+    assert "cannot be written" in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+    assert len(outcome.stderr.strip().splitlines()) <= 2
+    assert not list(tmp_path.rglob("result.json"))
+
+
+@needs_cifar10
+def test_a_truncated_data_file_is_named(train, tmp_path):
+    shutil.copytree(DATA_DIR / "cifar-10-batches-py", tmp_path / "data/cifar-10-batches-py")
+    broken = tmp_path / "data/cifar-10-batches-py/data_batch_3"
+    broken.chmod(0o644)
+    with broken.open("r+b") as file:
+        file.truncate(1000)
+    outcome = train(f"paths.data_dir={tmp_path / 'data'}")
+    assert outcome.code == 1
+    assert str(broken) in outcome.err
+    assert "damaged or truncated" in outcome.err
+    assert len(outcome.err.strip().splitlines()) <= 2

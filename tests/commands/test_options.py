@@ -1,0 +1,43 @@
+"""Every option of every group trains one batch through the command line; a new option is tested without a new test."""
+
+from pathlib import Path
+
+import pytest
+import torchvision
+
+from lnl.config import CONF_DIR
+from tests.generated import write_cifar, write_flowers, write_mnist
+
+GROUPS = sorted(path.name for path in Path(CONF_DIR).iterdir() if path.is_dir())
+OPTIONS = [(group, path.stem) for group in GROUPS for path in sorted((Path(CONF_DIR) / group).glob("*.yaml"))]
+
+
+def test_the_groups_are_those_of_the_readme():
+    expected = "callbacks data experiment hydra logger loss method model noise optimizer paths scheduler trainer"
+    assert expected.split() == GROUPS
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_an_option_runs_one_batch(train, group, option, monkeypatch, tmp_path):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    root = tmp_path / "data"
+    cifar100 = (group, option) == ("data", "cifar100")
+    if group == "experiment" or option in ("cifar10", "cifar100"):
+        write_cifar(root, monkeypatch, torchvision.datasets.CIFAR100 if cifar100 else torchvision.datasets.CIFAR10)
+    elif option in ("mnist", "fashion_mnist"):
+        write_mnist(root, {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}[option])
+    elif "flowers" in option:
+        write_flowers(root, monkeypatch)
+    data = [] if group in ("data", "experiment") else ["data=digits"]
+    outcome = train(
+        f"{group}={option}",
+        *data,
+        "data.batch_size=8",
+        "data.eval_batch_size=16",
+        f"paths.data_dir={root}",
+        "trainer.fast_dev_run=true",
+    )
+    assert outcome.code == 0, outcome.err
+    assert "test accuracy" in outcome.out
+    assert not (outcome.folder / "result.json").exists()  # one batch is no result

@@ -1,0 +1,82 @@
+"""Methods of the kinds that the base class is made for, each as short as it should be. They are here to be tested."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from lnl.methods import NoisyLabelMethod
+
+
+class EarlyLearningRegularization(NoisyLabelMethod):
+    """State per sample: ELR (arXiv:2007.00151)."""
+
+    def __init__(self, beta=0.7, weight=3.0, **base):
+        super().__init__(**base)
+        self.beta, self.weight = beta, weight
+        self.register_buffer("targets", torch.zeros(self.num_samples, self.num_classes))
+
+    def training_loss(self, batch) -> Tensor:
+        logits = self(batch.images)
+        p = logits.float().softmax(dim=1).clamp(1e-4, 1 - 1e-4)
+        now = (p / p.sum(dim=1, keepdim=True)).detach()
+        self.targets[batch.index] = self.beta * self.targets[batch.index] + (1 - self.beta) * now
+        regularizer = (1 - (self.targets[batch.index] * p).sum(dim=1)).log()
+        return (self.loss(logits, batch.labels) + self.weight * regularizer).mean()
+
+
+class CoTeaching(NoisyLabelMethod):
+    """Two networks: Co-teaching (arXiv:1804.06872)."""
+
+    def __init__(self, forget_rate=0.3, **base):
+        super().__init__(**base)
+        self.second, self.keep = self.make_model(), 1 - forget_rate
+
+    def forward(self, images: Tensor) -> Tensor:
+        return (self.model(images) + self.second(images)) / 2
+
+    def training_loss(self, batch) -> Tensor:
+        losses = [self.loss(network(batch.images), batch.labels) for network in (self.model, self.second)]
+        count = max(1, int(self.keep * len(batch)))
+        chosen = [loss.detach().topk(count, largest=False).indices for loss in losses]
+        return losses[0][chosen[1]].mean() + losses[1][chosen[0]].mean()
+
+
+class DivideMix(NoisyLabelMethod):
+    """A pass over the training set before each epoch, and two views: the frame of DivideMix (arXiv:2002.07394)."""
+
+    def __init__(self, **base):
+        super().__init__(**base)
+        self.second = self.make_model()
+        self.register_buffer("losses", torch.full((self.num_samples,), torch.nan))
+
+    def on_train_epoch_start(self) -> None:
+        self.eval()
+        with torch.no_grad():
+            for batch in self.trainer.datamodule.loader("train", self.device):
+                self.losses[batch.index] = self.loss(self(batch.images), batch.labels)
+        self.train()
+
+    def training_loss(self, batch) -> Tensor:
+        first, second = batch.views
+        clean = (self.losses[batch.index] <= self.losses.nanmedian()).float()
+        guess = self.second(second).detach().softmax(dim=1)
+        target = clean[:, None] * F.one_hot(batch.labels, self.num_classes) + (1 - clean[:, None]) * guess
+        return F.cross_entropy(self(first), target) + F.cross_entropy(self.second(second), target)
+
+
+class Spy(NoisyLabelMethod):
+    """Keeps all that it is shown."""
+
+    seen: list = []
+
+    def training_loss(self, batch) -> Tensor:
+        Spy.seen.append(("train", batch))
+        return self.loss(self(batch.images), batch.labels).mean()
+
+    def validation_step(self, batch, batch_idx) -> None:
+        Spy.seen.append(("val", batch))
+        super().validation_step(batch, batch_idx)
+
+    def predict_step(self, batch, batch_idx) -> Tensor:
+        Spy.seen.append(("test", batch))
+        return super().predict_step(batch, batch_idx)

@@ -1,0 +1,92 @@
+"""What a method is, what it sees, and what kinds of method fit."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from lnl.data import NoisyDataModule
+from tests.conftest import weights
+from tests.methods.extensions import Spy
+
+HERE = "tests.methods.extensions"
+
+
+def test_apl_trains_exactly_as_baseline_and_shows_both_terms(digits):
+    baseline = digits("loss=apl_nfl_rce", "method=baseline").folder
+    apl = next(folder for folder in digits("loss=apl_nfl_rce", "method=apl").folders if folder != baseline)
+    torch.testing.assert_close(weights(apl), weights(baseline), rtol=0, atol=0)
+    tables = [pd.read_csv(folder / "metrics.csv") for folder in (baseline, apl)]
+    terms = tables[1][["train/active_loss", "train/passive_loss"]]
+    np.testing.assert_allclose(terms.sum(axis=1), tables[0]["train/loss"], rtol=1e-5)
+    assert (terms > 0).all(axis=None)
+
+
+def test_apl_brings_a_loss_of_its_own(digits):
+    assert digits("method=apl").result["loss"] == "apl_nce_rce"
+
+
+@pytest.mark.parametrize("method", ["EarlyLearningRegularization", "CoTeaching", "DivideMix"])
+def test_methods_with_more_networks_state_and_views_fit(digits, method):
+    outcome = digits(f"method._target_={HERE}.{method}", "data.views=2", "data.augment=crop", "data.crop_padding=1")
+    assert outcome.code == 0, outcome.err
+    state = weights(outcome.folder)
+    if method == "EarlyLearningRegularization":
+        trained = state["targets"].sum(dim=1) > 0
+        assert trained.sum() == outcome.result["data"]["train"]
+    if method == "CoTeaching":
+        networks = [{k: v for k, v in state.items() if k.startswith(name)} for name in ("model.", "second.")]
+        assert not torch.equal(networks[0]["model.classifier.1.weight"], networks[1]["second.classifier.1.weight"])
+    if method == "DivideMix":
+        assert state["losses"].isfinite().sum() == outcome.result["data"]["train"]
+
+
+def test_no_clean_training_label_and_no_test_label_is_in_a_batch(digits):
+    Spy.seen.clear()
+    outcome = digits(f"method._target_={HERE}.Spy", "noise.rate=0.5")
+    noise = np.load(outcome.folder / "noise.npz")
+    parts = {part for part, _ in Spy.seen}
+    assert parts == {"train", "val", "test"}
+    for part in parts:
+        batches = [batch for name, batch in Spy.seen if name == part]
+        index = torch.cat([batch.index for batch in batches]).numpy()
+        labels = torch.cat([batch.labels for batch in batches]).numpy()
+        if part == "test":
+            assert (labels == -1).all()
+        else:
+            np.testing.assert_array_equal(labels, noise["noisy_labels"][index])
+            assert (labels != noise["clean_labels"][index]).mean() > 0.4
+    assert {field.name for field in dataclasses.fields(Spy.seen[0][1])} == {"images", "labels", "index", "views"}
+
+
+def test_the_truth_changes_no_weight_and_no_choice_of_epoch(digits, monkeypatch):
+    """Training with the true labels replaced by nonsense, after the noise was drawn, gives the same model."""
+    honest = digits("trainer.max_epochs=4", "paths.output_dir=honest").folder
+    setup = NoisyDataModule.setup
+
+    def setup_with_nonsense(self, stage=None):
+        fresh = not self._images
+        setup(self, stage)
+        if fresh:
+            rng = np.random.default_rng(0)
+            self.labels = dataclasses.replace(self.labels, clean=rng.permutation(self.labels.clean))
+            self.test_labels = rng.permutation(self.test_labels)
+
+    monkeypatch.setattr(NoisyDataModule, "setup", setup_with_nonsense)
+    outcome = digits("trainer.max_epochs=4", "paths.output_dir=nonsense")
+    nonsense = next(folder for folder in outcome.folders if folder != honest)
+    for name in ("last", "noisy_val_best"):
+        torch.testing.assert_close(weights(honest, name), weights(nonsense, name), rtol=0, atol=0)
+    ours, theirs = (pd.read_csv(folder / "metrics.csv") for folder in (honest, nonsense))
+    public = ["train/loss", "train/accuracy", "val/loss", "val/accuracy"]
+    pd.testing.assert_frame_equal(ours[public], theirs[public], check_exact=True)
+    assert not ours["train/accuracy_wrong"].equals(theirs["train/accuracy_wrong"])
+
+
+def test_a_frozen_parameter_is_not_in_the_optimizer(digits):
+    outcome = digits("model=mobilenet_v2", "model.freeze=true", "data.subset=100")
+    checkpoint = torch.load(outcome.folder / "checkpoints/last.ckpt", weights_only=True)
+    (group,) = checkpoint["optimizer_states"][0]["param_groups"]
+    assert len(group["params"]) == 2  # weight and bias of the last layer
