@@ -66,17 +66,18 @@ def test_an_epoch_is_a_function_of_seed_and_epoch_alone(fake, device_cache):
         assert not torch.equal(other_images, images)
 
 
-@pytest.mark.xfail(strict=True, reason="torch calls worker_init_fn in worker processes only")
-def test_augmentation_without_worker_processes_is_a_function_of_seed_and_epoch_too(fake):
-    loader = train_loader(fake(device_cache=False, num_workers=0, **AUGMENTED))
-    torch.testing.assert_close(whole(loader).images, whole(loader).images, rtol=0, atol=0)
-
-
 @pytest.mark.parametrize("split", ["train", "val", "test"])
 def test_both_loaders_give_the_same_batches(fake, split):
     """``crop_flip`` must leave evaluation alone, and the training set is not augmented here."""
-    options = {"batch_size": 23, "eval_batch_size": 23, "seed": 4, "augment": "none" if split == "train" else "crop_flip"}
-    loaders = [fake(device_cache=cache, **options).loader(split, CPU, shuffle=split == "train") for cache in (True, False)]
+    options = {
+        "batch_size": 23,
+        "eval_batch_size": 23,
+        "seed": 4,
+        "augment": "none" if split == "train" else "crop_flip",
+    }
+    loaders = [
+        fake(device_cache=cache, **options).loader(split, CPU, shuffle=split == "train") for cache in (True, False)
+    ]
     assert [isinstance(loader, DeviceLoader) for loader in loaders] == [True, False]
     for loader in loaders:
         loader.sampler.set_epoch(5)
@@ -96,10 +97,7 @@ def test_normalisation_is_that_of_torchvision(fake, device_cache):
     torch.testing.assert_close(batch.images, F.normalize(raw.float() / 255, MEAN, STD), rtol=0, atol=1e-5)
 
 
-WORKERS_CONTIGUOUS = pytest.mark.xfail(strict=True, reason="torch.stack of single images makes the batch contiguous")
-
-
-@pytest.mark.parametrize("device_cache", [True, pytest.param(False, marks=WORKERS_CONTIGUOUS)], ids=["device", "workers"])
+@pytest.mark.parametrize("device_cache", [True, False], ids=["device", "workers"])
 @pytest.mark.parametrize("augment", ["none", "crop_flip"])
 def test_images_are_channels_last_in_memory(fake, device_cache, augment):
     batch = next(iter(train_loader(fake(device_cache=device_cache, augment=augment, views=2))))

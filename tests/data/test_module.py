@@ -64,7 +64,9 @@ def test_validation_is_drawn_at_random(fake):
     assert (abs(in_quarters - 100) < 40).all()  # 4.6 standard deviations
 
 
-@pytest.mark.parametrize("other", [{"split_seed": 1}, {"seed": 1}, {"subset": 20, "val_subset": 5}, {"val_fraction": 0.5}])
+@pytest.mark.parametrize(
+    "other", [{"split_seed": 1}, {"seed": 1}, {"subset": 20, "val_subset": 5}, {"val_fraction": 0.5}]
+)
 def test_the_noise_of_a_sample_depends_on_nothing_but_the_noise(dataset, other):
     noise = SymmetricNoise(0.4, seed=2)
     reference, varied = dataset(noise=noise), dataset(noise=noise, **other)
@@ -105,7 +107,13 @@ def test_test_labels_are_not_to_be_seen(fake, device_cache):
 
 @CACHED
 def test_no_clean_label_reaches_a_batch(fake, device_cache):
-    options = {"noise": GivenNoise(), "device_cache": device_cache, "augment": "crop_flip", "crop_padding": 1, "views": 2}
+    options = {
+        "noise": GivenNoise(),
+        "device_cache": device_cache,
+        "augment": "crop_flip",
+        "crop_padding": 1,
+        "views": 2,
+    }
     ours, theirs = fake(**options), fake(labels_seed=1, **options)
     assert (ours.labels.clean != theirs.labels.clean).mean() > 0.5
     assert (ours.test_labels != theirs.test_labels).mean() > 0.5

@@ -4,7 +4,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.losses.formulas import APL, LOSSES, MODERATE, NORMALIZED, A, batches, every_loss, quick, value_and_gradient
 
 from lnl.losses import (
     CrossEntropy,
@@ -18,6 +17,7 @@ from lnl.losses import (
     ReverseCrossEntropy,
     SymmetricCrossEntropy,
 )
+from tests.losses.formulas import APL, LOSSES, MODERATE, NORMALIZED, A, batches, every_loss, quick, value_and_gradient
 
 
 def over_all_labels(loss, logits):

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 from hypothesis import given
-from tests.losses.formulas import LOSSES, MODERATE, NORMALIZED, A, every_loss, quick, value_and_gradient
 
 from lnl.losses import ReverseCrossEntropy
+from tests.losses.formulas import LOSSES, MODERATE, NORMALIZED, A, every_loss, quick, value_and_gradient
 
 QUARTER = {
     "CE": math.log(4),
@@ -68,6 +68,26 @@ CERTAIN = {
 def test_a_certain_prediction_gives_the_limit_of_the_formula(name):
     value = LOSSES[name][0](torch.tensor([[1e4, -1e4, -1e4]] * 2), torch.tensor([0, 1]))
     torch.testing.assert_close(value, torch.tensor(CERTAIN[name], dtype=torch.float32))
+
+
+# Two classes, logits 20 apart and the right one ahead: nothing may be lost to a clamp or to 1 - p.
+SMALL_CE, SMALL_MISS = math.log1p(math.exp(-20)), 1 / (1 + math.exp(20))
+SMALL = {
+    "CE": SMALL_CE,
+    "FL": math.sqrt(SMALL_MISS) * SMALL_CE,
+    "FL(2)": SMALL_MISS**2 * SMALL_CE,
+    "MAE": SMALL_MISS,
+    "RCE": A * SMALL_MISS,
+    "GCE": -math.expm1(-0.7 * SMALL_CE) / 0.7,
+    "NCE": SMALL_CE / (2 * SMALL_CE + 20),
+    "NFL(2)": SMALL_MISS**2 * SMALL_CE / (20 + SMALL_CE),
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_small_loss_keeps_its_relative_precision_in_float64(name):
+    value = LOSSES[name][0](torch.tensor([[20.0, 0.0]], dtype=torch.float64), torch.tensor([0]))
+    assert value.item() == pytest.approx(SMALL[name], rel=1e-6, abs=0)
 
 
 @pytest.mark.parametrize("name", LOSSES)

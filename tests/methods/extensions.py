@@ -1,5 +1,7 @@
 """Methods of the kinds that the base class is made for, each as short as it should be. They are here to be tested."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -67,7 +69,7 @@ class DivideMix(NoisyLabelMethod):
 class Spy(NoisyLabelMethod):
     """Keeps all that it is shown."""
 
-    seen: list = []
+    seen: ClassVar[list] = []
 
     def training_loss(self, batch) -> Tensor:
         Spy.seen.append(("train", batch))

@@ -73,6 +73,7 @@ def test_each_run_of_a_sweep_is_a_wandb_run_of_one_group(runs):
         result = json.loads((folder / "result.json").read_text())
         assert config["noise"]["rate"] == result["noise"]["rate"]
         assert set(result["config"]) <= set(config)
+        assert config["options"]["loss"] == "ce"
         summary: dict = {}
         for record in records:
             summary |= {item.key: json.loads(item.value_json) for item in record.summary.update}

@@ -31,6 +31,8 @@ class Augmentation:
         """
         if name not in ("none", "flip", "crop", "crop_flip"):
             raise ValueError(f"data.augment must be none, flip, crop or crop_flip, got '{name}'")
+        if padding < 0:
+            raise ValueError(f"data.crop_padding must be at least 0, got {padding}")
         return cls(padding if "crop" in name else 0, "flip" in name)
 
     def plan(self, count: int, generator: torch.Generator) -> Tensor:

@@ -1,5 +1,6 @@
 """tf_flowers: 3,670 photographs of five flowers, decoded once and kept as an array."""
 
+import contextlib
 import hashlib
 import os
 import tarfile
@@ -90,15 +91,13 @@ def cached_images(files: list[Path], image_size: int, cache_dir: Path) -> NDArra
     key = hashlib.sha256(repr((image_size, stats)).encode()).hexdigest()[:16]
     cache = cache_dir / f"tf_flowers-{image_size}-{key}.npy"
     if cache.exists():
-        try:
+        with contextlib.suppress(ValueError, EOFError):  # a damaged cache is made anew
             return np.load(cache)
-        except (ValueError, EOFError) as error:
-            raise damaged(cache) from error
     with ThreadPoolExecutor() as pool:
         images = np.stack(list(pool.map(lambda path: read_square(path, image_size), files)))
     cache_dir.mkdir(parents=True, exist_ok=True)
     for stale in cache_dir.glob(f"tf_flowers-{image_size}-*.npy"):
-        stale.unlink()
+        stale.unlink(missing_ok=True)  # another process may have been faster
     unfinished = cache.with_suffix(f".{os.getpid()}.tmp")
     with unfinished.open("wb") as file:
         np.save(file, images)

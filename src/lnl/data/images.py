@@ -8,6 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torchvision.transforms.v2 import functional as F
 
+from lnl.noise.corrupt import apportion
+
 
 @dataclass(frozen=True)
 class LabelledImages:
@@ -59,13 +61,10 @@ class Dataset:
 
 def stratified_choice(labels: NDArray[np.int64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Sorted places of ``count`` samples in which every class keeps its share, to within one sample."""
-    shuffled = rng.permutation(len(labels))
-    of_class = labels[shuffled]
-    rank = np.empty(len(labels))
-    for label in np.unique(labels):
-        members = np.flatnonzero(of_class == label)
-        rank[members] = (np.arange(len(members)) + 0.5) / len(members)
-    return np.sort(shuffled[np.argsort(rank, kind="stable")[:count]])
+    classes, sizes = np.unique(labels, return_counts=True)
+    counts = apportion(sizes / len(labels), count, rng)
+    members = (rng.permutation(np.flatnonzero(labels == label)) for label in classes)
+    return np.sort(np.concatenate([some[:wanted] for some, wanted in zip(members, counts, strict=True)]))
 
 
 def hold_out_test(everything: LabelledImages, classes: Sequence[str], fraction: float = 0.2) -> Dataset:

@@ -124,8 +124,9 @@ class ImageDataset(Dataset[Batch]):
 
 
 def collate(samples: list[Batch]) -> Batch:
-    """Single samples to one batch."""
-    views = tuple(torch.stack(view) for view in zip(*(sample.views for sample in samples), strict=True))
+    """Single samples to one batch, channels last in memory as convolutions like it."""
+    stacks = (torch.stack(view) for view in zip(*(sample.views for sample in samples), strict=True))
+    views = tuple(stack.contiguous(memory_format=torch.channels_last) for stack in stacks)
     labels = torch.stack([sample.labels for sample in samples])
     return Batch(views[0], labels, torch.stack([sample.index for sample in samples]), views)
 

@@ -44,7 +44,8 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         augment: ``none``, ``flip``, ``crop`` or ``crop_flip``; ``crop_padding`` in pixels.
         views: independently augmented views of each training image.
         device_cache: keep images on the device as uint8: true, false, or auto (where they take at most half of what
-            is free). If not, ``num_workers`` processes transform them.
+            is free). If not, ``num_workers`` processes
+            transform them (with 0, in this process, random transforms draw from the global generator).
         class_map: the dataset's customary map for asymmetric noise (read by ``conf/noise/asymmetric.yaml``).
         seed: seeds order and augmentation, with the epoch.
 
@@ -131,8 +132,7 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         self._labels = {"train": torch.from_numpy(self.labels.noisy), "test": torch.full((len(test),), -1)}
 
     def _split(self, labels: np.ndarray, test_labels: np.ndarray) -> dict[Split, np.ndarray]:
-        rng = np.random.default_rng(self.split_seed)
-        order = rng.permutation(len(labels))
+        order = np.random.default_rng(self.split_seed).permutation(len(labels))
         count = round(self.val_fraction * len(labels))
         parts: dict[Split, np.ndarray] = {
             "train": np.sort(order[count:]),
@@ -141,17 +141,19 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         }
         for split, index in parts.items():
             truth = (test_labels if split == "test" else labels)[index]
-            parts[split] = index[self._keep(split, truth, rng)]
+            parts[split] = index[self._keep(split, truth)]
         return parts
 
-    def _keep(self, split: Split, truth: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def _keep(self, split: Split, truth: np.ndarray) -> np.ndarray:
         limit = self.limits[split]
         if limit is None:
             return np.arange(len(truth))
         if not 0 < limit <= len(truth):
             name = "data.subset" if split == "train" else f"data.{split}_subset"
             raise UserError(f"{name} must be between 1 and the {len(truth)} samples there are, got {limit}")
-        return np.arange(limit) if self.subset_mode == "first" else stratified_choice(truth, limit, rng)
+        if self.subset_mode == "first":
+            return np.arange(limit)
+        return stratified_choice(truth, limit, np.random.default_rng([self.split_seed, *split.encode()]))
 
     def images(self, split: Split) -> np.ndarray:
         """The images of a split as they are, uint8 ``[n, H, W, C]``."""

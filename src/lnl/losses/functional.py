@@ -27,5 +27,5 @@ def pick(values: Tensor, labels: Tensor) -> Tensor:
 
 
 def label_improbability(logits: Tensor, labels: Tensor) -> Tensor:
-    """``1 - p_y`` without cancellation, ``[B, K], [B] -> [B]``."""
+    """``1 - p_y``, ``[B, K], [B] -> [B]``."""
     return -torch.expm1(pick(log_probabilities(logits), labels))

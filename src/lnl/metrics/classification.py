@@ -23,7 +23,8 @@ def classification_metrics(logits: Tensor, labels: Tensor) -> dict[str, Any]:
         ``confusion_matrix``, K x K counts, true class by row.
     """
     num_classes = logits.shape[1]
-    probabilities = logits.double().softmax(dim=1)
+    # torchmetrics puts a confidence of exactly 1 into a bin of its own.
+    probabilities = logits.double().softmax(dim=1).float().clamp(max=1 - 2**-24)
     matrix = multiclass_confusion_matrix(logits.argmax(dim=1), labels, num_classes)
     hits, support, predicted = matrix.diagonal().double(), matrix.sum(dim=1), matrix.sum(dim=0)
     f1 = 2 * hits / (support + predicted).clamp(min=1)

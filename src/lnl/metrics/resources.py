@@ -1,7 +1,6 @@
 """What a run costs in memory."""
 
 import contextlib
-import resource
 import sys
 from pathlib import Path
 
@@ -16,12 +15,16 @@ def reset_peak_memory() -> None:
         Path("/proc/self/clear_refs").write_text("5")
 
 
-def peak_memory() -> int:
-    """Largest resident memory of this process in bytes since :func:`reset_peak_memory`."""
+def peak_memory() -> int | None:
+    """Largest resident memory of this process in bytes since :func:`reset_peak_memory`; None where nobody counts it."""
     try:
         status = Path("/proc/self/status").read_text()
         return 1024 * int(status.split("VmHWM:")[1].split()[0])
     except (OSError, IndexError):
+        if sys.platform == "win32":
+            return None
+        import resource
+
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak if sys.platform == "darwin" else 1024 * peak
 

@@ -22,7 +22,8 @@ class SmallCNN(nn.Module):
     """The small CNN of the APL study: convolutions with max pooling, then two linear layers with Xavier initialisation.
 
     Each stage is a 3x3 convolution, ReLU and 2x2 max pooling; the first gives 32x32x8 on CIFAR-10 before it is pooled.
-    The study names that size and the kinds of layer, not the channels that follow nor the hidden width.
+    The study names that size, the kinds of layer and Xavier initialisation. The channels that follow, the hidden width
+    and He initialisation of the convolutions are chosen here.
 
     Args:
         num_classes: K.
@@ -39,7 +40,7 @@ class SmallCNN(nn.Module):
         num_classes: int,
         in_channels: int = 3,
         image_size: int = 32,
-        channels: Sequence[int] = (8, 16, 32),
+        channels: Sequence[int] = (8, 32, 64),
         hidden: int = 128,
     ) -> None:
         super().__init__()
@@ -54,10 +55,13 @@ class SmallCNN(nn.Module):
             nn.ReLU(inplace=True),
             nn.Linear(hidden, num_classes),
         )
-        for layer in self.classifier:
+        for layer in self.modules():
             if isinstance(layer, nn.Linear):
                 nn.init.xavier_uniform_(layer.weight)
                 nn.init.zeros_(layer.bias)
+            elif isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
     def forward(self, images: Tensor) -> Tensor:
         return self.classifier(self.features(images))

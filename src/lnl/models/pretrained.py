@@ -43,7 +43,10 @@ class TorchvisionModel(nn.Module):
                 f"weights {weights} of {name} are not in {folder} and could not be downloaded ({error}); "
                 "put the file there, or train from scratch with model.weights=null"
             ) from error
-        head_name, head = [(n, m) for n, m in self.network.named_modules() if isinstance(m, nn.Linear)][-1]
+        linear = [(n, m) for n, m in self.network.named_modules() if isinstance(m, nn.Linear)]
+        if not linear:
+            raise ValueError(f"{name} ends in no linear layer that could be replaced")
+        head_name, head = linear[-1]
         self.freeze = freeze
         self.network.requires_grad_(not freeze)
         self.network.set_submodule(head_name, nn.Linear(head.in_features, num_classes))

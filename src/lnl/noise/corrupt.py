@@ -1,5 +1,7 @@
 """Drawing noisy labels from clean ones, all at once."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -30,12 +32,26 @@ def corrupt(labels: ArrayLike, T: ArrayLike, seed: int, exact: bool = False) -> 
     num_classes = len(matrix)
     if matrix.shape != (num_classes, num_classes) or (matrix < -1e-12).any() or not np.allclose(matrix.sum(axis=1), 1):
         raise ValueError(f"T must be square with rows that are probabilities, got shape {matrix.shape}")
-    if clean.size and not (clean.min() >= 0 and clean.max() < num_classes):
-        raise ValueError(f"labels must be in 0..{num_classes - 1}, got {clean.min()}..{clean.max()}")
+    check_labels(clean, num_classes)
     flat = clean.astype(np.int64).ravel()
     rng = np.random.default_rng(seed)
     noisy = _exact(flat, matrix, rng) if exact else draw_rows(matrix[flat], rng)
     return noisy.reshape(clean.shape)
+
+
+def check_labels(labels: NDArray[Any], num_classes: int) -> None:
+    """Raises ValueError unless labels are whole numbers in ``[0, num_classes)``."""
+    if not labels.size:
+        return
+    if not np.array_equal(labels, labels.astype(np.int64)):
+        raise ValueError("labels must be whole numbers")
+    if labels.min() < 0 or labels.max() >= num_classes:
+        raise ValueError(f"labels must be in 0..{num_classes - 1}, got {labels.min()}..{labels.max()}")
+
+
+def round_half_up(value: float) -> int:
+    """The nearest whole number, halves upwards, forgiving the last digits of a product."""
+    return int(np.floor(value + 0.5 + 1e-9))
 
 
 def draw_rows(probabilities: Matrix, rng: np.random.Generator) -> Labels:
@@ -60,7 +76,7 @@ def apportion(shares: NDArray[np.float64], total: int, rng: np.random.Generator)
     equal ones in random order."""
     ideal = shares * total
     counts = np.floor(ideal + 1e-9).astype(np.int64)
-    missing = int(np.floor(ideal.sum() + 0.5 + 1e-9)) - int(counts.sum())
+    missing = round_half_up(ideal.sum()) - int(counts.sum())
     order = np.lexsort((rng.random(len(shares)), -(ideal - counts).round(9)))
     counts[order[:missing]] += 1
     return counts

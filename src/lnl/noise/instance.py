@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from scipy.stats import truncnorm
 
-from lnl.noise.corrupt import Labels, draw_rows
+from lnl.noise.corrupt import Labels, check_labels, draw_rows, round_half_up
 from lnl.noise.kinds import LabelNoise
 from lnl.noise.transition import Matrix
 
@@ -23,33 +23,41 @@ class InstanceNoise(LabelNoise):
     where x are the pixels scaled to [0, 1].
 
     Args:
-        rate: mean flip rate r in [0, 1]. Near 0 and 1 truncation moves the mean inwards.
+        rate: centre r of the flip rates, in [0, 1]. Truncation moves their mean inwards: at 0 about 8 % of labels are
+            wrong, at 1 about 92 %. ``actual_rate`` has what it came to.
         seed: of rates, W and draw.
-        exact: ``round(r n_c)`` samples of class c change, drawn without replacement in proportion to q.
+        exact: ``round(r n_c)`` samples of class c change, drawn without replacement in proportion to q, and the
+            recorded transition matrix is scaled to those counts.
+
+    Raises:
+        ValueError: if a label is outside ``[0, K)``.
     """
 
     kind, convention = "instance", "PMD, exclusive of the true class"
 
     def draw(self, clean: Labels, images: NDArray[np.uint8], classes: Sequence[str]) -> tuple[Labels, Matrix]:
-        rng = np.random.default_rng(self.seed)
         num_classes = len(classes)
+        check_labels(clean, num_classes)
+        rng = np.random.default_rng(self.seed)
         bounds = (0 - self.rate) / RATE_DEVIATION, (1 - self.rate) / RATE_DEVIATION
         flip_rate = truncnorm.rvs(*bounds, loc=self.rate, scale=RATE_DEVIATION, size=len(clean), random_state=rng)
+        changes = rng.random(len(clean)) < flip_rate
         pixels = images.reshape(len(images), -1)
         wrong_class = np.empty((len(clean), num_classes))
-        transition = np.zeros((num_classes, num_classes))
-        changes = rng.random(len(clean)) < flip_rate
+        transition = np.eye(num_classes)
         for label in range(num_classes):
             members = np.flatnonzero(clean == label)
             weights = rng.standard_normal((pixels.shape[1], num_classes), dtype=np.float32)
+            if not len(members):
+                continue
             scores = (pixels[members].astype(np.float32) / 255) @ weights
             scores[:, label] = -np.inf
             wrong_class[members] = softmax(scores.astype(np.float64), axis=1)
+            share = flip_rate[members]
             if self.exact:
-                count = int(np.floor(self.rate * len(members) + 0.5))
-                shares = flip_rate[members] / flip_rate[members].sum() if len(members) else None
-                changes[members] = np.isin(members, rng.choice(members, count, replace=False, p=shares))
-            if len(members):
-                transition[label] = (flip_rate[members, None] * wrong_class[members]).mean(axis=0)
+                count = round_half_up(self.rate * len(members))
+                changes[members] = np.isin(members, rng.choice(members, count, replace=False, p=share / share.sum()))
+                share = share * count / share.sum()
+            transition[label] = (share[:, None] * wrong_class[members]).mean(axis=0)
             transition[label, label] = 1 - transition[label].sum()
         return np.where(changes, draw_rows(wrong_class, rng), clean), transition

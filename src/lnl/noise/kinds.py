@@ -31,6 +31,7 @@ class LabelNoise(ABC):
 
     def __call__(self, clean: Labels, images: NDArray[np.uint8], classes: Sequence[str]) -> NoisyLabels:
         """Draws the noisy labels of ``clean[N]``; ``images[N, H, W, C]`` matters to instance noise alone."""
+        clean = clean.copy()  # the record's own
         noisy, matrix = self.draw(clean, images, classes)
         return NoisyLabels(noisy, clean, matrix, self.kind, self.convention, self.rate, self.seed, self.exact)
 

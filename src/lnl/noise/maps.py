@@ -29,7 +29,7 @@ def class_index(name: str | int, classes: Sequence[str]) -> int:
     """
     if name in classes:
         return list(classes).index(str(name))
-    if str(name).isdigit() and int(name) < len(classes):
+    if str(name).isdecimal() and int(name) < len(classes):
         return int(name)
     shown = ", ".join(classes[:20]) + (", ..." if len(classes) > 20 else "")
     raise ValueError(f"the noise map names class '{name}', which is not there; the classes are {shown}")

@@ -46,6 +46,8 @@ class Trackers:
             tracker.experiment.finish(exit_code=1 if kind else 0)
 
     def start(self, config: dict[str, Any]) -> None:
+        """Sends the whole configuration."""
+        self.config = config
         for tracker in self.wandb:
             tracker.log_hyperparams(config)
 
@@ -66,7 +68,7 @@ class Trackers:
             "labels": self._labels(data),
         }
         for board in self.tensorboard:
-            board.log_hyperparams(result["config"], final)
+            board.log_hyperparams(self.config, final)
             for name, picture in pictures.items():
                 board.experiment.add_image(name, picture, step, dataformats="HWC")
         for tracker in self.wandb:

@@ -41,6 +41,7 @@ def train(cfg: DictConfig, folder: RunFolder, choices: dict[str, str]) -> dict[s
     keep_freed_memory()
     reset_peak_memory()
     pl.seed_everything(cfg.seed, verbose=False)
+    options = {group: option for group, option in choices.items() if "/" not in group}
     data = build_data(cfg)
     method = build_method(cfg, data)
     table = MetricsTable(folder.metrics)
@@ -50,11 +51,11 @@ def train(cfg: DictConfig, folder: RunFolder, choices: dict[str, str]) -> dict[s
     try:
         data.labels.save(folder.noise)
         with Trackers(trainer.loggers) as trackers:
-            trackers.start(relevant_config(cfg))
+            trackers.start({**relevant_config(cfg), "options": options})
             fit(trainer, method, data, folder)
             entries, prediction = evaluate(method, data, trainer, folder, table.rows, smoke)
             prediction.save(folder.predictions, data.classes)
-            result = make_result(cfg, choices, folder, data, method, trainer, table.rows, entries, prediction)
+            result = make_result(cfg, options, folder, data, method, trainer, table.rows, entries, prediction)
             trackers.finish(result, data)
         if not smoke:
             write_result(folder, result)
@@ -71,7 +72,12 @@ def fit(trainer: pl.Trainer, method: NoisyLabelMethod, data: NoisyDataModule, fo
         load_weights(method, checkpoint["state_dict"], resume)
         log.info("resuming after epoch %d", checkpoint["epoch"] + 1)
         print(f"resuming an interrupted run after epoch {checkpoint['epoch'] + 1}")
-    trainer.fit(method, datamodule=data, ckpt_path=resume, weights_only=True)
+    try:
+        trainer.fit(method, datamodule=data, ckpt_path=resume, weights_only=True)
+    except SystemExit:  # Lightning's answer to Ctrl-C
+        done = load_checkpoint(folder.last)["epoch"] + 1 if folder.last.exists() else 0
+        print(f"stopped; the same command goes on after epoch {done}")
+        raise
 
 
 def send_warnings_to_the_log() -> None:

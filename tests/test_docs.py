@@ -1,0 +1,60 @@
+"""What the documentation shows is what works."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+
+from lnl.config import CONF_DIR, register_resolvers
+
+ROOT = Path(__file__).parents[1]
+README, CONTRIBUTING = ((ROOT / name).read_text() for name in ("README.md", "CONTRIBUTING.md"))
+HELP = yaml.safe_load((ROOT / "conf/hydra/lnl.yaml").read_text())["help"]["template"]
+COMMANDS = re.findall(r"python -m lnl\.train ([^#\n]*)", README + HELP)
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if "--help" not in command])
+def test_a_command_is_one_that_can_be_given(command):
+    register_resolvers()
+    for argument in shlex.split(command):
+        if argument != "-m":
+            key, _, values = argument.partition("=")
+            for value in values.split(","):
+                with initialize_config_dir(CONF_DIR, version_base="1.3"):
+                    assert compose("train", overrides=[f"{key}={value}"])
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "group"), [(README, "Unhinged", "loss"), (CONTRIBUTING, "Bootstrap", "method")]
+)
+def test_the_example_of_an_addition_works_from_outside_the_package(digits, tmp_path, monkeypatch, text, name, group):
+    (code,) = (block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if f"class {name}" in block)
+    imports = (
+        "from typing import Any\nfrom torch import Tensor, nn\nfrom torch.nn import functional as F\n"
+        "from lnl.data import Batch\nfrom lnl.methods import NoisyLabelMethod\n"
+    )
+    (tmp_path / f"my_{group}.py").write_text(imports + code)
+    option = tmp_path / "mine" / group / f"{name.lower()}.yaml"
+    option.parent.mkdir(parents=True)
+    option.write_text(f"_target_: my_{group}.{name}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    outcome = digits("--config-dir=mine", f"{group}={name.lower()}")
+    assert outcome.code == 0, outcome.err
+    assert outcome.result[group] == name.lower()
+
+
+def test_every_key_of_a_result_is_documented(digits):
+    documented = (ROOT / "docs/run_folder.md").read_text()
+
+    def keys(value, depth=0):
+        if isinstance(value, dict) and depth < 4:
+            for key, entry in value.items():
+                yield key
+                if key not in ("config", "versions"):
+                    yield from keys(entry, depth + 1)
+
+    result = digits().result
+    assert {key for key in keys(result) if f"`{key}`" not in documented and f"/{key}`" not in documented} <= {"loss"}
