@@ -28,8 +28,9 @@ from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
 from lnl.callbacks import MetricsTable
-from lnl.config import CONF_DIR, register_resolvers
+from lnl.config import CONF_DIR
 from lnl.data import NoisyDataModule
+from lnl.resolvers import register_resolvers
 from lnl.runs.assembly import build_data, build_method, build_trainer
 from lnl.runs.environment import describe, keep_freed_memory, resolve_precision
 from lnl.runs.evaluation import predict

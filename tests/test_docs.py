@@ -8,7 +8,8 @@ import pytest
 import yaml
 from hydra import compose, initialize_config_dir
 
-from lnl.config import CONF_DIR, register_resolvers
+from lnl.config import CONF_DIR
+from lnl.resolvers import register_resolvers
 
 ROOT = Path(__file__).parents[1]
 README, CONTRIBUTING = ((ROOT / name).read_text() for name in ("README.md", "CONTRIBUTING.md"))

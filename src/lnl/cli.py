@@ -15,8 +15,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from lnl.config import CONF_DIR, register_resolvers
+from lnl.config import CONF_DIR
 from lnl.errors import UserError
+from lnl.resolvers import register_resolvers
 
 log = logging.getLogger(__name__)
 

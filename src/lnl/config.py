@@ -1,41 +1,18 @@
-"""Where the configuration is, what it may compute, and how a part of it becomes an object."""
+"""Where the configuration is, and how a part of it becomes an object."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from lnl.errors import UserError
-from lnl.runs.identity import run_name
 
 _PACKAGE = Path(__file__).parent
 # Inside a wheel conf/ is part of the package; in a checkout it is at the top.
 CONF_DIR = str(_PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parents[1] / "conf")
-
-
-def register_resolvers() -> None:
-    """Makes known what the YAML files compute by ``${lnl.…:}``."""
-    OmegaConf.register_new_resolver("lnl.user_cache", _user_cache, replace=True)
-    OmegaConf.register_new_resolver("lnl.sweep_name", _sweep_name, replace=True)
-    OmegaConf.register_new_resolver("lnl.run_name", _run_name, replace=True)
-
-
-def _user_cache() -> str:
-    return os.environ.get("LNL_CACHE_DIR") or str(
-        Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "lnl"
-    )
-
-
-def _sweep_name(fast_dev_run: bool | int, experiment: str | None) -> str:
-    return "fast_dev_run" if fast_dev_run else str(experiment or "runs")
-
-
-def _run_name(*, _root_: DictConfig) -> str:
-    return run_name(_root_, _root_.hydra.runtime.choices)
 
 
 def build(name: str, node: DictConfig, **objects: Any) -> Any:

@@ -1,5 +1,6 @@
 """``python -m lnl.train``: one run, or with ``-m`` a sweep of them, from configuration to result.json."""
 
+import gc
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -27,6 +28,8 @@ def job(cfg: DictConfig) -> dict[str, Any]:
         except UserError:
             folder.discard_if_empty()
             raise
+        finally:
+            gc.collect()  # Trainer, method and data refer to one another, and a sweep's next job wants their room
     else:
         print("finished already (force=true trains anew):")
     print(closing_block(result, folder.path))

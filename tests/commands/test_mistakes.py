@@ -28,6 +28,8 @@ MISTAKES = {
     "no GPU": (["trainer.accelerator=gpu"], ["gpu"]),
     "no checkpoint": (["init_from=nowhere.ckpt"], ["no checkpoint at nowhere.ckpt"]),
     "a loss the method cannot use": (["method=apl", "loss=ce"], ["apl_*", "CrossEntropy"]),
+    "no epochs": (["trainer.max_epochs=0"], ["trainer.max_epochs must be above 0"]),
+    "no validation": (["trainer.limit_val_batches=0"], ["trainer.limit_val_batches must be above 0"]),
     "too large a limit": (["data.subset=5000"], ["data.subset", "5000"]),
     "unknown augmentation": (["data.augment=mixup"], ["data.augment", "crop_flip", "mixup"]),
     "a negative gamma": (["loss=focal", "loss.gamma=-1"], ["gamma must be at least 0"]),

@@ -7,6 +7,7 @@ from typing import Any, Self
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 
 from lnl.data import NoisyDataModule
+from lnl.errors import UserError
 from lnl.reporting.pictures import confusion_picture, labels_picture
 
 EXAMPLES = 32
@@ -49,7 +50,12 @@ class Trackers:
         """Sends the whole configuration."""
         self.config = config
         for tracker in self.wandb:
-            tracker.log_hyperparams(config)
+            import wandb  # takes a second, which a run without it does not want to wait
+
+            try:
+                tracker.log_hyperparams(config)
+            except wandb.Error as error:
+                raise UserError(f"W&B: {error} (WANDB_MODE=offline needs no account)") from error
 
     def finish(self, result: dict[str, Any], data: NoisyDataModule) -> None:
         """Sends final metrics, the confusion matrix, and training images with the labels they were given."""

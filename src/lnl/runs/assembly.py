@@ -77,7 +77,11 @@ def build_trainer(cfg: DictConfig, folder: RunFolder, data: NoisyDataModule, *ca
         "enable_model_summary": False,
         "enable_progress_bar": any(isinstance(callback, ProgressBar) for callback in callbacks),
     }
+    for name in ("max_epochs", "limit_train_batches", "limit_val_batches"):
+        if cfg.trainer[name] == 0:
+            raise UserError(f"trainer.{name} must be above 0: an epoch is trained, and chosen by its validation.")
     try:
         return build("trainer", cfg.trainer, **options)
     except MisconfigurationException as error:
-        raise UserError(f"trainer: {first_line(error)}") from error
+        hint = " (trainer.accelerator=auto takes what there is)" if "backend" in str(error) else ""
+        raise UserError(f"trainer: {first_line(error)}{hint}") from error

@@ -1,0 +1,29 @@
+"""What the YAML files compute by ``${lnl.…:}``."""
+
+import os
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from lnl.runs.identity import run_name
+
+
+def register_resolvers() -> None:
+    """Makes them known to OmegaConf; again and again does no harm."""
+    OmegaConf.register_new_resolver("lnl.user_cache", _user_cache, replace=True)
+    OmegaConf.register_new_resolver("lnl.sweep_name", _sweep_name, replace=True)
+    OmegaConf.register_new_resolver("lnl.run_name", _run_name, replace=True)
+
+
+def _user_cache() -> str:
+    return os.environ.get("LNL_CACHE_DIR") or str(
+        Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "lnl"
+    )
+
+
+def _sweep_name(fast_dev_run: bool | int, experiment: str | None) -> str:
+    return "fast_dev_run" if fast_dev_run else str(experiment or "runs")
+
+
+def _run_name(*, _root_: DictConfig) -> str:
+    return run_name(_root_, _root_.hydra.runtime.choices)
