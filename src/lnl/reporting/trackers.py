@@ -33,6 +33,7 @@ class Trackers:
     def __init__(self, loggers: list[Logger]) -> None:
         self.tensorboard = [logger for logger in loggers if isinstance(logger, TensorBoardLogger)]
         self.wandb = [logger for logger in loggers if isinstance(logger, WandbLogger)]
+        self.wandb_runs: list[Any] = []
 
     def __enter__(self) -> Self:
         return self
@@ -43,8 +44,8 @@ class Trackers:
         for board in self.tensorboard:
             board.finalize("failed" if kind else "success")
             board.experiment.close()
-        for tracker in self.wandb:
-            tracker.experiment.finish(exit_code=1 if kind else 0)
+        for run in self.wandb_runs:
+            run.finish(exit_code=1 if kind else 0)
 
     def start(self, config: dict[str, Any]) -> None:
         """Sends the whole configuration."""
@@ -54,8 +55,9 @@ class Trackers:
 
             try:
                 tracker.log_hyperparams(config)
+                self.wandb_runs.append(tracker.experiment)
             except wandb.Error as error:
-                raise UserError(f"W&B: {error} (WANDB_MODE=offline needs no account)") from error
+                raise UserError(f"W&B: {error} WANDB_MODE=offline needs no account.") from error
 
     def finish(self, result: dict[str, Any], data: NoisyDataModule) -> None:
         """Sends final metrics, the confusion matrix, and training images with the labels they were given."""
