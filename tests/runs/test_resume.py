@@ -60,6 +60,21 @@ def test_two_epochs_and_two_equal_four(digits, monkeypatch, options):
     assert_same_run(*(resumed.root / f"outputs/{name}/runs" / resumed.folders[0].name for name in ("stopped", "whole")))
 
 
+def test_a_run_stopped_between_its_two_checkpoints_starts_over(digits, monkeypatch):
+    def stop(*arguments):
+        raise Stopped
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MetricsTable, "on_train_epoch_end", stop)
+        with pytest.raises(Stopped):
+            digits("paths.output_dir=outputs/stopped")
+    outcome = digits("paths.output_dir=outputs/stopped")
+    (stopped,) = outcome.folders
+    assert {path.name for path in stopped.glob("checkpoints/*")} == {"last.ckpt", "noisy_val_best.ckpt"}
+    digits("paths.output_dir=outputs/whole")
+    assert_same_run(*outcome.folders)
+
+
 def test_a_killed_run_continues(tmp_path):
     """SIGKILL in the middle of training, twice, in a process of its own."""
 

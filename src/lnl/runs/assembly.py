@@ -61,13 +61,15 @@ def build_method(cfg: DictConfig, data: NoisyDataModule) -> NoisyLabelMethod:
 
 def build_trainer(cfg: DictConfig, folder: RunFolder, data: NoisyDataModule, *callbacks: Callback) -> pl.Trainer:
     """Lightning's Trainer with the run's checkpoints, measurements and trackers."""
+    # Without a version in the name: what a run that was killed has left is written over.
+    overwrite: dict[str, Any] = {"dirpath": folder.checkpoints, "enable_version_counter": False}
     callbacks = (
         EpochSeed(cfg.seed),
         TrainingMetrics(data.labels),
         *build_all("callbacks", cfg.callbacks),
         *callbacks,
-        ModelCheckpoint(folder.checkpoints, folder.noisy_val_best.stem, monitor="val/accuracy", mode="max"),
-        ModelCheckpoint(folder.checkpoints, folder.last.stem, save_on_train_epoch_end=True),
+        ModelCheckpoint(monitor="val/accuracy", mode="max", filename=folder.noisy_val_best.stem, **overwrite),
+        ModelCheckpoint(save_on_train_epoch_end=True, filename=folder.last.stem, **overwrite),
     )
     options: dict[str, Any] = {
         "precision": resolve_precision(cfg.trainer.precision, cfg.trainer.accelerator),

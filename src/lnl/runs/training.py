@@ -40,9 +40,9 @@ def train(cfg: DictConfig, folder: RunFolder, choices: dict[str, str]) -> dict[s
     send_warnings_to_the_log()
     keep_freed_memory()
     reset_peak_memory()
-    pl.seed_everything(cfg.seed, verbose=False)
     options = {group: option for group, option in choices.items() if "/" not in group}
     data = build_data(cfg)
+    pl.seed_everything(cfg.seed, verbose=False)
     method = build_method(cfg, data)
     table = MetricsTable(folder.metrics)
     trainer = build_trainer(cfg, folder, data, table)
