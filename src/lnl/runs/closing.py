@@ -21,6 +21,8 @@ def closing_block(result: dict[str, Any], folder: Path) -> str:
         ),
         str(Path(os.path.relpath(folder))),
     ]
+    if result["fast_dev_run"]:
+        lines.insert(0, "SMOKE RUN: one batch of each kind; no result is kept")
     return "\n".join(f"  {line}" for line in lines)
 
 
