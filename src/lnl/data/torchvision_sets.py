@@ -1,5 +1,6 @@
 """CIFAR and MNIST, through torchvision's own classes: their download, their checksums."""
 
+from abc import abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.error import URLError
@@ -46,17 +47,17 @@ class TorchvisionDataModule(NoisyDataModule):
                 raise damaged(path)
         try:
             train, test = (self.source(self.data_dir, train=train) for train in (True, False))
-        except RuntimeError as error:  # a checksum is wrong: say of which file
+        except (RuntimeError, ValueError, AssertionError) as error:  # a checksum or header is wrong
             raise damaged(self.find_damaged()) from error
         return Dataset(self.labelled(train), self.labelled(test), self.class_names(train))
 
+    @abstractmethod
     def files(self) -> dict[Path, int | None]:
         """The files that must be there, with their size in bytes where torchvision checks no sum of them."""
-        raise NotImplementedError
 
     def find_damaged(self) -> Path:
-        """The file that torchvision's check did not pass."""
-        raise NotImplementedError
+        """What torchvision could not read: a file, or the folder where no checksum tells which."""
+        return self.data_dir / self.source.__name__
 
     def class_names(self, dataset: Any) -> list[str]:
         return list(dataset.classes)
