@@ -30,6 +30,12 @@ MISTAKES = {
     "a loss the method cannot use": (["method=apl", "loss=ce"], ["apl_*", "CrossEntropy"]),
     "no epochs": (["trainer.max_epochs=0"], ["trainer.max_epochs must be above 0"]),
     "no validation": (["trainer.limit_val_batches=0"], ["trainer.limit_val_batches must be above 0"]),
+    "more outputs than classes": (["model.num_classes=12"], ["10 classes", "12 outputs"]),
+    "a precision that is not supported": (["trainer.precision=bf16-true"], ["trainer.precision", "bf16-mixed"]),
+    "a negative learning rate": (["optimizer.lr=-1"], ["optimizer", "learning rate"]),
+    "a negative seed": (["seed=-1"], ["seed must be at least 0"]),
+    "several devices": (["trainer.devices=2", "trainer.accelerator=cpu"], ["trainer.devices=1"]),
+    "no validation samples": (["data.val_fraction=0.0001"], ["data.val_fraction"]),
     "too large a limit": (["data.subset=5000"], ["data.subset", "5000"]),
     "unknown augmentation": (["data.augment=mixup"], ["data.augment", "crop_flip", "mixup"]),
     "a negative gamma": (["loss=focal", "loss.gamma=-1"], ["gamma must be at least 0"]),
@@ -148,3 +154,11 @@ def test_a_truncated_data_file_is_named(train, tmp_path):
     assert str(broken) in outcome.err
     assert "damaged or truncated" in outcome.err
     assert len(outcome.err.strip().splitlines()) <= 2
+
+
+def test_a_smoke_run_never_replaces_a_finished_run(digits):
+    result = digits("hydra.run.dir=here").result
+    outcome = digits("hydra.run.dir=here", "trainer.fast_dev_run=true")
+    assert outcome.code == 1
+    assert "another configuration" in outcome.err
+    assert outcome.result == result

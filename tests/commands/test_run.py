@@ -91,6 +91,12 @@ def test_what_is_logged_of_training_is_what_the_model_said(digits, monkeypatch):
     assert row["train/loss"] == pytest.approx(loss.item(), rel=1e-4)
 
 
+def test_accumulated_gradients_do_not_shrink_the_logged_loss(digits):
+    outcome = digits("trainer.accumulate_grad_batches=4", "trainer.max_epochs=1", "optimizer.lr=1e-9")
+    row = pd.read_csv(outcome.folder / "metrics.csv").iloc[0]
+    assert row["train/loss"] == pytest.approx(row["val/loss"], rel=0.2)
+
+
 def test_same_seeds_same_numbers_and_each_seed_its_own(digits):
     runs = {
         name: digits(f"paths.output_dir={name}", *change)
@@ -123,7 +129,15 @@ def test_validation_chooses_by_noisy_labels(digits):
 def test_paths_trackers_and_progress_do_not_change_the_identity(digits):
     identities = {
         digits(f"paths.output_dir={i}", *change).folders[0].name
-        for i, change in enumerate([(), ("logger=tensorboard",), ("callbacks.progress=null",), ("data.num_workers=0",)])
+        for i, change in enumerate(
+            [
+                (),
+                ("logger=tensorboard",),
+                ("callbacks.progress=null",),
+                ("callbacks.stop_on_nan.every_n_steps=5",),
+                ("noise.rate=3e-1",),
+            ]
+        )
     }
     assert len(identities) == 1
 

@@ -50,7 +50,7 @@ class TrainingMetrics(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        self.losses.append(outputs["loss"])
+        self.losses.append(outputs["loss"] * trainer.accumulate_grad_batches)  # Lightning has divided by it
         self.sizes.append(len(batch))
         self.batch = None
 

@@ -94,7 +94,13 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
             raise ValueError(
                 f"data.mean and data.std need one value for each of {channels} channels, got {mean} and {std}"
             )
-        for name, value in {"batch_size": batch_size, "eval_batch_size": eval_batch_size, "views": views}.items():
+        counts = {
+            "batch_size": batch_size,
+            "eval_batch_size": eval_batch_size,
+            "views": views,
+            "image_size": image_size,
+        }
+        for name, value in counts.items():
             if value < 1:
                 raise ValueError(f"data.{name} must be at least 1, got {value}")
         self.noise = noise or NoNoise()
@@ -125,7 +131,8 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         self.classes = list(dataset.classes)
         if len(self.classes) != self.num_classes:
             raise UserError(f"data.num_classes is {self.num_classes}, but the labels have {len(self.classes)} classes")
-        self.labels: NoisyLabels = self.noise(train.labels, train.images, self.classes)
+        # From the images as they are, so that instance noise does not depend on the size a model wants.
+        self.labels: NoisyLabels = self.noise(dataset.train.labels, dataset.train.images, self.classes)
         self.test_labels = test.labels
         self.splits = self._split(train.labels, test.labels)
         self._images = {"train": torch.from_numpy(train.images), "test": torch.from_numpy(test.images)}
@@ -142,6 +149,8 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         for split, index in parts.items():
             truth = (test_labels if split == "test" else labels)[index]
             parts[split] = index[self._keep(split, truth)]
+            if not len(parts[split]):
+                raise UserError(f"data.val_fraction={self.val_fraction} leaves no samples for {split}")
         return parts
 
     def _keep(self, split: Split, truth: np.ndarray) -> np.ndarray:

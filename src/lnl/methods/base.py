@@ -73,7 +73,7 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
         logits = self(batch.images)
         correct = (logits.argmax(dim=1) == batch.labels).float()
         metrics = {"val/loss": self.loss(logits, batch.labels).mean(), "val/accuracy": correct.mean()}
-        self.log_dict(metrics, on_step=False, on_epoch=True, batch_size=len(batch), sync_dist=True)
+        self.log_dict(metrics, on_step=False, on_epoch=True, batch_size=len(batch))
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         return self(batch.images).float()

@@ -13,6 +13,7 @@ from lnl.config import build, build_all
 from lnl.data import NoisyDataModule
 from lnl.errors import UserError
 from lnl.methods import NoisyLabelMethod
+from lnl.runs.checkpoint_io import AtomicCheckpointIO
 from lnl.runs.environment import resolve_precision
 from lnl.runs.folder import RunFolder, first_line, load_checkpoint, load_weights
 
@@ -49,11 +50,15 @@ def build_method(cfg: DictConfig, data: NoisyDataModule) -> NoisyLabelMethod:
         raise UserError(f"the model cannot take this data's images ({shape}): {first_line(error)}") from error
     finally:
         method.train()
-    if outputs < data.num_classes:
+    if outputs != data.num_classes:
         raise UserError(
             f"the labels have {data.num_classes} classes, but the model has {outputs} outputs; "
             f"leave out model.num_classes or set it to {data.num_classes}."
         )
+    try:
+        method.configure_optimizers()  # to hear of values that the optimizer refuses before training starts
+    except ValueError as error:
+        raise UserError(f"optimizer or scheduler: {error}") from error
     if cfg.init_from:
         load_weights(method, load_checkpoint(cfg.init_from)["state_dict"], cfg.init_from)
     return method
@@ -75,6 +80,7 @@ def build_trainer(cfg: DictConfig, folder: RunFolder, data: NoisyDataModule, *ca
         "precision": resolve_precision(cfg.trainer.precision, cfg.trainer.accelerator),
         "callbacks": list(callbacks),
         "logger": build_all("logger", cfg.logger),
+        "plugins": [AtomicCheckpointIO()],
         "default_root_dir": str(folder.path),
         "enable_model_summary": False,
         "enable_progress_bar": any(isinstance(callback, ProgressBar) for callback in callbacks),
@@ -83,7 +89,10 @@ def build_trainer(cfg: DictConfig, folder: RunFolder, data: NoisyDataModule, *ca
         if cfg.trainer[name] == 0:
             raise UserError(f"trainer.{name} must be above 0: an epoch is trained, and chosen by its validation.")
     try:
-        return build("trainer", cfg.trainer, **options)
+        trainer: pl.Trainer = build("trainer", cfg.trainer, **options)
     except MisconfigurationException as error:
         hint = " (trainer.accelerator=auto takes what there is)" if "backend" in str(error) else ""
         raise UserError(f"trainer: {first_line(error)}{hint}") from error
+    if trainer.world_size > 1:
+        raise UserError("one run trains on one device; set trainer.devices=1.")
+    return trainer

@@ -10,7 +10,11 @@ from typing import Any
 
 import torch
 
+from lnl.errors import UserError
+
 PACKAGES = ("lnl", "torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy", "scikit-learn")
+
+PRECISIONS = ("auto", "32-true", "32", "bf16-mixed", "16-mixed")
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
@@ -29,6 +33,8 @@ def keep_freed_memory() -> None:
 
 def resolve_precision(precision: str | int, accelerator: str) -> str | int:
     """``auto`` becomes ``bf16-mixed`` where the hardware computes in bfloat16 natively, else ``32-true``."""
+    if str(precision) not in PRECISIONS:
+        raise UserError(f"trainer.precision must be one of {', '.join(PRECISIONS)}, got {precision}")
     if precision != "auto":
         return precision
     on_gpu = torch.cuda.is_available() and accelerator in ("auto", "gpu", "cuda")

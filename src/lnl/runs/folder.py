@@ -39,7 +39,7 @@ class RunFolder:
         """
         if not self.result.exists():
             return None
-        self._check_identity()
+        self.check_identity()
         return read_result(self.result)
 
     def claim(self, force: bool) -> None:
@@ -52,12 +52,14 @@ class RunFolder:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
             if force:
                 self._clear()
-            self._check_identity()
-            self.marker.write_text(self.identity + "\n")
+            else:
+                self.check_identity()
+            write_atomically(self.marker, self.identity + "\n")
         except OSError as error:
             raise UserError(f"the run folder {self.path} cannot be written: {error.strerror}.") from error
 
-    def _check_identity(self) -> None:
+    def check_identity(self) -> None:
+        """Raises UserError if the folder is another run's."""
         if self.marker.exists() and self.marker.read_text().strip() != self.identity:
             raise UserError(
                 f"{self.path} holds a run of another configuration. Choose another hydra.run.dir, "
@@ -65,12 +67,14 @@ class RunFolder:
             )
 
     def _clear(self) -> None:
-        self.result.unlink(missing_ok=True)  # first, so that a folder half cleared is not taken for a finished run
-        for path in (self.metrics, self.noise, self.predictions, self.marker):
-            path.unlink(missing_ok=True)
-        shutil.rmtree(self.path / "tensorboard", ignore_errors=True)
+        # The result first, so that a folder half cleared is not taken for a finished run; the marker stays until it is
+        # written over, so that no other run takes what is left for its own.
+        self.result.unlink(missing_ok=True)
         shutil.rmtree(self.checkpoints)
         self.checkpoints.mkdir()
+        for path in (self.metrics, self.noise, self.predictions):
+            path.unlink(missing_ok=True)
+        shutil.rmtree(self.path / "tensorboard", ignore_errors=True)
 
     def discard_if_empty(self) -> None:
         """Removes what a run leaves behind that ended before it began: Hydra's copy of the configuration, the log."""
@@ -95,11 +99,13 @@ def load_checkpoint(path: Path | str) -> dict[str, Any]:
     import torch
 
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises a dozen kinds for a file that is no checkpoint
-        raise UserError(
-            f"{path} is not a checkpoint that can be read, or it is damaged: {first_line(error)}"
-        ) from error
+        what = "is not a checkpoint that can be read, or it is damaged"
+        raise UserError(f"{path} {what}: {first_line(error)}\nIf it is a run's own, force=true trains anew.") from error
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+        raise UserError(f"{path} is not a checkpoint of a run: it has no 'state_dict'")
+    return checkpoint
 
 
 def load_weights(module: "torch.nn.Module", state: dict[str, Any], source: Path | str) -> None:

@@ -13,9 +13,9 @@ NUMBERS_VERSION = 1  # to be raised whenever a change of lnl's code changes the 
 # Everything else can change a run's numbers.
 IRRELEVANT = {
     "": ("hydra", "paths", "logger", "force"),
-    "data": ("data_dir", "cache_dir", "num_workers"),
+    "data": ("data_dir", "cache_dir"),
     "trainer": ("enable_progress_bar", "enable_model_summary", "log_every_n_steps"),
-    "callbacks": ("progress",),
+    "callbacks": ("progress", "stop_on_nan"),
 }
 
 
@@ -39,13 +39,22 @@ def identity(cfg: DictConfig) -> str:
     start = config.get("init_from")
     if start and Path(start).is_file():
         config["init_from"] = hashlib.sha256(Path(start).read_bytes()).hexdigest()
-    canonical = json.dumps({"numbers_version": NUMBERS_VERSION, **config}, sort_keys=True, default=str)
+    canonical = json.dumps(_canonical({"numbers_version": NUMBERS_VERSION, **config}), sort_keys=True, default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _canonical(value: Any) -> Any:
+    """1 and 1.0 are the same number."""
+    if isinstance(value, dict):
+        return {str(key): _canonical(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_canonical(entry) for entry in value]
+    return float(value) if type(value) is int else value
 
 
 def run_name(cfg: DictConfig, choices: Mapping[str, str]) -> str:
     """A readable, unique folder name, e.g. ``cifar10-symmetric0.3-cnn-baseline-ce-seed0-1a2b3c4d``."""
     rate = cfg.noise.get("rate")
-    noise = f"{choices['noise']}{'' if rate is None else rate}"
+    noise = f"{choices['noise']}{float(rate):g}" if isinstance(rate, int | float) else choices["noise"]
     parts = [choices["data"], noise, choices["model"], choices["method"], choices["loss"], f"seed{cfg.seed}"]
     return "-".join([*parts, identity(cfg)[:8]]).replace("/", "_")

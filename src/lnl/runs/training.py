@@ -40,6 +40,8 @@ def train(cfg: DictConfig, folder: RunFolder, choices: dict[str, str]) -> dict[s
     send_warnings_to_the_log()
     keep_freed_memory()
     reset_peak_memory()
+    if cfg.seed < 0:
+        raise UserError(f"seed must be at least 0, got {cfg.seed}")
     options = {group: option for group, option in choices.items() if "/" not in group}
     data = build_data(cfg)
     pl.seed_everything(cfg.seed, verbose=False)
@@ -47,6 +49,8 @@ def train(cfg: DictConfig, folder: RunFolder, choices: dict[str, str]) -> dict[s
     table = MetricsTable(folder.metrics)
     trainer = build_trainer(cfg, folder, data, table)
     smoke = bool(cfg.trainer.fast_dev_run)
+    if smoke:
+        folder.check_identity()  # a smoke run starts over, but never over another run
     folder.claim(force=cfg.force or smoke)
     try:
         data.labels.save(folder.noise)
