@@ -22,8 +22,8 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 def keep_freed_memory() -> None:
     """Keeps glibc from handing freed batch buffers back to the kernel at every step.
 
-    Without this up to 40 % of a training step on the CPU is spent in the kernel, mapping and clearing the same pages
-    again. A no-op where the C library is another.
+    A guard: with some patterns of allocation the kernel then maps and clears the same pages again and again
+    (``docs/benchmarks.md`` has what it made of the default run). A no-op where the C library is another.
     """
     if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
