@@ -3,5 +3,6 @@
 from lnl.methods.active_passive import ActivePassive
 from lnl.methods.base import NoisyLabelMethod
 from lnl.methods.baseline import Baseline
+from lnl.methods.dynamic_weight import DynamicWeight
 
-__all__ = ["ActivePassive", "Baseline", "NoisyLabelMethod"]
+__all__ = ["ActivePassive", "Baseline", "DynamicWeight", "NoisyLabelMethod"]

@@ -1,6 +1,7 @@
 """Label noise: drawn once, vectorised, from the clean labels, with a seed of its own."""
 
 from lnl.noise.corrupt import corrupt
+from lnl.noise.files import FileNoise, empirical_transition, read_labels
 from lnl.noise.instance import InstanceNoise
 from lnl.noise.kinds import (
     AsymmetricNoise,
@@ -17,6 +18,7 @@ from lnl.noise.transition import asymmetric, pairflip, symmetric, uniform
 __all__ = [
     "AsymmetricNoise",
     "ClassConditionalNoise",
+    "FileNoise",
     "InstanceNoise",
     "LabelNoise",
     "NoNoise",
@@ -26,7 +28,9 @@ __all__ = [
     "UniformNoise",
     "asymmetric",
     "corrupt",
+    "empirical_transition",
     "pairflip",
+    "read_labels",
     "symmetric",
     "uniform",
 ]

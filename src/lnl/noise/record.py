@@ -20,7 +20,7 @@ class NoisyLabels:
         clean: ``[N]`` int64, what the labels were, or None where nobody knows. For metrics alone.
         transition: ``[K, K]``, the matrix the labels were drawn by (for instance noise, its mean over each class).
         kind, convention: e.g. ``symmetric``, ``exclusive``.
-        rate, seed, exact: as asked for.
+        rate, seed, exact: as asked for; rate is None where none was (labels from a file).
     """
 
     noisy: Labels
@@ -28,7 +28,7 @@ class NoisyLabels:
     transition: Matrix
     kind: str
     convention: str
-    rate: float
+    rate: float | None
     seed: int
     exact: bool
 

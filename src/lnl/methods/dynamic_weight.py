@@ -1,0 +1,59 @@
+"""Sample weights from the model's own confidence."""
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from lnl.data.batch import Batch
+from lnl.methods.base import NoisyLabelMethod
+
+
+class DynamicWeight(NoisyLabelMethod):
+    r"""Weighs each sample by how confident the model is about it: :math:`\sum_i w_i \ell_i / \sum_i w_i`.
+
+    :math:`w_i = 1` where the confidence :math:`c_i` reaches ``threshold``, else ``low_weight``. Weights carry no
+    gradient. Samples the model is not sure of yet, wrong labels among them, pull less; none is dropped by default.
+
+    Args:
+        threshold: in [0, 1].
+        low_weight: weight below the threshold, in [0, 1], or ``confidence`` for :math:`w_i = c_i` there.
+        confidence: ``predicted``, :math:`\max_k p_{ik}`, or ``given``, the probability :math:`p_{iy_i}` of the label.
+
+    Raises:
+        ValueError: for a value outside these.
+    """
+
+    def __init__(
+        self,
+        *,
+        threshold: float = 0.6,
+        low_weight: float | Literal["confidence"] = 0.5,
+        confidence: Literal["predicted", "given"] = "predicted",
+        **base: Any,
+    ) -> None:
+        super().__init__(**base)
+        if not 0 <= threshold <= 1:
+            raise ValueError(f"method.threshold must be in [0, 1], got {threshold}")
+        if low_weight != "confidence" and not (isinstance(low_weight, int | float) and 0 <= low_weight <= 1):
+            raise ValueError(f"method.low_weight must be in [0, 1], or confidence, got {low_weight}")
+        if confidence not in ("predicted", "given"):
+            raise ValueError(f"method.confidence must be predicted or given, got '{confidence}'")
+        self.threshold, self.low_weight, self.confidence = threshold, low_weight, confidence
+
+    def training_loss(self, batch: Batch) -> Tensor:
+        logits = self(batch.images)
+        weights = self.weights(logits.detach(), batch.labels)
+        self.log_term("mean_weight", weights.mean(), batch)
+        total = weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)  # all may weigh nothing
+        return (weights * self.loss(logits, batch.labels)).sum() / total
+
+    def weights(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Weights ``[B]``, not yet normalised, for logits ``[B, K]`` and given labels ``[B]``."""
+        probabilities = logits.float().softmax(dim=1)
+        if self.confidence == "predicted":
+            confidence = probabilities.amax(dim=1)
+        else:
+            confidence = probabilities.gather(1, labels[:, None])[:, 0]
+        low = confidence if self.low_weight == "confidence" else torch.full_like(confidence, float(self.low_weight))
+        return torch.where(confidence >= self.threshold, 1.0, low)

@@ -1,0 +1,105 @@
+"""Labels from a file."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lnl.noise.corrupt import Labels, check_labels
+from lnl.noise.kinds import LabelNoise
+from lnl.noise.record import NoisyLabels
+from lnl.noise.transition import Matrix
+
+
+class FileNoise(LabelNoise):
+    """Noisy labels that somebody has given, read from a file (:func:`read_labels`).
+
+    Args:
+        path: of the file, with a label for every sample of the training set in the dataset's order.
+
+    Raises:
+        ValueError: if there is no such file, it cannot be read, or its labels do not fit the training set.
+    """
+
+    kind, convention = "file", "labels given in a file"
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__()
+        self.path = Path(path).expanduser()
+
+    def __call__(self, clean: Labels, images: NDArray[np.uint8], classes: Sequence[str]) -> NoisyLabels:
+        return dataclasses.replace(super().__call__(clean, images, classes), rate=None)  # nobody asked for one
+
+    def draw(self, clean: Labels, images: NDArray[np.uint8], classes: Sequence[str]) -> tuple[Labels, Matrix]:
+        index, labels = read_labels(self.path, classes)
+        if len(labels) != len(clean) or not np.array_equal(index, np.arange(len(clean))):
+            raise ValueError(
+                f"{self.path} has {len(labels)} labels, but the training set has {len(clean)} samples: "
+                "it needs one for each, in order or with an `index` column from 0."
+            )
+        return labels, empirical_transition(clean, labels, len(classes))
+
+
+def empirical_transition(clean: Labels, noisy: Labels, num_classes: int, smoothing: float = 0.0) -> Matrix:
+    """``T[i, j]``, the share of samples of true class i that are labelled j; identity rows where a class is absent.
+
+    Args:
+        clean, noisy: ``[N]`` in ``[0, num_classes)``.
+        num_classes: K.
+        smoothing: added to every count, so that what was never seen is not taken to be impossible.
+    """
+    counts = np.zeros((num_classes, num_classes))
+    np.add.at(counts, (clean, noisy), 1)
+    counts += smoothing
+    absent = counts.sum(axis=1) == 0
+    counts[absent, absent] = 1
+    return counts / counts.sum(axis=1, keepdims=True)
+
+
+def read_labels(path: Path, classes: Sequence[str]) -> tuple[Labels, Labels]:
+    """Sample numbers and labels from a file.
+
+    A ``.npy`` array of numbers, or a CSV: with a header, the columns ``label`` and, unless the labels are in the
+    dataset's order, ``index`` (from 0); without one, a label a line. Labels are class numbers or class names.
+
+    Returns:
+        index ``[n]``, sorted, and labels ``[n]`` in ``[0, K)``.
+
+    Raises:
+        ValueError: naming the file, if it cannot be read so.
+    """
+    if not path.is_file():
+        raise ValueError(f"there is no file of labels at {path}")
+    try:
+        if path.suffix == ".npy":
+            table = pd.DataFrame({"label": np.load(path)})
+        else:
+            table = pd.read_csv(path, skipinitialspace=True)
+            if table.shape[1] == 1 and "label" not in table:
+                table = pd.read_csv(path, names=["label"])
+        if "label" not in table:
+            raise ValueError(f"it needs a column `label`, its columns are {', '.join(map(str, table.columns))}")
+        if table["label"].isna().any():
+            raise ValueError(f"the label in row {int(table['label'].isna().to_numpy().argmax()) + 1} is empty")
+        labels = table["label"].to_numpy()
+        if labels.dtype.kind not in "iuf":
+            labels = _numbers(table["label"].astype(str).str.strip(), classes)
+        check_labels(labels, len(classes))
+        index = table["index"].to_numpy(np.int64) if "index" in table else np.arange(len(table))
+        if len(np.unique(index)) != len(index) or (len(index) and index.min() < 0):
+            raise ValueError("its `index` must be different whole numbers from 0")
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be used as labels: {error}") from error
+    order = np.argsort(index)
+    return index[order], labels.astype(np.int64)[order]
+
+
+def _numbers(names: "pd.Series[str]", classes: Sequence[str]) -> Labels:
+    numbers = {name: number for number, name in enumerate(classes)}
+    unknown = names[~names.isin(list(numbers))]
+    if len(unknown):
+        raise ValueError(f"'{unknown.iloc[0]}' is no class; the classes are {', '.join(classes)}")
+    return names.map(numbers).to_numpy(np.int64)
