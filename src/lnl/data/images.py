@@ -61,6 +61,8 @@ class Dataset:
 
 def stratified_choice(labels: NDArray[np.int64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Sorted places of ``count`` samples in which every class keeps its share, to within one sample."""
+    if count == 0:
+        return np.arange(0)
     classes, sizes = np.unique(labels, return_counts=True)
     counts = apportion(sizes / len(labels), count, rng)
     members = (rng.permutation(np.flatnonzero(labels == label)) for label in classes)

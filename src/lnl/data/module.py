@@ -12,12 +12,13 @@ from torch.utils.data import DataLoader
 
 from lnl.data.augment import Augmentation
 from lnl.data.batch import Batch
-from lnl.data.images import Dataset, stratified_choice
+from lnl.data.images import Dataset
 from lnl.data.loader import DeviceLoader, EpochSampler, worker_loader
+from lnl.data.splits import Split, Splitting
+from lnl.data.trusted import Trusted, read_trusted
 from lnl.errors import UserError
 from lnl.noise import LabelNoise, NoisyLabels, NoNoise
 
-Split = Literal["train", "val", "test"]
 Loader = DeviceLoader | DataLoader[Batch]
 
 
@@ -41,6 +42,9 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         split_seed: seeds that split and the limits below.
         subset, val_subset, test_subset: keep this many samples of each split, null for all.
         subset_mode: ``stratified`` by true class (as one would build a smaller dataset), or ``first``.
+        trusted: samples whose label is known to be right (:func:`lnl.data.trusted.read_trusted`).
+        trusted_test: hold so many of them out, as a second test split ``trusted_test``.
+        folds, fold: validate on the fold-th (from 1) of so many equal parts in place of ``val_fraction``.
         augment: ``none``, ``flip``, ``crop`` or ``crop_flip``; ``crop_padding`` in pixels.
         views: independently augmented views of each training image.
         device_cache: keep images on the device as uint8: true, false, or auto (where they take at most half of what
@@ -53,7 +57,9 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         classes: names.
         labels: :class:`~lnl.noise.NoisyLabels` of the whole training set; clean labels in it are for metrics alone.
         test_labels: clean labels of the test set, for metrics alone: test batches carry -1 in their place.
-        splits: sample numbers of ``train``, ``val`` (in the training set) and ``test`` (in the test set).
+        splits: sample numbers of ``train``, ``val``, ``trusted_test`` (in the training set) and ``test`` (in the test
+            set).
+        trusted: :class:`~lnl.data.trusted.Trusted` samples of the training split.
     """
 
     def __init__(
@@ -75,6 +81,10 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         val_subset: int | None = None,
         test_subset: int | None = None,
         subset_mode: Literal["stratified", "first"] = "stratified",
+        trusted: int | str | None = None,
+        trusted_test: int = 0,
+        folds: int | None = None,
+        fold: int | None = None,
         augment: str = "none",
         crop_padding: int = 4,
         views: int = 1,
@@ -84,10 +94,6 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if not 0 < val_fraction < 1:
-            raise ValueError(f"data.val_fraction must be between 0 and 1, got {val_fraction}")
-        if subset_mode not in ("stratified", "first"):
-            raise ValueError(f"data.subset_mode must be stratified or first, got '{subset_mode}'")
         if device_cache not in (True, False, "auto"):
             raise ValueError(f"data.device_cache must be true, false or auto, got '{device_cache}'")
         if not len(mean) == len(std) == channels:
@@ -108,14 +114,14 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         self.num_classes, self.channels, self.image_size = num_classes, channels, image_size
         self.mean, self.std = list(mean), list(std)
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
-        self.val_fraction, self.split_seed, self.seed = val_fraction, split_seed, seed
-        self.limits: dict[Split, int | None] = {"train": subset, "val": val_subset, "test": test_subset}
-        self.subset_mode = subset_mode
+        self.seed, self.trusted_spec = seed, trusted
+        limits: dict[Split, int | None] = {"train": subset, "val": val_subset, "test": test_subset}
+        self.splitting = Splitting(val_fraction, split_seed, limits, subset_mode, trusted_test, folds, fold)
         self.augmentation, self.views = Augmentation.named(augment, crop_padding), views
         self.device_cache, self.num_workers = device_cache, num_workers
         self._images: dict[str, Tensor] = {}
         self._labels: dict[str, Tensor] = {}
-        self._on_device: dict[tuple[str, torch.device], tuple[Tensor, Tensor]] = {}
+        self._on_device: dict[tuple[int, torch.device], Tensor] = {}
 
     @abstractmethod
     def load(self) -> Dataset:
@@ -134,35 +140,34 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         # From the images as they are, so that instance noise does not depend on the size a model wants.
         self.labels: NoisyLabels = self.noise(dataset.train.labels, dataset.train.images, self.classes)
         self.test_labels = test.labels
-        self.splits = self._split(train.labels, test.labels)
+        trusted = read_trusted(self.trusted_spec, train.labels, self.classes, self.splitting.seed)
+        self.splits = self.splitting(train.labels, test.labels, trusted)
+        trained = np.isin(trusted.index, self.splits["train"])
+        self.trusted = Trusted(trusted.index[trained], trusted.labels[trained])
+        tested = np.isin(trusted.index, self.splits.get("trusted_test", []))
+        self._trusted_test_labels = trusted.labels[tested]
         self._images = {"train": torch.from_numpy(train.images), "test": torch.from_numpy(test.images)}
-        self._labels = {"train": torch.from_numpy(self.labels.noisy), "test": torch.full((len(test),), -1)}
-
-    def _split(self, labels: np.ndarray, test_labels: np.ndarray) -> dict[Split, np.ndarray]:
-        order = np.random.default_rng(self.split_seed).permutation(len(labels))
-        count = round(self.val_fraction * len(labels))
-        parts: dict[Split, np.ndarray] = {
-            "train": np.sort(order[count:]),
-            "val": np.sort(order[:count]),
-            "test": np.arange(len(test_labels)),
+        self._labels = {
+            "train": torch.from_numpy(self.labels.noisy.copy()),
+            "test": torch.full((len(test),), -1),
+            "trusted_test": torch.full((len(train),), -1),
         }
-        for split, index in parts.items():
-            truth = (test_labels if split == "test" else labels)[index]
-            parts[split] = index[self._keep(split, truth)]
-            if not len(parts[split]):
-                raise UserError(f"data.val_fraction={self.val_fraction} leaves no samples for {split}")
-        return parts
 
-    def _keep(self, split: Split, truth: np.ndarray) -> np.ndarray:
-        limit = self.limits[split]
-        if limit is None:
-            return np.arange(len(truth))
-        if not 0 < limit <= len(truth):
-            name = "data.subset" if split == "train" else f"data.{split}_subset"
-            raise UserError(f"{name} must be between 1 and the {len(truth)} samples there are, got {limit}")
-        if self.subset_mode == "first":
-            return np.arange(limit)
-        return stratified_choice(truth, limit, np.random.default_rng([self.split_seed, *split.encode()]))
+    def trust(self) -> None:
+        """Gives the trusted training samples their right labels: for methods that declare it (``uses_trusted``)."""
+        if not len(self.trusted):
+            raise UserError("this method needs samples with trusted labels: set data.trusted, e.g. to 1000 or a CSV.")
+        self._labels["train"][self.trusted.index] = torch.from_numpy(self.trusted.labels)
+        self._on_device.clear()
+
+    @property
+    def given(self) -> np.ndarray:
+        """The labels ``[N]`` that training sees, in the training set's order."""
+        return self._labels["train"].numpy()
+
+    def right_labels(self, split: Split) -> np.ndarray:
+        """True labels of ``test`` or ``trusted_test``, in the split's order: for evaluation alone."""
+        return self.test_labels[self.splits["test"]] if split == "test" else self._trusted_test_labels
 
     def images(self, split: Split) -> np.ndarray:
         """The images of a split as they are, uint8 ``[n, H, W, C]``."""
@@ -170,7 +175,8 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
 
     def loader(self, split: Split, device: torch.device, shuffle: bool = False) -> Loader:
         """Batches of a split on ``device``. Shuffled means for training: only then are images augmented."""
-        source = "test" if split == "test" else "train"
+        source = "test" if split == "test" else "train"  # of images
+        labels = split if split in ("test", "trusted_test") else "train"
         options: dict[str, Any] = {
             "batch_size": self.batch_size if shuffle else self.eval_batch_size,
             "mean": self.mean,
@@ -182,18 +188,22 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
             options |= {"augmentation": self.augmentation, "views": self.views}
         index = torch.from_numpy(self.splits[split])
         if self._fits(device):
-            key = source, device
-            if key not in self._on_device:
-                self._on_device[key] = self._images[source].to(device), self._labels[source].to(device)
-            return DeviceLoader(*self._on_device[key], index, **options)
+            tensors = (self._moved(self._images[source], device), self._moved(self._labels[labels], device))
+            return DeviceLoader(*tensors, index, **options)
         return worker_loader(
             self._images[source],
-            self._labels[source],
+            self._labels[labels],
             index,
             num_workers=self.num_workers,
             pin_memory=device.type == "cuda",
             **options,
         )
+
+    def _moved(self, tensor: Tensor, device: torch.device) -> Tensor:
+        key = id(tensor), device
+        if key not in self._on_device:
+            self._on_device[key] = tensor.to(device)
+        return self._on_device[key]
 
     def _fits(self, device: torch.device) -> bool:
         if self.device_cache != "auto":

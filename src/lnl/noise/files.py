@@ -102,4 +102,4 @@ def _numbers(names: "pd.Series[str]", classes: Sequence[str]) -> Labels:
     unknown = names[~names.isin(list(numbers))]
     if len(unknown):
         raise ValueError(f"'{unknown.iloc[0]}' is no class; the classes are {', '.join(classes)}")
-    return names.map(numbers).to_numpy(np.int64)
+    return np.array([numbers[name] for name in names], dtype=np.int64)

@@ -1,0 +1,88 @@
+"""Which sample is for what."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lnl.data.images import stratified_choice
+from lnl.data.trusted import Trusted
+from lnl.errors import UserError
+
+Split = Literal["train", "val", "test", "trusted_test"]
+Index = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Splitting:
+    """How samples are divided. The arguments are those of :class:`lnl.data.NoisyDataModule`.
+
+    Raises:
+        ValueError: for values that cannot be.
+    """
+
+    val_fraction: float
+    seed: int
+    limits: dict[Split, int | None]
+    mode: Literal["stratified", "first"]
+    trusted_test: int
+    folds: int | None
+    fold: int | None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.val_fraction < 1:
+            raise ValueError(f"data.val_fraction must be between 0 and 1, got {self.val_fraction}")
+        if self.mode not in ("stratified", "first"):
+            raise ValueError(f"data.subset_mode must be stratified or first, got '{self.mode}'")
+        if self.folds is not None and self.folds < 2:
+            raise ValueError(f"data.folds must be at least 2, got {self.folds}")
+        if self.fold is not None and not 1 <= self.fold <= (self.folds or 0):
+            raise ValueError(f"data.fold must be in 1..data.folds ({self.folds}), got {self.fold}")
+
+    def __call__(self, truth: Index, test_truth: Index, trusted: Trusted) -> dict[Split, Index]:
+        """Sorted sample numbers of each split, in the training set or the test set.
+
+        Args:
+            truth, test_truth: true labels, for keeping every class's share under a limit.
+            trusted: never validated on, because validation is to be as noisy as the rest. Those of them that are not
+                held out in ``trusted_test`` are trained on.
+        """
+        order = np.random.default_rng(self.seed).permutation(len(truth))
+        doubtful = order[~np.isin(order, trusted.index)]
+        tested = self._trusted_test(trusted)
+        kept = np.setdiff1d(trusted.index, tested)
+        if self.folds is None:
+            count = round(self.val_fraction * len(doubtful))
+            val, train = doubtful[:count], doubtful[count:]
+        else:  # a limit is on what is cut into folds, so that each of it is in one
+            doubtful = doubtful[np.isin(doubtful, self._limited("train", np.sort(doubtful), truth))]
+            val = np.array_split(doubtful, self.folds)[(self.fold or 1) - 1]
+            train = np.setdiff1d(doubtful, val)
+        parts: dict[Split, Index] = {"train": np.sort(np.concatenate([train, kept])), "val": np.sort(val)}
+        parts["test"] = np.arange(len(test_truth))
+        for split, index in parts.items():
+            if not (self.folds and split != "test"):
+                parts[split] = self._limited(split, index, test_truth if split == "test" else truth)
+            if not len(parts[split]):
+                raise UserError(f"data.val_fraction={self.val_fraction} leaves no samples for {split}")
+        return {**parts, "trusted_test": tested} if len(tested) else parts
+
+    def _trusted_test(self, trusted: Trusted) -> Index:
+        if not 0 <= self.trusted_test <= len(trusted):
+            raise UserError(
+                f"data.trusted_test must be between 0 and the {len(trusted)} trusted samples, got {self.trusted_test}"
+            )
+        rng = np.random.default_rng([self.seed, *b"trusted_test"])
+        return trusted.index[stratified_choice(trusted.labels, self.trusted_test, rng)]
+
+    def _limited(self, split: Split, index: Index, truth: Index) -> Index:
+        limit = self.limits.get(split)
+        if limit is None:
+            return index
+        if not 0 < limit <= len(index):
+            name = "data.subset" if split == "train" else f"data.{split}_subset"
+            raise UserError(f"{name} must be between 1 and the {len(index)} samples there are, got {limit}")
+        if self.mode == "first":
+            return index[:limit]
+        return index[stratified_choice(truth[index], limit, np.random.default_rng([self.seed, *split.encode()]))]

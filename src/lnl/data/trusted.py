@@ -1,0 +1,59 @@
+"""Samples whose label is known to be right."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lnl.data.images import stratified_choice
+from lnl.noise import read_labels
+from lnl.noise.corrupt import Labels
+
+
+@dataclass(frozen=True)
+class Trusted:
+    """Sample numbers ``index[n]`` in the training set, sorted, and their right ``labels[n]``."""
+
+    index: Labels
+    labels: Labels
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+
+def read_trusted(spec: int | str | None, clean: Labels, classes: Sequence[str], seed: int) -> Trusted:
+    """The trusted samples that ``data.trusted`` names.
+
+    Args:
+        spec: null for none; a number of samples, drawn with ``seed``, every class with its share; ``first-n`` for the
+            first n samples; or a file of right labels (:func:`lnl.noise.read_labels`; without an ``index`` column,
+            those of the first samples).
+        clean: ``[N]`` true labels of the training set; read at the trusted samples alone.
+        classes: K class names.
+        seed: of the draw.
+
+    Raises:
+        ValueError: if it names samples that there are not.
+    """
+    first = str(spec).removeprefix("first-")
+    if spec is None:
+        index = np.arange(0)
+    elif isinstance(spec, int) or spec.isdecimal():
+        index = np.arange(0)
+        if 0 < int(spec) <= len(clean):
+            index = stratified_choice(clean, int(spec), np.random.default_rng([seed, *b"trusted"]))
+        elif int(spec) != 0:
+            raise ValueError(f"data.trusted must be at most the {len(clean)} training samples, got {spec}")
+    elif str(spec).startswith("first-") and first.isdecimal():
+        if int(first) > len(clean):
+            raise ValueError(f"data.trusted={spec}, but there are {len(clean)} training samples")
+        index = np.arange(int(first))
+    elif Path(spec).suffix in (".csv", ".npy"):
+        index, labels = read_labels(Path(spec).expanduser(), classes)
+        if len(index) and index.max() >= len(clean):
+            raise ValueError(f"{spec} names sample {index.max()}, but there are {len(clean)} training samples from 0")
+        return Trusted(index, labels)
+    else:
+        raise ValueError(f"data.trusted must be a number, first-<n>, or a .csv or .npy file, got '{spec}'")
+    return Trusted(index, clean[index])
