@@ -69,7 +69,7 @@ def time_lnl(cfg: DictConfig, data: NoisyDataModule) -> dict[str, float]:
         run = RunFolder(folder, "benchmark")
         run.claim(force=False)
         method = build_method(cfg, data)
-        trainer = build_trainer(cfg, run, data, MetricsTable(run.metrics), stopwatch)
+        trainer = build_trainer(cfg, run, data, method, MetricsTable(run.metrics), stopwatch)
         trainer.fit(method, datamodule=data)
         method.to(stopwatch.device)
         started = now(stopwatch.device)

@@ -21,7 +21,10 @@ def job(cfg: DictConfig) -> dict[str, Any]:
     folder = RunFolder(hydra.output_dir, identity(cfg))
     result = None if cfg.force or cfg.trainer.fast_dev_run else folder.finished()
     if result is None:
-        from lnl.runs.training import train
+        if cfg.data.folds and cfg.data.fold is None:
+            from lnl.runs.cross_validation import cross_validate as train
+        else:
+            from lnl.runs.training import train
 
         try:
             result = train(cfg, folder, dict(hydra.choices))

@@ -33,12 +33,14 @@ class TrainingProgress(ProgressBar):
             TimeRemainingColumn(elapsed_when_finished=False),
             TextColumn("{task.fields[accuracy]}"),
         )
-        self.per_epoch, self.epochs = int(trainer.num_training_batches), trainer.max_epochs or 1
-        total = self.per_epoch * self.epochs
-        self.every = max(1, total // self.UPDATES)
+        self.epochs = trainer.max_epochs or 1
         self.bar = Progress(*columns, console=self.console, transient=True)
         self.task = self.bar.add_task(
-            "training", total=total, completed=trainer.global_step, epoch=self._epoch(trainer), accuracy=""
+            "training",
+            total=self.epochs,
+            completed=trainer.current_epoch,
+            epoch=self._epoch(trainer),
+            accuracy="",
         )
         self.bar.start()
 
@@ -47,9 +49,10 @@ class TrainingProgress(ProgressBar):
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         if self.bar is not None:
-            done = trainer.current_epoch * self.per_epoch + trainer.fit_loop.epoch_loop.batch_idx + 1
-            if done % self.every == 0:
-                self.bar.update(self.task, completed=done, epoch=self._epoch(trainer))
+            done, per_epoch = trainer.fit_loop.epoch_loop.batch_idx + 1, int(trainer.num_training_batches)
+            if done % max(1, per_epoch * self.epochs // self.UPDATES) == 0:
+                now = trainer.current_epoch + done / per_epoch  # epochs may differ in length
+                self.bar.update(self.task, completed=now, epoch=self._epoch(trainer))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         accuracy = trainer.callback_metrics.get("val/accuracy")

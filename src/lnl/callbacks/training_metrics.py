@@ -2,14 +2,15 @@
 
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
 from lnl.data import Batch
 from lnl.metrics import memorisation
-from lnl.noise import NoisyLabels
 
 
 class TrainingMetrics(Callback):
@@ -20,12 +21,13 @@ class TrainingMetrics(Callback):
     batch's images gets the loss alone. Clean labels stay in this callback.
 
     Args:
-        labels: of the whole training set, in the order that ``batch.index`` counts.
+        given: labels ``[N]`` of the whole training set, in the order that ``batch.index`` counts.
+        clean: the true ones, or None where nobody knows them.
     """
 
-    def __init__(self, labels: NoisyLabels) -> None:
-        self.given = torch.from_numpy(labels.noisy)
-        self.clean = None if labels.clean is None else torch.from_numpy(labels.clean)
+    def __init__(self, given: NDArray[np.int64], clean: NDArray[np.int64] | None) -> None:
+        self.given = torch.from_numpy(given)
+        self.clean = None if clean is None else torch.from_numpy(clean)
         self.batch: Batch | None = None
         self.losses: list[Tensor] = []
         self.sizes: list[int] = []

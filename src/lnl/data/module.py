@@ -173,8 +173,11 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         """The images of a split as they are, uint8 ``[n, H, W, C]``."""
         return self._images["test" if split == "test" else "train"].numpy()[self.splits[split]]
 
-    def loader(self, split: Split, device: torch.device, shuffle: bool = False) -> Loader:
-        """Batches of a split on ``device``. Shuffled means for training: only then are images augmented."""
+    def loader(self, split: Split, device: torch.device, shuffle: bool = False, chosen: Tensor | None = None) -> Loader:
+        """Batches of a split, or of its samples ``chosen``, on ``device``.
+
+        Shuffled means for training: only then are images augmented.
+        """
         source = "test" if split == "test" else "train"  # of images
         labels = split if split in ("test", "trusted_test") else "train"
         options: dict[str, Any] = {
@@ -186,7 +189,7 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         }
         if shuffle:
             options |= {"augmentation": self.augmentation, "views": self.views}
-        index = torch.from_numpy(self.splits[split])
+        index = torch.from_numpy(self.splits[split]) if chosen is None else chosen
         if self._fits(device):
             tensors = (self._moved(self._images[source], device), self._moved(self._labels[labels], device))
             return DeviceLoader(*tensors, index, **options)
@@ -218,7 +221,8 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         return self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
 
     def train_dataloader(self) -> Loader:
-        loader = self.loader("train", self._device, shuffle=True)
+        chosen = self.trainer.lightning_module.training_set() if self.trainer else None  # type: ignore[operator]
+        loader = self.loader("train", self._device, shuffle=True, chosen=chosen)
         # Resuming, Lightning starts the workers of the first epoch before it says which epoch that is.
         if self.trainer and isinstance(loader.sampler, EpochSampler):
             loader.sampler.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)  # type: ignore[attr-defined]

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lnl.data.batch import Batch
 
 OptimizerFactory = Callable[[Iterable[Any]], torch.optim.Optimizer]
-SchedulerFactory = Callable[[torch.optim.Optimizer], torch.optim.lr_scheduler.LRScheduler]
+SchedulerFactory = Callable[..., torch.optim.lr_scheduler.LRScheduler]
 
 
 class NoisyLabelMethod(pl.LightningModule, ABC):
@@ -25,7 +25,10 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
     - Whole passes over the training set at the start of an epoch belong in ``on_train_epoch_start``, over
       ``self.trainer.datamodule.loader("train", self.device)``: not shuffled, not augmented.
 
-    Clean labels reach no method: ``batch.labels`` are the given ones. Metrics on the training set are taken by a
+    - Which samples an epoch trains on, if not all, is what :meth:`training_set` returns.
+
+    Clean labels reach no method: ``batch.labels`` are the given ones, but for trusted samples (``data.trusted``), whose
+    right label is in its place if the method sets ``uses_trusted``. Metrics on the training set are taken by a
     callback from what ``self(batch.images)`` returns within the step.
 
     Args:
@@ -36,6 +39,8 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
         num_classes: K.
         num_samples: size of the whole training set, the range of ``batch.index``.
     """
+
+    uses_trusted: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -60,6 +65,10 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
     @abstractmethod
     def training_loss(self, batch: Batch) -> Tensor:
         """The scalar to descend on."""
+
+    def training_set(self) -> Tensor | None:
+        """Numbers of the samples to train on, asked at the start of every epoch if overridden; None for all."""
+        return None
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits ``[B, K]`` of the method as a whole."""
@@ -86,8 +95,13 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
         """What is trained, for the optimizer: override to give parts their own settings."""
         return [{"params": [parameter for parameter in self.parameters() if parameter.requires_grad]}]
 
+    def schedule(self, optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LRScheduler:
+        """The learning rate schedule, where there is one."""
+        assert self.make_scheduler is not None
+        return self.make_scheduler(optimizer)
+
     def configure_optimizers(self) -> Any:
         optimizer = self.make_optimizer(self.parameter_groups())
         if self.make_scheduler is None:
             return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": self.make_scheduler(optimizer)}
+        return {"optimizer": optimizer, "lr_scheduler": self.schedule(optimizer)}

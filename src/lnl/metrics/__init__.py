@@ -1,6 +1,14 @@
 """What is measured."""
 
 from lnl.metrics.classification import classification_metrics, memorisation
+from lnl.metrics.correction import correction_metrics
 from lnl.metrics.resources import peak_device_memory, peak_memory, reset_peak_memory
 
-__all__ = ["classification_metrics", "memorisation", "peak_device_memory", "peak_memory", "reset_peak_memory"]
+__all__ = [
+    "classification_metrics",
+    "correction_metrics",
+    "memorisation",
+    "peak_device_memory",
+    "peak_memory",
+    "reset_peak_memory",
+]

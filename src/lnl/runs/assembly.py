@@ -59,18 +59,22 @@ def build_method(cfg: DictConfig, data: NoisyDataModule) -> NoisyLabelMethod:
         method.configure_optimizers()  # to hear of values that the optimizer refuses before training starts
     except ValueError as error:
         raise UserError(f"optimizer or scheduler: {error}") from error
+    if method.uses_trusted:
+        data.trust()
     if cfg.init_from:
         load_weights(method, load_checkpoint(cfg.init_from)["state_dict"], cfg.init_from)
     return method
 
 
-def build_trainer(cfg: DictConfig, folder: RunFolder, data: NoisyDataModule, *callbacks: Callback) -> pl.Trainer:
+def build_trainer(
+    cfg: DictConfig, folder: RunFolder, data: NoisyDataModule, method: NoisyLabelMethod, *callbacks: Callback
+) -> pl.Trainer:
     """Lightning's Trainer with the run's checkpoints, measurements and trackers."""
     # Without a version in the name: what a run that was killed has left is written over.
     overwrite: dict[str, Any] = {"dirpath": folder.checkpoints, "enable_version_counter": False}
     callbacks = (
         EpochSeed(cfg.seed),
-        TrainingMetrics(data.labels),
+        TrainingMetrics(data.given, data.labels.clean),
         *build_all("callbacks", cfg.callbacks),
         *callbacks,
         ModelCheckpoint(monitor="val/accuracy", mode="max", filename=folder.noisy_val_best.stem, **overwrite),
@@ -83,6 +87,7 @@ def build_trainer(cfg: DictConfig, folder: RunFolder, data: NoisyDataModule, *ca
         "plugins": [AtomicCheckpointIO()],
         "default_root_dir": str(folder.path),
         "enable_model_summary": False,
+        "reload_dataloaders_every_n_epochs": int(type(method).training_set is not NoisyLabelMethod.training_set),
         "enable_progress_bar": any(isinstance(callback, ProgressBar) for callback in callbacks),
     }
     for name in ("max_epochs", "limit_train_batches", "limit_val_batches"):

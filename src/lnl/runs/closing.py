@@ -15,6 +15,7 @@ def closing_block(result: dict[str, Any], folder: Path) -> str:
         f"{data['name']}, {result['model']}, {result['method']}, {result['loss']}, seed {seeds['seed']}: "
         f"{result['epochs']} epochs in {result['time']['fit_seconds']:.1f} s",
         f"trained on {data['train']:,} labels, {wrong} of them wrong{share}",
+        *_folds(result),
         *(
             f"test accuracy {entry['test']['accuracy']:7.2%}  {_meaning(name, entry)}"
             for name, entry in result["protocol"].items()
@@ -28,5 +29,24 @@ def closing_block(result: dict[str, Any], folder: Path) -> str:
 
 def _meaning(protocol: str, entry: dict[str, Any]) -> str:
     if protocol == "last":
-        return "last epoch"
-    return f"best epoch by noisy validation labels ({entry['epoch'] + 1})"
+        meaning = "last epoch"
+    elif protocol == "noisy_val_best":
+        meaning = "best epoch by noisy validation labels"
+    else:
+        meaning = f"end of stage {protocol.removeprefix('stage')}"
+    if protocol != "last" and entry["epoch"] is not None:
+        meaning += f" ({entry['epoch'] + 1})"
+    if "trusted_test" in entry:
+        meaning += f"; {entry['trusted_test']['accuracy']:.2%} on held-out trusted samples"
+    return meaning
+
+
+def _folds(result: dict[str, Any]) -> list[str]:
+    if "cross_validation" not in result:
+        return []
+    folds = result["cross_validation"]
+    accuracy = folds["val_accuracy"]
+    return [
+        f"cross-validated on {folds['folds']} folds (below: their means): "
+        f"{accuracy['mean']:.2%} ± {accuracy['std']:.2%} of the given labels predicted"
+    ]

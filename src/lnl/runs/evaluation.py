@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from lnl.data.module import Loader, NoisyDataModule
+from lnl.data.splits import Split
 from lnl.methods import NoisyLabelMethod
 from lnl.metrics import classification_metrics
 from lnl.runs.folder import RunFolder, load_checkpoint, load_weights
@@ -60,13 +61,13 @@ def evaluate(
         smoke: after ``fast_dev_run``: evaluate one batch, with the weights in memory.
 
     Returns:
-        For ``last`` and ``noisy_val_best`` (chosen by noisy validation labels): ``epoch`` from 0, that epoch's
-        ``train`` and ``val`` metrics, and the ``test`` metrics of its weights.
+        For ``last``, ``noisy_val_best`` (chosen by noisy validation labels) and, of a method with stages, the end of
+        each earlier one (``stage1``, …): ``epoch`` from 0, that epoch's ``train`` and ``val`` metrics, and the ``test``
+        (and ``trusted_test``) metrics of its weights.
     """
-    device = trainer.strategy.root_device
-    method.to(device)
-    loader, labels = data.loader("test", device), torch.from_numpy(data.test_labels[data.splits["test"]])
-    checkpoints = {} if smoke else {"noisy_val_best": folder.noisy_val_best}
+    method.to(trainer.strategy.root_device)
+    checkpoints = {} if smoke else {**folder.stages(), "noisy_val_best": folder.noisy_val_best}
+    tested: list[Split] = ["trusted_test", "test"] if "trusted_test" in data.splits else ["test"]
     entries: dict[str, Any] = {}
     for protocol, path in {**checkpoints, "last": folder.last}.items():
         epoch = len(rows) - 1
@@ -74,17 +75,36 @@ def evaluate(
             checkpoint = load_checkpoint(path)
             load_weights(method, checkpoint["state_dict"], path)
             epoch = checkpoint["epoch"]
-        started = time.perf_counter()
-        logits = predict(method, loader, trainer, batches=1 if smoke else None)
-        seconds = time.perf_counter() - started
-        prediction = Prediction(data.splits["test"][: len(logits)], labels[: len(logits)], logits, seconds)
         entries[protocol] = {
             "epoch": epoch,
             "train": _part("train/", rows[epoch]),
             "val": _part("val/", rows[epoch]),
-            "test": classification_metrics(logits, prediction.labels),
         }
-    return {name: entries[name] for name in ("last", "noisy_val_best") if name in entries}, prediction
+        for split in tested:
+            prediction = predict_split(method, data, trainer, split, batches=1 if smoke else None)
+            entries[protocol][split] = classification_metrics(prediction.logits, prediction.labels)
+    return {name: entries[name] for name in ("last", "noisy_val_best", *entries) if name in entries}, prediction
+
+
+def predict_split(
+    method: NoisyLabelMethod, data: NoisyDataModule, trainer: pl.Trainer, split: Split, batches: int | None = None
+) -> Prediction:
+    """What the method says of ``test`` or ``trusted_test``, beside the true labels."""
+    loader = data.loader(split, trainer.strategy.root_device)
+    started = time.perf_counter()
+    logits = predict(method, loader, trainer, batches)
+    seconds = time.perf_counter() - started
+    labels = torch.from_numpy(data.right_labels(split)[: len(logits)])
+    return Prediction(data.splits[split][: len(logits)], labels, logits, seconds)
+
+
+def save_out_of_fold(method: NoisyLabelMethod, data: NoisyDataModule, trainer: pl.Trainer, folder: RunFolder) -> None:
+    """Writes ``out_of_fold.npz``: what the method as it is says of the validation split, which it has not seen."""
+    index = data.splits["val"]
+    logits = predict(method, data.loader("val", trainer.strategy.root_device), trainer)
+    np.savez_compressed(
+        folder.out_of_fold, index=index, labels=data.given[index], probabilities=logits.softmax(dim=1).numpy()
+    )
 
 
 def _part(prefix: str, row: dict[str, float]) -> dict[str, float]:

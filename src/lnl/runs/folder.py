@@ -27,9 +27,15 @@ class RunFolder:
         self.noise = self.path / "noise.npz"
         self.predictions = self.path / "predictions.csv"
         self.marker = self.path / ".identity"
+        self.out_of_fold = self.path / "out_of_fold.npz"
+        self.corrected_labels = self.path / "corrected_labels.csv"
         self.checkpoints = self.path / "checkpoints"
         self.last = self.checkpoints / "last.ckpt"
         self.noisy_val_best = self.checkpoints / "noisy_val_best.ckpt"
+
+    def stages(self) -> dict[str, Path]:
+        """The checkpoint that each stage but the last ended with, of a method that has stages."""
+        return {path.stem: path for path in sorted(self.checkpoints.glob("stage*.ckpt"))}
 
     def finished(self) -> dict[str, Any] | None:
         """The result of the run, if it is finished.
@@ -72,9 +78,10 @@ class RunFolder:
         self.result.unlink(missing_ok=True)
         shutil.rmtree(self.checkpoints)
         self.checkpoints.mkdir()
-        for path in (self.metrics, self.noise, self.predictions):
+        for path in (self.metrics, self.noise, self.predictions, self.out_of_fold, self.corrected_labels):
             path.unlink(missing_ok=True)
-        shutil.rmtree(self.path / "tensorboard", ignore_errors=True)
+        for folder in (self.path / "tensorboard", *self.path.glob("fold*")):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def discard_if_empty(self) -> None:
         """Removes what a run leaves behind that ended before it began: Hydra's copy of the configuration, the log."""

@@ -61,6 +61,12 @@ def make_result(
             "peak_memory_bytes": peak_memory(),
             "peak_device_memory_bytes": peak_device_memory(device),
         },
+        **{
+            name: entry
+            for callback in trainer.callbacks  # type: ignore[attr-defined]
+            if hasattr(callback, "result_entries")
+            for name, entry in callback.result_entries().items()
+        },
         "environment": environment.describe(device, trainer.precision),
         "config": relevant_config(cfg),
     }

@@ -15,7 +15,7 @@ from lnl.metrics import reset_peak_memory
 from lnl.reporting.trackers import Trackers
 from lnl.runs.assembly import build_data, build_method, build_trainer
 from lnl.runs.environment import keep_freed_memory
-from lnl.runs.evaluation import evaluate
+from lnl.runs.evaluation import evaluate, save_out_of_fold
 from lnl.runs.folder import RunFolder, load_checkpoint, load_weights
 from lnl.runs.identity import relevant_config
 from lnl.runs.result import make_result, write_result
@@ -47,7 +47,7 @@ def train(cfg: DictConfig, folder: RunFolder, choices: dict[str, str]) -> dict[s
     pl.seed_everything(cfg.seed, verbose=False)
     method = build_method(cfg, data)
     table = MetricsTable(folder.metrics)
-    trainer = build_trainer(cfg, folder, data, table)
+    trainer = build_trainer(cfg, folder, data, method, table)
     smoke = bool(cfg.trainer.fast_dev_run)
     if smoke:
         folder.check_identity()  # a smoke run starts over, but never over another run
@@ -59,6 +59,8 @@ def train(cfg: DictConfig, folder: RunFolder, choices: dict[str, str]) -> dict[s
             fit(trainer, method, data, folder)
             entries, prediction = evaluate(method, data, trainer, folder, table.rows, smoke)
             prediction.save(folder.predictions, data.classes)
+            if cfg.data.fold is not None:
+                save_out_of_fold(method, data, trainer, folder)
             result = make_result(cfg, options, folder, data, method, trainer, table.rows, entries, prediction)
             trackers.finish(result, data)
         if not smoke:

@@ -1,0 +1,59 @@
+"""What a method that relabels in stages did to the labels."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Checkpoint
+
+from lnl.metrics import correction_metrics
+
+
+class LabelStages(Checkpoint):
+    """Records every correction, and keeps the weights that each stage but the last ended with.
+
+    For methods with the buffers ``stage``, ``stage_over``, ``labels``, ``kept`` and ``confidence`` (see
+    :class:`lnl.methods.LabelCorrection`). After a correction it writes ``corrected_labels.csv``: ``index``,
+    ``given_label``, ``new_label``, ``confidence``, ``kept``, for every training sample that is not trusted. At the end
+    of a stage it writes ``checkpoints/stage<n>.ckpt``. True labels are used for what is counted, and for nothing else.
+    """
+
+    def __init__(self) -> None:
+        self.stage = 1
+        self.corrections: list[dict[str, Any]] = []
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"stage": self.stage, "corrections": self.corrections}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.stage, self.corrections = state_dict["stage"], list(state_dict["corrections"])
+
+    def result_entries(self) -> dict[str, Any]:
+        """What ``result.json`` says of the corrections."""
+        return {"corrections": self.corrections}
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        if int(pl_module.stage) == self.stage:
+            return
+        self.stage = int(pl_module.stage)
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        index = np.setdiff1d(data.splits["train"], data.trusted.index)
+        new, kept, confidence = (
+            buffer.cpu().numpy()[index] for buffer in (pl_module.labels, pl_module.kept, pl_module.confidence)
+        )
+        given = data.labels.noisy[index]
+        clean = None if data.labels.clean is None else data.labels.clean[index]
+        counts = correction_metrics(given, new, kept, clean, pl_module.num_classes)
+        self.corrections.append({"round": self.stage - 1, "epoch": trainer.current_epoch, **counts})
+        table = {"index": index, "given_label": given, "new_label": new, "confidence": confidence, "kept": kept}
+        path = Path(trainer.default_root_dir) / "corrected_labels.csv"
+        unfinished = path.with_suffix(".tmp")
+        pd.DataFrame(table).to_csv(unfinished, index=False, float_format="%.6g")
+        unfinished.replace(path)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        if pl_module.stage_over and not trainer.should_stop:
+            path = Path(trainer.default_root_dir) / "checkpoints" / f"stage{self.stage}.ckpt"
+            trainer.save_checkpoint(path, weights_only=True)
