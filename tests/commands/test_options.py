@@ -30,6 +30,8 @@ def test_an_option_runs_one_batch(train, group, option, monkeypatch, tmp_path):
     elif "flowers" in option:
         write_flowers(root, monkeypatch)
     data = [] if group in ("data", "experiment") else ["data=digits"]
+    data += ["data.image_size=32"] if group == "model" else []
+    data += ["data.trusted=100"] if option == "label_correction" else []
     outcome = train(
         f"{group}={option}",
         *data,

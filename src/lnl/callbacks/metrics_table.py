@@ -35,10 +35,11 @@ class MetricsTable(Callback):
         self.started = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        groups = trainer.optimizers[0].param_groups  # none where nothing is descended on
         row: dict[str, float] = {
             "epoch": trainer.current_epoch,
             "step": trainer.global_step,
-            "lr": float(trainer.optimizers[0].param_groups[0]["lr"]),
+            "lr": float(groups[0]["lr"]) if groups else float("nan"),
             "seconds": time.perf_counter() - self.started,
         }
         row |= {name: float(value) for name, value in trainer.callback_metrics.items()}

@@ -1,8 +1,18 @@
 """Models: images ``[B, C, H, W]`` -> logits ``[B, K]``."""
 
-from lnl.models.cnn import CNN8, SmallCNN
+from lnl.models.cnn import CNN8, DropoutCNN, SmallCNN
+from lnl.models.histogram import HistogramLogistic
 from lnl.models.mlp import MLP
 from lnl.models.pretrained import TorchvisionModel
 from lnl.models.resnet import PreActResNet18, resnet_small_images
 
-__all__ = ["CNN8", "MLP", "PreActResNet18", "SmallCNN", "TorchvisionModel", "resnet_small_images"]
+__all__ = [
+    "CNN8",
+    "MLP",
+    "DropoutCNN",
+    "HistogramLogistic",
+    "PreActResNet18",
+    "SmallCNN",
+    "TorchvisionModel",
+    "resnet_small_images",
+]

@@ -21,9 +21,10 @@ def check_image_size(image_size: int, halvings: int) -> int:
 class SmallCNN(nn.Module):
     """The small CNN of the APL study: convolutions with max pooling, then two linear layers with Xavier initialisation.
 
-    Each stage is a 3x3 convolution, ReLU and 2x2 max pooling; the first gives 32x32x8 on CIFAR-10 before it is pooled.
-    The study names that size, the kinds of layer and Xavier initialisation. The channels that follow, the hidden width
-    and He initialisation of the convolutions are chosen here.
+    Each stage is a 3x3 convolution, batch norm, ReLU and 2x2 max pooling; the first gives 32x32x8 on CIFAR-10 before it
+    is pooled. The study names that size, convolution, ReLU, pooling, two linear layers and Xavier initialisation. The
+    channels that follow, the hidden width, He initialisation of the convolutions and batch norm, without which
+    active-passive losses do not get far in the study's 7 epochs, are chosen here (``docs/studies/apl.md``).
 
     Args:
         num_classes: K.
@@ -31,6 +32,7 @@ class SmallCNN(nn.Module):
         image_size: side of the square images in pixels.
         channels: output channels of each stage.
         hidden: width of the first linear layer.
+        batch_norm: after each convolution and the first linear layer.
 
     Shape: images ``[B, C, H, W]``; returns logits ``[B, K]``.
     """
@@ -42,16 +44,19 @@ class SmallCNN(nn.Module):
         image_size: int = 32,
         channels: Sequence[int] = (8, 32, 64),
         hidden: int = 128,
+        batch_norm: bool = True,
     ) -> None:
         super().__init__()
         side = check_image_size(image_size, halvings=len(channels))
         stages: list[nn.Module] = []
         for wide_in, wide_out in zip([in_channels, *channels], channels, strict=False):
-            stages += [nn.Conv2d(wide_in, wide_out, 3, padding=1), nn.ReLU(inplace=True), nn.MaxPool2d(2)]
+            norm = [nn.BatchNorm2d(wide_out)] if batch_norm else []
+            stages += [nn.Conv2d(wide_in, wide_out, 3, padding=1), *norm, nn.ReLU(inplace=True), nn.MaxPool2d(2)]
         self.features = nn.Sequential(*stages)
         self.classifier = nn.Sequential(
             nn.Flatten(),
             nn.Linear(channels[-1] * side**2, hidden),
+            *([nn.BatchNorm1d(hidden)] if batch_norm else []),
             nn.ReLU(inplace=True),
             nn.Linear(hidden, num_classes),
         )
@@ -97,6 +102,51 @@ class CNN8(nn.Module):
             nn.BatchNorm1d(256),
             nn.ReLU(inplace=True),
             nn.Linear(256, num_classes),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.classifier(self.features(images))
+
+
+class DropoutCNN(nn.Module):
+    """Three 3x3 convolutions without padding, with ReLU, 2x2 max pooling and dropout, then three linear layers.
+
+    Convolutions of 32, 32 and 64 channels, each followed by dropout of 0.2; 200 and 100 units with ReLU, dropout of
+    0.5, then the classes.
+
+    Args:
+        num_classes: K.
+        in_channels: image channels.
+        image_size: side of the square images in pixels, at least 22.
+        dropout: after a convolution, and before the last layer.
+
+    Shape: images ``[B, C, H, W]``; returns logits ``[B, K]``.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int = 3,
+        image_size: int = 32,
+        dropout: Sequence[float] = (0.2, 0.5),
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        side = image_size
+        for width in (32, 32, 64):
+            layers += [nn.Conv2d(in_channels, width, 3), nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.Dropout(dropout[0])]
+            in_channels, side = width, (side - 2) // 2
+        if side < 1:
+            raise ValueError(f"images of {image_size}x{image_size} are too small: it needs 22 pixels")
+        self.features = nn.Sequential(*layers)
+        self.classifier = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(64 * side**2, 200),
+            nn.ReLU(inplace=True),
+            nn.Linear(200, 100),
+            nn.ReLU(inplace=True),
+            nn.Dropout(dropout[1]),
+            nn.Linear(100, num_classes),
         )
 
     def forward(self, images: Tensor) -> Tensor:
