@@ -5,6 +5,7 @@ from lnl.models.histogram import HistogramLogistic
 from lnl.models.mlp import MLP
 from lnl.models.pretrained import TorchvisionModel
 from lnl.models.resnet import PreActResNet18, resnet_small_images
+from lnl.models.resnet9 import ResNet9
 
 __all__ = [
     "CNN8",
@@ -12,6 +13,7 @@ __all__ = [
     "DropoutCNN",
     "HistogramLogistic",
     "PreActResNet18",
+    "ResNet9",
     "SmallCNN",
     "TorchvisionModel",
     "resnet_small_images",

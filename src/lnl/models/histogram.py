@@ -26,6 +26,8 @@ class HistogramLogistic(nn.Module):
     weight: Tensor
     bias: Tensor
     edges: Tensor
+    mean: Tensor
+    std: Tensor
 
     def __init__(
         self,

@@ -33,12 +33,17 @@ def relevant_config(cfg: DictConfig) -> dict[str, Any]:
     return config
 
 
+# Files whose content counts, wherever they lie.
+FILES = (("init_from",), ("noise", "path"), ("data", "trusted"))
+
+
 def identity(cfg: DictConfig) -> str:
-    """sha256 of all that can change a run's numbers; of a file to start from, its content."""
+    """sha256 of all that can change a run's numbers; of a file, its content."""
     config = relevant_config(cfg)
-    start = config.get("init_from")
-    if start and Path(start).is_file():
-        config["init_from"] = hashlib.sha256(Path(start).read_bytes()).hexdigest()
+    for *section, key in FILES:
+        part = config.get(section[0], {}) if section else config
+        if isinstance(part.get(key), str) and Path(part[key]).expanduser().is_file():
+            part[key] = hashlib.sha256(Path(part[key]).expanduser().read_bytes()).hexdigest()
     canonical = json.dumps(_canonical({"numbers_version": NUMBERS_VERSION, **config}), sort_keys=True, default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
