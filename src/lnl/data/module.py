@@ -164,9 +164,9 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
             return np.arange(limit)
         return stratified_choice(truth, limit, np.random.default_rng([self.split_seed, *split.encode()]))
 
-    def images(self, split: Split) -> np.ndarray:
-        """The images of a split as they are, uint8 ``[n, H, W, C]``."""
-        return self._images["test" if split == "test" else "train"].numpy()[self.splits[split]]
+    def images(self, split: Split, places: Any = slice(None)) -> np.ndarray:
+        """The images of a split as they are, uint8 ``[n, H, W, C]``; all of them, or those at ``places`` in it."""
+        return self._images["test" if split == "test" else "train"].numpy()[self.splits[split][places]]
 
     def loader(self, split: Split, device: torch.device, shuffle: bool = False) -> Loader:
         """Batches of a split on ``device``. Shuffled means for training: only then are images augmented."""

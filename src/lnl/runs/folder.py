@@ -74,7 +74,8 @@ class RunFolder:
         self.checkpoints.mkdir()
         for path in (self.metrics, self.noise, self.predictions):
             path.unlink(missing_ok=True)
-        shutil.rmtree(self.path / "tensorboard", ignore_errors=True)
+        for name in ("figures", "tensorboard"):
+            shutil.rmtree(self.path / name, ignore_errors=True)
 
     def discard_if_empty(self) -> None:
         """Removes what a run leaves behind that ended before it began: Hydra's copy of the configuration, the log."""
