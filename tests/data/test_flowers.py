@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lnl.data import TFFlowers, TFFlowersSunflower, flowers
+from lnl.data import TFFlowers, TFFlowersSunflower, TFFlowersSunflowerLiteral, flowers
 from lnl.data.flowers import cached_images, read_square
 from lnl.errors import UserError
+from lnl.noise import UniformNoise
 from tests.conftest import DATA_DIR, needs_flowers
+from tests.generated import write_flowers
 
 
 def make(kind, data_dir, cache_dir, **options):
@@ -96,6 +98,20 @@ def test_sunflower_or_not_is_asked_of_the_same_images(real, no_decoding):
         np.testing.assert_array_equal(part.images, other.images)
         np.testing.assert_array_equal(part.labels, other.labels == 3)
     assert two.train.labels.sum() + two.test.labels.sum() == 699
+
+
+def test_the_literal_variant_asks_two_and_mislabels_as_five(tmp_path, monkeypatch):
+    write_flowers(tmp_path, monkeypatch, per_class=400)
+    data = make(TFFlowersSunflowerLiteral, tmp_path, tmp_path, noise=UniformNoise(0.5))
+    data.setup()
+    clean, noisy = data.labels.clean, data.labels.noisy
+    assert np.bincount(clean).tolist() == [4 * 320, 320]
+    assert np.bincount(data.test_labels).tolist() == [4 * 80, 80]
+    for label, count in ((0, 1280), (1, 320)):
+        shares = np.bincount(noisy[clean == label], minlength=5) / count
+        expected = np.full(5, 0.1)  # half of the labels are redrawn, a fifth of them to each class
+        expected[label] += 0.5
+        np.testing.assert_allclose(shares, expected, atol=4 * np.sqrt(0.24 / count))
 
 
 def test_photos_are_decoded_once(files, tmp_path, no_decoding):

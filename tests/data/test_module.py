@@ -96,6 +96,7 @@ def test_an_index_is_the_number_in_the_whole_set(fake, device_cache):
             batch = whole(data.loader(split, CPU, shuffle=shuffle))
             np.testing.assert_array_equal(pixels(batch.images), images[batch.index])
         np.testing.assert_array_equal(data.images(split), images[data.splits[split]])
+        np.testing.assert_array_equal(data.images(split, [2, 0]), images[data.splits[split][[2, 0]]])
 
 
 @CACHED

@@ -11,7 +11,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from wandb.proto.wandb_internal_pb2 import Record
 
-from lnl.reporting.pictures import confusion_picture, labels_picture
+from lnl.reporting.pictures import confusion_picture
 
 
 def wandb_records(folder: Path) -> list[Record]:
@@ -97,15 +97,3 @@ def test_a_confusion_picture_is_dark_where_the_counts_are():
     left, right, top, bottom = int(0.25 * width), int(0.6 * width), int(0.3 * height), int(0.65 * height)
     assert picture[top, left] < 100 < picture[top, right]
     assert picture[bottom, right] < 100 < picture[bottom, left]
-
-
-def test_a_wrong_label_is_red():
-    images = np.full((2, 8, 8, 1), 128, dtype=np.uint8)
-    given, clean = np.array([0, 1]), np.array([0, 1])
-
-    def red(clean):
-        picture = labels_picture(images, given, clean, ["a", "b"]).astype(int)
-        return ((picture[..., 0] - picture[..., 1]) > 60).sum()
-
-    assert red(clean) == red(None) == 0
-    assert red(1 - clean) > 20

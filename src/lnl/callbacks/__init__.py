@@ -1,5 +1,6 @@
 """Callbacks: what a run does beside its method."""
 
+from lnl.callbacks.contact_sheet import ContactSheet
 from lnl.callbacks.epoch_seed import EpochSeed
 from lnl.callbacks.label_stages import LabelStages
 from lnl.callbacks.metrics_table import MetricsTable
@@ -7,4 +8,12 @@ from lnl.callbacks.progress import TrainingProgress
 from lnl.callbacks.stop_on_nan import StopOnNaN
 from lnl.callbacks.training_metrics import TrainingMetrics
 
-__all__ = ["EpochSeed", "LabelStages", "MetricsTable", "StopOnNaN", "TrainingMetrics", "TrainingProgress"]
+__all__ = [
+    "ContactSheet",
+    "EpochSeed",
+    "LabelStages",
+    "MetricsTable",
+    "StopOnNaN",
+    "TrainingMetrics",
+    "TrainingProgress",
+]

@@ -2,7 +2,7 @@
 
 from lnl.data.batch import Batch
 from lnl.data.digits import Digits
-from lnl.data.flowers import TFFlowers, TFFlowersSunflower
+from lnl.data.flowers import TFFlowers, TFFlowersSunflower, TFFlowersSunflowerLiteral
 from lnl.data.images import Dataset, LabelledImages, hold_out_test
 from lnl.data.module import NoisyDataModule
 from lnl.data.torchvision_sets import CIFAR10, CIFAR100, MNIST, FashionMNIST
@@ -19,5 +19,6 @@ __all__ = [
     "NoisyDataModule",
     "TFFlowers",
     "TFFlowersSunflower",
+    "TFFlowersSunflowerLiteral",
     "hold_out_test",
 ]

@@ -169,9 +169,9 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         """True labels of ``test`` or ``trusted_test``, in the split's order: for evaluation alone."""
         return self.test_labels[self.splits["test"]] if split == "test" else self._trusted_test_labels
 
-    def images(self, split: Split) -> np.ndarray:
-        """The images of a split as they are, uint8 ``[n, H, W, C]``."""
-        return self._images["test" if split == "test" else "train"].numpy()[self.splits[split]]
+    def images(self, split: Split, places: Any = slice(None)) -> np.ndarray:
+        """The images of a split as they are, uint8 ``[n, H, W, C]``; all of them, or those at ``places`` in it."""
+        return self._images["test" if split == "test" else "train"].numpy()[self.splits[split][places]]
 
     def loader(self, split: Split, device: torch.device, shuffle: bool = False, chosen: Tensor | None = None) -> Loader:
         """Batches of a split, or of its samples ``chosen``, on ``device``.

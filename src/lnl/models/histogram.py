@@ -16,7 +16,7 @@ class HistogramLogistic(nn.Module):
         num_classes: K.
         in_channels: C.
         mean, std: of the normalisation, one value a channel, which is undone.
-        edges: number of bin edges, spread evenly over 0..255, both included; one bin less, the last with its upper edge.
+        edges: number of bin edges, spread evenly over 0..255; the last bin has its upper edge too.
         C: inverse strength of the L2 penalty.
         max_iter: of L-BFGS.
 

@@ -1,4 +1,4 @@
-"""Pictures for trackers: a confusion matrix, and images with their doubtful labels."""
+"""Figures as pixels, and the confusion matrix among them."""
 
 from collections.abc import Sequence
 
@@ -33,30 +33,4 @@ def confusion_picture(matrix: Sequence[Sequence[int]], classes: Sequence[str], t
         for (row, column), count in np.ndenumerate(counts):
             color = "white" if share[row, column] > 0.5 else "black"
             axes.text(column, row, str(count), ha="center", va="center", color=color, fontsize=8)
-    return render(figure)
-
-
-def labels_picture(
-    images: NDArray[np.uint8],
-    given: NDArray[np.int64],
-    clean: NDArray[np.int64] | None,
-    classes: Sequence[str],
-    columns: int = 8,
-) -> Picture:
-    """Images ``[n, H, W, C]`` in a grid under their given labels; a wrong one in red, with the true one behind it."""
-    rows = -(-len(images) // columns)
-    figure = Figure(figsize=(1.5 * columns, 1.75 * rows), layout="constrained")
-    for i, axes in enumerate(np.atleast_1d(figure.subplots(rows, columns)).flat):
-        axes.set_axis_off()
-        if i >= len(images):
-            continue
-        image = images[i]
-        axes.imshow(image[..., 0] if image.shape[2] == 1 else image, cmap="gray")
-        wrong = clean is not None and given[i] != clean[i]
-        label = (
-            f"{classes[given[i]]}\n(is {classes[clean[i]]})"
-            if clean is not None and wrong
-            else f"{classes[given[i]]}\n"
-        )
-        axes.set_title(label, fontsize=8, color="firebrick" if wrong else "black")
     return render(figure)

@@ -8,9 +8,8 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 
 from lnl.data import NoisyDataModule
 from lnl.errors import UserError
-from lnl.reporting.pictures import confusion_picture, labels_picture
-
-EXAMPLES = 32
+from lnl.reporting.contact_sheet import contact_sheet
+from lnl.reporting.pictures import confusion_picture
 
 
 def wandb_tracker(save_dir: str, **options: Any) -> WandbLogger:
@@ -73,7 +72,7 @@ class Trackers:
             "confusion_matrix": confusion_picture(
                 result["protocol"]["last"]["test"]["confusion_matrix"], data.classes, "test set, last epoch"
             ),
-            "labels": self._labels(data),
+            "labels": contact_sheet(data),
         }
         for board in self.tensorboard:
             board.log_hyperparams(self.config, final)
@@ -83,9 +82,3 @@ class Trackers:
             tracker.experiment.summary.update(final)
             for name, picture in pictures.items():
                 tracker.log_image(name, [picture])
-
-    @staticmethod
-    def _labels(data: NoisyDataModule) -> Any:
-        index = data.splits["train"][:EXAMPLES]
-        clean = None if data.labels.clean is None else data.labels.clean[index]
-        return labels_picture(data.images("train")[:EXAMPLES], data.labels.noisy[index], clean, data.classes)

@@ -80,7 +80,7 @@ class RunFolder:
         self.checkpoints.mkdir()
         for path in (self.metrics, self.noise, self.predictions, self.out_of_fold, self.corrected_labels):
             path.unlink(missing_ok=True)
-        for folder in (self.path / "tensorboard", *self.path.glob("fold*")):
+        for folder in (self.path / "figures", self.path / "tensorboard", *self.path.glob("fold*")):
             shutil.rmtree(folder, ignore_errors=True)
 
     def discard_if_empty(self) -> None:

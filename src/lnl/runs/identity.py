@@ -15,12 +15,12 @@ IRRELEVANT = {
     "": ("hydra", "paths", "logger", "force"),
     "data": ("data_dir", "cache_dir"),
     "trainer": ("enable_progress_bar", "enable_model_summary", "log_every_n_steps"),
-    "callbacks": ("progress", "stop_on_nan"),
+    "callbacks": ("progress", "stop_on_nan", "contact_sheet"),
 }
 
 
 def relevant_config(cfg: DictConfig) -> dict[str, Any]:
-    """The resolved configuration without what cannot change a number: paths, loggers, progress bars."""
+    """The resolved configuration without what cannot change a number: paths, loggers, progress bars, pictures."""
     config: dict[str, Any] = {}
     for key in cfg:
         if key not in IRRELEVANT[""]:

@@ -1,0 +1,46 @@
+"""The flowers study: what its commands train, on two classes and on five."""
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from lnl.config import CONF_DIR
+from lnl.resolvers import register_resolvers
+
+
+def configuration(*overrides):
+    register_resolvers()
+    with initialize_config_dir(CONF_DIR, version_base="1.3"):
+        return compose("train", overrides=list(overrides), return_hydra_config=True)
+
+
+@pytest.mark.parametrize("data", [[], ["data=tf_flowers"]])
+@pytest.mark.parametrize(
+    ("experiment", "noise", "loss", "classes"),
+    [
+        ("control", "NoNoise", "CrossEntropy", 2),
+        ("corrupted", "UniformNoise", "CrossEntropy", 2),
+        ("l1", "UniformNoise", "L1Loss", 2),
+        ("literal", "UniformNoise", "CrossEntropy", 5),
+    ],
+)
+def test_an_experiment_differs_from_the_control_in_what_it_is_named_after(experiment, noise, loss, classes, data):
+    cfg = configuration(f"experiment=flowers_{experiment}", *data)
+    assert cfg.noise._target_ == f"lnl.noise.{noise}"
+    assert cfg.loss._target_ == f"lnl.losses.{loss}"
+    assert cfg.data.num_classes == (5 if data else classes)
+    assert (cfg.data.image_size, cfg.data.subset, cfg.data.val_subset, cfg.data.test_subset) == (224, 600, 100, 100)
+    assert (cfg.data.batch_size, cfg.trainer.max_epochs, cfg.trainer.gradient_clip_val) == (32, 5, None)
+    assert (cfg.optimizer._target_, cfg.optimizer.lr, cfg.model.name) == ("torch.optim.Adam", 1e-3, "resnet50")
+    assert (cfg.model.weights, cfg.model.freeze) == (None, False)
+    rates = {} if experiment == "control" else {"noise.rate": "0.1,0.3,0.5,0.7,0.9"}
+    assert dict(cfg.hydra.sweeper.params or {}) == rates
+
+
+def test_the_control_can_be_asked_to_be_pretrained_and_frozen():
+    cfg = configuration("experiment=flowers_control", "model.weights=DEFAULT", "model.freeze=true")
+    assert (cfg.model.weights, cfg.model.freeze) == ("DEFAULT", True)
+
+
+@pytest.mark.parametrize("experiment", ["flowers_corrupted", "flowers_l1"])
+def test_both_losses_see_the_same_wrong_labels_of_a_seed(experiment):
+    assert configuration(f"experiment={experiment}", "seed=7").noise.seed == 7
