@@ -1,9 +1,10 @@
 """Callbacks: what a run does beside its method."""
 
 from lnl.callbacks.epoch_seed import EpochSeed
+from lnl.callbacks.fit_until import FitUntil
 from lnl.callbacks.metrics_table import MetricsTable
 from lnl.callbacks.progress import TrainingProgress
 from lnl.callbacks.stop_on_nan import StopOnNaN
 from lnl.callbacks.training_metrics import TrainingMetrics
 
-__all__ = ["EpochSeed", "MetricsTable", "StopOnNaN", "TrainingMetrics", "TrainingProgress"]
+__all__ = ["EpochSeed", "FitUntil", "MetricsTable", "StopOnNaN", "TrainingMetrics", "TrainingProgress"]
