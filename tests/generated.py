@@ -57,3 +57,11 @@ def write_flowers(root: Path, monkeypatch, per_class: int = 30) -> None:
         for i in range(per_class):
             Image.fromarray(rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(folder / f"{i}.jpg")
     monkeypatch.setattr(flowers, "COUNT", per_class * len(flowers.CLASSES))
+
+
+def write_course_labels(root: Path, count: int = 500, trusted: int = 100) -> None:
+    """The weak-supervision course's two files: noisy labels of all images, right ones of the first."""
+    folder = root / "course-cifar10"
+    folder.mkdir()
+    for name, shift, lines in (("noisy_labels.csv", 1, count), ("clean_labels.csv", 0, trusted)):
+        (folder / name).write_text("".join(f"{(i + shift) % 10}\n" for i in range(lines)))

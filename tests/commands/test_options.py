@@ -6,14 +6,16 @@ import pytest
 import torchvision
 
 from lnl.config import CONF_DIR
-from tests.generated import write_cifar, write_flowers, write_mnist
+from tests.generated import write_cifar, write_course_labels, write_flowers, write_mnist
 
 GROUPS = sorted(path.name for path in Path(CONF_DIR).iterdir() if path.is_dir())
 OPTIONS = [(group, path.stem) for group in GROUPS for path in sorted((Path(CONF_DIR) / group).glob("*.yaml"))]
 
 
 def test_the_groups_are_those_of_the_readme():
-    expected = "callbacks data experiment hydra logger loss method model noise optimizer paths scheduler trainer"
+    expected = (
+        "callbacks corruption data experiment hydra logger loss method model noise optimizer paths scheduler trainer"
+    )
     assert expected.split() == GROUPS
 
 
@@ -33,6 +35,9 @@ def test_an_option_runs_one_batch(train, group, option, monkeypatch, tmp_path):
     data += ["data.image_size=32"] if group == "model" else []
     data += ["data.trusted=100"] if option == "label_correction" else []
     everything = [f"data.{split}=null" for split in ("subset", "val_subset", "test_subset")]  # there are few images
+    if option == "weak_supervision":
+        write_course_labels(root)
+        everything.append("data.trusted_test=50")
     outcome = train(
         f"{group}={option}",
         *data,

@@ -27,6 +27,23 @@ def test_images_get_the_asked_size_and_channels(shape, image_size, channels):
     np.testing.assert_array_equal(fitted.labels, np.arange(5))
 
 
+@pytest.mark.parametrize(
+    ("shape", "corner"), [((3, 32, 32, 3), (2, 2)), ((3, 31, 40, 1), (1, 6)), ((3, 28, 28, 3), (0, 0))]
+)
+def test_a_centre_crop_is_the_middle_of_the_image(shape, corner):
+    before = images(*shape)
+    top, left = corner
+    after = before.fit_to(28, shape[3], "center_crop").images
+    np.testing.assert_array_equal(after, before.images[:, top : top + 28, left : left + 28])
+    assert after.flags.c_contiguous
+
+
+@pytest.mark.parametrize("shape", [(3, 27, 40, 1), (3, 40, 27, 1)])
+def test_there_must_be_something_to_crop_from(shape):
+    with pytest.raises(ValueError, match=rf"data\.image_size=28, got {shape[1]}x{shape[2]}"):
+        images(*shape).fit_to(28, 1, "center_crop")
+
+
 def test_images_that_fit_stay_as_they_are():
     before = images(5, 8, 8, 3)
     np.testing.assert_array_equal(before.fit_to(8, 3).images, before.images)

@@ -66,13 +66,15 @@ def test_an_epoch_is_a_function_of_seed_and_epoch_alone(fake, device_cache):
         assert not torch.equal(other_images, images)
 
 
+@pytest.mark.parametrize("normalize", ["dataset", "per_image"])
 @pytest.mark.parametrize("split", ["train", "val", "test"])
-def test_both_loaders_give_the_same_batches(fake, split):
+def test_both_loaders_give_the_same_batches(fake, split, normalize):
     """``crop_flip`` must leave evaluation alone, and the training set is not augmented here."""
     options = {
         "batch_size": 23,
         "eval_batch_size": 23,
         "seed": 4,
+        "normalize": normalize,
         "augment": "none" if split == "train" else "crop_flip",
     }
     loaders = [
@@ -97,10 +99,42 @@ def test_normalisation_is_that_of_torchvision(fake, device_cache):
     torch.testing.assert_close(batch.images, F.normalize(raw.float() / 255, MEAN, STD), rtol=0, atol=1e-5)
 
 
+def standardized(image):
+    """TensorFlow's per_image_standardization of one image [H, W, C], for pixels scaled to [0, 1]."""
+    values = image.astype(np.float64) / 255
+    return (values - values.mean()) / max(values.std(), 1 / np.sqrt(values.size))
+
+
+@CACHED
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_per_image_normalisation_is_that_of_tensorflow(fake, device_cache, split):
+    data = fake(device_cache=device_cache, normalize="per_image")
+    flat = data.splits[split][0]  # one image of a single colour but for one pixel, and one without any
+    source = data._images["test" if split == "test" else "train"]
+    source[flat], source[flat, 0, 0, 0], source[data.splits[split][1]] = 100, 101, 7
+    expected = np.stack([standardized(image) for image in data.images(split)])
+    batch = whole(data.loader(split, CPU))
+    np.testing.assert_allclose(batch.images.permute(0, 2, 3, 1), expected, atol=1e-5)
+    assert abs(expected[0]).max() < 0.1
+    assert batch.images[1].abs().max() < 1e-6
+
+
+def test_per_image_normalisation_sees_the_augmented_image(fake):
+    data = fake(normalize="per_image", views=2, **AUGMENTED)
+    raw = data.load().train.images
+    batch = whole(train_loader(data))
+    for number, image in zip(batch.index[:20].tolist(), batch.images[:20], strict=True):
+        candidates = [np.frombuffer(crop, np.uint8).reshape(6, 6, 3) for crop in crops(raw[number], padding=2)]
+        errors = [abs(standardized(crop) - image.permute(1, 2, 0).numpy()).max() for crop in candidates]
+        assert min(errors) < 1e-5
+
+
 @pytest.mark.parametrize("device_cache", [True, False], ids=["device", "workers"])
 @pytest.mark.parametrize("augment", ["none", "crop_flip"])
-def test_images_are_channels_last_in_memory(fake, device_cache, augment):
-    batch = next(iter(train_loader(fake(device_cache=device_cache, augment=augment, views=2))))
+@pytest.mark.parametrize("normalize", ["dataset", "per_image"])
+def test_images_are_channels_last_in_memory(fake, device_cache, augment, normalize):
+    options = {"device_cache": device_cache, "augment": augment, "normalize": normalize}
+    batch = next(iter(train_loader(fake(**options, views=2))))
     for view in batch.views:
         assert view.stride() == (6 * 6 * 3, 1, 6 * 3, 3)
 

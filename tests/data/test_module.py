@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from lnl.corruption import GaussianPixels, RandomPixels
 from lnl.data import Batch, Digits
 from lnl.errors import UserError
-from lnl.noise import LabelNoise, SymmetricNoise
+from lnl.noise import InstanceNoise, LabelNoise, SymmetricNoise
 from tests.data.conftest import CPU, pixels, whole
 
 SPLITS = ("train", "val", "test")
@@ -100,6 +101,39 @@ def test_an_index_is_the_number_in_the_whole_set(fake, device_cache):
 
 
 @CACHED
+def test_images_of_every_split_are_corrupted_once_they_have_their_size(fake, device_cache):
+    corruption = RandomPixels(seed=2)
+    data = fake(corruption=corruption, image_size=4, fit="center_crop", device_cache=device_cache)
+    raw = data.load()
+    train, test = (
+        corruption(np.ascontiguousarray(part.images[:, 1:5, 1:5]), name)
+        for name, part in (("train", raw.train), ("test", raw.test))
+    )
+    for split in SPLITS:
+        batch = whole(data.loader(split, CPU))
+        np.testing.assert_array_equal(pixels(batch.images), (test if split == "test" else train)[batch.index])
+
+
+@pytest.mark.parametrize("other", [{"seed": 1}, {"split_seed": 1}, {"subset": 20}, {"noise": SymmetricNoise(0.4)}])
+def test_the_corruption_of_an_image_depends_on_nothing_but_the_corruption(fake, other):
+    reference, varied = fake(corruption=GaussianPixels()), fake(corruption=GaussianPixels(), **other)
+    for mine, its in zip(reference._images.values(), varied._images.values(), strict=True):
+        torch.testing.assert_close(mine, its, rtol=0, atol=0)
+
+
+def test_gaussian_pixels_are_fitted_to_the_training_images(fake):
+    data = fake(corruption=GaussianPixels())
+    values = data.load().train.images.reshape(-1, 3)
+    np.testing.assert_allclose(data.corruption.mean, values.mean(axis=0))
+
+
+def test_noise_sees_the_images_before_they_are_corrupted(fake):
+    noise = InstanceNoise(0.4)
+    plain, corrupted = fake(noise=noise), fake(noise=noise, corruption=RandomPixels())
+    np.testing.assert_array_equal(corrupted.labels.noisy, plain.labels.noisy)
+
+
+@CACHED
 def test_test_labels_are_not_to_be_seen(fake, device_cache):
     data = fake(device_cache=device_cache)
     assert (whole(data.test_dataloader()).labels == -1).all()
@@ -180,6 +214,8 @@ def test_a_limit_that_cannot_be_kept_is_named(fake, key, available, mode):
         {"eval_batch_size": 0},
         {"views": 0},
         {"augment": "rotate"},
+        {"fit": "stretch"},
+        {"normalize": "none"},
     ],
 )
 def test_a_wrong_option_is_named(fake, wrong):

@@ -5,7 +5,18 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lnl.models import CNN8, MLP, PreActResNet18, SmallCNN, TorchvisionModel, resnet_small_images
+from lnl.models import (
+    CNN8,
+    MLP,
+    AlexNetSmall,
+    InceptionSmall,
+    PreActResNet18,
+    SmallCNN,
+    TorchvisionModel,
+    WideResNet,
+    resnet_small_images,
+)
+from lnl.models.inception import DownsampleModule
 from lnl.models.resnet import PreActBlock
 
 MODELS = {
@@ -16,6 +27,10 @@ MODELS = {
     "resnet18": lambda num_classes, channels, _: resnet_small_images("resnet18", num_classes, channels),
     "preact_resnet18": lambda num_classes, channels, _: PreActResNet18(num_classes, channels),
     "mobilenet_v2": lambda num_classes, channels, _: TorchvisionModel("mobilenet_v2", num_classes, channels),
+    "alexnet_small": AlexNetSmall,
+    "inception_small": lambda num_classes, channels, _: InceptionSmall(num_classes, channels),
+    "inception_small, no batch norm": lambda num_classes, channels, _: InceptionSmall(num_classes, channels, False),
+    "wide_resnet28_1": lambda num_classes, channels, _: WideResNet(num_classes, channels, k=1),
 }
 
 
@@ -76,7 +91,25 @@ def preact_count(k, c):
     return conv(c, 64) + same + wider + norm(512) + linear(512, k)
 
 
+def inception_count(k, c):
+    def narrow_and_wide(fan_in, narrow, wide):
+        return conv(fan_in, narrow, 1, bias=True) + conv(fan_in, wide, bias=True)
+
+    pairs = [(96, 32, 32), (64, 32, 48), (160, 112, 48), (160, 96, 64), (160, 80, 80), (160, 48, 96)]
+    pairs += [(240, 176, 160), (336, 176, 160)]
+    downsampling = conv(80, 80, bias=True) + conv(144, 96, bias=True)
+    return conv(c, 96, bias=True) + sum(narrow_and_wide(*pair) for pair in pairs) + downsampling + linear(336, k)
+
+
+def alexnet_count(k, c, s):
+    convolutions = conv(c, 64, 5, bias=True) + conv(64, 64, 5, bias=True)
+    return convolutions + linear(64 * (s // 4) ** 2, 384) + linear(384, 192) + linear(192, k)
+
+
 COUNTS = {
+    "alexnet_small": alexnet_count,
+    "inception_small": lambda k, c, s: inception_count(k, c),
+    "inception_small, no batch norm": lambda k, c, s: inception_count(k, c),
     "cnn": cnn_count,
     "cnn8": cnn8_count,
     "mlp_1x512": lambda k, c, s: linear(c * s**2, 512) + linear(512, k),
@@ -92,6 +125,79 @@ COUNTS = {
 def test_the_number_of_parameters_is_that_of_the_layers(name, sizes):
     model = MODELS[name](*sizes)
     assert sum(parameter.numel() for parameter in model.parameters()) == COUNTS[name](*sizes)
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("inception_small", 1_649_402),
+        ("inception_small, no batch norm", 1_649_402),
+        ("alexnet_small", 1_387_786),
+        ("mlp_3x512", 1_735_178),
+        ("mlp_1x512", 1_209_866),
+    ],
+)
+def test_the_networks_of_rethinking_generalization_have_its_number_of_parameters(name, count):
+    """Table 1 of arXiv:1611.03530."""
+    assert sum(parameter.numel() for parameter in MODELS[name](10, 3, 28).parameters()) == count
+
+
+@pytest.mark.parametrize(("depth", "k", "millions"), [(40, 1, 0.6), (40, 4, 8.9), (16, 8, 11.0), (28, 10, 36.5)])
+def test_wide_resnets_have_the_number_of_parameters_of_their_paper(depth, k, millions):
+    """Table 4 of arXiv:1605.07146."""
+    with torch.device("meta"):
+        model = WideResNet(10, depth=depth, k=k)
+    assert sum(parameter.numel() for parameter in model.parameters()) / 1e6 == pytest.approx(millions, abs=0.06)
+
+
+@pytest.mark.parametrize(("depth", "k"), [(27, 1), (4, 1), (28, 0)])
+def test_a_wide_resnet_that_cannot_be_is_refused(depth, k):
+    with pytest.raises(ValueError, match=rf"depth={depth}, k={k}"):
+        WideResNet(10, depth=depth, k=k)
+
+
+def sizes_seen(model, kind, image_size):
+    seen = []
+    for layer in model.modules():
+        if isinstance(layer, kind):
+            layer.register_forward_hook(lambda layer, inputs, output: seen.append(tuple(output.shape[1:])))
+    model(torch.zeros(2, 3, image_size, image_size))
+    return seen
+
+
+@pytest.mark.parametrize(("image_size", "sides"), [(28, (14, 7)), (32, (16, 8))])
+def test_small_inception_and_alexnet_halve_the_side_twice(image_size, sides):
+    half, quarter = sides
+    downsampled = sizes_seen(InceptionSmall(10), DownsampleModule, image_size)
+    assert downsampled == [(160, half, half), (240, quarter, quarter)]
+    pooled = sizes_seen(AlexNetSmall(10, 3, image_size), nn.MaxPool2d, image_size)
+    assert pooled == [(64, half, half), (64, quarter, quarter)]
+
+
+def test_alexnet_s_response_normalisation_is_that_of_tensorflow_s_tutorial():
+    """x / (1 + .001 / 9 * sum of x^2 over 4 channels to each side) ^ .75"""
+    layer = next(layer for layer in AlexNetSmall(10).modules() if isinstance(layer, nn.LocalResponseNorm))
+    x = 30 * torch.randn(2, 64, 3, 3, dtype=torch.float64)
+    squares = [(x[:, max(0, c - 4) : c + 5] ** 2).sum(1) for c in range(64)]
+    torch.testing.assert_close(layer(x), x / (1 + 0.001 / 9 * torch.stack(squares, 1)) ** 0.75)
+
+
+def test_inception_without_batch_norm_has_none_and_with_it_has_no_bias_or_scale_to_learn():
+    assert not [layer for layer in InceptionSmall(10, batch_norm=False).modules() if isinstance(layer, nn.BatchNorm2d)]
+    names = [name for name, _ in InceptionSmall(10).named_parameters() if not name.startswith("classifier")]
+    assert sum(name.endswith("1.bias") for name in names) == sum(name.endswith("0.weight") for name in names) == 19
+    assert len(names) == 38
+
+
+@pytest.mark.parametrize("kind", [MLP, AlexNetSmall, InceptionSmall, WideResNet])
+def test_dropout_is_at_work_in_training_alone(kind):
+    options = {"depth": 10, "k": 1} if kind is WideResNet else {}
+    model, plain = (kind(10, 3, **options, dropout=rate) for rate in (0.5, 0.0))
+    nn.utils.vector_to_parameters(nn.utils.parameters_to_vector(plain.parameters()), model.parameters())
+    images = torch.randn(8, 3, 32, 32)
+    torch.testing.assert_close(model.eval()(images), plain.eval()(images))
+    assert not torch.equal(model.train()(images), model(images))
+    torch.testing.assert_close(plain.train()(images), plain(images))
 
 
 def test_the_first_stage_of_the_small_cnn_is_32x32x8():

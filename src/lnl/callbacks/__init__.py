@@ -2,6 +2,7 @@
 
 from lnl.callbacks.contact_sheet import ContactSheet
 from lnl.callbacks.epoch_seed import EpochSeed
+from lnl.callbacks.fit_until import FitUntil
 from lnl.callbacks.label_stages import LabelStages
 from lnl.callbacks.metrics_table import MetricsTable
 from lnl.callbacks.progress import TrainingProgress
@@ -11,6 +12,7 @@ from lnl.callbacks.training_metrics import TrainingMetrics
 __all__ = [
     "ContactSheet",
     "EpochSeed",
+    "FitUntil",
     "LabelStages",
     "MetricsTable",
     "StopOnNaN",

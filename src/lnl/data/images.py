@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 from torchvision.transforms.v2 import functional as F
 
 from lnl.noise.corrupt import apportion
+
+Fit = Literal["resize", "center_crop"]
 
 
 @dataclass(frozen=True)
@@ -29,9 +32,25 @@ class LabelledImages:
     def __getitem__(self, index: NDArray[np.int64]) -> "LabelledImages":
         return LabelledImages(self.images[index], self.labels[index])
 
-    def fit_to(self, image_size: int, channels: int) -> "LabelledImages":
-        """The same images at ``image_size`` x ``image_size`` (bilinear, antialiased) with 1 or 3 ``channels``."""
+    def fit_to(self, image_size: int, channels: int, fit: Fit = "resize") -> "LabelledImages":
+        """The same images at ``image_size`` x ``image_size`` with 1 or 3 ``channels``.
+
+        Args:
+            image_size, channels: wanted.
+            fit: ``resize`` (bilinear, antialiased) or ``center_crop`` (what is left over is cut off, the odd pixel at
+                the bottom and the right).
+
+        Raises:
+            ValueError: if there is less to crop from than is wanted.
+        """
         images = self.images
+        if fit == "center_crop":
+            height, width = images.shape[1:3]
+            if min(height, width) < image_size:
+                wanted = f"data.image_size={image_size}"
+                raise ValueError(f"data.fit=center_crop needs images no smaller than {wanted}, got {height}x{width}")
+            top, left = (height - image_size) // 2, (width - image_size) // 2
+            images = images[:, top : top + image_size, left : left + image_size]
         if images.shape[1:3] != (image_size, image_size):
             tensor = F.resize(torch.from_numpy(images).permute(0, 3, 1, 2), [image_size, image_size], antialias=True)
             images = tensor.permute(0, 2, 3, 1).contiguous().numpy()

@@ -1,6 +1,7 @@
 """Batches: from images that live on the device, or through worker processes where they do not fit."""
 
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 import torch
@@ -11,6 +12,8 @@ from torchvision.transforms import v2
 
 from lnl.data.augment import Augmentation
 from lnl.data.batch import Batch
+
+Normalize = Literal["dataset", "per_image"]
 
 
 class EpochSampler(Sampler[int]):
@@ -47,6 +50,19 @@ class EpochSampler(Sampler[int]):
         return len(self.index)
 
 
+def whiten(images: Tensor) -> Tensor:
+    """Each image less its mean, over its standard deviation or 1 / sqrt(number of values) if that is larger.
+
+    TensorFlow's ``per_image_standardization``; all channels are taken together.
+
+    Args:
+        images: ``[..., a, b, c]`` with pixels scaled to [0, 1]; the last three dimensions are an image's, in any order.
+    """
+    axes = (-3, -2, -1)
+    std, mean = torch.std_mean(images, dim=axes, correction=0, keepdim=True)
+    return (images - mean) / std.clamp(min=images.shape[-3:].numel() ** -0.5)
+
+
 class DeviceLoader:
     """Batches of images that live on the device as uint8: shuffled, augmented and normalised there.
 
@@ -57,6 +73,7 @@ class DeviceLoader:
         labels: int64 ``[N]`` on the device.
         index: int64 ``[n]`` on the CPU, the samples of this split.
         mean, std: per channel, for pixels scaled to [0, 1].
+        normalize: ``dataset``, by ``mean`` and ``std``, or ``per_image`` (:func:`whiten`), after augmentation.
         views: independently augmented views of each image.
     """
 
@@ -71,6 +88,7 @@ class DeviceLoader:
         batch_size: int,
         mean: Sequence[float],
         std: Sequence[float],
+        normalize: Normalize = "dataset",
         augmentation: Augmentation | None = None,
         views: int = 1,
         seed: int = 0,
@@ -79,7 +97,7 @@ class DeviceLoader:
         self.augmentation = augmentation or Augmentation()
         pad = self.augmentation.padding
         self.images = F.pad(images, (0, 0, pad, pad, pad, pad)) if pad else images
-        self.labels, self.batch_size, self.views = labels, batch_size, views
+        self.labels, self.batch_size, self.views, self.normalize = labels, batch_size, views, normalize
         self.sampler = EpochSampler(index, seed, shuffle)
         # Repeated for every pixel of an image, because an operation along three channels is not vectorised.
         pixels = images.shape[1] * images.shape[2]
@@ -107,6 +125,8 @@ class DeviceLoader:
     def render(self, index: Tensor, plan: Tensor) -> Tensor:
         """Augmented, normalised float32 images ``[B, C, H, W]`` in channels-last memory."""
         pixels = self.augmentation.apply(self.images, index, plan)
+        if self.normalize == "per_image":
+            return whiten(pixels.float().div_(255)).permute(0, 3, 1, 2)
         normalised = pixels.flatten(1).float().mul_(self.scale).add_(self.shift)
         return normalised.view(pixels.shape).permute(0, 3, 1, 2)
 
@@ -139,6 +159,7 @@ def worker_loader(
     batch_size: int,
     mean: Sequence[float],
     std: Sequence[float],
+    normalize: Normalize = "dataset",
     augmentation: Augmentation | None = None,
     views: int = 1,
     seed: int = 0,
@@ -148,7 +169,8 @@ def worker_loader(
 ) -> DataLoader[Batch]:
     """What :class:`DeviceLoader` gives, through torchvision transforms in ``num_workers`` processes."""
     augment = (augmentation or Augmentation()).transforms(images.shape[1])
-    transform = v2.Compose([*augment, v2.ToDtype(torch.float32, scale=True), v2.Normalize(list(mean), list(std))])
+    normalise = v2.Lambda(whiten) if normalize == "per_image" else v2.Normalize(list(mean), list(std))
+    transform = v2.Compose([*augment, v2.ToDtype(torch.float32, scale=True), normalise])
     sampler = EpochSampler(index, seed, shuffle)
     return DataLoader(
         ImageDataset(images, labels, transform, views),

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from lnl.corruption import ImageCorruption, NoCorruption
 from lnl.data.augment import Augmentation
 from lnl.data.batch import Batch
-from lnl.data.images import Dataset
-from lnl.data.loader import DeviceLoader, EpochSampler, worker_loader
+from lnl.data.images import Dataset, Fit, LabelledImages
+from lnl.data.loader import DeviceLoader, EpochSampler, Normalize, worker_loader
 from lnl.data.splits import Split, Splitting
 from lnl.data.trusted import Trusted, read_trusted
 from lnl.errors import UserError
@@ -33,10 +34,14 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
 
     Args:
         noise: what happens to the labels; none by default.
+        corruption: what happens to the images of training, validation and test, once they have their size and
+            channels; nothing by default. Noise that depends on the images sees them as they were.
         data_dir: where the dataset's files are or will be downloaded to.
         cache_dir: where decoded images are kept.
         num_classes, channels, image_size: K, 1 or 3, and the side in pixels that images are brought to.
+        fit: how they are brought there, ``resize`` or ``center_crop``.
         mean, std: per channel, for pixels scaled to [0, 1].
+        normalize: ``dataset``, by ``mean`` and ``std``, or ``per_image`` (:func:`lnl.data.loader.whiten`).
         batch_size, eval_batch_size: samples in a step, and in a step of evaluation.
         val_fraction: share of the training set that is held out, at random, to choose the epoch by noisy labels.
         split_seed: seeds that split and the limits below.
@@ -66,13 +71,16 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         self,
         *,
         noise: LabelNoise | None = None,
+        corruption: ImageCorruption | None = None,
         data_dir: str | Path = "data",
         cache_dir: str | Path = "cache",
         num_classes: int,
         channels: int,
         image_size: int,
+        fit: Fit = "resize",
         mean: list[float],
         std: list[float],
+        normalize: Normalize = "dataset",
         batch_size: int = 256,
         eval_batch_size: int = 1000,
         val_fraction: float = 0.2,
@@ -94,6 +102,10 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        if fit not in ("resize", "center_crop"):
+            raise ValueError(f"data.fit must be resize or center_crop, got '{fit}'")
+        if normalize not in ("dataset", "per_image"):
+            raise ValueError(f"data.normalize must be dataset or per_image, got '{normalize}'")
         if device_cache not in (True, False, "auto"):
             raise ValueError(f"data.device_cache must be true, false or auto, got '{device_cache}'")
         if not len(mean) == len(std) == channels:
@@ -109,9 +121,10 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         for name, value in counts.items():
             if value < 1:
                 raise ValueError(f"data.{name} must be at least 1, got {value}")
-        self.noise = noise or NoNoise()
+        self.noise, self.corruption = noise or NoNoise(), corruption or NoCorruption()
         self.data_dir, self.cache_dir = Path(data_dir).expanduser(), Path(cache_dir).expanduser()
         self.num_classes, self.channels, self.image_size = num_classes, channels, image_size
+        self.fit, self.normalize = fit, normalize
         self.mean, self.std = list(mean), list(std)
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.seed, self.trusted_spec = seed, trusted
@@ -132,8 +145,7 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         if self._images:
             return
         dataset = self.load()
-        train = dataset.train.fit_to(self.image_size, self.channels)
-        test = dataset.test.fit_to(self.image_size, self.channels)
+        train, test = self._prepare(dataset)
         self.classes = list(dataset.classes)
         if len(self.classes) != self.num_classes:
             raise UserError(f"data.num_classes is {self.num_classes}, but the labels have {len(self.classes)} classes")
@@ -152,6 +164,15 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
             "test": torch.full((len(test),), -1),
             "trusted_test": torch.full((len(train),), -1),
         }
+
+    def _prepare(self, dataset: Dataset) -> tuple[LabelledImages, LabelledImages]:
+        """Training and test images as models see them: brought to their size, then corrupted."""
+        train, test = (part.fit_to(self.image_size, self.channels, self.fit) for part in (dataset.train, dataset.test))
+        self.corruption.fit(train.images)
+        return (
+            LabelledImages(self.corruption(train.images, "train"), train.labels),
+            LabelledImages(self.corruption(test.images, "test"), test.labels),
+        )
 
     def trust(self) -> None:
         """Gives the trusted training samples their right labels: for methods that declare it (``uses_trusted``)."""
@@ -184,6 +205,7 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
             "batch_size": self.batch_size if shuffle else self.eval_batch_size,
             "mean": self.mean,
             "std": self.std,
+            "normalize": self.normalize,
             "shuffle": shuffle,
             "seed": self.seed,
         }

@@ -20,7 +20,9 @@ from lnl.runs.folder import RunFolder, first_line, load_checkpoint, load_weights
 
 def build_data(cfg: DictConfig) -> NoisyDataModule:
     """The data, read, with its noise drawn."""
-    data: NoisyDataModule = build("data", cfg.data, noise=build("noise", cfg.noise))
+    data: NoisyDataModule = build(
+        "data", cfg.data, noise=build("noise", cfg.noise), corruption=build("corruption", cfg.corruption)
+    )
     data.prepare_data()
     try:
         data.setup()

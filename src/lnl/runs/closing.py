@@ -11,8 +11,9 @@ def closing_block(result: dict[str, Any], folder: Path) -> str:
     rate = noise["train_rate"]
     wrong = "an unknown number" if rate is None else f"{round(rate * data['train']):,}"
     share = "" if rate is None else f" ({rate:.1%}, {noise['kind']})"
+    images = data["name"] if result["corruption"] == "none" else f"{data['name']} ({result['corruption']})"
     lines = [
-        f"{data['name']}, {result['model']}, {result['method']}, {result['loss']}, seed {seeds['seed']}: "
+        f"{images}, {result['model']}, {result['method']}, {result['loss']}, seed {seeds['seed']}: "
         f"{result['epochs']} epochs in {result['time']['fit_seconds']:.1f} s",
         f"trained on {data['train']:,} labels, {wrong} of them wrong{share}",
         *_folds(result),

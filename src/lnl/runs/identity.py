@@ -61,5 +61,6 @@ def run_name(cfg: DictConfig, choices: Mapping[str, str]) -> str:
     """A readable, unique folder name, e.g. ``cifar10-symmetric0.3-cnn-baseline-ce-seed0-1a2b3c4d``."""
     rate = cfg.noise.get("rate")
     noise = f"{choices['noise']}{float(rate):g}" if isinstance(rate, int | float) else choices["noise"]
-    parts = [choices["data"], noise, choices["model"], choices["method"], choices["loss"], f"seed{cfg.seed}"]
+    images = [choices["data"], *({choices["corruption"]} - {"none"})]
+    parts = [*images, noise, choices["model"], choices["method"], choices["loss"], f"seed{cfg.seed}"]
     return "-".join([*parts, identity(cfg)[:8]]).replace("/", "_")

@@ -43,6 +43,7 @@ def make_result(
         "sweep": folder.path.parent.name,
         "fast_dev_run": bool(cfg.trainer.fast_dev_run),
         "data": {"name": options["data"], "classes": data.classes, **sizes},
+        "corruption": options["corruption"],
         "noise": {**data.labels.describe(), **rates},
         "method": options["method"],
         "loss": options["loss"],

@@ -1,0 +1,110 @@
+"""The kinds of image corruption of arXiv:1611.03530, each an option of ``conf/corruption``."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Images = NDArray[np.uint8]
+BLOCK = 4096  # images at a time, so that the random numbers of a whole dataset need not be in memory
+
+
+class ImageCorruption(ABC):
+    """Images in, images of the same shape out: a function of seed, split and an image's number in its split.
+
+    What is done to an image depends neither on how many follow it nor on method, model or training seed.
+
+    Args:
+        seed: of the draw, at least 0, independent of the training seed.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(self, seed: int = 0) -> None:
+        if seed < 0:
+            raise ValueError(f"corruption.seed must be at least 0, got {seed}")
+        self.seed = seed
+
+    def fit(self, images: Images) -> None:  # noqa: B027, for most kinds need not look
+        """Looks at the uncorrupted training images ``[N, H, W, C]`` before anything is corrupted."""
+
+    def __call__(self, images: Images, split: str) -> Images:
+        """Corrupted images.
+
+        Args:
+            images: uint8 ``[N, H, W, C]``, the whole of a split in the dataset's order.
+            split: ``train`` (validation is part of it) or ``test``: each is drawn by itself.
+
+        Returns:
+            uint8 ``[N, H, W, C]``.
+        """
+        count, height, width, channels = images.shape
+        rng = np.random.default_rng([self.seed, *split.encode()])
+        pixels = images.reshape(count, height * width, channels)
+        corrupted = np.empty_like(pixels, order="C")
+        for start in range(0, count, BLOCK):
+            here = slice(start, start + BLOCK)
+            corrupted[here] = self.corrupt(pixels[here], rng)
+        return corrupted.reshape(images.shape)
+
+    @abstractmethod
+    def corrupt(self, pixels: Images, rng: np.random.Generator) -> Images:
+        """The next images of the split, uint8 ``[n, H * W, C]``; ``rng`` goes on from those before."""
+
+
+class NoCorruption(ImageCorruption):
+    """Images as they are."""
+
+    kind = "none"
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def __call__(self, images: Images, split: str) -> Images:
+        return images
+
+    def corrupt(self, pixels: Images, rng: np.random.Generator) -> Images:
+        return pixels
+
+
+class ShuffledPixels(ImageCorruption):
+    """One permutation of the pixels' places, the same for all images of training and test. Channels stay together."""
+
+    kind = "shuffled_pixels"
+
+    def corrupt(self, pixels: Images, rng: np.random.Generator) -> Images:
+        return pixels[:, np.random.default_rng(self.seed).permutation(pixels.shape[1])]
+
+
+class RandomPixels(ImageCorruption):
+    """A permutation of the pixels' places for each image, drawn independently. Channels stay together."""
+
+    kind = "random_pixels"
+
+    def corrupt(self, pixels: Images, rng: np.random.Generator) -> Images:
+        count, size, _ = pixels.shape
+        places = rng.permuted(np.tile(np.arange(size), (count, 1)), axis=1)
+        return np.take_along_axis(pixels, places[:, :, None], axis=1)
+
+
+class GaussianPixels(ImageCorruption):
+    """Every value drawn from the normal distribution with the training images' mean and variance.
+
+    The paper matches "the original image dataset"; here each channel has its own mean and variance over all training
+    images. Values are rounded and clipped to 0..255, so that the variance that is left is a little smaller.
+    """
+
+    kind = "gaussian"
+
+    def fit(self, images: Images) -> None:
+        # From counts of the 256 values: a copy of the images as floats would take many times their memory.
+        values = np.arange(256)
+        counts = np.stack([np.bincount(images[..., c].ravel(), minlength=256) for c in range(images.shape[3])])
+        share = counts / counts.sum(axis=1, keepdims=True)
+        self.mean = share @ values
+        self.std = np.sqrt(share @ values**2 - self.mean**2)
+
+    def corrupt(self, pixels: Images, rng: np.random.Generator) -> Images:
+        values = rng.standard_normal(pixels.shape, dtype=np.float32) * self.std + self.mean
+        return values.round().clip(0, 255).astype(np.uint8)
