@@ -11,6 +11,13 @@ from tests.generated import write_cifar, write_course_labels, write_flowers, wri
 GROUPS = sorted(path.name for path in Path(CONF_DIR).iterdir() if path.is_dir())
 OPTIONS = [(group, path.stem) for group in GROUPS for path in sorted((Path(CONF_DIR) / group).glob("*.yaml"))]
 
+# What some options cannot do without.
+NEEDS = {
+    "label_correction": ["data.trusted=100"],
+    "fit_once": ["model=histogram_logistic"],
+    "file": ["noise.path=labels.csv"],
+}
+
 
 def test_the_groups_are_those_of_the_readme():
     expected = (
@@ -33,8 +40,10 @@ def test_an_option_runs_one_batch(train, group, option, monkeypatch, tmp_path):
         write_mnist(root, {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}[option])
     data = [] if group in ("data", "experiment") else ["data=digits"]
     data += ["data.image_size=32"] if group == "model" else []
-    data += ["data.trusted=100"] if option == "label_correction" else []
+    data += NEEDS.get(option, [])
     everything = [f"data.{split}=null" for split in ("subset", "val_subset", "test_subset")]  # there are few images
+    if option == "file":
+        (tmp_path / "labels.csv").write_text("label\n" + "3\n" * 1438)
     if option == "weak_supervision":
         write_course_labels(root)
         everything.append("data.trusted_test=50")
