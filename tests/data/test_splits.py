@@ -1,0 +1,88 @@
+"""Which sample is for what: nothing is used twice, trusted samples are never validated on, folds leave nothing out."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lnl.data.splits import Splitting
+from lnl.data.trusted import Trusted, read_trusted
+
+CLASSES = ("a", "b", "c")
+
+
+def splitting(**options):
+    defaults = {"val_fraction": 0.2, "seed": 0, "limits": {}, "mode": "stratified", "trusted_test": 0}
+    return Splitting(**{**defaults, "folds": None, "fold": None, **options})
+
+
+def trusted_of(truth, count):
+    return read_trusted(count, truth, CLASSES, 0)
+
+
+sizes = st.integers(30, 200)
+
+
+@given(n=sizes, folds=st.integers(2, 7), trusted=st.integers(0, 20), seed=st.integers(0, 3), limit=st.booleans())
+@settings(deadline=None)
+def test_folds_leave_no_index_out_and_use_none_twice(n, folds, trusted, seed, limit):
+    truth = np.random.default_rng(n).integers(0, 3, n)
+    known = trusted_of(truth, trusted)
+    limits = {"train": n - trusted - 5} if limit else {}
+    parts = [
+        splitting(folds=folds, fold=fold, seed=seed, limits=limits)(truth, truth, known) for fold in range(1, folds + 1)
+    ]
+    validated = np.concatenate([part["val"] for part in parts])
+    assert len(np.unique(validated)) == len(validated) == (limits["train"] if limit else n - len(known))
+    assert not np.isin(validated, known.index).any()
+    assert np.ptp([len(part["val"]) for part in parts]) <= 1
+    for part in parts:
+        expected = np.union1d(np.setdiff1d(validated, part["val"]), known.index)
+        np.testing.assert_array_equal(part["train"], expected)
+
+
+@given(n=sizes, trusted=st.integers(1, 25), tested=st.integers(0, 25), seed=st.integers(0, 3))
+@settings(deadline=None)
+def test_splits_are_disjoint_and_trusted_samples_are_trained_or_tested_on(n, trusted, tested, seed):
+    truth = np.random.default_rng(n).integers(0, 3, n)
+    known, tested = trusted_of(truth, trusted), min(tested, trusted)
+    parts = splitting(seed=seed, trusted_test=tested)(truth, truth, known)
+    held_out = parts.get("trusted_test", np.arange(0))
+    everything = np.concatenate([parts["train"], parts["val"], held_out])
+    np.testing.assert_array_equal(np.sort(everything), np.arange(n))
+    assert len(held_out) == tested
+    assert np.isin(held_out, known.index).all()
+    assert np.isin(np.setdiff1d(known.index, held_out), parts["train"]).all()
+    assert len(parts["val"]) == round(0.2 * (n - len(known)))
+
+
+def test_trusted_samples_by_number_by_place_and_by_file(tmp_path):
+    truth = np.random.default_rng(0).integers(0, 3, 100)
+    drawn = read_trusted(30, truth, CLASSES, seed=1)
+    assert drawn.index.tolist() == read_trusted("30", truth, CLASSES, seed=1).index.tolist()
+    assert drawn.index.tolist() != read_trusted(30, truth, CLASSES, seed=2).index.tolist()
+    share = np.bincount(truth, minlength=3) * 0.3
+    assert (abs(np.bincount(drawn.labels, minlength=3) - share) < 1).all()
+    first = read_trusted("first-7", truth, CLASSES, 0)
+    assert (first.index.tolist(), first.labels.tolist()) == (list(range(7)), truth[:7].tolist())
+    (tmp_path / "right.csv").write_text("index,label\n90,c\n5,a\n")
+    named = read_trusted(str(tmp_path / "right.csv"), truth, CLASSES, 0)
+    assert (named.index.tolist(), named.labels.tolist()) == ([5, 90], [0, 2])
+    assert len(read_trusted(None, truth, CLASSES, 0)) == 0
+
+
+@pytest.mark.parametrize("spec", [101, "first-101", "all", "-3"])
+def test_trusted_samples_that_there_are_not(spec):
+    with pytest.raises(ValueError, match=r"data\.trusted"):
+        read_trusted(spec, np.zeros(100, dtype=np.int64), CLASSES, 0)
+
+
+@pytest.mark.parametrize("options", [{"folds": 1}, {"fold": 1}, {"folds": 3, "fold": 4}, {"val_fraction": 1.0}])
+def test_values_that_cannot_be(options):
+    with pytest.raises(ValueError, match=r"data\."):
+        splitting(**options)
+
+
+def test_more_held_out_than_trusted():
+    with pytest.raises(Exception, match=r"data\.trusted_test must be between 0 and the 2 trusted"):
+        splitting(trusted_test=3)(np.zeros(9), np.zeros(9), Trusted(np.arange(2), np.zeros(2, dtype=np.int64)))

@@ -1,0 +1,157 @@
+"""Label correction: the arithmetic on beliefs that are written down, and whole runs on digits."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from lnl.losses import CrossEntropy
+from lnl.methods import LabelCorrection
+from lnl.metrics import correction_metrics
+from tests.conftest import weights
+from tests.runs.test_resume import Stopped, assert_same_run, stop_before
+
+BELIEFS = torch.tensor([[0.9, 0.1, 0.0], [0.85, 0.1, 0.05], [0.0, 0.95, 0.05], [0.2, 0.2, 0.6], [0.99, 0.01, 0.0]])
+RUN = ("method=label_correction", "data.trusted=500", "noise.rate=0.6", "trainer.max_epochs=12", "scheduler=cosine")
+STAGES = (*RUN, "method.stage1_epochs=8", "data.trusted_test=100", "optimizer.lr=0.05", "method.threshold=0.8")
+
+
+def method(**options):
+    return LabelCorrection(
+        model=torch.nn.Identity,
+        loss=CrossEntropy(),
+        optimizer=lambda groups: None,
+        num_classes=3,
+        num_samples=7,
+        **options,
+    )
+
+
+def test_images_above_the_threshold_take_the_predicted_label():
+    corrected = method(threshold=0.85)
+    corrected.correct(torch.tensor([6, 1, 2, 3, 4]), BELIEFS)
+    assert corrected.kept.tolist() == [False, False, True, False, True, False, True]  # 0.85 does not exceed 0.85
+    assert corrected.labels[[6, 1, 2, 3, 4]].tolist() == [0, 0, 1, 2, 0]
+    torch.testing.assert_close(corrected.confidence[[6, 4]], torch.tensor([0.9, 0.99]))
+
+
+def test_a_quota_keeps_the_most_confident_of_each_class():
+    corrected = method(threshold=0.5, max_per_class=1)
+    corrected.correct(torch.arange(5), BELIEFS)
+    assert corrected.kept.tolist() == [False, False, True, True, True, False, False]
+
+
+def test_trusted_samples_keep_their_right_label_whatever_is_predicted():
+    corrected = method(threshold=0.0, soft_labels=True)
+    corrected._current_fx_name = None
+    corrected.correct(torch.arange(5), BELIEFS)
+    corrected.begin_stage(torch.tensor([0, 2]), torch.tensor([2, 2]))
+    assert corrected.labels[[0, 2]].tolist() == [2, 2]
+    assert corrected.beliefs[[0, 1]].tolist() == [[0, 0, 1], BELIEFS[1].tolist()]
+
+
+def test_the_given_label_counts_by_bayes_rule():
+    class Data:
+        class trusted:
+            index, labels = np.array([0, 1, 2, 3]), np.array([0, 0, 1, 2])
+
+        class labels:
+            noisy = np.array([0, 1, 1, 2, 2, 0, 1])
+
+    corrected = method()
+    corrected._trainer = type("T", (), {"datamodule": Data})()
+    posterior = corrected.with_evidence(BELIEFS[:2], torch.tensor([4, 6]))
+    # Counts of the trusted, one added to each: true 0 labelled 0, 1; true 1 labelled 1; true 2 labelled 2.
+    transition = torch.tensor([[2, 2, 1], [1, 2, 1], [1, 1, 2]]) / torch.tensor([[5.0], [4.0], [4.0]])
+    for row, given in enumerate((2, 1)):
+        joint = BELIEFS[row] * transition[:, given]
+        torch.testing.assert_close(posterior[row], joint / joint.sum())
+
+
+def test_precision_and_recall_of_a_correction():
+    given, new, clean = np.array([0, 0, 1, 1, 2, 2]), np.array([0, 1, 1, 2, 2, 1]), np.array([0, 1, 1, 0, 0, 1])
+    kept = np.array([True, True, True, True, True, False])
+    counts = correction_metrics(given, new, kept, clean, 3)
+    assert (counts["kept"], counts["changed"], counts["changed_per_class"]) == (5, 2, [0, 1, 1])
+    assert counts["kept_per_class"] == [1, 2, 2]
+    assert counts["kept_accuracy"] == pytest.approx(3 / 5)
+    assert counts["precision"] == pytest.approx(1 / 2)  # 0 -> 1 is right, 1 -> 2 is not
+    assert counts["recall"] == pytest.approx(1 / 4)  # four given labels are wrong, one was put right
+    assert "precision" not in correction_metrics(given, new, kept, None, 3)
+
+
+def test_a_run_learns_from_trusted_digits_and_corrects_the_rest(digits):
+    outcome = digits(*STAGES)
+    assert outcome.code == 0, outcome.err
+    result, folder = outcome.result, outcome.folder
+    noise, table = np.load(folder / "noise.npz"), pd.read_csv(folder / "corrected_labels.csv")
+    clean = noise["clean_labels"][table["index"]]
+    np.testing.assert_array_equal(table["given_label"], noise["noisy_labels"][table["index"]])
+    (correction,) = result["corrections"]
+    changed = table[table["kept"] & (table["given_label"] != table["new_label"])]
+    assert correction["kept"] == table["kept"].sum() > 200
+    assert correction["changed"] == len(changed)
+    right = (changed["new_label"] == noise["clean_labels"][changed["index"]]).mean()
+    assert correction["precision"] == pytest.approx(right)
+    assert right > 0.9  # the images say which label is right
+    assert (table["kept"] == (table["confidence"] > 0.8)).all()
+    assert (table["new_label"] == clean)[table["kept"]].mean() > (table["given_label"] == clean).mean() + 0.4
+    stages = pd.read_csv(folder / "metrics.csv")
+    assert stages["stage"].tolist() == [1] * 8 + [2] * 4
+    assert stages["lr"][[7, 11]].tolist() == pytest.approx([0, 0])  # cosine over each stage
+    steps = stages["step"].diff()
+    assert (steps[1:8] == 7).all()  # 400 trusted images in batches of 64
+    assert (steps[8:] == -(-(400 + table["kept"].sum()) // 64)).all()
+    assert result["protocol"]["stage1"]["epoch"] == 7
+    assert result["protocol"]["last"]["trusted_test"]["accuracy"] > 0.8
+
+
+@pytest.mark.parametrize("epoch", [3, 8, 10])  # within stage 1, between the stages, within stage 2
+def test_a_resumed_run_repeats_no_finished_stage(digits, monkeypatch, epoch):
+    with monkeypatch.context() as patch:
+        stop_before(epoch, patch)
+        with pytest.raises(Stopped):
+            digits(*STAGES, "paths.output_dir=outputs/stopped")
+    resumed = digits(*STAGES, "paths.output_dir=outputs/stopped")
+    assert f"after epoch {epoch}" in resumed.out
+    digits(*STAGES, "paths.output_dir=outputs/whole")
+    folders = [resumed.root / f"outputs/{name}/runs" / resumed.folders[0].name for name in ("stopped", "whole")]
+    assert_same_run(*folders)
+    entries = [json.loads((folder / "result.json").read_text())["corrections"] for folder in folders]
+    assert entries[0] == entries[1]
+    assert len(entries[0]) == 1
+
+
+def test_rounds_soft_labels_and_the_same_network(digits):
+    options = ("method.rounds=2", "method.soft_labels=true", "method.fresh_model=false")
+    outcome = digits(*RUN, "method.stage1_epochs=5", *options)
+    assert outcome.code == 0, outcome.err
+    stages = pd.read_csv(outcome.folder / "metrics.csv")["stage"].tolist()
+    assert stages == [1] * 5 + [2] * 4 + [3] * 3
+    assert [entry["round"] for entry in outcome.result["corrections"]] == [1, 2]
+    assert set(outcome.result["protocol"]) == {"last", "noisy_val_best", "stage1", "stage2"}
+    beliefs = weights(outcome.folder)["beliefs"]
+    assert (beliefs.sum(dim=1) > 0).sum() == outcome.result["data"]["train"]
+
+
+def test_patience_ends_a_stage(digits):
+    outcome = digits(*RUN, "method.stage1_epochs=6", "method.patience=1", "optimizer.lr=1e-9", "scheduler=none")
+    stages = pd.read_csv(outcome.folder / "metrics.csv")["stage"].tolist()
+    assert len(stages) < 12
+    assert stages.count(1) < 6
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["data.trusted=null"], "data.trusted"),
+        (["trainer.max_epochs=8"], "trainer.max_epochs=8 leaves no epochs"),
+        (["method.threshold=2"], "method.threshold must be in [0, 1], got 2"),
+    ],
+)
+def test_mistakes(digits, change, message):
+    outcome = digits(*RUN, "method.stage1_epochs=8", "noise.rate=0.1", *change)
+    assert outcome.code == 1
+    assert message in outcome.err

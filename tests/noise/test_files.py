@@ -1,0 +1,82 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from lnl.noise import FileNoise, empirical_transition, read_labels
+
+CLASSES = ("cat", "dog", "fox")
+LABELS = [2, 0, 1, 1, 0]
+
+
+def write(path, content):
+    if path.suffix == ".npy":
+        np.save(path, np.array(LABELS))
+    else:
+        path.write_text(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("labels.npy", None),
+        ("bare.csv", "2\n0\n1\n1\n0\n"),
+        ("header.csv", "label\n2\n0\n1\n1\n0\n"),
+        ("names.csv", "label\nfox\n cat\ndog\ndog \ncat\n"),
+        ("index.csv", "index,label,file\n4,0,e\n0,2,a\n1,0,b\n3,1,d\n2,1,c\n"),
+    ],
+)
+def test_every_format_gives_the_same_labels(tmp_path, name, content):
+    index, labels = read_labels(write(tmp_path / name, content), CLASSES)
+    assert index.tolist() == [0, 1, 2, 3, 4]
+    assert labels.tolist() == LABELS
+    assert labels.dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("label\n0\nwolf\n", "'wolf' is no class"),
+        ("0\n3\n", "labels must be in 0..2, got 0..3"),
+        ("index,label\n0,1\n0,2\n", "different whole numbers"),
+        ("index,class\n0,1\n", "its columns are index, class"),
+        ("label\n0\n\n1.5\n", "whole numbers"),
+        ("index,label\n0,1\n1,\n", "row 2 is empty"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(tmp_path, content, message):
+    path = write(tmp_path / "labels.csv", content)
+    with pytest.raises(ValueError, match="labels.csv") as error:
+        read_labels(path, CLASSES)
+    assert message in str(error.value)
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(ValueError, match="no file of labels at .*missing.csv"):
+        read_labels(tmp_path / "missing.csv", CLASSES)
+
+
+def test_noise_from_a_file_is_what_the_file_says(tmp_path):
+    clean = np.array([2, 0, 0, 1, 1])
+    record = FileNoise(write(tmp_path / "labels.csv", "2\n0\n1\n1\n0\n"))(clean, np.zeros((5, 1, 1, 1)), CLASSES)
+    assert record.noisy.tolist() == LABELS
+    assert (record.kind, record.rate) == ("file", None)
+    assert record.actual_rate() == pytest.approx(2 / 5)
+    np.testing.assert_allclose(record.transition, [[0.5, 0.5, 0], [0.5, 0.5, 0], [0, 0, 1]])
+
+
+def test_a_file_of_another_length_is_refused(tmp_path):
+    noise = FileNoise(write(tmp_path / "labels.csv", "2\n0\n1\n1\n0\n"))
+    with pytest.raises(ValueError, match="5 labels, but the training set has 6 samples"):
+        noise(np.zeros(6, dtype=np.int64), np.zeros((6, 1, 1, 1)), CLASSES)
+
+
+def test_the_empirical_transition_matrix_counts():
+    rng = np.random.default_rng(0)
+    clean, noisy = rng.integers(0, 3, 500), rng.integers(0, 4, 500)
+    ours = empirical_transition(clean, noisy, 4)
+    theirs = pd.crosstab(clean, noisy, normalize="index")
+    np.testing.assert_allclose(ours[:3], theirs)
+    assert ours[3].tolist() == [0, 0, 0, 1]  # nothing is known of an absent class
+    smooth = empirical_transition(clean[:1], noisy[:1], 4, smoothing=1.0)
+    assert smooth.min() == pytest.approx(1 / 5)
