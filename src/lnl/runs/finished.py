@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lnl.errors import UserError
+from lnl.reporting.find import find_runs
 from lnl.runs.folder import RunFolder, read_result
 
 
@@ -46,7 +47,7 @@ def _run_folders(name: str) -> list[Path]:
     folders = []
     for folder in found:
         is_run = any((folder / file).exists() for file in ("result.json", ".identity"))
-        inside = [folder] if is_run else sorted(result.parent for result in folder.rglob("result.json"))
+        inside = [folder] if is_run else find_runs([folder])
         if not inside and len(found) == 1:
             raise UserError(f"{name} is not a run folder, and no finished run is in it: there is no result.json")
         folders += inside
