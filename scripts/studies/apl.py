@@ -14,6 +14,7 @@ from studies.common import (
     SECONDS,
     Blocks,
     Study,
+    machine,
     with_columns,
 )
 
@@ -31,7 +32,9 @@ def by_rate(runs: pd.DataFrame, others: pd.DataFrame, metric: str, corner: str) 
     """Methods by noise rate, beside published numbers."""
     ours = pivot(named(runs, METHODS), "label", "rate", metric)
     theirs = named(others, METHODS).pivot_table(index="label", columns="rate", values="value", observed=True)
-    return f"{markdown(beside(ours, theirs, BEST), corner)}\n\n{seeds_note(ours)}"
+    wrong = [f"{100 * share:.1f}" for share in runs.groupby("rate")["actual_rate"].mean()]
+    note = f"{seeds_note(ours)} Of the training labels are wrong, in %: {', '.join(wrong)}."
+    return f"{markdown(beside(ours, theirs, BEST), corner)}\n\n{note}"
 
 
 def apl_table(kind: str) -> Callable[[Study], str]:
@@ -88,7 +91,7 @@ def apl_time(study: Study) -> str:
     table = cells(summary(runs, "label", timed, "runs"), formats)
     accuracy = cells(pivot(runs, "label", "rate", "test/accuracy"), BEST)
     accuracy.columns = pd.Index([f"test % at {rate:g}" for rate in accuracy.columns])
-    note = "Times: mean ± standard deviation over all noise rates and seeds."
+    note = f"Times: mean ± standard deviation over all noise rates and seeds. {machine(runs)}"
     figure, (axes,) = figures.panels()
     figures.scatter(axes, runs[runs["rate"] == SHOWN_RATE], "label", "fit_seconds", "test/accuracy")
     axes.set(xlabel="training time, s", ylabel=f"test accuracy at symmetric {SHOWN_RATE:g}, %")

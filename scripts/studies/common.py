@@ -51,6 +51,12 @@ def with_columns(runs: pd.DataFrame, *columns: str) -> pd.DataFrame:
     return runs
 
 
+def machine(runs: pd.DataFrame) -> str:
+    """How long all the runs took to train, and where."""
+    where = " and ".join(sorted(runs["device_name"].unique()))
+    return f"{len(runs)} runs, {runs['fit_seconds'].sum() / 60:.0f} minutes of training in all, on {where}."
+
+
 def cost(runs: pd.DataFrame, accuracies: dict[str, str], corner: str) -> str:
     """Accuracy beside size, memory and time, by the column ``label``."""
     columns = accuracies | {
@@ -68,4 +74,4 @@ def cost(runs: pd.DataFrame, accuracies: dict[str, str], corner: str) -> str:
         "inference ms an image": MILLISECONDS,
     }
     ours = summary(runs, "label", {name: column for name, column in columns.items() if column in runs}, "runs")
-    return f"{markdown(cells(ours, formats), corner)}\n\n{seeds_note(ours)}"
+    return f"{markdown(cells(ours, formats), corner)}\n\n{seeds_note(ours)} {machine(runs)}"

@@ -41,7 +41,7 @@ def write_run(root: Path, sweep: str, accuracy: float = 0.5, **change: Any) -> P
         "protocol": {"last": entry, "noisy_val_best": {**entry, "test": {"accuracy": accuracy + 0.01}}},
         "time": {"fit_seconds": facts["seconds"], "seconds_per_epoch": 2.0, "test_images_per_second": 1000.0},
         "size": {"parameters": facts["parameters"], "checkpoint_bytes": 4_000_000, "peak_memory_bytes": 5e8},
-        "environment": {"device": "cpu", "precision": "32-true"},
+        "environment": {"device": "cpu", "device_name": "a CPU", "precision": "32-true"},
         "config": facts["config"],
     }
     (folder / "result.json").write_text(json.dumps(result))

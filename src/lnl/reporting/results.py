@@ -32,7 +32,8 @@ def read_runs(paths: Iterable[Path | str]) -> pd.DataFrame:
         - ``<split>/<metric>`` for every single number, such as ``test/accuracy``, ``train/loss``;
         - ``<data>/<metric>`` from ``evaluations/<data>-<protocol>.json``, such as ``mnist/accuracy``;
         - ``fit_seconds``, ``seconds_per_epoch``, ``seconds_per_image`` (inference), ``parameters``,
-          ``checkpoint_bytes``, ``peak_memory_bytes``, ``peak_device_memory_bytes``, ``device``, ``precision``;
+          ``checkpoint_bytes``, ``peak_memory_bytes``, ``peak_device_memory_bytes``, ``device``, ``device_name``,
+          ``precision``;
         - every value of the configuration under its name on the command line, such as ``method.threshold``.
     """
     rows = []
@@ -64,7 +65,7 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
         **{key: time[key] for key in ("fit_seconds", "seconds_per_epoch")},
         "seconds_per_image": 1 / images_per_second if images_per_second else None,
         **size,
-        **{key: result["environment"][key] for key in ("device", "precision")},
+        **{key: result["environment"][key] for key in ("device", "device_name", "precision")},
         **dict(_flat(result["config"])),
     }
     return [
