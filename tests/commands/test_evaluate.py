@@ -102,6 +102,24 @@ def test_another_dataset_comes_with_the_size_and_normalisation_of_the_run(train,
     assert record(run.folder, "mnist-last")["data"]["same_classes"] is False
 
 
+def test_held_out_trusted_samples_are_a_split(digits, evaluate):
+    run = digits("data.trusted=300", "data.trusted_test=90")
+    outcome = evaluate(f"run={run.folder}", "split=trusted_test")
+    assert outcome.code == 0, outcome.err
+    made = record(run.folder, "digits-last-trusted_test")
+    assert made["test"] == run.result["protocol"]["last"]["trusted_test"]
+    assert made["data"]["samples"] == 90
+
+
+def test_a_method_with_state_and_trusted_samples_goes_to_other_data(digits, evaluate, tmp_path):
+    """Other data has neither the training set that the state is of, nor trusted samples."""
+    write_mnist(tmp_path / "data", "MNIST")
+    run = digits("method=label_correction", "data.trusted=300", "method.stage1_epochs=1")
+    outcome = evaluate(f"run={run.folder}", "data=mnist", f"paths.data_dir={tmp_path / 'data'}")
+    assert outcome.code == 0, outcome.err
+    assert record(run.folder, "mnist-last")["data"]["samples"] == 10_000
+
+
 def test_several_runs_side_by_side(digits, evaluate, tmp_path):
     runs = digits("-m", "loss=ce,gce", "seed=0,1")
     outcome = evaluate("run=outputs/runs", "output=side.csv")
