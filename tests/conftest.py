@@ -48,25 +48,42 @@ class Outcome:
 
 
 @pytest.fixture
-def train(tmp_path, monkeypatch, capsys):
-    """Runs ``python -m lnl.train`` with arguments, in this process and an empty folder."""
-    from lnl import train as command
-
+def command(tmp_path, monkeypatch, capsys):
+    """Makes of a command's module what runs it with arguments, in this process and an empty folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LNL_CACHE_DIR", str(tmp_path / "cache"))
 
-    def run(*arguments: str) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["lnl.train", *arguments])
-        capsys.readouterr()
-        try:
-            command.main()
-            code = 0
-        except SystemExit as stop:
-            code = stop.code if isinstance(stop.code, int) else 1
-        captured = capsys.readouterr()
-        return Outcome(code, captured.out, captured.err, tmp_path)
+    def runner(module):
+        def run(*arguments: str) -> Outcome:
+            monkeypatch.setattr(sys, "argv", [module.__name__, *arguments])
+            capsys.readouterr()
+            try:
+                module.main()
+                code = 0
+            except SystemExit as stop:
+                code = stop.code if isinstance(stop.code, int) else 1
+            captured = capsys.readouterr()
+            return Outcome(code, captured.out, captured.err, tmp_path)
 
-    return run
+        return run
+
+    return runner
+
+
+@pytest.fixture
+def train(command):
+    """``python -m lnl.train``."""
+    from lnl import train as module
+
+    return command(module)
+
+
+@pytest.fixture
+def evaluate(command):
+    """``python -m lnl.evaluate``."""
+    from lnl import evaluate as module
+
+    return command(module)
 
 
 @pytest.fixture

@@ -14,18 +14,19 @@ from lnl.resolvers import register_resolvers
 ROOT = Path(__file__).parents[1]
 README, CONTRIBUTING = ((ROOT / name).read_text() for name in ("README.md", "CONTRIBUTING.md"))
 HELP = yaml.safe_load((ROOT / "conf/hydra/lnl.yaml").read_text())["help"]["template"]
-COMMANDS = re.findall(r"python -m lnl\.train ([^#\n]*)", README + HELP)
+EVALUATE = yaml.safe_load((ROOT / "conf/evaluate.yaml").read_text())["hydra"]["help"]["template"]
+COMMANDS = re.findall(r"python -m lnl\.(train|evaluate) ([^#\n]*)", README + HELP + EVALUATE)
 
 
-@pytest.mark.parametrize("command", [command for command in COMMANDS if "--help" not in command])
-def test_a_command_is_one_that_can_be_given(command):
+@pytest.mark.parametrize(("command", "arguments"), [command for command in COMMANDS if "--help" not in command[1]])
+def test_a_command_is_one_that_can_be_given(command, arguments):
     register_resolvers()
-    for argument in shlex.split(command):
+    for argument in shlex.split(arguments):
         if argument != "-m":
             key, _, values = argument.partition("=")
-            for value in values.split(","):
+            for value in [values] if values.startswith("[") else values.split(","):
                 with initialize_config_dir(CONF_DIR, version_base="1.3"):
-                    assert compose("train", overrides=[f"{key}={value}"])
+                    assert compose(command, overrides=[f"{key}={value}"])
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from lnl.config import CONF_DIR
 from lnl.runs.identity import run_name
 
 
@@ -13,6 +14,7 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("lnl.user_cache", _user_cache, replace=True)
     OmegaConf.register_new_resolver("lnl.sweep_name", _sweep_name, replace=True)
     OmegaConf.register_new_resolver("lnl.run_name", _run_name, replace=True)
+    OmegaConf.register_new_resolver("lnl.options", _options, replace=True)
 
 
 def _user_cache() -> str:
@@ -23,6 +25,10 @@ def _user_cache() -> str:
 
 def _sweep_name(fast_dev_run: bool | int, experiment: str | None) -> str:
     return "fast_dev_run" if fast_dev_run else str(experiment or "runs")
+
+
+def _options(group: str) -> str:
+    return ", ".join(sorted(path.stem for path in (Path(CONF_DIR) / group).glob("*.yaml")))
 
 
 def _run_name(*, _root_: DictConfig) -> str:

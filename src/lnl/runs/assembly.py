@@ -31,8 +31,13 @@ def build_data(cfg: DictConfig) -> NoisyDataModule:
     return data
 
 
-def build_method(cfg: DictConfig, data: NoisyDataModule) -> NoisyLabelMethod:
-    """The method with its networks, seen to take the data's images and to have an output for each of its classes."""
+def build_method(cfg: DictConfig, data: NoisyDataModule, num_samples: int | None = None) -> NoisyLabelMethod:
+    """The method with its networks, seen to take the data's images and to have an output for each of its classes.
+
+    Args:
+        cfg, data: of the run.
+        num_samples: of the training set the method has its state for, if it is to be evaluated on other ``data``.
+    """
     method: NoisyLabelMethod = build(
         "method",
         cfg.method,
@@ -41,7 +46,7 @@ def build_method(cfg: DictConfig, data: NoisyDataModule) -> NoisyLabelMethod:
         optimizer=build("optimizer", cfg.optimizer),
         scheduler=build("scheduler", cfg.scheduler) if cfg.scheduler else None,
         num_classes=data.num_classes,
-        num_samples=len(data.labels.noisy),
+        num_samples=len(data.labels.noisy) if num_samples is None else num_samples,
     )
     size = data.image_size
     try:
@@ -61,7 +66,7 @@ def build_method(cfg: DictConfig, data: NoisyDataModule) -> NoisyLabelMethod:
         method.configure_optimizers()  # to hear of values that the optimizer refuses before training starts
     except ValueError as error:
         raise UserError(f"optimizer or scheduler: {error}") from error
-    if method.uses_trusted:
+    if method.uses_trusted and num_samples is None:
         data.trust()
     if cfg.init_from:
         load_weights(method, load_checkpoint(cfg.init_from)["state_dict"], cfg.init_from)

@@ -28,6 +28,20 @@ def closing_block(result: dict[str, Any], folder: Path) -> str:
     return "\n".join(f"  {line}" for line in lines)
 
 
+def evaluation_block(record: dict[str, Any], folder: Path) -> str:
+    """What was evaluated on what, and how well it did."""
+    data, test = record["data"], record["test"]
+    epoch = "last epoch" if record["protocol"] == "last" else f"best epoch by noisy validation ({record['epoch'] + 1})"
+    lines = [
+        str(Path(os.path.relpath(folder))),
+        f"{data['name']}, {data['split']}, {data['samples']:,} images, {epoch}: accuracy {test['accuracy']:.2%}, "
+        f"macro F1 {test['macro_f1']:.2%}, {1000 * record['time']['seconds_per_image']:.3g} ms an image",
+    ]
+    if not data["same_classes"]:
+        lines.append("its classes are not those of training: label k is compared with output k, so numbers are matched")
+    return "\n".join(f"  {line}" for line in lines)
+
+
 def _meaning(protocol: str, entry: dict[str, Any]) -> str:
     if protocol == "last":
         meaning = "last epoch"

@@ -29,6 +29,7 @@ class RunFolder:
         self.marker = self.path / ".identity"
         self.out_of_fold = self.path / "out_of_fold.npz"
         self.corrected_labels = self.path / "corrected_labels.csv"
+        self.evaluations = self.path / "evaluations"
         self.checkpoints = self.path / "checkpoints"
         self.last = self.checkpoints / "last.ckpt"
         self.noisy_val_best = self.checkpoints / "noisy_val_best.ckpt"
@@ -80,7 +81,7 @@ class RunFolder:
         self.checkpoints.mkdir()
         for path in (self.metrics, self.noise, self.predictions, self.out_of_fold, self.corrected_labels):
             path.unlink(missing_ok=True)
-        for folder in (self.path / "figures", self.path / "tensorboard", *self.path.glob("fold*")):
+        for folder in (self.evaluations, self.path / "figures", self.path / "tensorboard", *self.path.glob("fold*")):
             shutil.rmtree(folder, ignore_errors=True)
 
     def discard_if_empty(self) -> None:

@@ -3,6 +3,7 @@
 import json
 import math
 import statistics
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -75,7 +76,12 @@ def make_result(
 
 def write_result(folder: RunFolder, result: dict[str, Any]) -> None:
     """Writes ``result.json``, last of all and atomically: where it is, the run is finished and whole."""
-    write_atomically(folder.result, json.dumps(_plain(result), indent=2, allow_nan=False) + "\n")
+    write_json(folder.result, result)
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Writes JSON that every reader takes, atomically."""
+    write_atomically(path, json.dumps(_plain(content), indent=2, allow_nan=False) + "\n")
 
 
 def _plain(value: Any) -> Any:

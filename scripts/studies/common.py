@@ -1,0 +1,77 @@
+"""What the blocks of several pages have in common."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lnl.reporting import figures
+from lnl.reporting.tables import Format, cells, markdown, seeds_note, summary
+
+Blocks = dict[str, Callable[["Study"], str]]
+
+BEST, WORST = Format(best="max"), Format(best="min")
+SECONDS, MILLISECONDS = Format(scale=1), Format(scale=1000, digits=3)
+
+
+class Missing(Exception):
+    """The runs of a block are not there."""
+
+
+class Study:
+    """The runs that a page's blocks are made of, and where its figures go."""
+
+    name = ""  # of the block that is being made
+
+    def __init__(self, runs: pd.DataFrame, folder: Path) -> None:
+        self.all, self.folder = runs, folder
+
+    def runs(self, *sweeps: str, **where: Any) -> pd.DataFrame:
+        """The runs of experiments, last epoch, with these values."""
+        chosen = self.all[self.all["sweep"].isin(sweeps) & (self.all["protocol"] == "last")] if len(self.all) else None
+        for key, value in where.items():
+            chosen = None if chosen is None else chosen[chosen[key] == value]
+        if chosen is None or chosen.empty:
+            wanted = "".join(f", {key} {value}" for key, value in where.items())
+            raise Missing(f"there are no runs of {', '.join(sweeps)}{wanted}")
+        return chosen
+
+    def picture(self, figure: Any, text: str) -> str:
+        """Saves a figure under the block's name and shows it."""
+        path = self.folder / f"{self.name}.png"
+        figures.save(figure, path)
+        return f"![{text}](figures/{self.folder.name}/{path.name})"
+
+
+def with_columns(runs: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """The runs, if something in these columns is known."""
+    if not all(column in runs and runs[column].notna().any() for column in columns):
+        raise Missing(f"no run has {' and '.join(columns)}")
+    return runs
+
+
+def machine(runs: pd.DataFrame) -> str:
+    """How long all the runs took to train, and where."""
+    where = " and ".join(sorted(runs["device_name"].unique()))
+    return f"{len(runs)} runs, {runs['fit_seconds'].sum() / 60:.0f} minutes of training in all, on {where}."
+
+
+def cost(runs: pd.DataFrame, accuracies: dict[str, str], corner: str) -> str:
+    """Accuracy beside size, memory and time, by the column ``label``."""
+    columns = accuracies | {
+        "parameters": "parameters",
+        "checkpoint MB": "checkpoint_bytes",
+        "peak memory MB": "peak_memory_bytes",
+        "training s": "fit_seconds",
+        "inference ms an image": "seconds_per_image",
+    }
+    formats = dict.fromkeys(accuracies, BEST) | {
+        "parameters": Format(1, 0, spread=False),
+        "checkpoint MB": Format(1e-6, 1, spread=False),
+        "peak memory MB": Format(1e-6, 0),
+        "training s": SECONDS,
+        "inference ms an image": MILLISECONDS,
+    }
+    ours = summary(runs, "label", {name: column for name, column in columns.items() if column in runs}, "runs")
+    return f"{markdown(cells(ours, formats), corner)}\n\n{seeds_note(ours)} {machine(runs)}"

@@ -1,0 +1,38 @@
+"""``python -m lnl.evaluate``: trained runs on a test set, their own or another dataset's."""
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from lnl import cli
+from lnl.runs.finished import finished_runs
+
+
+def job(cfg: DictConfig) -> None:
+    """Evaluates every run that ``cfg.run`` names, writes ``evaluations/`` in its folder, and prints what came out."""
+    runs = finished_runs(cfg.run)
+    # Imported here, so that --help and a folder that is no run are answered without loading torch.
+    from lnl.runs.closing import evaluation_block
+    from lnl.runs.reevaluation import Evaluator
+    from lnl.runs.side_by_side import SideBySide
+
+    hydra = HydraConfig.get()
+    evaluator = Evaluator(cfg, hydra.runtime.choices.get("data"), hydra.overrides.task)
+    table = SideBySide(cfg.output, cfg.names, runs) if cfg.output else None
+    for run in runs:
+        evaluation = evaluator.evaluate(run)
+        evaluation.save()
+        print(evaluation_block(evaluation.record, run.folder.path))
+        if table is not None:
+            table.add(evaluation)
+        elif len(runs) == 1:
+            print(evaluation.report())
+    if table is not None:
+        print(f"  {table.save()}")
+
+
+def main() -> None:
+    cli.run(job, config_name="evaluate")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""Figures of many runs, for pages and reports."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+
+from lnl.reporting.pictures import render
+from lnl.reporting.results import read_metrics
+from lnl.reporting.tables import Summary
+
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")  # Okabe and Ito
+MARKERS = "osD^vPX*"
+DPI = 150
+
+
+def panels(count: int = 1, height: float = 4.2) -> tuple[Figure, list[Axes]]:
+    """A figure 1,200 pixels wide with ``count`` axes side by side."""
+    figure = Figure(figsize=(1200 / DPI, height), dpi=DPI, layout="constrained")
+    axes = [figure.add_subplot(1, count, i + 1) for i in range(count)]
+    for one in axes:
+        one.grid(alpha=0.3)
+        one.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Writes a PNG that is the same for the same figure."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # A palette, because lines and text need few colours and repositories small files.
+    Image.fromarray(render(figure)).quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+def against(axes: Axes, values: Summary, scale: float = 100.0, **style: Any) -> None:
+    """A line for each row of a pivot over its numeric columns, with a band of one standard deviation over seeds."""
+    x = np.asarray(values.mean.columns, dtype=float)
+    for i, row in enumerate(values.mean.index):
+        _line(axes, x, scale * values.mean.iloc[i], scale * values.std.iloc[i], i, **{"label": str(row), **style})
+
+
+def curves(axes: Axes, runs: pd.DataFrame, group: str, column: str, scale: float = 1.0) -> None:
+    """A column of ``metrics.csv`` against the epoch (from 1), a line for each ``group``, mean over its runs."""
+    for i, (name, members) in enumerate(runs.groupby(group, observed=True)):
+        tables = [read_metrics(path) for path in members["path"]]
+        values = pd.concat([table.set_index("epoch")[column] for table in tables if column in table], axis=1)
+        label = f"{name:g}" if isinstance(name, float) else str(name)
+        epochs = np.asarray(values.index, dtype=float) + 1
+        _line(axes, epochs, scale * values.mean(axis=1), scale * values.std(axis=1), i, label=label)
+    axes.set_xlabel("epoch")
+
+
+def scatter(axes: Axes, runs: pd.DataFrame, group: str, x: str, y: str, scale: float = 100.0) -> None:
+    """A point for each run, ``y`` times ``scale`` against ``x``, coloured by ``group``; accuracy against time, say."""
+    for i, (name, members) in enumerate(runs.groupby(group, observed=True)):
+        color, marker = COLORS[i % len(COLORS)], MARKERS[i % len(MARKERS)]
+        axes.scatter(members[x], scale * members[y], label=str(name), alpha=0.8, color=color, marker=marker)
+
+
+def _line(axes: Axes, x: np.ndarray, mean: pd.Series, std: pd.Series, number: int, **style: Any) -> None:
+    color = COLORS[number % len(COLORS)]
+    center, width = mean.to_numpy(dtype=float), std.to_numpy(dtype=float)
+    there = np.isfinite(center)
+    options: dict[str, Any] = {
+        "color": color,
+        "marker": MARKERS[number % len(MARKERS)],
+        "markersize": 4,
+        "linewidth": 1.5,
+        **style,
+    }
+    axes.plot(x[there], center[there], **options)
+    if np.isfinite(width).any():
+        width = np.nan_to_num(width)
+        axes.fill_between(
+            x[there], (center - width)[there], (center + width)[there], color=color, alpha=0.15, linewidth=0
+        )

@@ -1,0 +1,147 @@
+"""Run folders -> one table, a row for each run and protocol. Nothing else of reporting opens a result.json."""
+
+import json
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lnl.reporting.find import find_runs
+
+log = logging.getLogger(__name__)
+
+READABLE = (1,)  # versions of result.json's schema
+PUBLISHED = Path(__file__).parent / "published.csv"
+
+
+def read_runs(paths: Iterable[Path | str]) -> pd.DataFrame:
+    """All finished runs in and under ``paths``.
+
+    A folder that is no run's, or whose result cannot be read, is passed over with a warning that names it. A run that
+    is there twice, by its identity, within a sweep counts once.
+
+    Returns:
+        A row for each run and protocol (``last``, ``noisy_val_best``, …) with the columns
+
+        - ``path``, ``sweep``, ``run``, ``identity``, ``protocol``, ``epoch`` (from 0), ``epochs``;
+        - ``data``, ``corruption``, ``noise`` (kind), ``rate`` (asked; 0 without noise), ``actual_rate``, ``model``,
+          ``method``, ``loss``, ``seed``, ``noise_seed``, ``split_seed``;
+        - ``<split>/<metric>`` for every single number, such as ``test/accuracy``, ``train/loss``;
+        - ``<data>/<metric>`` from ``evaluations/<data>-<protocol>.json``, such as ``mnist/accuracy``;
+        - ``fit_seconds``, ``seconds_per_epoch``, ``seconds_per_image`` (inference), ``parameters``,
+          ``checkpoint_bytes``, ``peak_memory_bytes``, ``peak_device_memory_bytes``, ``device``, ``device_name``,
+          ``precision``;
+        - every value of the configuration under its name on the command line, such as ``method.threshold``.
+    """
+    rows = []
+    for folder in find_runs(paths):
+        try:
+            rows += _rows(folder)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            log.warning("passed over %s: %s: %s", folder, type(error).__name__, error)
+    runs = pd.DataFrame(rows)
+    return runs.drop_duplicates(["sweep", "identity", "protocol"], ignore_index=True) if rows else runs
+
+
+def _rows(folder: Path) -> list[dict[str, Any]]:
+    result = json.loads((folder / "result.json").read_text())
+    if result["schema_version"] not in READABLE:
+        raise ValueError(f"result.json of schema version {result['schema_version']}, which this lnl cannot read")
+    noise, time, size = result["noise"], result["time"], result["size"]
+    images_per_second = time["test_images_per_second"]
+    run = {
+        "path": str(folder),
+        **{key: result[key] for key in ("sweep", "run", "identity", "epochs", "model", "method", "loss")},
+        "data": result["data"]["name"],
+        "corruption": result.get("corruption", "none"),
+        "noise": noise["kind"],
+        "rate": 0.0 if noise["kind"] == "none" else noise["rate"],
+        "actual_rate": noise["actual_rate"],
+        "seed": result["seeds"]["seed"],
+        **{f"{key}_seed": result["seeds"][key] for key in ("noise", "split")},
+        **{key: time[key] for key in ("fit_seconds", "seconds_per_epoch")},
+        "seconds_per_image": 1 / images_per_second if images_per_second else None,
+        **size,
+        **{key: result["environment"][key] for key in ("device", "device_name", "precision")},
+        **dict(_flat(result["config"])),
+    }
+    return [
+        {
+            **run,
+            "protocol": protocol,
+            "epoch": entry["epoch"],
+            **dict(_metrics(entry)),
+            **_evaluations(folder, protocol, result["identity"]),
+        }
+        for protocol, entry in result["protocol"].items()
+    ]
+
+
+def _flat(config: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """Values below the first level under dotted names; lists as text."""
+    for key, value in config.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        elif prefix and not key.startswith("_"):
+            yield prefix + key, str(value) if isinstance(value, list) else value
+
+
+def _metrics(entry: dict[str, Any]) -> Iterable[tuple[str, float]]:
+    for split, metrics in entry.items():
+        if isinstance(metrics, dict):
+            for name, value in metrics.items():
+                if value is None or isinstance(value, int | float):
+                    yield f"{split}/{name}", np.nan if value is None else value
+
+
+def _evaluations(folder: Path, protocol: str, identity: str) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for path in sorted((folder / "evaluations").glob("*.json")):
+        record = json.loads(path.read_text())
+        if record["identity"] == identity and record["protocol"] == protocol and record["data"]["split"] == "test":
+            found |= dict(_metrics({record["data"]["name"]: record["test"]}))
+    return found
+
+
+def read_metrics(run: Path | str) -> pd.DataFrame:
+    """``metrics.csv`` of a run folder, an epoch a row."""
+    return pd.read_csv(Path(run) / "metrics.csv")
+
+
+def epochs_until(run: Path | str, column: str, value: float) -> float:
+    """After how many epochs a column of ``metrics.csv`` first reached ``value``; NaN if it never did."""
+    reached = np.flatnonzero(read_metrics(run)[column] >= value)
+    return float(reached[0] + 1) if len(reached) else np.nan
+
+
+def named(runs: pd.DataFrame, names: dict[str, dict[str, Any]], column: str = "label") -> pd.DataFrame:
+    """The runs that ``names`` describes, with the name of each in ``column``, in the order of ``names``.
+
+    Args:
+        runs: as of :func:`read_runs` or :func:`published`.
+        names: for each name, the values of columns that tell its runs.
+        column: to be added.
+    """
+    parts = []
+    for name, values in names.items():
+        chosen = np.ones(len(runs), dtype=bool)
+        for key, value in values.items():
+            chosen &= (runs[key] == value).to_numpy() if key in runs else False
+        parts.append(runs[chosen].assign(**{column: name}))
+    together = pd.concat(parts) if parts else runs.iloc[:0].assign(**{column: ""})
+    return together.assign(**{column: pd.Categorical(together[column], list(names), ordered=True)})
+
+
+def published(study: str, **where: Any) -> pd.DataFrame:
+    """Numbers that others printed: rows of ``published.csv`` with these values.
+
+    Columns ``study, table, data, noise, rate, model, epochs, method, loss, metric, value, protocol, source``; ``value``
+    in the metric's own unit, accuracies and errors in percent.
+    """
+    table = pd.read_csv(PUBLISHED, dtype={"table": str})
+    for key, value in {"study": study, **where}.items():
+        table = table[table[key] == value]
+    return table

@@ -1,0 +1,65 @@
+"""Runs that are done, found by the folders a user names."""
+
+import glob
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lnl.errors import UserError
+from lnl.reporting.find import find_runs
+from lnl.runs.folder import RunFolder, read_result
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run folder and what its ``result.json`` says."""
+
+    folder: RunFolder
+    result: dict[str, Any]
+
+    @property
+    def classes(self) -> list[str]:
+        return list(self.result["data"]["classes"])
+
+
+def finished_runs(given: str | Sequence[str] | None) -> list[FinishedRun]:
+    """The runs in the folders that ``given`` names, each once.
+
+    Args:
+        given: run folders, folders of run folders (all finished runs in them, by name), or globs of either.
+
+    Raises:
+        UserError: if there is none, or one that was named is no run, or not finished.
+    """
+    names = [given] if isinstance(given, str) else list(given or ())
+    if not names:
+        raise UserError("which run? run=outputs/<sweep>/<run>, or several as run=[a,b]")
+    paths = [path for name in names for path in _run_folders(str(name))]
+    return [_read(path) for path in dict.fromkeys(paths)]
+
+
+def _run_folders(name: str) -> list[Path]:
+    path = Path(name).expanduser()
+    found = [path] if path.exists() else [Path(match) for match in sorted(glob.glob(str(path)))]
+    if not found:
+        raise UserError(f"there is no folder {name}")
+    folders = []
+    for folder in found:
+        is_run = any((folder / file).exists() for file in ("result.json", ".identity"))
+        inside = [folder] if is_run else find_runs([folder])
+        if not inside and len(found) == 1:
+            raise UserError(f"{name} is not a run folder, and no finished run is in it: there is no result.json")
+        folders += inside
+    if not folders:
+        raise UserError(f"no finished run is in the folders {name}: there is no result.json")
+    return folders
+
+
+def _read(path: Path) -> FinishedRun:
+    if not (path / "result.json").exists():
+        raise UserError(f"the run in {path} is not finished: the command that started it goes on with it")
+    result = read_result(path / "result.json")
+    if not isinstance(result, dict) or not {"identity", "config", "data", "environment"} <= result.keys():
+        raise UserError(f"{path / 'result.json'} is not the result of a run of lnl.train")
+    return FinishedRun(RunFolder(path, result["identity"]), result)

@@ -1,0 +1,183 @@
+"""A trained run, taken from its folder and tried on a test set: its own, or another dataset's."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from omegaconf import DictConfig, OmegaConf
+from sklearn.metrics import classification_report
+
+from lnl.data import NoisyDataModule
+from lnl.errors import UserError
+from lnl.metrics import classification_metrics
+from lnl.runs import environment
+from lnl.runs.assembly import build_data, build_method
+from lnl.runs.evaluation import Prediction, predict_split
+from lnl.runs.finished import FinishedRun
+from lnl.runs.folder import first_line, load_checkpoint, load_weights, write_atomically
+from lnl.runs.result import write_json
+from lnl.runs.training import send_warnings_to_the_log
+
+SCHEMA_VERSION = 1  # of evaluations/*.json
+PROTOCOLS = ("last", "noisy_val_best")
+
+# How a run's images come to its model. Everything else of `data` says which images, and in what batches.
+PREPARATION = ("image_size", "channels", "fit", "normalize", "mean", "std")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a run made of a test set; ``record`` is the content of ``evaluations/<data>-<protocol>.json``."""
+
+    run: FinishedRun
+    record: dict[str, Any]
+    prediction: Prediction
+
+    def save(self) -> None:
+        """Writes the record and the classification report into the run folder.
+
+        Raises:
+            UserError: if they cannot be written.
+        """
+        data = self.record["data"]
+        split = "" if data["split"] == "test" else f"-{data['split']}"
+        path = self.run.folder.evaluations / f"{data['name']}-{self.record['protocol']}{split}.json"
+        try:
+            path.parent.mkdir(exist_ok=True)
+            write_atomically(path.with_suffix(".txt"), self.report())
+            write_json(path, self.record)
+        except OSError as error:
+            raise UserError(f"{path} cannot be written: {error.strerror}.") from error
+
+    def report(self) -> str:
+        """scikit-learn's classification report: precision, recall, F1 and support of each class."""
+        classes = self.record["data"]["classes"]
+        predicted = self.prediction.logits.argmax(dim=1)
+        return str(
+            classification_report(
+                self.prediction.labels,
+                predicted,
+                labels=range(len(classes)),
+                target_names=classes,
+                digits=4,
+                zero_division=0,
+            )
+        )
+
+
+class Evaluator:
+    """Evaluates runs as they were configured when they were trained, whatever ``conf/`` says today.
+
+    Args:
+        cfg: as of ``conf/evaluate.yaml``.
+        dataset: the option chosen of the group ``data``; None for each run's own data.
+        overrides: of the command line, to refuse what would change nothing.
+
+    Raises:
+        UserError: for what cannot be, before anything is read.
+    """
+
+    def __init__(self, cfg: DictConfig, dataset: str | None, overrides: Sequence[str] = ()) -> None:
+        if cfg.protocol not in PROTOCOLS:
+            raise UserError(f"protocol must be one of {', '.join(PROTOCOLS)}, got '{cfg.protocol}'")
+        fixed = {f"data.{key}" for key in PREPARATION}
+        for key in (override.split("=")[0].lstrip("+~") for override in overrides):
+            if key.startswith("data.") and (dataset is None or key in fixed):
+                hint = "" if dataset else "; data=NAME chooses another dataset"
+                raise UserError(f"{key} is what it was when the run was trained{hint}")
+        send_warnings_to_the_log()
+        self.cfg, self.dataset = cfg, dataset
+        self._read: tuple[DictConfig, NoisyDataModule] | None = None
+
+    def evaluate(self, run: FinishedRun) -> Evaluation:
+        """Predicts the test set with the checkpoint of the run's last or chosen epoch. Nothing is trained.
+
+        Raises:
+            UserError: if the checkpoint is missing or another architecture's, or the data has other classes.
+        """
+        self._check_classes(run)
+        path = run.folder.last if self.cfg.protocol == "last" else run.folder.noisy_val_best
+        checkpoint = load_checkpoint(path)
+        trainer = self._trainer(run)
+        config, data = self._data(run)
+        method = build_method(config, data, None if self.dataset is None else _num_samples(run))
+        load_weights(method, checkpoint["state_dict"], path)
+        device = trainer.strategy.root_device
+        method.to(device)
+        split = self.cfg.split
+        predict_split(method, data, trainer, split, batches=1)  # what only the first batch waits for is not timed
+        prediction = predict_split(method, data, trainer, split)
+        samples = len(prediction.index)
+        record = {
+            "schema_version": SCHEMA_VERSION,
+            **{key: run.result.get(key) for key in ("identity", "run", "sweep")},
+            "protocol": self.cfg.protocol,
+            "epoch": checkpoint["epoch"],
+            "checkpoint": str(path.relative_to(run.folder.path)),
+            "data": {
+                "name": self.dataset or run.result["data"]["name"],
+                "split": split,
+                "classes": data.classes,
+                "samples": samples,
+                "same_classes": data.classes == run.classes,
+            },
+            "test": classification_metrics(prediction.logits, prediction.labels),
+            "time": {"seconds_per_image": prediction.seconds / samples},
+            "environment": environment.describe(device, trainer.precision),
+        }
+        return Evaluation(run, record, prediction)
+
+    def _check_classes(self, run: FinishedRun) -> None:
+        if self.dataset is not None and self.cfg.data.num_classes != len(run.classes):
+            raise UserError(
+                f"{self.dataset} has {self.cfg.data.num_classes} classes, but {run.folder.path} was trained on "
+                f"{len(run.classes)} ({', '.join(run.classes[:5])}{', ...' if len(run.classes) > 5 else ''})"
+            )
+
+    def _data(self, run: FinishedRun) -> tuple[DictConfig, NoisyDataModule]:
+        """The run's configuration, with the data that is asked for in it, and that data; read once for equal runs."""
+        config = dict(run.result["config"])
+        directories = {key: self.cfg.data[key] for key in ("data_dir", "cache_dir")}
+        if self.dataset is None:
+            config["data"] = {**config["data"], **directories}
+        else:
+            preparation = {key: value for key, value in config["data"].items() if key in PREPARATION}
+            config["data"] = {**OmegaConf.to_container(self.cfg.data, resolve=True), **preparation}  # type: ignore[dict-item]
+            config["noise"] = {"_target_": "lnl.noise.NoNoise"}
+        config["init_from"] = None
+        if config["model"].get("weights"):
+            config["model"] = {**config["model"], "weights": None}  # the checkpoint has them all
+        made = OmegaConf.create(config)
+        part = OmegaConf.masked_copy(made, [key for key in ("data", "noise", "corruption") if key in made])
+        if self._read is None or self._read[0] != part:
+            self._read = part, build_data(made)
+        data = self._read[1]
+        held_out = [split for split in data.splits if split not in ("train", "val")]
+        if self.cfg.split not in held_out:
+            raise UserError(f"split must be one of {', '.join(held_out)}, got '{self.cfg.split}'")
+        return made, data
+
+    def _trainer(self, run: FinishedRun) -> pl.Trainer:
+        """A Trainer that is asked for its device and precision alone."""
+        accelerator = self.cfg.trainer.accelerator
+        precision: Any = self.cfg.trainer.precision or run.result["environment"]["precision"]
+        quiet: dict[str, Any] = dict.fromkeys(
+            ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
+        )
+        try:
+            precision = environment.resolve_precision(precision, accelerator)
+            return pl.Trainer(accelerator=accelerator, devices=1, precision=precision, **quiet)
+        except (MisconfigurationException, ValueError) as error:
+            raise UserError(f"trainer: {first_line(error)}") from error
+
+
+def _num_samples(run: FinishedRun) -> int:
+    """Size of the training set the run's method has its state for."""
+    try:
+        with np.load(run.folder.noise) as noise:
+            return len(noise["noisy_labels"])
+    except (OSError, KeyError, ValueError) as error:
+        raise UserError(f"{run.folder.noise} cannot be read: {first_line(error)}") from error

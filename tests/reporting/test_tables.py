@@ -1,0 +1,87 @@
+"""Tables against numpy by hand, on results written by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lnl.reporting.results import named, read_runs
+from lnl.reporting.tables import Format, beside, cells, markdown, pivot, seeds_note, summary
+from tests.reporting.written import write_run
+
+ACCURACIES = {("ce", 0.1): [0.50, 0.56, 0.53], ("ce", 0.6): [0.31, 0.35], ("gce", 0.1): [0.6]}
+
+
+@pytest.fixture
+def runs(tmp_path):
+    for (loss, rate), values in ACCURACIES.items():
+        for seed, value in enumerate(values):
+            write_run(tmp_path, "study", value, loss=loss, rate=rate, seed=seed)
+    table = read_runs([tmp_path])
+    return table[table["protocol"] == "last"]
+
+
+def test_mean_deviation_and_count_are_numpys(runs):
+    made = pivot(runs, "loss", "rate", "test/accuracy")
+    for (loss, rate), values in ACCURACIES.items():
+        assert made.mean.loc[loss, rate] == pytest.approx(np.mean(values))
+        assert made.count.loc[loss, rate] == len(values)
+        if len(values) > 1:
+            assert made.std.loc[loss, rate] == pytest.approx(np.std(values, ddof=1))
+    assert np.isnan(made.std.loc["gce", 0.1])
+    assert np.isnan(made.mean.loc["gce", 0.6])
+    assert made.count.loc["gce", 0.6] == 0
+
+
+def test_cells_say_what_is_missing_and_what_is_best(runs):
+    made = pivot(runs, "loss", "rate", "test/accuracy")
+    shown = cells(made, Format(best="max"))
+    assert shown.loc["ce"].tolist() == ["53.0 ± 3.0", "33.0 ± 2.8 (2 of 3)"]
+    assert shown.loc["gce"].tolist() == ["**60.0 (1 of 3)**", "–"]
+    assert cells(made, Format(best="min")).loc["ce", 0.1] == "**53.0 ± 3.0**"
+    assert seeds_note(made) == "Mean ± sample standard deviation over 3 seeds; –: not run."
+
+
+def test_a_tie_as_shown_is_no_best(runs):
+    equal = runs.assign(**{"test/accuracy": 0.5 + 1e-6 * np.arange(len(runs))})
+    shown = cells(pivot(equal, "loss", "rate", "test/accuracy"), Format(best="max"))
+    assert not shown.map(lambda text: "**" in text).any(axis=None)
+
+
+def test_a_method_without_runs_has_a_row(runs):
+    names = {"GCE": {"loss": "gce"}, "MAE": {"loss": "mae"}, "CE": {"loss": "ce"}}
+    shown = cells(pivot(named(runs, names), "label", "rate", "test/accuracy"))
+    assert shown.index.tolist() == ["GCE", "MAE", "CE"]
+    assert shown.loc["MAE"].tolist() == ["–", "–"]
+
+
+def test_runs_that_differ_in_more_than_their_seeds_are_not_averaged(runs, tmp_path):
+    write_run(tmp_path, "study", 0.9, loss="ce", rate=0.1, seed=0, config={"optimizer": {"lr": 7}})
+    mixed = read_runs([tmp_path]).query("protocol == 'last'")
+    with pytest.raises(ValueError, match=r"loss ce, rate 0\.1 .*optimizer\.lr"):
+        pivot(mixed, "loss", "rate", "test/accuracy")
+    with pytest.raises(ValueError, match=r"loss ce .*rate"):
+        summary(runs, "loss", {"test": "test/accuracy"})
+    over_all = summary(runs, "loss", {"test": "test/accuracy"}, "runs")
+    assert over_all.mean.loc["ce", "test"] == pytest.approx(np.mean(ACCURACIES["ce", 0.1] + ACCURACIES["ce", 0.6]))
+    assert "5 runs" in seeds_note(over_all)
+
+
+def test_published_numbers_stand_below_with_the_difference(runs):
+    others = pd.DataFrame({0.1: {"ce": 54.5}, 0.9: {"ce": 11.0}})
+    shown = beside(pivot(runs, "loss", "rate", "test/accuracy"), others)
+    assert shown.index.tolist() == ["ce", "*published*", "gce"]
+    assert shown.iloc[1].tolist() == ["54.5 (-1.5)", ""]
+
+
+def test_several_metrics_each_with_its_own_format(runs):
+    low = runs[runs["rate"] == 0.1]
+    formats = {"s": Format(1, 0, spread=False), "test": Format(best="max")}
+    shown = cells(summary(low, "loss", {"test": "test/accuracy", "s": "fit_seconds", "absent": "no/such"}), formats)
+    assert shown.columns.tolist() == ["test", "s"]
+    assert shown.loc["ce"].tolist() == ["53.0 ± 3.0", "10"]
+
+
+def test_markdown_is_a_table(runs):
+    lines = markdown(cells(pivot(runs, "loss", "rate", "test/accuracy")), "loss").splitlines()
+    assert lines[:2] == ["| loss | 0.1 | 0.6 |", "| --- | ---: | ---: |"]
+    assert {line.count("|") for line in lines} == {4}
