@@ -36,7 +36,7 @@ def test_every_format_gives_the_same_labels(tmp_path, name, content):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("label\n0\nwolf\n", "'wolf' is no class"),
+        ("label\ncat\nwolf\n", "'wolf' is no class"),
         ("0\n3\n", "labels must be in 0..2, got 0..3"),
         ("index,label\n0,1\n0,2\n", "different whole numbers"),
         ("index,class\n0,1\n", "its columns are index, class"),

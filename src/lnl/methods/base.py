@@ -101,7 +101,10 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
         return self.make_scheduler(optimizer)
 
     def configure_optimizers(self) -> Any:
-        optimizer = self.make_optimizer(self.parameter_groups())
+        groups = self.parameter_groups()
+        if not any(group["params"] for group in groups):
+            raise ValueError("the model has no parameter that an optimizer could train (histogram_logistic: fit_once)")
+        optimizer = self.make_optimizer(groups)
         if self.make_scheduler is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": self.schedule(optimizer)}

@@ -106,9 +106,8 @@ class LabelCorrection(NoisyLabelMethod):
         if self.soft_labels:
             self.beliefs[trusted] = torch.nn.functional.one_hot(right, self.num_classes).float()
         self.stage += 1
-        self.stage_start.fill_(self.current_epoch)
+        self.stage_start.fill_(-1)  # resuming, Lightning does not yet say here which epoch it is
         self.stage_over.fill_(False)
-        self.best.copy_(torch.tensor([-1.0, self.current_epoch]))
 
     @torch.inference_mode()
     def predict_training_set(self) -> tuple[Tensor, Tensor]:
@@ -163,10 +162,13 @@ class LabelCorrection(NoisyLabelMethod):
             )
 
     def on_train_epoch_start(self) -> None:
-        if self.current_epoch == self.stage_start and self.stage > 1:
-            if self.fresh_model:
-                self.model = self.make_model().to(self.device)
-            self.trainer.strategy.setup_optimizers(self.trainer)
+        if self.stage_start < 0:
+            self.stage_start.fill_(self.current_epoch)
+            self.best.copy_(torch.tensor([-1.0, self.current_epoch]))
+            if self.stage > 1:
+                if self.fresh_model:
+                    self.model = self.make_model().to(self.device)
+                self.trainer.strategy.setup_optimizers(self.trainer)
         self.log("stage", self.stage.float())
 
     def on_train_epoch_end(self) -> None:
