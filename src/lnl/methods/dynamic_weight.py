@@ -13,12 +13,13 @@ class DynamicWeight(NoisyLabelMethod):
     r"""Weighs each sample by how confident the model is about it: :math:`\sum_i w_i \ell_i / \sum_i w_i`.
 
     :math:`w_i = 1` where the confidence :math:`c_i` reaches ``threshold``, else ``low_weight``. Weights carry no
-    gradient. Samples the model is not sure of yet, wrong labels among them, pull less; none is dropped by default.
+    gradient. Samples whose label the model does not believe, wrong labels among them, pull less; none is dropped.
 
     Args:
         threshold: in [0, 1].
         low_weight: weight below the threshold, in [0, 1], or ``confidence`` for :math:`w_i = c_i` there.
-        confidence: ``predicted``, :math:`\max_k p_{ik}`, or ``given``, the probability :math:`p_{iy_i}` of the label.
+        confidence: in the ``given`` label, its probability :math:`p_{iy_i}`, or in the ``predicted`` class,
+            :math:`\max_k p_{ik}`.
 
     Raises:
         ValueError: for a value outside these.
@@ -28,8 +29,8 @@ class DynamicWeight(NoisyLabelMethod):
         self,
         *,
         threshold: float = 0.6,
-        low_weight: float | Literal["confidence"] = 0.5,
-        confidence: Literal["predicted", "given"] = "predicted",
+        low_weight: float | Literal["confidence"] = 0.25,
+        confidence: Literal["given", "predicted"] = "given",
         **base: Any,
     ) -> None:
         super().__init__(**base)
