@@ -46,13 +46,13 @@ def test_every_format_gives_the_same_labels(tmp_path, name, content):
 )
 def test_a_file_that_cannot_be_read_is_named(tmp_path, content, message):
     path = write(tmp_path / "labels.csv", content)
-    with pytest.raises(ValueError, match="labels.csv") as error:
+    with pytest.raises(ValueError, match=r"labels\.csv") as error:
         read_labels(path, CLASSES)
     assert message in str(error.value)
 
 
 def test_no_file(tmp_path):
-    with pytest.raises(ValueError, match="no file of labels at .*missing.csv"):
+    with pytest.raises(ValueError, match=r"no file of labels at .*missing\.csv"):
         read_labels(tmp_path / "missing.csv", CLASSES)
 
 
