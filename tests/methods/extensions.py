@@ -82,3 +82,9 @@ class Spy(NoisyLabelMethod):
     def predict_step(self, batch, batch_idx) -> Tensor:
         Spy.seen.append(("test", batch))
         return super().predict_step(batch, batch_idx)
+
+
+class TrustingSpy(Spy):
+    """The same, of a method that may use trusted labels."""
+
+    uses_trusted = True

@@ -61,9 +61,38 @@ def test_no_clean_training_label_and_no_test_label_is_in_a_batch(digits):
     assert {field.name for field in dataclasses.fields(Spy.seen[0][1])} == {"images", "labels", "index", "views"}
 
 
-def test_the_truth_changes_no_weight_and_no_choice_of_epoch(digits, monkeypatch):
+@pytest.mark.parametrize("name", ["Spy", "TrustingSpy"])
+def test_trusted_labels_are_for_methods_that_declare_it_alone(digits, name):
+    Spy.seen.clear()
+    outcome = digits(
+        f"method._target_={HERE}.{name}", "noise.rate=0.9", "data.trusted=first-200", "data.trusted_test=50"
+    )
+    noise = np.load(outcome.folder / "noise.npz")
+    index, labels = (
+        torch.cat([getattr(batch, field) for part, batch in Spy.seen if part == "train"]).numpy()
+        for field in ("index", "labels")
+    )
+    trusted = index < 200
+    assert len(np.unique(index[trusted])) == 150  # the others are held out
+    right = noise["clean_labels" if name == "TrustingSpy" else "noisy_labels"]
+    np.testing.assert_array_equal(labels[trusted], right[index[trusted]])
+    np.testing.assert_array_equal(labels[~trusted], noise["noisy_labels"][index[~trusted]])
+    for part, batch in Spy.seen:
+        assert part == "train" or (part == "val" and (batch.index >= 200).all()) or (batch.labels == -1).all()
+
+
+CORRECTION = (
+    "method=label_correction",
+    "data.trusted=300",
+    "data.trusted_test=100",
+    "method.given_label_evidence=true",
+)
+
+
+@pytest.mark.parametrize("options", [(), CORRECTION], ids=["baseline", "label_correction"])
+def test_the_truth_changes_no_weight_and_no_choice_of_epoch(digits, monkeypatch, options):
     """Training with the true labels replaced by nonsense, after the noise was drawn, gives the same model."""
-    honest = digits("trainer.max_epochs=4", "paths.output_dir=honest").folder
+    honest = digits("trainer.max_epochs=4", "paths.output_dir=honest", *options).folder
     setup = NoisyDataModule.setup
 
     def setup_with_nonsense(self, stage=None):
@@ -73,9 +102,10 @@ def test_the_truth_changes_no_weight_and_no_choice_of_epoch(digits, monkeypatch)
             rng = np.random.default_rng(0)
             self.labels = dataclasses.replace(self.labels, clean=rng.permutation(self.labels.clean))
             self.test_labels = rng.permutation(self.test_labels)
+            self._trusted_test_labels = rng.permutation(self._trusted_test_labels)
 
     monkeypatch.setattr(NoisyDataModule, "setup", setup_with_nonsense)
-    outcome = digits("trainer.max_epochs=4", "paths.output_dir=nonsense")
+    outcome = digits("trainer.max_epochs=4", "paths.output_dir=nonsense", *options)
     nonsense = next(folder for folder in outcome.folders if folder != honest)
     for name in ("last", "noisy_val_best"):
         torch.testing.assert_close(weights(honest, name), weights(nonsense, name), rtol=0, atol=0)

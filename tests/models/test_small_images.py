@@ -9,8 +9,10 @@ from lnl.models import (
     CNN8,
     MLP,
     AlexNetSmall,
+    DropoutCNN,
     InceptionSmall,
     PreActResNet18,
+    ResNet9,
     SmallCNN,
     TorchvisionModel,
     WideResNet,
@@ -21,7 +23,9 @@ from lnl.models.resnet import PreActBlock
 
 MODELS = {
     "cnn": SmallCNN,
+    "cnn, no batch norm": lambda *sizes: SmallCNN(*sizes, batch_norm=False),
     "cnn8": CNN8,
+    "resnet9": lambda num_classes, channels, _: ResNet9(num_classes, channels, width=16),
     "mlp_1x512": MLP,
     "mlp_3x512": lambda *sizes: MLP(*sizes, depth=3),
     "resnet18": lambda num_classes, channels, _: resnet_small_images("resnet18", num_classes, channels),
@@ -75,6 +79,11 @@ def cnn_count(k, c, s):
     )
 
 
+def resnet9_count(k, c, w):
+    pairs = [(c, w), (w, 2 * w), (2 * w, 4 * w), (4 * w, 8 * w), *2 * [(2 * w, 2 * w)], *2 * [(8 * w, 8 * w)]]
+    return sum(conv(*pair) + norm(pair[1]) for pair in pairs) + linear(8 * w, k)
+
+
 def cnn8_count(k, c, s):
     left = s // 2 // 2 // 2
     pairs = [(c, 64), (64, 64), (64, 128), (128, 128), (128, 196), (196, 196)]
@@ -110,7 +119,9 @@ COUNTS = {
     "alexnet_small": alexnet_count,
     "inception_small": lambda k, c, s: inception_count(k, c),
     "inception_small, no batch norm": lambda k, c, s: inception_count(k, c),
-    "cnn": cnn_count,
+    "cnn": lambda *sizes: cnn_count(*sizes) + sum(map(norm, (8, 32, 64, 128))),
+    "cnn, no batch norm": cnn_count,
+    "resnet9": lambda k, c, s: resnet9_count(k, c, 16),
     "cnn8": cnn8_count,
     "mlp_1x512": lambda k, c, s: linear(c * s**2, 512) + linear(512, k),
     "mlp_3x512": lambda k, c, s: linear(c * s**2, 512) + 2 * linear(512, 512) + linear(512, k),
@@ -224,6 +235,17 @@ def test_images_too_small_for_the_poolings_are_refused(kind):
     assert kind(10, 1, 8)
     with pytest.raises(ValueError, match=r"7x7 are too small: 3 poolings need 8"):
         kind(10, 1, 7)
+
+
+def test_the_course_project_s_network_has_its_layers():
+    """Keras counts 896, 9,248, 18,496, 51,400, 20,100 and 1,010 weights for them on 32x32x3."""
+    layers = [layer for layer in DropoutCNN(10).modules() if not list(layer.children())]
+    counts = [sum(parameter.numel() for parameter in layer.parameters()) for layer in layers]
+    assert [count for count in counts if count] == [896, 9_248, 18_496, 51_400, 20_100, 1_010]
+    assert [layer.p for layer in DropoutCNN(10).modules() if isinstance(layer, nn.Dropout)] == [0.2, 0.2, 0.2, 0.5]
+    assert DropoutCNN(7, 1, 22)(torch.zeros(2, 1, 22, 22)).shape == (2, 7)
+    with pytest.raises(ValueError, match="21x21 are too small"):
+        DropoutCNN(7, 1, 21)
 
 
 def naive_preact(x, block, stride):

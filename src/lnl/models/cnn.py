@@ -51,7 +51,7 @@ class SmallCNN(nn.Module):
         stages: list[nn.Module] = []
         for wide_in, wide_out in zip([in_channels, *channels], channels, strict=False):
             norm = [nn.BatchNorm2d(wide_out)] if batch_norm else []
-            # Pooled first, because there is then a quarter left to normalise; max pooling and ReLU change places freely.
+            # Pooled first, because a quarter is then left to normalise; ReLU and max pooling change places freely.
             stages += [nn.Conv2d(wide_in, wide_out, 3, padding=1), nn.MaxPool2d(2), *norm, nn.ReLU(inplace=True)]
         self.features = nn.Sequential(*stages)
         self.classifier = nn.Sequential(
