@@ -43,7 +43,7 @@ def make_result(
         "run": folder.path.name,
         "sweep": folder.path.parent.name,
         "fast_dev_run": bool(cfg.trainer.fast_dev_run),
-        "data": {"name": options["data"], "classes": data.classes, **sizes},
+        "data": {"name": options["data"], "classes": data.classes, **sizes, "trusted": len(data.trusted)},
         "corruption": options["corruption"],
         "noise": {**data.labels.describe(), **rates},
         "method": options["method"],
