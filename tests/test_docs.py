@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[1]
 README, CONTRIBUTING = ((ROOT / name).read_text() for name in ("README.md", "CONTRIBUTING.md"))
 HELP = yaml.safe_load((ROOT / "conf/hydra/lnl.yaml").read_text())["help"]["template"]
 EVALUATE = yaml.safe_load((ROOT / "conf/evaluate.yaml").read_text())["hydra"]["help"]["template"]
-COMMANDS = re.findall(r"python -m lnl\.(train|evaluate) ([^#\n]*)", README + HELP + EVALUATE)
+STUDIES = "".join(page.read_text() for page in sorted((ROOT / "docs/studies").glob("*.md")))
+COMMANDS = re.findall(r"python -m lnl\.(train|evaluate) ([^#\n]*)", README + HELP + EVALUATE + STUDIES)
 
 
 @pytest.mark.parametrize(("command", "arguments"), [command for command in COMMANDS if "--help" not in command[1]])

@@ -1,15 +1,44 @@
 """The blocks of docs/studies/weak_supervision.md."""
 
-import numpy as np
+import json
+from pathlib import Path
 
-from studies.common import Blocks, Study, cost
+import pandas as pd
+
+from lnl.reporting.results import named, published
+from lnl.reporting.tables import markdown
+from studies.common import Blocks, Study, cost, with_columns
+
+MODELS = {
+    "Baseline: histograms": {"sweep": "weak_supervision", "model": "histogram_logistic"},
+    "Model I: CNN on noisy labels": {"sweep": "weak_supervision", "model": "cnn_dropout"},
+    "Model II: label correction": {"sweep": "weak_supervision", "model": "mobilenet_v2"},
+    "Best: label correction": {"sweep": "weak_supervision_best"},
+}
+ACCURACIES = {"trusted test %": "trusted_test/accuracy", "CIFAR-10 test %": "test/accuracy"}
 
 
-def weak_models(study: Study) -> str:
-    runs = study.runs("weak_supervision", "weak_supervision_best")
-    label = runs["model"] + ", " + runs["method"] + np.where(runs["sweep"] == "weak_supervision", "", " (best)")
-    accuracies = {"trusted test %": "trusted_test/accuracy", "test %": "test/accuracy"}
-    return cost(runs.assign(label=label), accuracies, "model, method")
+def models(study: Study) -> str:
+    runs = with_columns(study.runs("weak_supervision", "weak_supervision_best"), "trusted_test/accuracy")
+    theirs = published("weak_supervision")
+    shown = ", ".join(f"{row.table} {row.value:g} ({row.metric})" for row in theirs.itertuples() if "acc" in row.metric)
+    return f"{cost(named(runs, MODELS), ACCURACIES, '')}\n\nPublished, in %: {shown}."
 
 
-BLOCKS: Blocks = {"models": weak_models}
+def corrections(study: Study) -> str:
+    runs = with_columns(study.runs("weak_supervision", "weak_supervision_best", method="label_correction"), "path")
+    rows = []
+    for run in named(runs, MODELS).itertuples():
+        result = json.loads((Path(run.path) / "result.json").read_text())
+        for done in result["corrections"]:
+            before = result["protocol"][f"stage{done['round']}"]
+            kept, changed, candidates = (f"{done[name]:,}" for name in ("kept", "changed", "candidates"))
+            shares = [done["kept_accuracy"], done["precision"], done["recall"], *(before[s]["accuracy"] for s in TESTS)]
+            rows.append([run.label, f"{kept} of {candidates}", changed, *(f"{100 * share:.1f}" for share in shares)])
+    names = ["kept", "changed", "kept that are right %", "precision %", "recall %", "stage 1: trusted test %", "test %"]
+    table = pd.DataFrame([row[1:] for row in rows], index=[row[0] for row in rows], columns=names)
+    return markdown(table)
+
+
+TESTS = ("trusted_test", "test")
+BLOCKS: Blocks = {"models": models, "corrections": corrections}
