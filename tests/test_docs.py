@@ -22,12 +22,17 @@ COMMANDS = re.findall(r"python -m lnl\.(train|evaluate) ([^#\n]*)", README + HEL
 @pytest.mark.parametrize(("command", "arguments"), [command for command in COMMANDS if "--help" not in command[1]])
 def test_a_command_is_one_that_can_be_given(command, arguments):
     register_resolvers()
+    choices = {}
     for argument in shlex.split(arguments):
         if argument != "-m":
             key, _, values = argument.partition("=")
-            for value in [values] if values.startswith("[") else values.split(","):
-                with initialize_config_dir(CONF_DIR, version_base="1.3"):
-                    assert compose(command, overrides=[f"{key}={value}"])
+            choices[key] = [values] if values.startswith("[") else values.split(",")
+    first = {key: values[0] for key, values in choices.items()}
+    for key, values in choices.items():
+        for value in values:
+            with initialize_config_dir(CONF_DIR, version_base="1.3"):
+                overrides = [f"{name}={chosen}" for name, chosen in {**first, key: value}.items()]
+                assert compose(command, overrides=overrides)
 
 
 @pytest.mark.parametrize(

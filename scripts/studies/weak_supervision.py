@@ -21,22 +21,31 @@ ACCURACIES = {"trusted test %": "trusted_test/accuracy", "CIFAR-10 test %": "tes
 def models(study: Study) -> str:
     runs = with_columns(study.runs("weak_supervision", "weak_supervision_best"), "trusted_test/accuracy")
     theirs = published("weak_supervision")
-    shown = ", ".join(f"{row.table} {row.value:g} ({row.metric})" for row in theirs.itertuples() if "acc" in row.metric)
+    theirs = theirs[theirs["metric"].str.contains("accuracy")]
+    shown = ", ".join(f"{row['table']} {row['value']:g} ({row['metric']})" for row in theirs.to_dict("records"))
     return f"{cost(named(runs, MODELS), ACCURACIES, '')}\n\nPublished, in %: {shown}."
 
 
 def corrections(study: Study) -> str:
     runs = with_columns(study.runs("weak_supervision", "weak_supervision_best", method="label_correction"), "path")
     rows = []
-    for run in named(runs, MODELS).itertuples():
-        result = json.loads((Path(run.path) / "result.json").read_text())
+    for run in named(runs, MODELS).to_dict("records"):
+        result = json.loads((Path(run["path"]) / "result.json").read_text())
         for done in result["corrections"]:
             before = result["protocol"][f"stage{done['round']}"]
             kept, changed, candidates = (f"{done[name]:,}" for name in ("kept", "changed", "candidates"))
             shares = [done["kept_accuracy"], done["precision"], done["recall"], *(before[s]["accuracy"] for s in TESTS)]
-            rows.append([run.label, f"{kept} of {candidates}", changed, *(f"{100 * share:.1f}" for share in shares)])
-    names = ["kept", "changed", "kept that are right %", "precision %", "recall %", "stage 1: trusted test %", "test %"]
-    table = pd.DataFrame([row[1:] for row in rows], index=[row[0] for row in rows], columns=names)
+            rows.append([run["label"], f"{kept} of {candidates}", changed, *(f"{100 * share:.1f}" for share in shares)])
+    columns = [
+        "kept",
+        "changed",
+        "kept that are right %",
+        "precision %",
+        "recall %",
+        "stage 1: trusted test %",
+        "test %",
+    ]
+    table = pd.DataFrame([row[1:] for row in rows], index=[row[0] for row in rows], columns=columns)
     return markdown(table)
 
 
