@@ -10,6 +10,8 @@ from PIL import Image
 
 import lnl.data.flowers as flowers
 
+CIFAR10_CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+
 
 def write_cifar(root: Path, monkeypatch, dataset=torchvision.datasets.CIFAR10, per_file: int = 100) -> None:
     """CIFAR's pickles with random images; torchvision is told their checksums."""
@@ -30,7 +32,8 @@ def write_cifar(root: Path, monkeypatch, dataset=torchvision.datasets.CIFAR10, p
     for files in ("train_list", "test_list"):
         monkeypatch.setattr(dataset, files, [batch(name) for name, _ in getattr(dataset, files)])
     meta = dict(dataset.meta)
-    meta["md5"] = write(meta["filename"], {meta["key"]: [f"class {i}" for i in range(num_classes)]})
+    names = CIFAR10_CLASSES if num_classes == 10 else [f"class {i}" for i in range(num_classes)]
+    meta["md5"] = write(meta["filename"], {meta["key"]: names})
     monkeypatch.setattr(dataset, "meta", meta)
 
 

@@ -10,6 +10,12 @@ from tests.generated import write_cifar, write_course_labels, write_flowers, wri
 
 GROUPS = sorted(path.name for path in Path(CONF_DIR).iterdir() if path.is_dir())
 OPTIONS = [(group, path.stem) for group in GROUPS for path in sorted((Path(CONF_DIR) / group).glob("*.yaml"))]
+# The settings that an experiment sweeps over, each with that experiment.
+PARTS = {"apl": "apl_symmetric", "weak_supervision": "weak_supervision"}
+OPTIONS += [
+    (f"experiment={PARTS[path.parent.name]} experiment/{path.parent.name}@_global_", path.stem)
+    for path in sorted((Path(CONF_DIR) / "experiment").glob("*/*.yaml"))
+]
 
 # What some options cannot do without.
 NEEDS = {
@@ -34,21 +40,21 @@ def test_an_option_runs_one_batch(train, group, option, monkeypatch, tmp_path):
     cifar100 = (group, option) == ("data", "cifar100")
     if "flowers" in option:
         write_flowers(root, monkeypatch)
-    elif group == "experiment" or option in ("cifar10", "cifar100"):
+    elif "mnist" in option:
+        write_mnist(root, "FashionMNIST" if option == "fashion_mnist" else "MNIST")
+    elif "experiment" in group or option in ("cifar10", "cifar100"):
         write_cifar(root, monkeypatch, torchvision.datasets.CIFAR100 if cifar100 else torchvision.datasets.CIFAR10)
-    elif option in ("mnist", "fashion_mnist"):
-        write_mnist(root, {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}[option])
-    data = [] if group in ("data", "experiment") else ["data=digits"]
+    data = [] if group == "data" or "experiment" in group else ["data=digits"]
     data += ["data.image_size=32"] if group == "model" else []
     data += NEEDS.get(option, [])
     everything = [f"data.{split}=null" for split in ("subset", "val_subset", "test_subset")]  # there are few images
     if option == "file":
         (tmp_path / "labels.csv").write_text("label\n" + "3\n" * 1438)
-    if option == "weak_supervision":
+    if "weak_supervision" in option + group:
         write_course_labels(root)
         everything.append("data.trusted_test=50")
     outcome = train(
-        f"{group}={option}",
+        *f"{group}={option}".split(),
         *data,
         *everything,
         "data.batch_size=8",
