@@ -1,6 +1,7 @@
 """Label correction: the arithmetic on beliefs that are written down, and whole runs on digits."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import torch
 from lnl.losses import CrossEntropy
 from lnl.methods import LabelCorrection
 from lnl.metrics import correction_metrics
+from lnl.runs import training
 from tests.conftest import weights
 from tests.runs.test_resume import Stopped, assert_same_run, stop_before
 
@@ -136,11 +138,21 @@ def test_rounds_soft_labels_and_the_same_network(digits):
     assert (beliefs.sum(dim=1) > 0).sum() == outcome.result["data"]["train"]
 
 
-def test_patience_ends_a_stage(digits):
-    outcome = digits(*RUN, "method.stage1_epochs=6", "method.patience=1", "optimizer.lr=1e-9", "scheduler=none")
-    stages = pd.read_csv(outcome.folder / "metrics.csv")["stage"].tolist()
+def test_patience_ends_a_stage_and_a_run_that_it_ended_trains_no_further(digits, monkeypatch):
+    options = (*RUN, "method.stage1_epochs=6", "method.patience=1", "optimizer.lr=1e-9", "scheduler=none")
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "evaluate", lambda *_: (_ for _ in ()).throw(Stopped))
+        with pytest.raises(Stopped):
+            digits(*options)
+    (table,) = Path().rglob("metrics.csv")
+    before = table.read_text()
+    outcome = digits(*options)
+    assert "resuming" in outcome.out
+    assert table.read_text() == before
+    stages = pd.read_csv(table)["stage"].tolist()
     assert len(stages) < 12
     assert stages.count(1) < 6
+    assert stages[-1] == 2
 
 
 @pytest.mark.parametrize(

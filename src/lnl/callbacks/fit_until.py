@@ -1,7 +1,5 @@
 """Training ends when the training labels are fitted."""
 
-from typing import Any
-
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
@@ -12,8 +10,7 @@ class FitUntil(Callback):
     """Stops training when a share ``accuracy`` of the given training labels, right or wrong, is predicted.
 
     Looks at ``train/accuracy`` (:class:`lnl.callbacks.TrainingMetrics`), which counts each sample's prediction in the
-    step that trained on it. That labels are fitted is part of the checkpoint: a run that was killed between its last
-    epoch and its result trains no further when it is resumed.
+    step that trained on it.
 
     Args:
         accuracy: above 0, at most 1.
@@ -22,20 +19,11 @@ class FitUntil(Callback):
     def __init__(self, accuracy: float = 1.0) -> None:
         if not 0 < accuracy <= 1:
             raise ValueError(f"accuracy must be above 0 and at most 1, got {accuracy}")
-        self.accuracy, self.reached = accuracy, False
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"reached": self.reached}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.reached = state_dict["reached"]
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        trainer.should_stop = trainer.should_stop or self.reached
+        self.accuracy = accuracy
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         accuracy = trainer.callback_metrics.get("train/accuracy")
         if accuracy is None:
             raise UserError("callbacks=fit_until needs train/accuracy, which this method does not measure.")
         if accuracy >= self.accuracy:
-            self.reached = trainer.should_stop = True
+            trainer.should_stop = True

@@ -91,7 +91,7 @@ class LabelCorrection(NoisyLabelMethod):
         data = self.trainer.datamodule  # type: ignore[attr-defined]
         if self.stage == 0:
             self.begin_stage(torch.from_numpy(data.trusted.index), torch.from_numpy(data.trusted.labels))
-        elif self.stage_over:
+        elif self.stage_over and self.stage <= self.rounds:
             index, beliefs = self.predict_training_set()
             if self.given_label_evidence:
                 beliefs = self.with_evidence(beliefs, index)

@@ -8,7 +8,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ProgressBar
 
-from lnl.callbacks import EpochSeed, TrainingMetrics
+from lnl.callbacks import EpochSeed, StaysStopped, TrainingMetrics
 from lnl.config import build, build_all
 from lnl.data import NoisyDataModule
 from lnl.errors import UserError
@@ -81,6 +81,7 @@ def build_trainer(
     overwrite: dict[str, Any] = {"dirpath": folder.checkpoints, "enable_version_counter": False}
     callbacks = (
         EpochSeed(cfg.seed),
+        StaysStopped(),
         TrainingMetrics(data.given, data.labels.clean),
         *build_all("callbacks", cfg.callbacks),
         *callbacks,

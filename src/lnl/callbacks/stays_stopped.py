@@ -1,0 +1,27 @@
+"""A training that was ended early stays ended."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+
+
+class StaysStopped(Callback):
+    """Lets checkpoints carry that training was stopped before its last epoch (by early stopping, say): a run that was
+    killed between that epoch and its result trains no further when it is resumed."""
+
+    def __init__(self) -> None:
+        self.stopped = False
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        checkpoint["stopped"] = trainer.should_stop
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        self.stopped = checkpoint["stopped"]
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        trainer.should_stop = self.stopped
