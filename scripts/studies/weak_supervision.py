@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from lnl.reporting.results import named, published
-from lnl.reporting.tables import markdown
+from lnl.reporting.tables import MISSING, markdown
 from studies.common import Blocks, Study, cost, with_columns
 
 MODELS = {
@@ -35,7 +35,7 @@ def corrections(study: Study) -> str:
             before = result["protocol"][f"stage{done['round']}"]
             kept, changed, candidates = (f"{done[name]:,}" for name in ("kept", "changed", "candidates"))
             shares = [done["kept_accuracy"], done["precision"], done["recall"], *(before[s]["accuracy"] for s in TESTS)]
-            rows.append([run["label"], f"{kept} of {candidates}", changed, *(f"{100 * share:.1f}" for share in shares)])
+            rows.append([run["label"], f"{kept} of {candidates}", changed, *(percent(share) for share in shares)])
     columns = [
         "kept",
         "changed",
@@ -47,6 +47,10 @@ def corrections(study: Study) -> str:
     ]
     table = pd.DataFrame([row[1:] for row in rows], index=[row[0] for row in rows], columns=columns)
     return markdown(table)
+
+
+def percent(share: float | None) -> str:
+    return MISSING if share is None else f"{100 * share:.1f}"
 
 
 TESTS = ("trusted_test", "test")

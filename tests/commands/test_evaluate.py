@@ -77,7 +77,7 @@ def test_another_dataset_comes_with_the_size_and_normalisation_of_the_run(train,
         f"data.mean={mean}",
         f"data.std={std}",
         "noise=asymmetric",
-        "noise.mapping={class 3: class 5}",
+        "noise.mapping={cat: dog}",
         "model=mlp_1x512",
     ]
     run = train(*options, f"paths.data_dir={root}", "trainer.max_epochs=1", "trainer.precision=32-true")

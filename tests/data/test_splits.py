@@ -86,3 +86,31 @@ def test_values_that_cannot_be(options):
 def test_more_held_out_than_trusted():
     with pytest.raises(Exception, match=r"data\.trusted_test must be between 0 and the 2 trusted"):
         splitting(trusted_test=3)(np.zeros(9), np.zeros(9), Trusted(np.arange(2), np.zeros(2, dtype=np.int64)))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"trusted_test": 0.3},
+        {"trusted_test": "abc"},
+        {"folds": "abc"},
+        {"folds": 2.5},
+        {"folds": 2, "limits": {"val": 3}},
+    ],
+)
+def test_values_of_the_wrong_kind(options):
+    with pytest.raises(ValueError, match=r"data\."):
+        splitting(**options)
+
+
+@pytest.mark.parametrize("spec", [0.5, True, [1, 2]])
+def test_trusted_of_the_wrong_kind(spec):
+    with pytest.raises(ValueError, match=r"data\.trusted must be a number, first-<n>"):
+        read_trusted(spec, np.zeros(100, dtype=np.int64), CLASSES, 0)
+
+
+def test_more_folds_than_samples():
+    with pytest.raises(Exception, match=r"data\.folds=20 leaves no samples for val"):
+        splitting(folds=20, fold=20)(
+            np.zeros(9, dtype=np.int64), np.zeros(9, dtype=np.int64), trusted_of(np.zeros(9), None)
+        )

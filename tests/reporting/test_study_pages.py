@@ -105,7 +105,19 @@ def test_every_block_of_every_study_can_be_written(tmp_path):
             (folder / "figures").mkdir()
             Image.new("RGB", (1600, 800)).save(folder / "figures/labels.png")
     write_run(outputs, "flowers_literal", data="tf_flowers_sunflower_literal")
-    write_run(outputs, "weak_supervision", splits={"trusted_test": 0.7})
+    folder = write_run(outputs, "weak_supervision_best", splits={"trusted_test": 0.7}, method="label_correction")
+    done = {
+        "round": 1,
+        "candidates": 9,
+        "kept": 8,
+        "changed": 0,
+        "kept_accuracy": 0.9,
+        "precision": None,
+        "recall": 0.0,
+    }
+    result = json.loads((folder / "result.json").read_text()) | {"corrections": [done]}
+    result["protocol"]["stage1"] = result["protocol"]["last"]
+    (folder / "result.json").write_text(json.dumps(result))
 
     for study in STUDIES:
         page(pages, study, *(block for block in blocks(study) if block != "table_2"))

@@ -6,8 +6,6 @@ import pytorch_lightning as pl
 from PIL import Image
 from pytorch_lightning.callbacks import Callback
 
-from lnl.reporting.contact_sheet import contact_sheet
-
 
 class ContactSheet(Callback):
     """Draws training images with their given and true labels, before training; trackers get the same picture.
@@ -16,6 +14,8 @@ class ContactSheet(Callback):
     """
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        from lnl.reporting.contact_sheet import contact_sheet  # matplotlib takes a while to load
+
         figures = Path(trainer.default_root_dir) / "figures"
         figures.mkdir(exist_ok=True)
         data = trainer.datamodule  # type: ignore[attr-defined]

@@ -6,18 +6,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.callbacks import Callback
 
 from lnl.metrics import correction_metrics
 
 
-class LabelStages(Checkpoint):
-    """Records every correction, and keeps the weights that each stage but the last ended with.
+class LabelStages(Callback):
+    """Records every correction of a method with the buffers ``stage``, ``labels``, ``kept`` and ``confidence``.
 
-    For methods with the buffers ``stage``, ``stage_over``, ``labels``, ``kept`` and ``confidence`` (see
-    :class:`lnl.methods.LabelCorrection`). After a correction it writes ``corrected_labels.csv``: ``index``,
-    ``given_label``, ``new_label``, ``confidence``, ``kept``, for every training sample that is not trusted. At the end
-    of a stage it writes ``checkpoints/stage<n>.ckpt``. True labels are used for what is counted, and for nothing else.
+    After a correction it writes ``corrected_labels.csv``: ``index``, ``given_label``, ``new_label``, ``confidence``,
+    ``kept``, for every training sample that is not trusted. True labels are used for what is counted, and for nothing
+    else. See :class:`lnl.methods.LabelCorrection`.
     """
 
     def __init__(self) -> None:
@@ -52,8 +51,3 @@ class LabelStages(Checkpoint):
         unfinished = path.with_suffix(".tmp")
         pd.DataFrame(table).to_csv(unfinished, index=False, float_format="%.6g")
         unfinished.replace(path)
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        if pl_module.stage_over and not trainer.should_stop:
-            path = Path(trainer.default_root_dir) / "checkpoints" / f"stage{self.stage}.ckpt"
-            trainer.save_checkpoint(path, weights_only=True)

@@ -21,7 +21,7 @@ class StaysStopped(Callback):
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        self.stopped = checkpoint["stopped"]
+        self.stopped = checkpoint.get("stopped", False)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         trainer.should_stop = self.stopped

@@ -41,7 +41,8 @@ class StopOnNaN(Callback):
         steps = [step for step, _ in self.unseen]
         self.unseen = []
         if not all(finite):
-            rate = trainer.optimizers[0].param_groups[0]["lr"]
+            groups = trainer.optimizers[0].param_groups
+            rate = groups[0]["lr"] if groups else 0.0
             step = steps[finite.index(False)]
             raise UserError(
                 f"the training loss became NaN or infinite at step {step}, learning rate {rate:g}.\n"

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Images = NDArray[np.uint8]
-BLOCK = 4096  # images at a time, so that the random numbers of a whole dataset need not be in memory
+BLOCK = 256  # images at a time, so that the random numbers of a whole dataset need not be in memory
 
 
 class ImageCorruption(ABC):

@@ -45,7 +45,8 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         batch_size, eval_batch_size: samples in a step, and in a step of evaluation.
         val_fraction: share of the training set that is held out, at random, to choose the epoch by noisy labels.
         split_seed: seeds that split and the limits below.
-        subset, val_subset, test_subset: keep this many samples of each split, null for all.
+        subset, val_subset, test_subset: keep this many samples of each split, null for all. With ``folds``, ``subset``
+            limits what is cut into folds.
         subset_mode: ``stratified`` by true class (as one would build a smaller dataset), or ``first``.
         trusted: samples whose label is known to be right (:func:`lnl.data.trusted.read_trusted`).
         trusted_test: hold so many of them out, as a second test split ``trusted_test``.
@@ -102,25 +103,14 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if fit not in ("resize", "center_crop"):
-            raise ValueError(f"data.fit must be resize or center_crop, got '{fit}'")
-        if normalize not in ("dataset", "per_image"):
-            raise ValueError(f"data.normalize must be dataset or per_image, got '{normalize}'")
-        if device_cache not in (True, False, "auto"):
-            raise ValueError(f"data.device_cache must be true, false or auto, got '{device_cache}'")
+        check_choice("fit", fit, ("resize", "center_crop"))
+        check_choice("normalize", normalize, ("dataset", "per_image"))
+        check_choice("device_cache", device_cache, (True, False, "auto"))
         if not len(mean) == len(std) == channels:
             raise ValueError(
                 f"data.mean and data.std need one value for each of {channels} channels, got {mean} and {std}"
             )
-        counts = {
-            "batch_size": batch_size,
-            "eval_batch_size": eval_batch_size,
-            "views": views,
-            "image_size": image_size,
-        }
-        for name, value in counts.items():
-            if value < 1:
-                raise ValueError(f"data.{name} must be at least 1, got {value}")
+        check_positive(batch_size=batch_size, eval_batch_size=eval_batch_size, views=views, image_size=image_size)
         self.noise, self.corruption = noise or NoNoise(), corruption or NoCorruption()
         self.data_dir, self.cache_dir = Path(data_dir).expanduser(), Path(cache_dir).expanduser()
         self.num_classes, self.channels, self.image_size = num_classes, channels, image_size
@@ -134,6 +124,7 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         self.device_cache, self.num_workers = device_cache, num_workers
         self._images: dict[str, Tensor] = {}
         self._labels: dict[str, Tensor] = {}
+        self._training: Loader | None = None
         self._on_device: dict[tuple[int, torch.device], Tensor] = {}
 
     @abstractmethod
@@ -244,7 +235,10 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
 
     def train_dataloader(self) -> Loader:
         chosen = self.trainer.lightning_module.training_set() if self.trainer else None  # type: ignore[operator]
-        loader = self.loader("train", self._device, shuffle=True, chosen=chosen)
+        if chosen is not None and isinstance(self._training, DeviceLoader):
+            self._training.sampler.index = chosen  # the images are there, padded
+            return self._training
+        self._training = loader = self.loader("train", self._device, shuffle=True, chosen=chosen)
         # Resuming, Lightning starts the workers of the first epoch before it says which epoch that is.
         if self.trainer and isinstance(loader.sampler, EpochSampler):
             loader.sampler.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)  # type: ignore[attr-defined]
@@ -255,3 +249,17 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
 
     def test_dataloader(self) -> Loader:
         return self.loader("test", self._device)
+
+
+def check_choice(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
+    """Raises ValueError unless ``data.<name>`` is one of those allowed."""
+    if value not in allowed:
+        *others, last = (str(choice).lower() for choice in allowed)
+        raise ValueError(f"data.{name} must be {', '.join(others)} or {last}, got '{value}'")
+
+
+def check_positive(**counts: int) -> None:
+    """Raises ValueError unless all of ``data.<name>`` are at least 1."""
+    for name, value in counts.items():
+        if value < 1:
+            raise ValueError(f"data.{name} must be at least 1, got {value}")

@@ -35,10 +35,15 @@ class Splitting:
             raise ValueError(f"data.val_fraction must be between 0 and 1, got {self.val_fraction}")
         if self.mode not in ("stratified", "first"):
             raise ValueError(f"data.subset_mode must be stratified or first, got '{self.mode}'")
-        if self.folds is not None and self.folds < 2:
-            raise ValueError(f"data.folds must be at least 2, got {self.folds}")
+        check_folds(self.folds)
         if self.fold is not None and not 1 <= self.fold <= (self.folds or 0):
             raise ValueError(f"data.fold must be in 1..data.folds ({self.folds}), got {self.fold}")
+        if self.folds and self.limits.get("val") is not None:
+            raise ValueError(
+                "data.val_subset has no meaning with data.folds: data.subset limits what is cut into folds"
+            )
+        if type(self.trusted_test) is not int:
+            raise ValueError(f"data.trusted_test must be a number of samples, got {self.trusted_test}")
 
     def __call__(self, truth: Index, test_truth: Index, trusted: Trusted) -> dict[Split, Index]:
         """Sorted sample numbers of each split, in the training set or the test set.
@@ -65,7 +70,8 @@ class Splitting:
             if not (self.folds and split != "test"):
                 parts[split] = self._limited(split, index, test_truth if split == "test" else truth)
             if not len(parts[split]):
-                raise UserError(f"data.val_fraction={self.val_fraction} leaves no samples for {split}")
+                cause = f"data.folds={self.folds}" if self.folds else f"data.val_fraction={self.val_fraction}"
+                raise UserError(f"{cause} leaves no samples for {split}, of {len(doubtful)} that are not trusted")
         return {**parts, "trusted_test": tested} if len(tested) else parts
 
     def _trusted_test(self, trusted: Trusted) -> Index:
@@ -86,3 +92,9 @@ class Splitting:
         if self.mode == "first":
             return index[:limit]
         return index[stratified_choice(truth[index], limit, np.random.default_rng([self.seed, *split.encode()]))]
+
+
+def check_folds(folds: int | None) -> None:
+    """Raises ValueError unless ``data.folds`` is None or a number that can be."""
+    if folds is not None and (type(folds) is not int or folds < 2):
+        raise ValueError(f"data.folds must be a number of at least 2, got {folds}")

@@ -29,7 +29,7 @@ def read_trusted(spec: int | str | None, clean: Labels, classes: Sequence[str], 
         spec: null for none; a number of samples, drawn with ``seed``, every class with its share; ``first-n`` for the
             first n samples; or a file of right labels (:func:`lnl.noise.read_labels`; without an ``index`` column,
             those of the first samples).
-        clean: ``[N]`` true labels of the training set; read at the trusted samples alone.
+        clean: ``[N]`` true labels of the training set; read at the trusted samples, and to give every class its share.
         classes: K class names.
         seed: of the draw.
 
@@ -39,17 +39,15 @@ def read_trusted(spec: int | str | None, clean: Labels, classes: Sequence[str], 
     first = str(spec).removeprefix("first-")
     if spec is None:
         index = np.arange(0)
-    elif isinstance(spec, int) or spec.isdecimal():
-        index = np.arange(0)
-        if 0 < int(spec) <= len(clean):
-            index = stratified_choice(clean, int(spec), np.random.default_rng([seed, *b"trusted"]))
-        elif int(spec) != 0:
-            raise ValueError(f"data.trusted must be at most the {len(clean)} training samples, got {spec}")
+    elif type(spec) is int or str(spec).isdecimal():
+        if not 0 <= int(spec) <= len(clean):
+            raise ValueError(f"data.trusted must be between 0 and the {len(clean)} training samples, got {spec}")
+        index = stratified_choice(clean, int(spec), np.random.default_rng([seed, *b"trusted"]))
     elif str(spec).startswith("first-") and first.isdecimal():
         if int(first) > len(clean):
             raise ValueError(f"data.trusted={spec}, but there are {len(clean)} training samples")
         index = np.arange(int(first))
-    elif Path(spec).suffix in (".csv", ".npy"):
+    elif isinstance(spec, str) and Path(spec).suffix in (".csv", ".npy"):
         index, labels = read_labels(Path(spec).expanduser(), classes)
         if len(index) and index.max() >= len(clean):
             raise ValueError(f"{spec} names sample {index.max()}, but there are {len(clean)} training samples from 0")

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from lnl.data.batch import Batch
+from lnl.errors import UserError
 from lnl.methods.base import NoisyLabelMethod
 
 
@@ -22,13 +23,18 @@ class FitOnce(NoisyLabelMethod):
         if not (hasattr(self.model, "features") and hasattr(self.model, "fit")):
             raise ValueError("method=fit_once needs a model that is fitted at once, such as model=histogram_logistic")
 
+    def on_fit_start(self) -> None:
+        if self.trainer.precision == "16-mixed":
+            raise UserError("method=fit_once has no gradients to scale: use trainer.precision=32-true.")
+
     @torch.no_grad()
     def on_train_epoch_start(self) -> None:
         model: Any = self.model
-        loader = self.trainer.datamodule.loader("train", self.device)  # type: ignore[attr-defined]
-        batches = [batch.to(self.device) for batch in loader]
-        features = torch.cat([model.features(batch.images) for batch in batches])
-        model.fit(features.cpu().numpy(), torch.cat([batch.labels for batch in batches]).cpu().numpy())
+        features, labels = [], []
+        for batch in self.trainer.datamodule.loader("train", self.device):  # type: ignore[attr-defined]
+            features.append(model.features(batch.images.to(self.device)).cpu())
+            labels.append(batch.labels.cpu())
+        model.fit(torch.cat(features).numpy(), torch.cat(labels).numpy())
 
     def on_train_epoch_end(self) -> None:
         self.trainer.should_stop = True

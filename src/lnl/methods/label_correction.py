@@ -1,12 +1,13 @@
 """Label correction: learn from trusted labels, relabel the rest, learn from both."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning import Callback
+from pytorch_lightning.callbacks import Callback, EarlyStopping
 from torch import Tensor
 
-from lnl.callbacks.label_stages import LabelStages
+from lnl.callbacks import FitUntil, LabelStages
 from lnl.data.batch import Batch
 from lnl.errors import UserError
 from lnl.methods.base import NoisyLabelMethod
@@ -62,9 +63,9 @@ class LabelCorrection(NoisyLabelMethod):
         super().__init__(**base)
         if not 0 <= threshold <= 1:
             raise ValueError(f"method.threshold must be in [0, 1], got {threshold}")
-        positive = {"stage1_epochs": stage1_epochs, "rounds": rounds, "max_per_class": max_per_class or 1}
-        for name, value in {**positive, "patience": 1 if patience is None else patience}.items():
-            if value < 1:
+        counts = {"stage1_epochs": stage1_epochs, "rounds": rounds}
+        for name, value in {**counts, "max_per_class": max_per_class, "patience": patience}.items():
+            if value is not None and value < 1:
                 raise ValueError(f"method.{name} must be at least 1, got {value}")
         self.threshold, self.stage1_epochs, self.rounds, self.patience = threshold, stage1_epochs, rounds, patience
         self.fresh_model, self.soft_labels, self.max_per_class = fresh_model, soft_labels, max_per_class
@@ -120,7 +121,7 @@ class LabelCorrection(NoisyLabelMethod):
                 parts.append((batch.index, self(batch.images).float().softmax(dim=1)))
         self.train(training)
         index, beliefs = zip(*parts, strict=True)
-        return torch.cat(index).clone(), torch.cat(beliefs).clone()
+        return torch.cat(index), torch.cat(beliefs)
 
     def with_evidence(self, beliefs: Tensor, index: Tensor) -> Tensor:
         """``beliefs[n, K]`` about the samples ``index[n]`` once their given labels are heard."""
@@ -161,6 +162,11 @@ class LabelCorrection(NoisyLabelMethod):
                 f"method.stage1_epochs ({self.stage1_epochs}) + method.rounds ({self.rounds})."
             )
 
+        if any(isinstance(callback, EarlyStopping | FitUntil) for callback in self.trainer.callbacks):  # type: ignore[attr-defined]
+            raise UserError(
+                "early_stopping and fit_until would end stage 1 for good: use method.patience in their place."
+            )
+
     def on_train_epoch_start(self) -> None:
         if self.stage_start < 0:
             self.stage_start.fill_(self.current_epoch)
@@ -178,7 +184,11 @@ class LabelCorrection(NoisyLabelMethod):
         stale = self.patience is not None and self.current_epoch - self.best[1] >= self.patience
         if stale or self.current_epoch + 1 - self.stage_start >= self.stage_epochs:
             self.stage_over.fill_(True)
-            self.trainer.should_stop = bool(self.stage > self.rounds)
+            if self.stage > self.rounds:
+                self.trainer.should_stop = True
+            else:
+                path = Path(self.trainer.default_root_dir) / "checkpoints" / f"stage{int(self.stage)}.ckpt"
+                self.trainer.save_checkpoint(path, weights_only=True)
 
     def schedule(self, optimizer: torch.optim.Optimizer) -> Any:
         schedule = super().schedule(optimizer)

@@ -19,6 +19,10 @@ class HistogramLogistic(nn.Module):
         edges: number of bin edges, spread evenly over 0..255; the last bin has its upper edge too.
         C: inverse strength of the L2 penalty.
         max_iter: of L-BFGS.
+        normalize: how images were normalised; what was done image by image cannot be undone.
+
+    Raises:
+        ValueError: for fewer than 2 edges, or images normalised one by one.
 
     Shape: images ``[B, C, H, W]``; returns logits ``[B, K]``.
     """
@@ -38,8 +42,11 @@ class HistogramLogistic(nn.Module):
         edges: int = 6,
         C: float = 1.0,
         max_iter: int = 100,
+        normalize: str = "dataset",
     ) -> None:
         super().__init__()
+        if normalize != "dataset":
+            raise ValueError(f"histograms need data.normalize=dataset, got '{normalize}'")
         if edges < 2:
             raise ValueError(f"model.edges must be at least 2, got {edges}")
         self.C, self.max_iter = C, max_iter

@@ -91,7 +91,7 @@ def read_labels(path: Path, classes: Sequence[str]) -> tuple[Labels, Labels]:
         index = table["index"].to_numpy(np.int64) if "index" in table else np.arange(len(table))
         if len(np.unique(index)) != len(index) or (len(index) and index.min() < 0):
             raise ValueError("its `index` must be different whole numbers from 0")
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise ValueError(f"{path} cannot be used as labels: {error}") from error
     order = np.argsort(index)
     return index[order], labels.astype(np.int64)[order]

@@ -18,7 +18,8 @@ class NoisyLabels:
     Attributes:
         noisy: ``[N]`` int64, what a method is trained on.
         clean: ``[N]`` int64, what the labels were, or None where nobody knows. For metrics alone.
-        transition: ``[K, K]``, the matrix the labels were drawn by (for instance noise, its mean over each class).
+        transition: ``[K, K]``, the matrix the labels were drawn by (for instance noise, its mean over each class); of
+            labels that were not drawn, the shares that were counted.
         kind, convention: e.g. ``symmetric``, ``exclusive``.
         rate, seed, exact: as asked for; rate is None where none was (labels from a file).
     """

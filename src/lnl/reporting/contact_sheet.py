@@ -27,7 +27,8 @@ def contact_sheet(data: NoisyDataModule) -> Picture:
     rate = labels.actual_rate(index)
     wrong = "nobody knows how many are wrong" if rate is None else f"{rate:.1%} are wrong"
     marked = " (\u2717, with the true class below)" if rate else ""
-    heading = f"{len(index):,} training labels, {labels.kind} noise of {labels.rate:g}: {wrong}{marked}"
+    of = "" if labels.rate is None else f" of {labels.rate:g}"
+    heading = f"{len(index):,} training labels, {labels.kind} noise{of}: {wrong}{marked}"
     return labels_picture(data.images("train", places), captions(labels.noisy[shown], clean, data.classes), heading)
 
 

@@ -22,7 +22,9 @@ def wandb_tracker(save_dir: str, **options: Any) -> WandbLogger:
         options: as of ``wandb.init``: ``project``, ``entity``, ``tags``.
     """
     folder = Path(save_dir)
-    identity: dict[str, Any] = {"name": folder.name, "id": folder.name, "group": folder.parent.name, "resume": "allow"}
+    is_fold = (folder.parent / ".hydra").exists()  # of a cross-validated run, whose folder is one level up
+    name = f"{folder.parent.name}-{folder.name}" if is_fold else folder.name
+    identity: dict[str, Any] = {"name": name, "id": name, "group": folder.parent.name, "resume": "allow"}
     return WandbLogger(save_dir=save_dir, **identity, **options)
 
 

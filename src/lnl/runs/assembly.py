@@ -69,7 +69,11 @@ def build_method(cfg: DictConfig, data: NoisyDataModule, num_samples: int | None
     if method.uses_trusted and num_samples is None:
         data.trust()
     if cfg.init_from:
-        load_weights(method, load_checkpoint(cfg.init_from)["state_dict"], cfg.init_from)
+        weights = load_checkpoint(cfg.init_from)["state_dict"]
+        # A method's own buffers are state of its run, about its samples; networks are what can be started from.
+        networks = {name: value for name, value in weights.items() if "." in name}
+        own = {name: value for name, value in method.state_dict().items() if "." not in name}
+        load_weights(method, networks | own, cfg.init_from)
     return method
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig
 
+from lnl.data.splits import check_folds
 from lnl.errors import UserError
 from lnl.runs.folder import RunFolder
 from lnl.runs.identity import identity, relevant_config
@@ -24,7 +25,13 @@ def cross_validate(cfg: DictConfig, folder: RunFolder, choices: dict[str, str]) 
     """
     if cfg.trainer.fast_dev_run:
         raise UserError("trainer.fast_dev_run runs one batch of one fold: set data.fold=1 with it.")
-    folder.claim(force=cfg.force)
+    try:
+        check_folds(cfg.data.folds)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    if cfg.force:
+        folder.claim(force=True)
+    folder.check_identity()
     results = []
     for fold in range(1, cfg.data.folds + 1):
         child = cfg.copy()
@@ -33,6 +40,7 @@ def cross_validate(cfg: DictConfig, folder: RunFolder, choices: dict[str, str]) 
         inner = RunFolder(child.paths.run_dir, identity(child))
         print(f"fold {fold} of {cfg.data.folds}")
         results.append(inner.finished() or train(child, inner, choices))
+        folder.claim(force=False)  # not before, because a mistake in the configuration leaves no folder
     parts = [np.load(folder.path / f"fold{i + 1}" / "out_of_fold.npz") for i in range(len(results))]
     order = np.argsort(np.concatenate([part["index"] for part in parts]))
     arrays: dict[str, Any] = {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0].files}
@@ -43,8 +51,8 @@ def cross_validate(cfg: DictConfig, folder: RunFolder, choices: dict[str, str]) 
 
 
 def merge(cfg: DictConfig, folder: RunFolder, results: list[dict[str, Any]]) -> dict[str, Any]:
-    """One result of the folds' results: means of all metrics that are single numbers; times are those of all folds."""
-    first = results[0]
+    """One result of the folds' results (``docs/run_folder.md`` says what of it are means)."""
+    first = {key: value for key, value in results[0].items() if key != "corrections"}
     protocol = {
         name: {"epoch": None}
         | {
@@ -81,5 +89,5 @@ def merge(cfg: DictConfig, folder: RunFolder, results: list[dict[str, Any]]) -> 
 
 
 def _means(parts: list[dict[str, Any]]) -> dict[str, float]:
-    numbers = {name for name, value in parts[0].items() if isinstance(value, int | float)}
-    return {name: statistics.mean(part[name] for part in parts) for name in parts[0] if name in numbers}
+    numbers = [name for name in parts[0] if all(isinstance(part.get(name), int | float) for part in parts)]
+    return {name: statistics.mean(part[name] for part in parts) for name in numbers}

@@ -46,6 +46,10 @@ def _run_folders(name: str) -> list[Path]:
         raise UserError(f"there is no folder {name}")
     folders = []
     for folder in found:
+        folds = sorted(folder.glob("fold*/.identity"))
+        if folds:  # a cross-validated run has no weights of its own, its folds have
+            folders += [fold.parent for fold in folds]
+            continue
         is_run = any((folder / file).exists() for file in ("result.json", ".identity"))
         inside = [folder] if is_run else find_runs([folder])
         if not inside and len(found) == 1:

@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-NUMBERS_VERSION = 1  # to be raised whenever a change of lnl's code changes the numbers of the same configuration
+NUMBERS_VERSION = 2  # to be raised whenever a change of lnl's code changes the numbers of the same configuration
 
 # Everything else can change a run's numbers.
 IRRELEVANT = {

@@ -146,12 +146,12 @@ class Evaluator:
         else:
             preparation = {key: value for key, value in config["data"].items() if key in PREPARATION}
             config["data"] = {**OmegaConf.to_container(self.cfg.data, resolve=True), **preparation}  # type: ignore[dict-item]
-            config["noise"] = {"_target_": "lnl.noise.NoNoise"}
+        config["noise"] = {"_target_": "lnl.noise.NoNoise"}  # test labels have none, and are all that is asked for
         config["init_from"] = None
         if config["model"].get("weights"):
             config["model"] = {**config["model"], "weights": None}  # the checkpoint has them all
         made = OmegaConf.create(config)
-        part = OmegaConf.masked_copy(made, [key for key in ("data", "noise", "corruption") if key in made])
+        part = OmegaConf.masked_copy(made, ["data", "noise", "corruption"])
         if self._read is None or self._read[0] != part:
             self._read = part, build_data(made)
         data = self._read[1]

@@ -59,7 +59,7 @@ def train(cfg: DictConfig, folder: RunFolder, choices: dict[str, str]) -> dict[s
             fit(trainer, method, data, folder)
             entries, prediction = evaluate(method, data, trainer, folder, table.rows, smoke)
             prediction.save(folder.predictions, data.classes)
-            if cfg.data.fold is not None:
+            if cfg.data.fold is not None and not smoke:
                 save_out_of_fold(method, data, trainer, folder)
             result = make_result(cfg, options, folder, data, method, trainer, table.rows, entries, prediction)
             trackers.finish(result, data)
