@@ -232,3 +232,15 @@ def test_help_is_this_commands_and_loads_no_torch():
     assert "mnist, tf_flowers" in text
     assert "noise:" not in text
     assert text.strip().endswith("False")
+
+
+def test_a_cross_validated_run_is_evaluated_fold_by_fold_and_needs_no_label_file(digits, evaluate, tmp_path):
+    np.save(tmp_path / "labels.npy", np.arange(1438) % 10)
+    run = digits("data.folds=2", "noise=file", "noise.path=labels.npy")
+    (tmp_path / "labels.npy").unlink()  # what was trained on is in the past
+    parent = next(folder for folder in run.folders if not folder.name.startswith("fold"))
+    outcome = evaluate(f"run={parent}")
+    assert outcome.code == 0, outcome.err
+    for fold in (parent / "fold1", parent / "fold2"):
+        result = json.loads((fold / "result.json").read_text())
+        assert record(fold)["test"] == result["protocol"]["last"]["test"]

@@ -167,3 +167,19 @@ def test_mistakes(digits, change, message):
     outcome = digits(*RUN, "method.stage1_epochs=8", "noise.rate=0.1", *change)
     assert outcome.code == 1
     assert message in outcome.err
+
+
+def test_early_stopping_is_left_to_patience(digits):
+    outcome = digits(*STAGES, "callbacks=early_stopping")
+    assert outcome.code == 1
+    assert "use method.patience" in outcome.err
+
+
+def test_other_runs_give_their_weights_and_not_their_labels(digits):
+    short = (*RUN, "method.stage1_epochs=1", "trainer.max_epochs=2", "paths.output_dir=first")
+    first = digits(*short).folder
+    outcome = digits(*short[:-1], f"init_from={first}/checkpoints/last.ckpt", "paths.output_dir=second")
+    assert outcome.code == 0, outcome.err
+    second = next(folder for folder in outcome.folders if folder != first)
+    assert pd.read_csv(second / "metrics.csv")["stage"].tolist() == [1, 2]
+    assert pd.read_csv(second / "metrics.csv")["train/loss"][0] < pd.read_csv(first / "metrics.csv")["train/loss"][0]

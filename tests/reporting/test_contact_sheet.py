@@ -102,3 +102,10 @@ def test_a_sheet_is_drawn_only_where_it_is_asked_for_and_is_no_part_of_the_ident
     without = digits("trainer.max_epochs=1", "force=true")
     assert without.folder == with_sheet.folder
     assert not (without.folder / "figures").exists()
+
+
+def test_labels_from_a_file_have_no_rate_to_show(digits, tmp_path):
+    np.save(tmp_path / "labels.npy", np.arange(1438) % 10)
+    outcome = digits("noise=file", "noise.path=labels.npy", "callbacks=contact_sheet")
+    assert outcome.code == 0, outcome.err
+    assert (outcome.folder / "figures/labels.png").exists()

@@ -50,3 +50,22 @@ def test_a_smoke_run_is_of_one_fold(digits):
     assert outcome.code == 1
     assert "set data.fold=1" in outcome.err
     assert digits(*CV, "trainer.fast_dev_run=true", "data.fold=1").code == 0
+
+
+def test_a_fold_without_wrong_labels_lacks_a_metric(digits):
+    outcome = digits("data.folds=2", "data.subset=40", "noise.rate=0.02", "noise.seed=4")
+    assert outcome.code == 0, outcome.err
+    folder = next(path for path in outcome.folders if not path.name.startswith("fold"))
+    folds = [json.loads((folder / f"fold{i}/result.json").read_text())["protocol"]["last"]["train"] for i in (1, 2)]
+    assert ("memorised" in folds[0]) != ("memorised" in folds[1])
+    merged = json.loads((folder / "result.json").read_text())["protocol"]["last"]["train"]
+    assert "memorised" not in merged
+    assert merged["accuracy"] == pytest.approx(np.mean([fold["accuracy"] for fold in folds]))
+
+
+def test_a_mistake_leaves_no_folder(digits):
+    for mistake in ("data.folds=abc", "data.subset=99999"):
+        outcome = digits("data.folds=2", mistake)
+        assert outcome.code == 1
+        assert mistake.split("=")[0] in outcome.err
+        assert not list(outcome.root.rglob(".identity"))
