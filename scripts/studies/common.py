@@ -54,7 +54,8 @@ def with_columns(runs: pd.DataFrame, *columns: str) -> pd.DataFrame:
 def machine(runs: pd.DataFrame) -> str:
     """How long all the runs took to train, and where."""
     where = " and ".join(sorted(runs["device_name"].unique()))
-    return f"{len(runs)} runs, {runs['fit_seconds'].sum() / 60:.0f} minutes of training in all, on {where}."
+    number = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
+    return f"{number}, {runs['fit_seconds'].sum() / 60:.0f} minutes of training in all, on {where}."
 
 
 def cost(runs: pd.DataFrame, accuracies: dict[str, str], corner: str) -> str:
