@@ -63,15 +63,18 @@ def make_result(
             "peak_memory_bytes": peak_memory(),
             "peak_device_memory_bytes": peak_device_memory(device),
         },
-        **{
-            name: entry
-            for callback in trainer.callbacks  # type: ignore[attr-defined]
-            if hasattr(callback, "result_entries")
-            for name, entry in callback.result_entries().items()
-        },
+        **said_by_callbacks(trainer),
         "environment": environment.describe(device, trainer.precision),
         "config": relevant_config(cfg),
     }
+
+
+def said_by_callbacks(trainer: pl.Trainer) -> dict[str, Any]:
+    """What callbacks with a ``result_entries()`` have to add to the result."""
+    entries: dict[str, Any] = {}
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        entries |= callback.result_entries() if hasattr(callback, "result_entries") else {}
+    return entries
 
 
 def write_result(folder: RunFolder, result: dict[str, Any]) -> None:
