@@ -6,7 +6,7 @@ from typing import Any
 
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from lnl.errors import UserError
 
@@ -19,8 +19,10 @@ def build(name: str, node: DictConfig, **objects: Any) -> Any:
     """The object that ``node._target_`` names, made of the node's values and of ``objects``, passed as they are.
 
     Raises:
-        UserError: naming the part of the configuration, if its values are refused.
+        UserError: naming the part of the configuration, if its values are refused, or one is missing.
     """
+    if missing := sorted(OmegaConf.missing_keys(node)):
+        raise UserError(f"{name}.{missing[0]} has to be given: {name}.{missing[0]}=...")
     try:
         made = instantiate(node, _partial_=True, _convert_="all")
         return made if node.get("_partial_") else made(**objects)

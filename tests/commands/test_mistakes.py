@@ -35,6 +35,7 @@ MISTAKES = {
     "a negative learning rate": (["optimizer.lr=-1"], ["optimizer", "learning rate"]),
     "a negative seed": (["seed=-1"], ["seed must be at least 0"]),
     "several devices": (["trainer.devices=2", "trainer.accelerator=cpu"], ["trainer.devices=1"]),
+    "no file of labels": (["noise=file"], ["noise.path has to be given: noise.path=..."]),
     "no validation samples": (["data.val_fraction=0.0001"], ["data.val_fraction"]),
     "too large a limit": (["data.subset=5000"], ["data.subset", "5000"]),
     "unknown augmentation": (["data.augment=mixup"], ["data.augment", "crop_flip", "mixup"]),
