@@ -22,7 +22,7 @@ def build(name: str, node: DictConfig, **objects: Any) -> Any:
         UserError: naming the part of the configuration, if its values are refused, or one is missing.
     """
     if missing := sorted(OmegaConf.missing_keys(node)):
-        raise UserError(f"{name}.{missing[0]} has to be given: {name}.{missing[0]}=...")
+        raise UserError(f"{missing[0]} has to be given: {missing[0]}=...")
     try:
         made = instantiate(node, _partial_=True, _convert_="all")
         return made if node.get("_partial_") else made(**objects)
