@@ -4,7 +4,7 @@ import pandas as pd
 
 from lnl.reporting import figures
 from lnl.reporting.results import epochs_until
-from lnl.reporting.tables import Format, cells, markdown, pivot, seeds_note
+from lnl.reporting.tables import Format, cells, markdown, pivot, seeds_note, summary
 from studies.common import WORST, Blocks, Study
 
 
@@ -33,6 +33,35 @@ def corruption_fit(study: Study) -> str:
 def fitted(study: Study) -> pd.DataFrame:
     runs = errors(study.runs("rethinking_corruption"))
     return runs.assign(epochs_to_fit=[epochs_until(path, "train/accuracy", 1.0) for path in runs["path"]])
+
+
+def corruption_regularisers(study: Study) -> str:
+    """Each regulariser off and on, over all settings of the others; then none and all of them."""
+    runs = errors(study.runs("rethinking_regularisers"))
+    on = pd.DataFrame(
+        {
+            "weight decay": runs["optimizer.weight_decay"] > 0,
+            "dropout": runs["model.dropout"] > 0,
+            "augmentation": runs["data.augment"] != "none",
+            "batch norm": runs["model.batch_norm"].astype(bool),
+        }
+    )
+    columns = {
+        f"{split} error, {state}": (split, state == "on") for split in ("train", "test") for state in ("off", "on")
+    }
+    each = [
+        runs.assign(
+            label=name,
+            **{to: runs[f"{split}/error"].where(on[name] == value) for to, (split, value) in columns.items()},
+        )
+        for name in on
+    ]
+    effects = summary(pd.concat(each), "label", {to: to for to in columns}, "runs")
+    together = runs.assign(label=on.sum(axis=1).map({0: "none of the four", len(on.columns): "all four"})).dropna(
+        subset="label"
+    )
+    ends = summary(together, "label", {"train error": "train/error", "test error": "test/error", "gap": "gap"})
+    return f"{markdown(cells(effects), '%')}\n\n{seeds_note(effects)}\n\n{markdown(cells(ends), '%')}"
 
 
 RANDOMISATIONS = ["true labels", "shuffled pixels", "random pixels", "gaussian", "random labels"]
@@ -76,6 +105,7 @@ def corruption_figure_c(study: Study) -> str:
 BLOCKS: Blocks = {
     "test_error_table": corruption_errors,
     "fit_table": corruption_fit,
+    "regularisers": corruption_regularisers,
     "figure_1a": corruption_figure_a,
     "figure_1b": corruption_figure_b,
     "figure_1c": corruption_figure_c,

@@ -200,7 +200,7 @@ def test_inception_without_batch_norm_has_none_and_with_it_has_no_bias_or_scale_
     assert len(names) == 38
 
 
-@pytest.mark.parametrize("kind", [MLP, AlexNetSmall, InceptionSmall, WideResNet])
+@pytest.mark.parametrize("kind", [SmallCNN, MLP, AlexNetSmall, InceptionSmall, WideResNet])
 def test_dropout_is_at_work_in_training_alone(kind):
     options = {"depth": 10, "k": 1} if kind is WideResNet else {}
     model, plain = (kind(10, 3, **options, dropout=rate) for rate in (0.5, 0.0))

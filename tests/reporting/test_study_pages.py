@@ -1,5 +1,6 @@
 """Study pages: generated blocks change, everything else stays."""
 
+import itertools
 import json
 import re
 import subprocess
@@ -98,6 +99,7 @@ def test_every_block_of_every_study_can_be_written(tmp_path):
             write_run(outputs, "rethinking_corruption", 0.5 - 0.4 * rate, model=model, rate=rate, curve=CURVE)
     for corruption, rate in (("none", 0), ("none", 1), ("gaussian", 0)):
         write_run(outputs, "rethinking_randomisation", corruption=corruption, rate=rate, curve=CURVE)
+    write_regularised(outputs)
     for data in ("tf_flowers_sunflower", "tf_flowers"):
         write_run(outputs, "flowers_control", 0.9, data=data, noise="none", rate=None)
         for sweep, loss in (("flowers_corrupted", "ce"), ("flowers_l1", "l1")):
@@ -132,6 +134,34 @@ def test_every_block_of_every_study_can_be_written(tmp_path):
     for link in ("figures/apl/figure_2.png", "figures/flowers/contact_sheet_0.5.jpg"):
         assert f"({link})" in written
         assert (pages / link).exists()
+
+
+def write_regularised(outputs: Path) -> None:
+    """Each of the four takes something off a test accuracy of 0.9: 0.01, 0.02, 0.04 and 0.08."""
+    for decay, dropout, augment, batch_norm in itertools.product((0, 5e-4), (0, 0.5), ("none", "flip"), (False, True)):
+        lost = 0.01 * (decay > 0) + 0.02 * (dropout > 0) + 0.04 * (augment != "none") + 0.08 * batch_norm
+        config = {
+            "optimizer": {"weight_decay": decay},
+            "model": {"dropout": dropout, "batch_norm": batch_norm},
+            "data": {"augment": augment},
+        }
+        write_run(outputs, "rethinking_regularisers", 0.9 - lost, config=config, train=1.0)
+
+
+def test_what_a_regulariser_does_is_averaged_over_the_others(tmp_path):
+    write_regularised(tmp_path / "outputs")
+    path = page(tmp_path / "pages", "label_corruption", "regularisers")
+    write_pages(tmp_path / "outputs", tmp_path / "pages")
+    rows = {
+        row[0]: row[1:]
+        for row in (re.sub(r" ± [\d.]+", "", line).split(" | ") for line in path.read_text().splitlines())
+    }
+    without = 10 + (1 + 2 + 4 + 8) / 2
+    for name, lost in (("weight decay", 1), ("dropout", 2), ("augmentation", 4), ("batch norm", 8)):
+        off, on = (float(cell.strip("| ")) for cell in rows[f"| {name}"][2:])
+        assert (off, on) == (without - lost / 2, without + lost / 2)
+    assert rows["| none of the four"][1] == "10.0"
+    assert rows["| all four"][1] == "25.0"
 
 
 def test_the_table_of_another_dataset_is_of_the_evaluations(tmp_path):

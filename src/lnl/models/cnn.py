@@ -33,6 +33,7 @@ class SmallCNN(nn.Module):
         channels: output channels of each stage.
         hidden: width of the first linear layer.
         batch_norm: after each convolution and the first linear layer.
+        dropout: share of the hidden units that is dropped in training.
 
     Shape: images ``[B, C, H, W]``; returns logits ``[B, K]``.
     """
@@ -45,6 +46,7 @@ class SmallCNN(nn.Module):
         channels: Sequence[int] = (8, 32, 64),
         hidden: int = 128,
         batch_norm: bool = True,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         side = check_image_size(image_size, halvings=len(channels))
@@ -59,6 +61,7 @@ class SmallCNN(nn.Module):
             nn.Linear(channels[-1] * side**2, hidden),
             *([nn.BatchNorm1d(hidden)] if batch_norm else []),
             nn.ReLU(inplace=True),
+            *([nn.Dropout(dropout)] if dropout else []),
             nn.Linear(hidden, num_classes),
         )
         for layer in self.modules():
