@@ -1,6 +1,5 @@
 """How a command starts, and how it says what went wrong."""
 
-import difflib
 import logging
 import os
 import re
@@ -16,7 +15,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from lnl.config import CONF_DIR
-from lnl.errors import UserError
+from lnl.errors import UserError, nearest
 from lnl.resolvers import register_resolvers
 
 log = logging.getLogger(__name__)
@@ -64,16 +63,11 @@ def explain(error: Exception) -> str:
     if unknown := re.search(r"Could not find '(.+?)'\s+Available options in '(.+?)':\s+(.*)", message, re.DOTALL):
         group, _, option = unknown[1].rpartition("/")
         options = unknown[3].partition("Config search path")[0].split()
-        return f"{group} has no option '{option}'{_nearest(option, options)}\nThe options are {', '.join(options)}."
+        return f"{group} has no option '{option}'{nearest(option, options)}\nThe options are {', '.join(options)}."
     if misspelt := re.search(r"Could not override '(.+?)'", message):
         key = misspelt[1].split("@")[0]
         parent = getattr(error.__cause__, "parent_node", None)
         known = [str(name) for name in parent] if isinstance(parent, DictConfig) else []
-        near = _nearest(key.split(".")[-1], known)
+        near = nearest(key.split(".")[-1], known)
         return f"there is no '{key}' in the configuration{near}\n--cfg job prints what there is."
     return "\n".join([line.strip() for line in message.splitlines() if line.strip()][:2])
-
-
-def _nearest(given: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(given, known, n=1)
-    return f"; did you mean '{near[0]}'?" if near else "."

@@ -1,4 +1,7 @@
-"""The one exception that is a message to the user."""
+"""The one exception that is a message to the user, and what such a message may end with."""
+
+import difflib
+from collections.abc import Iterable
 
 
 class UserError(Exception):
@@ -6,3 +9,9 @@ class UserError(Exception):
 
     The commands print it without a traceback and exit with code 1.
     """
+
+
+def nearest(given: str, known: Iterable[str]) -> str:
+    """The end of a sentence that says what is not there: with the nearest of what is, if one is near."""
+    near = difflib.get_close_matches(given, list(known), n=1)
+    return f"; did you mean '{near[0]}'?" if near else "."

@@ -15,6 +15,7 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("lnl.sweep_name", _sweep_name, replace=True)
     OmegaConf.register_new_resolver("lnl.run_name", _run_name, replace=True)
     OmegaConf.register_new_resolver("lnl.options", _options, replace=True)
+    OmegaConf.register_new_resolver("lnl.published", _published, replace=True)
 
 
 def _user_cache() -> str:
@@ -29,6 +30,12 @@ def _sweep_name(fast_dev_run: bool | int, experiment: str | None) -> str:
 
 def _options(group: str) -> str:
     return ", ".join(sorted(path.stem for path in (Path(CONF_DIR) / group).glob("*.yaml")))
+
+
+def _published() -> str:
+    from lnl.reporting.results import published  # pandas takes longer than most that is asked of this file
+
+    return ", ".join(sorted(set(published()["study"])))
 
 
 def _run_name(*, _root_: DictConfig) -> str:

@@ -1,5 +1,6 @@
 """Figures of many runs, for pages and reports."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from pandas.api.types import is_numeric_dtype
 from PIL import Image
 
 from lnl.reporting.pictures import render
@@ -15,6 +17,7 @@ from lnl.reporting.tables import Summary
 
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")  # Okabe and Ito
 MARKERS = "osD^vPX*"
+DASHES = ("-", "--", ":", "-.")  # where there are more lines than colours
 DPI = 150
 
 
@@ -35,28 +38,69 @@ def save(figure: Figure, path: Path) -> None:
     Image.fromarray(render(figure)).quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
-def against(axes: Axes, values: Summary, scale: float = 100.0, **style: Any) -> None:
-    """A line for each row of a pivot over its numeric columns, with a band of one standard deviation over seeds."""
-    x = np.asarray(values.mean.columns, dtype=float)
+def against(
+    axes: Axes, values: Summary, scale: float = 100.0, numbers: Mapping[Any, int] | None = None, **style: Any
+) -> None:
+    """A line for each row of a pivot over its columns, with a band of one standard deviation over seeds.
+
+    Args:
+        axes: to draw on.
+        values: numbers as columns are drawn where they lie, others one after the other.
+        scale: of the values.
+        numbers: which colour and marker each row has; by default its place.
+        style: of the lines.
+    """
+    x = positions(values.mean.columns)
     for i, row in enumerate(values.mean.index):
-        _line(axes, x, scale * values.mean.iloc[i], scale * values.std.iloc[i], i, **{"label": str(row), **style})
+        number = i if numbers is None else numbers[row]
+        _line(axes, x, scale * values.mean.iloc[i], scale * values.std.iloc[i], number, **{"label": str(row), **style})
+
+
+def positions(columns: pd.Index) -> np.ndarray:
+    """Where columns lie on an axis: numbers at their value, others evenly."""
+    return np.asarray(columns, dtype=float) if is_numeric_dtype(columns) else np.arange(len(columns), dtype=float)
 
 
 def curves(axes: Axes, runs: pd.DataFrame, group: str, column: str, scale: float = 1.0) -> None:
     """A column of ``metrics.csv`` against the epoch (from 1), a line for each ``group``, mean over its runs."""
-    for i, (name, members) in enumerate(runs.groupby(group, observed=True)):
-        tables = [read_metrics(path) for path in members["path"]]
-        values = pd.concat([table.set_index("epoch")[column] for table in tables if column in table], axis=1)
-        label = f"{name:g}" if isinstance(name, float) else str(name)
-        epochs = np.asarray(values.index, dtype=float) + 1
-        _line(axes, epochs, scale * values.mean(axis=1), scale * values.std(axis=1), i, label=label)
+    known = [group, "path"]
+    tables = [read_metrics(path).assign(path=path) for path in runs["path"]]
+    if any(column in table for table in tables):
+        epoch_curves(axes, pd.concat(tables).merge(runs[known], on="path"), group, column, scale)
     axes.set_xlabel("epoch")
 
 
-def scatter(axes: Axes, runs: pd.DataFrame, group: str, x: str, y: str, scale: float = 100.0) -> None:
+def epoch_curves(
+    axes: Axes,
+    epochs: pd.DataFrame,
+    group: str,
+    column: str,
+    scale: float = 1.0,
+    numbers: Mapping[Any, int] | None = None,
+    **style: Any,
+) -> None:
+    """As :func:`curves`, of ``metrics.csv`` already read: rows with ``epoch`` (from 0) and ``group``."""
+    for i, (name, members) in enumerate(epochs.groupby(group, observed=True)):
+        values = members.groupby("epoch")[column].agg(["mean", "std"])
+        label = f"{name:g}" if isinstance(name, float) else str(name)
+        number = i if numbers is None else numbers[name]
+        x = np.asarray(values.index, dtype=float) + 1
+        _line(axes, x, scale * values["mean"], scale * values["std"], number, **{"label": label, **style})
+
+
+def scatter(
+    axes: Axes,
+    runs: pd.DataFrame,
+    group: str,
+    x: str,
+    y: str,
+    scale: float = 100.0,
+    numbers: Mapping[Any, int] | None = None,
+) -> None:
     """A point for each run, ``y`` times ``scale`` against ``x``, coloured by ``group``; accuracy against time, say."""
     for i, (name, members) in enumerate(runs.groupby(group, observed=True)):
-        color, marker = COLORS[i % len(COLORS)], MARKERS[i % len(MARKERS)]
+        number = i if numbers is None else numbers[name]
+        color, marker = COLORS[number % len(COLORS)], MARKERS[number % len(MARKERS)]
         axes.scatter(members[x], scale * members[y], label=str(name), alpha=0.8, color=color, marker=marker)
 
 
@@ -69,6 +113,7 @@ def _line(axes: Axes, x: np.ndarray, mean: pd.Series, std: pd.Series, number: in
         "marker": MARKERS[number % len(MARKERS)],
         "markersize": 4,
         "linewidth": 1.5,
+        "linestyle": DASHES[number // len(COLORS) % len(DASHES)],
         **style,
     }
     axes.plot(x[there], center[there], **options)

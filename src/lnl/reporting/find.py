@@ -1,8 +1,11 @@
 """Where runs are."""
 
+import glob
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+from lnl.errors import UserError
 
 
 def find_runs(paths: Iterable[Path | str]) -> list[Path]:
@@ -17,3 +20,52 @@ def find_runs(paths: Iterable[Path | str]) -> list[Path]:
                 found.append(Path(folder))
                 inside.clear()
     return sorted(dict.fromkeys(found))
+
+
+def named_folders(given: str | Sequence[str] | None) -> list[Path]:
+    """The folders that a user names, by path or glob, each once.
+
+    Raises:
+        UserError: if none is named, or one is not there.
+    """
+    names = [given] if isinstance(given, str) else list(given or ())
+    if not names:
+        raise UserError("which runs? runs=outputs/<sweep>, or several as runs=[a,b]")
+    found: list[Path] = []
+    for name in names:
+        path = Path(str(name)).expanduser()
+        matches = [path] if path.exists() else [Path(match) for match in sorted(glob.glob(str(path)))]
+        if not matches:
+            raise UserError(f"there is no folder {name}")
+        found += matches
+    return list(dict.fromkeys(found))
+
+
+def find_others(paths: Iterable[Path], but: Path) -> dict[Path, str]:
+    """Folders in ``paths`` where a run could be expected and no result is, with the reason.
+
+    Args:
+        paths: as named by the user.
+        but: a folder that is known to hold no runs: of reports.
+    """
+    others: dict[Path, str] = {}
+    for path in paths:
+        inside = [] if _is_run(path) or not path.is_dir() else sorted(path.iterdir())
+        folders = [entry for entry in inside if entry.is_dir() and not entry.name.startswith(".")]
+        for folder in folders or [path]:
+            if folder.resolve() == but.resolve():
+                continue
+            unfinished = [Path(place) for place, _, files in os.walk(folder) if _is_unfinished(Path(place), files)]
+            others |= dict.fromkeys(unfinished, "not finished: the command that started it goes on with it")
+            if not unfinished and not find_runs([folder]):
+                others[folder] = "no run in it: there is no result.json"
+    return others
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / "result.json").exists() or (folder / ".identity").exists()
+
+
+def _is_unfinished(folder: Path, files: list[str]) -> bool:
+    """A fold is part of the run above it."""
+    return ".identity" in files and "result.json" not in files and not _is_run(folder.parent)

@@ -1,10 +1,12 @@
 """Run folders -> one table, a row for each run and protocol. Nothing else of reporting opens a result.json."""
 
+import hashlib
 import json
 import logging
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -27,23 +29,33 @@ def read_runs(paths: Iterable[Path | str]) -> pd.DataFrame:
         A row for each run and protocol (``last``, ``noisy_val_best``, …) with the columns
 
         - ``path``, ``sweep``, ``run``, ``identity``, ``protocol``, ``epoch`` (from 0), ``epochs``;
-        - ``data``, ``corruption``, ``noise`` (kind), ``rate`` (asked; 0 without noise), ``actual_rate``, ``model``,
-          ``method``, ``loss``, ``seed``, ``noise_seed``, ``split_seed``;
+        - ``data``, ``corruption``, ``noise`` (kind), ``rate`` (asked; 0 without noise), ``actual_rate``,
+          ``train_rate``, ``train_samples``, ``model``, ``method``, ``loss``, ``seed``, ``noise_seed``, ``split_seed``,
+          ``noise_sha256`` of the labels;
         - ``<split>/<metric>`` for every single number, such as ``test/accuracy``, ``train/loss``;
         - ``<data>/<metric>`` from ``evaluations/<data>-<protocol>.json``, such as ``mnist/accuracy``;
         - ``fit_seconds``, ``seconds_per_epoch``, ``seconds_per_image`` (inference), ``parameters``,
           ``checkpoint_bytes``, ``peak_memory_bytes``, ``peak_device_memory_bytes``, ``device``, ``device_name``,
           ``precision``;
-        - every value of the configuration under its name on the command line, such as ``method.threshold``.
+        - every value of the configuration under its name on the command line, such as ``method.threshold``, and
+          ``variant``, a hash of the whole configuration without its seeds.
     """
-    rows = []
-    for folder in find_runs(paths):
+    runs, unreadable = read_folders(find_runs(paths))
+    for folder, reason in unreadable.items():
+        log.warning("passed over %s: %s", folder, reason)
+    return runs
+
+
+def read_folders(folders: Iterable[Path]) -> tuple[pd.DataFrame, dict[Path, str]]:
+    """Runs as of :func:`read_runs`, and the folders that could not be read, with the reason."""
+    rows, unreadable = [], {}
+    for folder in folders:
         try:
             rows += _rows(folder)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            log.warning("passed over %s: %s: %s", folder, type(error).__name__, error)
+            unreadable[folder] = f"{type(error).__name__}: {error}"
     runs = pd.DataFrame(rows)
-    return runs.drop_duplicates(["sweep", "identity", "protocol"], ignore_index=True) if rows else runs
+    return runs.drop_duplicates(["sweep", "identity", "protocol"], ignore_index=True) if rows else runs, unreadable
 
 
 def _rows(folder: Path) -> list[dict[str, Any]]:
@@ -60,6 +72,9 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
         "noise": noise["kind"],
         "rate": 0.0 if noise["kind"] == "none" else noise["rate"],
         "actual_rate": noise["actual_rate"],
+        "train_rate": noise.get("train_rate"),
+        "train_samples": result["data"].get("train"),
+        "noise_sha256": noise.get("sha256"),
         "seed": result["seeds"]["seed"],
         **{f"{key}_seed": result["seeds"][key] for key in ("noise", "split")},
         **{key: time[key] for key in ("fit_seconds", "seconds_per_epoch")},
@@ -67,6 +82,7 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
         **size,
         **{key: result["environment"][key] for key in ("device", "device_name", "precision")},
         **dict(_flat(result["config"])),
+        "variant": hashlib.sha256(json.dumps(_without_seeds(result["config"]), sort_keys=True).encode()).hexdigest(),
     }
     return [
         {
@@ -81,12 +97,18 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
 
 
 def _flat(config: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    """Values below the first level under dotted names; lists as text."""
+    """Values below the first level under dotted names, and ``init_from``; lists as text."""
     for key, value in config.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{key}.")
-        elif prefix and not key.startswith("_"):
+        elif (prefix and not key.startswith("_")) or key == "init_from":
             yield prefix + key, str(value) if isinstance(value, list) else value
+
+
+def _without_seeds(config: Any) -> Any:
+    if not isinstance(config, dict):
+        return config
+    return {key: _without_seeds(value) for key, value in config.items() if not str(key).endswith("seed")}
 
 
 def _metrics(entry: dict[str, Any]) -> Iterable[tuple[str, float]]:
@@ -109,6 +131,22 @@ def _evaluations(folder: Path, protocol: str, identity: str) -> dict[str, float]
 def read_metrics(run: Path | str) -> pd.DataFrame:
     """``metrics.csv`` of a run folder, an epoch a row."""
     return pd.read_csv(Path(run) / "metrics.csv")
+
+
+def read_confusions(run: Path | str) -> tuple[list[str], dict[str, np.ndarray]]:
+    """A run's classes, and for each protocol the counts ``[K, K]`` of its confusion matrix, true class by row."""
+    result = json.loads((Path(run) / "result.json").read_text())
+    matrices = {name: entry.get("test", {}).get("confusion_matrix") for name, entry in result["protocol"].items()}
+    return list(result["data"]["classes"]), {name: np.asarray(matrix) for name, matrix in matrices.items() if matrix}
+
+
+def read_transition(run: Path | str) -> np.ndarray | None:
+    """The matrix ``[K, K]`` that a run's wrong labels were drawn by, true class by row; None if there is none."""
+    try:
+        with np.load(Path(run) / "noise.npz") as noise:
+            return np.asarray(noise["transition_matrix"]) if "transition_matrix" in noise else None
+    except (OSError, ValueError, BadZipFile):
+        return None
 
 
 def epochs_until(run: Path | str, column: str, value: float) -> float:
@@ -135,13 +173,13 @@ def named(runs: pd.DataFrame, names: dict[str, dict[str, Any]], column: str = "l
     return together.assign(**{column: pd.Categorical(together[column], list(names), ordered=True)})
 
 
-def published(study: str, **where: Any) -> pd.DataFrame:
-    """Numbers that others printed: rows of ``published.csv`` with these values.
+def published(study: str | None = None, **where: Any) -> pd.DataFrame:
+    """Numbers that others printed: rows of ``published.csv`` with these values; without ``study`` of all of them.
 
     Columns ``study, table, data, noise, rate, model, epochs, method, loss, metric, value, protocol, source``; ``value``
     in the metric's own unit, accuracies and errors in percent.
     """
     table = pd.read_csv(PUBLISHED, dtype={"table": str})
-    for key, value in {"study": study, **where}.items():
+    for key, value in ({"study": study} if study else {}).items() | where.items():
         table = table[table[key] == value]
     return table

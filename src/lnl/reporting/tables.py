@@ -1,6 +1,7 @@
-"""Runs -> tables: means and standard deviations over seeds, beside what others published, as Markdown."""
+"""Runs -> tables: means and standard deviations over seeds, beside what others published, as Markdown or LaTeX."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -35,6 +36,25 @@ class Format:
 
     def number(self, value: float) -> str:
         return f"{self.scale * value:,.{self.digits}f}"
+
+
+@dataclass(frozen=True)
+class Markup:
+    """How a language writes what a table has: ``bold`` and ``italic`` around a text, and text as it is."""
+
+    bold: str
+    italic: str
+    escape: Callable[[str], str]
+
+
+def _escape_latex(text: str) -> str:
+    signs = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    signs |= {"±": r"$\pm$", MISSING: "--", "…": r"\ldots{}", **{sign: f"\\{sign}" for sign in "&%$#_{}"}}
+    return "".join(signs.get(sign, sign) for sign in text)
+
+
+MARKDOWN = Markup("**{}**", "*{}*", lambda text: re.sub(r"([|*<`])", r"\\\1", text))
+LATEX = Markup(r"\textbf{{{}}}", r"\emph{{{}}}", _escape_latex)
 
 
 def pivot(runs: pd.DataFrame, rows: str, columns: str, metric: str) -> Summary:
@@ -78,35 +98,53 @@ def _statistics(groups: Any) -> tuple[pd.Series, pd.Series, pd.Series]:
 
 def _refuse_mixed(runs: pd.DataFrame, by: list[str]) -> None:
     for cell, group in runs.groupby(by, observed=True):
-        if group.duplicated(SEEDS).any():
+        if differing := what_differs(group):
             where = ", ".join(f"{name} {value}" for name, value in zip(by, cell, strict=True))
-            raise ValueError(f"{where} has runs that differ in {', '.join(_differing(group))}")
+            raise ValueError(f"{where} has runs that differ in {', '.join(differing)}")
 
 
-def _differing(group: pd.DataFrame) -> list[str]:
-    """Columns of configuration in which runs of the same seeds differ."""
-    known = ["protocol", "data", "corruption", "noise", "rate", "model", "method", "loss"]
-    known += [str(column) for column in group if "." in str(column)]
-    return [column for column in known if column in group and group[column].nunique(dropna=False) > 1] or ["sweep"]
+def what_differs(runs: pd.DataFrame) -> list[str]:
+    """The columns, other than seeds, in which runs of one cell differ; empty if they may be averaged over seeds."""
+    known = ["protocol", "data", "corruption", "noise", "rate", "model", "method", "loss", "init_from"]
+    known += [str(column) for column in runs if "." in str(column) and not str(column).endswith("seed")]
+    differing = [column for column in known if column in runs and runs[column].nunique(dropna=False) > 1]
+    if differing:
+        return differing
+    if "variant" in runs and runs["variant"].nunique() > 1:
+        return ["variant"]
+    return ["sweep" if runs["sweep"].nunique() > 1 else "run"] if runs.duplicated(SEEDS).any() else []
 
 
-def cells(values: Summary, formats: Format | Mapping[str, Format] | None = None) -> pd.DataFrame:
+def cells(
+    values: Summary, formats: Format | Mapping[str, Format] | None = None, markup: Markup = MARKDOWN
+) -> pd.DataFrame:
     """``mean ± std`` in every cell; where a cell has fewer runs than others, their number; – where there is none."""
     most = values.count.max().max()
-    shown = pd.DataFrame(MISSING, index=[str(row) for row in values.mean.index], columns=list(values.mean.columns))
+    rows = [markup.escape(column_text(row)) for row in values.mean.index]
+    shown = pd.DataFrame(markup.escape(MISSING), index=rows, columns=list(values.mean.columns))
     for j, column in enumerate(values.mean.columns):
         form = _format(formats, column)
-        best = _best(values.mean[column], form)
+        best = best_of(values.mean[column], form)
         for i in range(len(shown)):
             mean, std, count = (float(part.iat[i, j]) for part in (values.mean, values.std, values.count))  # type: ignore[arg-type]
             if np.isfinite(mean):
-                text = form.number(mean) + (f" ± {form.number(std)}" if form.spread and np.isfinite(std) else "")
+                text = markup.escape(cell_text(mean, std, form))
                 text += f" ({count:g} of {most:g})" if count < most else ""
-                shown.iloc[i, j] = f"**{text}**" if best[i] else text
+                shown.iloc[i, j] = markup.bold.format(text) if best[i] else text
     return shown
 
 
-def beside(values: Summary, others: pd.DataFrame, formats: Format | Mapping[str, Format] | None = None) -> pd.DataFrame:
+def cell_text(mean: float, std: float, form: Format) -> str:
+    """``mean ± std``, or the mean alone where there is no deviation."""
+    return form.number(mean) + (f" ± {form.number(std)}" if form.spread and np.isfinite(std) else "")
+
+
+def beside(
+    values: Summary,
+    others: pd.DataFrame,
+    formats: Format | Mapping[str, Format] | None = None,
+    markup: Markup = MARKDOWN,
+) -> pd.DataFrame:
     """:func:`cells` with a row of published numbers, and our difference from them, under each that has some.
 
     Args:
@@ -114,20 +152,21 @@ def beside(values: Summary, others: pd.DataFrame, formats: Format | Mapping[str,
         others: published numbers, as shown (a percentage as 58.9), with some of the same rows and columns.
         formats: of ours; the difference is taken after scaling.
     """
-    ours = cells(values, formats)
+    ours = cells(values, formats, markup)
     lines, names = [], []
     for i, row in enumerate(values.mean.index):
         lines.append(ours.iloc[i].tolist())
         names.append(ours.index[i])
         if row in others.index and others.loc[row].notna().any():
-            lines.append([_published(values, others, row, column, formats) for column in values.mean.columns])
-            names.append("*published*")
+            lines.append([published_text(values, others, row, column, formats) for column in values.mean.columns])
+            names.append(markup.italic.format("published"))
     return pd.DataFrame(lines, index=names, columns=ours.columns)
 
 
-def _published(
+def published_text(
     values: Summary, others: pd.DataFrame, row: Any, column: Any, formats: Format | Mapping[str, Format] | None
 ) -> str:
+    """A published number and our difference from it; nothing where there is none."""
     value = others[column].get(row, np.nan) if column in others else np.nan
     if not np.isfinite(value):
         return ""
@@ -142,7 +181,7 @@ def _format(formats: Format | Mapping[str, Format] | None, column: object) -> Fo
     return formats or Format()
 
 
-def _best(means: pd.Series, form: Format) -> np.ndarray:
+def best_of(means: pd.Series, form: Format) -> np.ndarray:
     """Which rows show the best number of a column, equals included."""
     shown = (form.scale * means).round(form.digits)
     if form.best is None or shown.nunique() < 2:
@@ -152,10 +191,39 @@ def _best(means: pd.Series, form: Format) -> np.ndarray:
 
 def markdown(table: pd.DataFrame, corner: str = "") -> str:
     """A Markdown table, the index first."""
-    header = [corner, *(f"{name:g}" if isinstance(name, float) else str(name) for name in table.columns)]
+    header = [corner, *(column_text(name) for name in table.columns)]
     rows = [[str(name), *map(str, row)] for name, row in zip(table.index, table.to_numpy(), strict=True)]
     lines = [header, ["---", *["---:"] * len(table.columns)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def latex(table: pd.DataFrame, corner: str, caption: str, label: str) -> str:
+    """A table for LaTeX's ``booktabs``, of cells in that language; ``corner`` and ``caption`` are escaped here."""
+    header = [_escape_latex(corner), *(_escape_latex(column_text(name)) for name in table.columns)]
+    rows = [[str(name), *map(str, row)] for name, row in zip(table.index, table.to_numpy(), strict=True)]
+    return "\n".join(
+        [
+            "% \\usepackage{booktabs}",
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{_escape_latex(caption)}}}",
+            rf"\label{{tab:{label}}}",
+            rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
+            r"\toprule",
+            " & ".join(header) + r" \\",
+            r"\midrule",
+            *(" & ".join(row) + r" \\" for row in rows),
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def column_text(name: object) -> str:
+    """A column's or row's value as it is shown: 0.3, not 0.30000000000000004."""
+    return f"{name:g}" if isinstance(name, float) else str(name)
 
 
 def seeds_note(values: Summary) -> str:

@@ -1,0 +1,26 @@
+"""``python -m lnl.report``: trained runs -> tables, figures and one page."""
+
+from omegaconf import DictConfig, OmegaConf
+
+from lnl import cli
+
+
+def job(cfg: DictConfig) -> None:
+    """Reads the runs that ``cfg.runs`` names, writes their report, and says where it is."""
+    # Imported here, so that --help and a misspelt key are answered at once.
+    from lnl.reporting.material import Options
+    from lnl.reporting.report import write_report
+
+    given = {key: cfg[key] for key in Options.__dataclass_fields__}
+    plain = {
+        key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value for key, value in given.items()
+    }
+    print(write_report(Options(**plain)).summary())
+
+
+def main() -> None:
+    cli.run(job, config_name="report")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""Which runs stand in one table, and in which of its rows: no cell holds runs that differ in more than their seeds."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lnl.errors import UserError, nearest
+from lnl.reporting.tables import column_text, what_differs
+
+SETTING = ("data", "corruption", "noise", "model")  # what makes a table of its own, unless it is a row or column
+UNKNOWN = "not given"
+
+
+def arrange(
+    runs: pd.DataFrame, rows: Sequence[str], columns: str, names: Mapping[str, str] | None = None
+) -> pd.DataFrame:
+    """The runs with a ``setting`` (the table each belongs to), a ``row`` and a ``column`` of that table.
+
+    Runs that would share a cell and differ in more than their seeds get rows of their own, named by what they
+    differ in: ``dynamic_weight, ce, threshold=0.4``.
+
+    Args:
+        runs: of one protocol or several, as of :func:`lnl.reporting.results.read_runs`.
+        rows: columns of ``runs`` that make a row.
+        columns: the one that makes a column.
+        names: what to call rows: the name that a row would have -> the one to show.
+
+    Returns:
+        ``runs`` with ``setting`` (text), ``row`` (an ordered categorical, in the order of tables and colours) and
+        ``column``.
+
+    Raises:
+        UserError: for a column that no run has, or a name for a row that is not there.
+    """
+    for key, given in [("rows", name) for name in rows] + [("columns", columns)]:
+        check_column(runs, key, given)
+    runs = runs.assign(
+        setting=[_setting(run, {*rows, columns}) for _, run in runs.iterrows()],
+        row=[_row(run, rows) for _, run in runs[list(rows)].iterrows()],
+        column=_column(runs[columns]),
+    )
+    runs["row"] = _split(runs)
+    order = _order(runs)
+    unknown = [name for name in names or {} if name not in order]
+    if unknown:
+        raise UserError(f"names: there is no row '{unknown[0]}'{nearest(unknown[0], order)}")
+    shown = {row: str((names or {}).get(row, row)) for row in order}
+    if len(set(shown.values())) < len(shown):
+        raise UserError("names: two rows cannot have the same name, they would be one line")
+    named_first = [shown[row] for row in names or {}]
+    ordered = list(dict.fromkeys([*named_first, *shown.values()]))
+    return runs.assign(row=pd.Categorical(runs["row"].map(shown), ordered, ordered=True))
+
+
+def check_column(runs: pd.DataFrame, key: str, given: str, known: Sequence[str] | None = None) -> None:
+    """Raises UserError if no run has this column."""
+    there = list(known) if known is not None else [str(name) for name in runs if runs[name].notna().any()]
+    if given not in there:
+        parts = ("method", "loss", "model", "rate", "noise", "data", "seed") if known is None else there
+        raise UserError(
+            f"{key}={given}: no run has such a column{nearest(given, there)}\n"
+            f"There are {', '.join(parts[:12])}{' and every key of the configuration' if known is None else ''}."
+        )
+
+
+def _setting(run: pd.Series, taken: set[str]) -> str:
+    parts = {name: str(run[name]) for name in SETTING if name not in taken}
+    if parts.get("corruption") == "none":
+        del parts["corruption"]
+    if "noise" in parts:
+        parts["noise"] = f"{parts['noise']} noise" if parts["noise"] != "none" else "no noise"
+    return ", ".join(parts.values())
+
+
+def _row(run: pd.Series, rows: Sequence[str]) -> str:
+    """The values, one after the other; of method and loss what is needed to know both."""
+    values = {name: _text(run[name]) for name in rows}
+    method, loss = values.get("method"), values.get("loss")
+    if method and loss and (method == "baseline" or loss.startswith(f"{method}_")):
+        del values["method"]
+    return ", ".join(values.values())
+
+
+def _text(value: Any) -> str:
+    return UNKNOWN if pd.isna(value) else column_text(value)
+
+
+def _column(values: pd.Series) -> pd.Series:
+    """Numbers where all are numbers; else text, for what is not given has a column too."""
+    if values.isna().any():
+        return values.map(_text)
+    return values
+
+
+def _split(runs: pd.DataFrame) -> pd.Series:
+    """Rows, each split as long as one of its cells would mix runs."""
+    split = runs["row"].astype(object)
+    for _, row in runs.groupby(["setting", "row"]):
+        # Each protocol of a run is alike, so that one of them shows what differs.
+        cells = [cell.drop_duplicates("path") for _, cell in row.groupby("column")]
+        keys = _needed(row, list(dict.fromkeys(key for cell in cells for key in what_differs(cell))))
+        if keys:
+            # The last part of a key says enough, unless two of them end alike.
+            short = {key: key.rsplit(".", 1)[-1] for key in keys}
+            short = {key: end if list(short.values()).count(end) == 1 else key for key, end in short.items()}
+            split[row.index] = [
+                ", ".join([run["row"], *(f"{short[key]}={_shortened(key, run[key])}" for key in keys)])
+                for _, run in row[["row", *keys]].iterrows()
+            ]
+    return split if split.equals(runs["row"]) else _split(runs.assign(row=split))
+
+
+def _needed(runs: pd.DataFrame, keys: list[str]) -> list[str]:
+    """Those of the keys that tell runs apart which those before them do not."""
+    needed: list[str] = []
+    groups = 1
+    for key in keys:
+        finer = runs.groupby([*needed, key], dropna=False).ngroups
+        if finer > groups:
+            needed, groups = [*needed, key], finer
+    return needed
+
+
+def _shortened(key: str, value: Any) -> str:
+    """Of a hash or a run's name the end that tells it apart."""
+    text = _text(value)
+    return text[:8] if key == "variant" else text.rsplit("-", 1)[-1] if key == "run" else text
+
+
+def _order(runs: pd.DataFrame) -> list[str]:
+    """Rows without a robust method first, then by name, numbers by size."""
+
+    def rank(row: Any) -> tuple[bool, float, str]:
+        members = runs[runs["row"] == row]
+        plain = ((members["method"] == "baseline") & (members["loss"] == "ce")).all()
+        try:
+            number = float(str(row))
+        except ValueError:
+            number = np.inf
+        return not plain, number, str(row)
+
+    return sorted(runs["row"].unique(), key=rank)

@@ -1,0 +1,169 @@
+"""What a report is made of: what is asked for, and the runs that are read for it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from lnl.errors import UserError, nearest
+from lnl.reporting.arrange import arrange, check_column
+from lnl.reporting.comparison import Comparison, compare, metrics_of, published_beside
+from lnl.reporting.find import find_others, find_runs, named_folders
+from lnl.reporting.results import read_folders, read_metrics
+
+ORACLE = "oracle_best"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a report is to be, as of ``conf/report.yaml``."""
+
+    runs: str | Sequence[str] | None
+    name: str | None
+    output_dir: str
+    rows: str | Sequence[str]
+    columns: str
+    metric: str | Sequence[str]
+    protocol: str | Sequence[str]
+    oracle: bool
+    baseline: str | None
+    against: str | None
+    names: Mapping[str, str] | None
+    tables: Sequence[str]
+    figures: Sequence[str]
+    page: bool
+
+
+@dataclass(frozen=True)
+class Material:
+    """All that the tables, figures and the page of a report are made of.
+
+    Attributes:
+        name: of the report.
+        runs: as of :func:`lnl.reporting.arrange.arrange`, of the protocols that were asked for.
+        rows, columns, metrics: what was asked for, as it is shown.
+        tables: a table for each metric, setting and protocol.
+        passed_over: folders that are not in it, with the reason.
+    """
+
+    name: str
+    runs: pd.DataFrame
+    rows: str
+    columns: str
+    metrics: list[str]
+    tables: list[Comparison]
+    passed_over: dict[Path, str]
+
+    @property
+    def single(self) -> pd.DataFrame:
+        """Each run once."""
+        return self.runs.drop_duplicates("path")
+
+    @property
+    def order(self) -> list[str]:
+        """The rows, in the order that gives them their colours."""
+        return [str(row) for row in self.runs["row"].cat.categories]
+
+    @cached_property
+    def epochs(self) -> pd.DataFrame:
+        """``metrics.csv`` of all runs, an epoch a row, with ``path``; a run whose file is not readable has no rows."""
+        parts = []
+        for path in self.single["path"]:
+            try:
+                parts.append(read_metrics(path).assign(path=path))
+            except (OSError, ValueError) as error:
+                self.passed_over[Path(path) / "metrics.csv"] = f"no curves: {type(error).__name__}"
+        table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"path": [], "epoch": []})
+        facts = ["path", "setting", "row", "column", "train_samples", "train_rate"]
+        return table.merge(self.single[facts], on="path")
+
+
+def gather(options: Options) -> Material:
+    """Reads and arranges the runs.
+
+    Raises:
+        UserError: as :func:`write_report`.
+    """
+    given = named_folders(options.runs)
+    name = _name(options.name, given)
+    runs, passed_over = read_folders(find_runs(given))
+    passed_over |= find_others(given, Path(options.output_dir))
+    if runs.empty:
+        first = "".join(f"\n{folder}: {reason}" for folder, reason in list(passed_over.items())[:1])
+        raise UserError(f"there is no finished run in {', '.join(map(str, given))}{first}")
+    runs = _with_errors(runs.drop_duplicates(["identity", "protocol"], ignore_index=True))
+    runs = _of_protocols(runs, _listed(options.protocol), options.oracle)
+    rows = _listed(options.rows)
+    runs = arrange(runs, rows, options.columns, options.names)
+    metrics = _listed(options.metric)
+    for metric in metrics:
+        check_column(runs, "metric", metric, metrics_of(runs))
+    order = [str(row) for row in runs["row"].cat.categories]
+    baseline = _baseline(options.baseline, order, runs)
+    shown_rows = ", ".join(rows) if rows != ["method", "loss"] else "method"
+    tables = []
+    for metric in metrics:
+        nothing = pd.DataFrame(columns=["setting", "row", "column", "value", "protocol"])
+        others = published_beside(runs, options.against, metric) if options.against else nothing
+        tables += compare(runs, shown_rows, options.columns, metric, others, baseline)
+    return Material(name, runs, shown_rows, options.columns, metrics, tables, passed_over)
+
+
+def facts(runs: pd.DataFrame) -> str:
+    """How many of what there are: ``60 runs: 4 methods, 5 rates, 3 seeds``."""
+    single = runs.drop_duplicates("path")
+
+    def number(count: int, what: str) -> str:
+        return f"{count} {what}{'' if count == 1 else 's'}"
+
+    parts = {"row": "row", "column": "column", "setting": "setting", "seed": "seed"}
+    return f"{number(len(single), 'run')}: " + ", ".join(
+        number(single[key].nunique(), what) for key, what in parts.items()
+    )
+
+
+def _listed(value: str | Sequence[str]) -> list[str]:
+    return [value] if isinstance(value, str) else list(dict.fromkeys(value))
+
+
+def _name(given: str | None, folders: Sequence[Path]) -> str:
+    name = given or "+".join(list(dict.fromkeys(folder.resolve().name for folder in folders))[:3])
+    if Path(name).name != name or name in (".", ".."):
+        raise UserError(f"name must be that of a folder in output_dir, got '{name}'")
+    return name
+
+
+def _with_errors(runs: pd.DataFrame) -> pd.DataFrame:
+    """With ``<split>/error`` beside every ``<split>/accuracy``."""
+    accuracies = [str(column) for column in runs if str(column).endswith("/accuracy")]
+    return runs.assign(**{column.replace("/accuracy", "/error"): 1 - runs[column] for column in accuracies})
+
+
+def _of_protocols(runs: pd.DataFrame, wanted: list[str], oracle: bool) -> pd.DataFrame:
+    if ORACLE in wanted and not oracle:
+        raise UserError(f"{ORACLE} is selected on the test set: oracle=true adds it, marked as such")
+    there = list(dict.fromkeys(runs["protocol"]))
+    for protocol in wanted:
+        if protocol not in there:
+            have = ", ".join(name for name in there if name != ORACLE or oracle)
+            raise UserError(f"protocol={protocol}: no run has it{nearest(protocol, there)}\nThere are {have}.")
+    if oracle and ORACLE not in there:
+        raise UserError(f"oracle=true: no run has {ORACLE}.")
+    return runs[runs["protocol"].isin([*wanted, *([ORACLE] if oracle else [])])].reset_index(drop=True)
+
+
+def _baseline(given: str | None, order: list[str], runs: pd.DataFrame) -> str | None:
+    """The row to test against."""
+    if given == "none" or (given is None and len(order) < 2):
+        return None
+    if given is not None:
+        if given not in order:
+            raise UserError(
+                f"baseline={given}: there is no such row{nearest(given, order)}\nThere are {', '.join(order)}."
+            )
+        return given
+    plain = runs.loc[(runs["method"] == "baseline") & (runs["loss"] == "ce"), "row"].unique()
+    others = set(order) - set(plain)
+    return str(plain[0]) if len(plain) == 1 and others else None

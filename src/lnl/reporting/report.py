@@ -1,0 +1,90 @@
+"""Tables, figures and the page of a report, written into its folder."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lnl.errors import UserError, nearest
+from lnl.reporting.comparison import Comparison
+from lnl.reporting.material import Material, Options, facts, gather
+from lnl.reporting.tables import MARKDOWN
+
+TABLES, FIGURES = ("md", "csv", "tex"), ("png", "svg")
+
+
+@dataclass(frozen=True)
+class Written:
+    """What became of a report."""
+
+    folder: Path
+    material: Material
+
+    def summary(self) -> str:
+        """A line about the runs, the tables if they are few, and where everything is."""
+        passed = self.material.passed_over
+        tables = [table for table in self.material.tables if table.protocol == "last"] or self.material.tables
+        lines = [f"  {facts(self.material.runs)}"]
+        lines += [f"  passed over: {folder}: {reason}" for folder, reason in passed.items()]
+        lines += ["", *(f"{table.markdown()}\n" for table in tables[:2])]
+        page = self.folder / "index.html"
+        where = [page] if page.exists() else []
+        return "\n".join([*lines, *(f"  {path}" for path in [self.folder / "report.md", *where] if path.exists())])
+
+
+def write_report(options: Options) -> Written:
+    """Reads the runs and writes ``report.md``, ``runs.csv``, ``tables/``, ``figures/`` and ``index.html``.
+
+    Raises:
+        UserError: for runs, columns, metrics, rows or studies that are not there.
+    """
+    _check_choices("tables", options.tables, TABLES)
+    _check_choices("figures", options.figures, FIGURES)
+    material = gather(options)
+    folder = Path(options.output_dir) / material.name
+    (folder / "tables").mkdir(parents=True, exist_ok=True)
+    for old in [*folder.glob("tables/*.*"), *folder.glob("figures/*.*"), folder / "index.html"]:
+        if old.suffix[1:] in (*TABLES, *FIGURES, "html"):
+            old.unlink(missing_ok=True)
+    for table in material.tables:
+        _write_table(table, folder / "tables", options.tables)
+    material.runs.to_csv(folder / "runs.csv", index=False)
+    pictures: dict[str, str] = {}
+    if options.figures:
+        from lnl.reporting.report_figures import write_figures
+
+        pictures = write_figures(material, folder / "figures", options.figures)
+    (folder / "report.md").write_text(_page_of_text(material, pictures, options.figures))
+    if options.page:
+        from lnl.reporting.page import write_page
+
+        write_page(material, folder / "index.html")
+    return Written(folder, material)
+
+
+def _check_choices(key: str, given: Sequence[str], allowed: Sequence[str]) -> None:
+    for value in [given] if isinstance(given, str) else given:
+        if value not in allowed:
+            raise UserError(f"{key} must be of {', '.join(allowed)}, got '{value}'{nearest(value, allowed)}")
+
+
+def _write_table(table: Comparison, folder: Path, formats: Sequence[str]) -> None:
+    if "md" in formats:
+        (folder / f"{table.slug}.md").write_text(table.markdown() + "\n")
+    if "csv" in formats:
+        table.frame().to_csv(folder / f"{table.slug}.csv", index=False)
+    if "tex" in formats:
+        (folder / f"{table.slug}.tex").write_text(table.latex())
+
+
+def _page_of_text(material: Material, pictures: Mapping[str, str], formats: Sequence[str]) -> str:
+    parts = [f"# {MARKDOWN.escape(material.name)}", facts(material.runs) + "."]
+    parts += ["## Tables", *(table.markdown() for table in material.tables)]
+    if pictures:
+        kind = "png" if "png" in formats else "svg"
+        parts += ["## Figures", *(f"![{text}](figures/{name}.{kind})\n\n{text}" for name, text in pictures.items())]
+    if material.passed_over:
+        passed = "\n".join(f"- `{folder}`: {reason}" for folder, reason in material.passed_over.items())
+        parts += ["## Passed over", passed]
+    paths = sorted({str(Path(path).parent) for path in material.single["path"]})
+    parts += ["## Runs", "Every run and number: [runs.csv](runs.csv), of", "\n".join(f"- `{path}`" for path in paths)]
+    return "\n\n".join(parts) + "\n"
