@@ -111,17 +111,14 @@ def gather(options: Options) -> Material:
     return Material(name, runs, shown_rows, options.columns, metrics, tables, passed_over)
 
 
-def facts(runs: pd.DataFrame) -> str:
-    """How many of what there are: ``60 runs: 4 methods, 5 rates, 3 seeds``."""
-    single = runs.drop_duplicates("path")
-
-    def number(count: int, what: str) -> str:
-        return f"{count} {what}{'' if count == 1 else 's'}"
-
-    parts = {"row": "row", "column": "column", "setting": "setting", "seed": "seed"}
-    return f"{number(len(single), 'run')}: " + ", ".join(
-        number(single[key].nunique(), what) for key, what in parts.items()
-    )
+def facts(material: Material) -> str:
+    """How many of what there are: ``60 runs: 4 of method, 5 of rate, 3 of seed``."""
+    single = material.single
+    count = "1 run" if len(single) == 1 else f"{len(single)} runs"
+    parts = {material.rows: "row", material.columns: "column", "seed": "seed"}
+    text = ", ".join(f"{single[key].nunique()} of {name}" for name, key in parts.items())
+    settings = "; ".join(dict.fromkeys(single["setting"]))
+    return f"{count}: {text}. {settings}".strip()
 
 
 def _listed(value: str | Sequence[str]) -> list[str]:

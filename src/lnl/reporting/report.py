@@ -23,7 +23,7 @@ class Written:
         """A line about the runs, the tables if they are few, and where everything is."""
         passed = self.material.passed_over
         tables = [table for table in self.material.tables if table.protocol == "last"] or self.material.tables
-        lines = [f"  {facts(self.material.runs)}"]
+        lines = [f"  {facts(self.material)}"]
         lines += [f"  passed over: {folder}: {reason}" for folder, reason in passed.items()]
         lines += ["", *(f"{table.markdown()}\n" for table in tables[:2])]
         page = self.folder / "index.html"
@@ -77,7 +77,7 @@ def _write_table(table: Comparison, folder: Path, formats: Sequence[str]) -> Non
 
 
 def _page_of_text(material: Material, pictures: Mapping[str, str], formats: Sequence[str]) -> str:
-    parts = [f"# {MARKDOWN.escape(material.name)}", facts(material.runs) + "."]
+    parts = [f"# {MARKDOWN.escape(material.name)}", facts(material) + "."]
     parts += ["## Tables", *(table.markdown() for table in material.tables)]
     if pictures:
         kind = "png" if "png" in formats else "svg"
