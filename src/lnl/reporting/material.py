@@ -112,13 +112,16 @@ def gather(options: Options) -> Material:
 
 
 def facts(material: Material) -> str:
-    """How many of what there are: ``60 runs: 4 of method, 5 of rate, 3 of seed``."""
+    """How many of what there are: ``60 runs, 4 methods, 5 rates, 3 seeds: cifar10, uniform noise, cnn``."""
     single = material.single
-    count = "1 run" if len(single) == 1 else f"{len(single)} runs"
+
+    def number(count: int, name: str) -> str:
+        plain = name.isalpha()
+        return f"{count} {name}{'' if count == 1 else 's'}" if plain else f"{count} values of {name}"
+
     parts = {material.rows: "row", material.columns: "column", "seed": "seed"}
-    text = ", ".join(f"{single[key].nunique()} of {name}" for name, key in parts.items())
-    settings = "; ".join(dict.fromkeys(single["setting"]))
-    return f"{count}: {text}. {settings}".strip()
+    counts = [number(single[key].nunique(), name) for name, key in parts.items()]
+    return f"{', '.join([number(len(single), 'run'), *counts])}: {'; '.join(dict.fromkeys(single['setting']))}"
 
 
 def _listed(value: str | Sequence[str]) -> list[str]:

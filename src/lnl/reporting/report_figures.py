@@ -125,7 +125,10 @@ class Setting:
         for i, (column, (label, scale)) in enumerate(lines.items()):
             for j, value in enumerate(self.shown):
                 there = here[(here["column"] == value) & here[column].notna()]
-                figures.epoch_curves(axes[i][j], there, "row", column, scale, self.numbers, marker="", linewidth=1.2)
+                if len(there):
+                    figures.epoch_curves(axes[i][j], there, "row", column, scale, self.numbers, marker="", linewidth=1.2)
+                else:
+                    axes[i][j].axis("off")
             axes[i][0].set_ylabel(label)
         for j, value in enumerate(self.shown):
             axes[0][j].set_title(self._column(value), fontsize=9)
@@ -166,7 +169,7 @@ class Setting:
             axes[0][j].set_title(title, fontsize=9)
             axes[0][j].set_xlabel("given label")
         axes[0][0].set_ylabel("true class")
-        figure.colorbar(shading, ax=axes[0], label="probability", shrink=0.8)
+        figure.colorbar(shading, ax=axes[0], label="probability", shrink=0.6, aspect=15)
         return Drawn(slug("transition", self.name), f"Noise transition matrix: {self.name}.", figure)
 
     def confusion(self) -> Drawn | None:
@@ -196,7 +199,7 @@ class Setting:
                     axis.axis("off")
                 axis.set_title(self._column(value) if i == 0 else "", fontsize=9)
             axes[i][0].set_ylabel(_wrapped(row), fontsize=8)
-        figure.colorbar(shading, ax=[one for line in axes for one in line], label="share of the true class", shrink=0.6)
+        figure.colorbar(shading, ax=[one for line in axes for one in line], label="share of the true class", shrink=0.6, aspect=30)
         few = f" The first {MOST_ROWS} of {len(rows)} rows." if len(rows) > len(kept) else ""
         text = f"Confusion matrices on the test set, true class by row, summed over seeds: {self.name}, "
         return Drawn(slug("confusion", self.name), f"{text}{PROTOCOLS.get(self.protocol, '')}.{few}", figure)

@@ -150,8 +150,15 @@ const FIGURES = {
   "epochs-a": () => epochFigure(0),
   "epochs-b": () => epochFigure(1),
   memorisation: () => [
-    [...byEpoch("fitted_correct", 1, "dot", ", correct labels"), ...byEpoch("fitted_wrong", 1, "solid", ", wrong labels")],
-    { xaxis: epochAxis, yaxis: { title: { text: "samples" }, rangemode: "tozero" } },
+    [
+      ...byEpoch("fitted_correct", 1, "dot", ", correct labels"),
+      ...byEpoch("fitted_wrong", 1, "solid", ", wrong labels").map((trace) => ({ ...trace, yaxis: "y2" })),
+    ],
+    { // one above the other: wrong labels are few, and would be a flat line below the correct ones
+      xaxis: { ...epochAxis, anchor: "y2" },
+      yaxis: { title: { text: "correct" }, rangemode: "tozero", domain: [0.56, 1] },
+      yaxis2: { title: { text: "wrong" }, rangemode: "tozero", domain: [0, 0.44] },
+    },
   ],
   errors: () => [
     metricInfo("test/error") && metricInfo("train/error")
@@ -193,6 +200,7 @@ function epochFigure(place) {
 }
 
 function draw(id) {
+  ready();
   const element = byId(id);
   const [traces, layout] = curvesThere().length || !id.startsWith("epochs") ? FIGURES[id]() : [[], {}];
   element.setAttribute("role", "img");
@@ -213,8 +221,14 @@ function draw(id) {
     hoverlabel: { bgcolor: variable("--surface"), bordercolor: variable("--line"), font: { color: variable("--text") } },
     dragmode: matchMedia("(pointer: fine)").matches ? "zoom" : false,
   };
-  const axes = { xaxis: { ...line, ...layout.xaxis }, yaxis: { ...line, ...layout.yaxis } };
+  const names = ["xaxis", "yaxis", ...(layout.yaxis2 ? ["yaxis2"] : [])];
+  const axes = Object.fromEntries(names.map((name) => [name, { ...line, ...layout[name] }]));
   Plotly.react(element, traces, { ...base, ...layout, ...axes }, { responsive: true, displayModeBar: false });
+}
+
+// The tables do not wait for 5 MB of Plotly: it stands in the page as text, and is run when a figure first wants it.
+function ready() {
+  if (!window.Plotly) document.head.append(make("script", { textContent: byId("plotly").textContent }));
 }
 
 // Only what can be seen is drawn; the rest when it comes into view.
@@ -293,7 +307,7 @@ function sortBy(header) {
   const before = header.getAttribute("aria-sort");
   const first = header.classList.contains("number") ? "descending" : "ascending"; // the best is wanted first
   const sorted = before === "none" ? first : before === "ascending" ? "descending" : "ascending";
-  for (const other of header.parentElement.children) other.setAttribute("aria-sort", "none");
+  for (const other of header.parentElement.querySelectorAll("[aria-sort]")) other.setAttribute("aria-sort", "none");
   header.setAttribute("aria-sort", sorted);
   const sign = sorted === "ascending" ? 1 : -1;
   const keys = [...table.tBodies[0].rows].map((row) => [row.cells[place].dataset.value ?? "", row]);
@@ -306,7 +320,7 @@ function sortBy(header) {
 }
 
 const RUN_COLUMNS = [
-  ["row", (run) => data.series[run.row]],
+  ["row", (run) => data.series[run.row]], ["config", () => null],
   ["data", (run) => run.data], ["noise", (run) => run.noise], ["rate", (run) => run.rate, true],
   ["model", (run) => run.model], ["seed", (run) => run.seed, true],
   ...Object.entries(data.protocols).map(([key, text]) => [text, (run) => metricOf(run, state.metric, key), true, key]),
@@ -317,8 +331,12 @@ function makeRuns() {
   const table = byId("runs-table");
   const headers = RUN_COLUMNS.map(([name, , number, protocol]) => {
     const text = protocol ? `${metricInfo(state.metric).text}: ${protocol}` : name;
-    const header = make("th", { scope: "col", className: number ? "number" : "" }, make("button", { type: "button", textContent: text }));
-    header.setAttribute("aria-sort", "none");
+    const header = make("th", { scope: "col", className: number ? "number" : "" });
+    if (name === "config") header.textContent = text;
+    else {
+      header.append(make("button", { type: "button", textContent: text }));
+      header.setAttribute("aria-sort", "none");
+    }
     return header;
   });
   table.tHead.replaceChildren(make("tr", {}, ...headers));
@@ -329,12 +347,13 @@ function makeRuns() {
       cell.dataset.value = present(content) ? content : "";
       const text = !present(content) ? "–" : typeof content === "number" && !Number.isInteger(content) ? String(+content.toPrecision(4)) : shown(content);
       if (name === "row") cell.append(swatch(run.row), text);
-      else if (name === "folder") {
-        const config = make("button", { type: "button", textContent: "config" });
+      else if (name === "config") {
+        const config = make("button", { type: "button", textContent: "show" });
         config.setAttribute("aria-label", `Configuration of ${run.run}`);
         config.addEventListener("click", () => showRun(run));
-        cell.append(config, " ", make("a", { href: encodeURI(run.link) + "/", textContent: text }));
-      } else cell.textContent = text;
+        cell.append(config);
+      } else if (name === "folder") cell.append(make("a", { href: encodeURI(run.link) + "/", textContent: text }));
+      else cell.textContent = text;
       if (name === "row") cell.scope = "row";
       return cell;
     });
@@ -397,7 +416,7 @@ function start() {
     update();
   });
   document.addEventListener("click", (event) => {
-    const header = event.target.closest("table.sortable thead th");
+    const header = event.target.closest("table.sortable thead button")?.closest("th");
     if (header) sortBy(header);
   });
   const theme = byId("theme");
