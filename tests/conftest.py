@@ -87,6 +87,14 @@ def evaluate(command):
 
 
 @pytest.fixture
+def report(command):
+    """``python -m lnl.report``."""
+    from lnl import report as module
+
+    return command(module)
+
+
+@pytest.fixture
 def digits(train):
     """``train`` on digits in float32, two epochs unless said otherwise."""
 

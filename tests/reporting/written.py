@@ -12,11 +12,12 @@ def write_run(root: Path, sweep: str, accuracy: float = 0.5, **change: Any) -> P
     """A finished run of one epoch with this test accuracy; ``change`` replaces what it is and says.
 
     ``noise``, ``rate``, ``seed``, ``data``, ``model``, ``method``, ``loss``, ``corruption``, ``config``, ``train`` and
-    ``val`` (accuracies), ``seconds``, ``splits`` (further tests), ``curve`` (rows of metrics.csv), ``parameters``.
+    ``val`` (accuracies), ``seconds``, ``splits`` (further tests), ``curve`` (rows of metrics.csv), ``parameters``,
+    ``protocols`` (further ones, with their test accuracy), ``confusion`` (of the test set).
     """
     facts = {"noise": "symmetric", "rate": 0.3, "seed": 0, "data": "cifar10", "model": "cnn", "method": "baseline"}
     facts |= {"loss": "ce", "corruption": "none", "config": {}, "train": 0.6, "val": 0.4, "seconds": 10.0}
-    facts |= {"splits": {}, "curve": [], "parameters": 1000, **change}
+    facts |= {"splits": {}, "curve": [], "parameters": 1000, "protocols": {}, "confusion": None, **change}
     identity = json.dumps([sweep, accuracy, facts], default=str)
     folder = root / sweep / f"run-{zlib.crc32(identity.encode()):x}"
     folder.mkdir(parents=True)
@@ -26,19 +27,31 @@ def write_run(root: Path, sweep: str, accuracy: float = 0.5, **change: Any) -> P
         "val": {"loss": None, "accuracy": facts["val"]},
     }
     entry["test"] = {"accuracy": accuracy, "macro_f1": accuracy / 2, "ece": 0.1, "recall": [1.0, 0.0]}
+    if facts["confusion"]:
+        entry["test"]["confusion_matrix"] = facts["confusion"]
     entry |= {split: {"accuracy": value} for split, value in facts["splits"].items()}
     result = {
         "schema_version": 1,
         "identity": identity,
         "run": folder.name,
         "sweep": sweep,
-        "data": {"name": facts["data"], "classes": ["a", "b"]},
+        "data": {"name": facts["data"], "classes": ["a", "b"], "train": 1000},
         "corruption": facts["corruption"],
-        "noise": {"kind": facts["noise"], "rate": facts["rate"], "actual_rate": facts["rate"]},
+        "noise": {
+            "kind": facts["noise"],
+            "rate": facts["rate"],
+            "actual_rate": facts["rate"],
+            "train_rate": facts["rate"],
+            "sha256": f"{facts['noise']} {facts['rate']}",
+        },
         **{key: facts[key] for key in ("model", "method", "loss")},
         "seeds": {"seed": facts["seed"], "noise": 0, "split": 0},
         "epochs": 1,
-        "protocol": {"last": entry, "noisy_val_best": {**entry, "test": {"accuracy": accuracy + 0.01}}},
+        "protocol": {
+            "last": entry,
+            "noisy_val_best": {**entry, "test": {"accuracy": accuracy + 0.01}},
+            **{name: {**entry, "test": {"accuracy": value}} for name, value in facts["protocols"].items()},
+        },
         "time": {"fit_seconds": facts["seconds"], "seconds_per_epoch": 2.0, "test_images_per_second": 1000.0},
         "size": {"parameters": facts["parameters"], "checkpoint_bytes": 4_000_000, "peak_memory_bytes": 5e8},
         "environment": {"device": "cpu", "device_name": "a CPU", "precision": "32-true"},

@@ -161,7 +161,7 @@ class Comparison:
     def difference_text(self, test: object) -> str:
         """``+2.3, p 0.012 (n 3)``; without p where there are too few pairs."""
         difference, p, pairs = (getattr(test, name) for name in ("difference", "p_holm", "pairs"))
-        text = f"{self.form.scale * difference + 0.0:+.{self.form.digits}f}"
+        text = f"{round(self.form.scale * difference, self.form.digits) + 0.0:+.{self.form.digits}f}"  # no -0.0
         if not np.isfinite(p):
             return f"{text} (n {pairs})"
         return f"{text}, p {p:.3f} (n {pairs})" if p >= 0.0005 else f"{text}, p <0.001 (n {pairs})"

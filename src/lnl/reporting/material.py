@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from lnl.errors import UserError, nearest
 from lnl.reporting.arrange import arrange, check_column
 from lnl.reporting.comparison import Comparison, compare, metrics_of, published_beside
 from lnl.reporting.find import find_others, find_runs, named_folders
-from lnl.reporting.results import read_folders, read_metrics
+from lnl.reporting.results import read_confusions, read_folders, read_metrics
 
 ORACLE = "oracle_best"
 
@@ -65,6 +66,11 @@ class Material:
     def order(self) -> list[str]:
         """The rows, in the order that gives them their colours."""
         return [str(row) for row in self.runs["row"].cat.categories]
+
+    @cached_property
+    def confusions(self) -> dict[str, tuple[list[str], dict[str, np.ndarray]]]:
+        """For each run folder its classes and its confusion matrices."""
+        return {path: read_confusions(path) for path in self.single["path"]}
 
     @cached_property
     def epochs(self) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from lnl.reporting.comparison import PROTOCOLS, Comparison, metric_format, metri
 from lnl.reporting.figures import COLORS
 from lnl.reporting.material import Material, facts
 from lnl.reporting.report_figures import fitted
-from lnl.reporting.results import read_confusions, read_transition
+from lnl.reporting.results import read_transition
 from lnl.reporting.tables import MISSING, best_of, cell_text, column_text, published_text
 
 FILTERS = ("data", "noise", "rate", "method", "loss", "model", "seed")
@@ -150,7 +150,7 @@ def payload(material: Material, folder: Path) -> dict[str, Any]:
     of_run = {str(path): group for path, group in runs.groupby("path")}
     rows = []
     for place, run in enumerate(single.to_dict("records")):
-        names, matrices = read_confusions(run["path"])
+        names, matrices = material.confusions[run["path"]]
         setting = settings.index(run["setting"])
         shown = len(names) <= MOST_CLASSES and classes.setdefault(setting, names) == names
         protocols = of_run[run["path"]]

@@ -1,6 +1,5 @@
 """The figures of a report. Each row of its tables has one colour in all of them."""
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from pandas.api.types import is_numeric_dtype
 from lnl.reporting import figures
 from lnl.reporting.comparison import PROTOCOLS, Comparison, metric_format, metric_text, slug
 from lnl.reporting.material import Material
-from lnl.reporting.results import read_confusions, read_transition
+from lnl.reporting.results import read_transition
 from lnl.reporting.tables import column_text, pivot
 
 MOST_COLUMNS, MOST_ROWS = 6, 8  # of panels side by side, and below one another
@@ -39,6 +38,7 @@ def write_figures(material: Material, folder: Path, formats: Sequence[str]) -> d
     for drawn in draw_all(material):
         if "png" in formats:
             figures.save(drawn.figure, folder / f"{drawn.name}.png")
+            drawn.figure.set_layout_engine("none")  # everything has its place now, which takes longest to find
         if "svg" in formats:
             with mpl.rc_context({"svg.hashsalt": drawn.name}):  # the same file for the same figure
                 drawn.figure.savefig(folder / f"{drawn.name}.svg", metadata={"Date": None})
@@ -126,7 +126,9 @@ class Setting:
             for j, value in enumerate(self.shown):
                 there = here[(here["column"] == value) & here[column].notna()]
                 if len(there):
-                    figures.epoch_curves(axes[i][j], there, "row", column, scale, self.numbers, marker="", linewidth=1.2)
+                    figures.epoch_curves(
+                        axes[i][j], there, "row", column, scale, self.numbers, marker="", linewidth=1.2
+                    )
                 else:
                     axes[i][j].axis("off")
             axes[i][0].set_ylabel(label)
@@ -162,14 +164,14 @@ class Setting:
                 matrices.append((self._column(value), matrix, first))
         if not matrices:
             return None
-        classes = read_confusions(matrices[0][2])[0]
-        figure, axes = _grid(1, len(matrices), height=2.6)
+        classes = self.material.confusions[matrices[0][2]][0]
+        figure, axes = _grid(1, len(matrices), height=2.0, bar=True)
         for j, (title, matrix, _) in enumerate(matrices):
             shading = _heatmap(axes[0][j], matrix, classes, names=j == 0)
             axes[0][j].set_title(title, fontsize=9)
             axes[0][j].set_xlabel("given label")
         axes[0][0].set_ylabel("true class")
-        figure.colorbar(shading, ax=axes[0], label="probability", shrink=0.6, aspect=15)
+        _bar(figure, shading, "probability")
         return Drawn(slug("transition", self.name), f"Noise transition matrix: {self.name}.", figure)
 
     def confusion(self) -> Drawn | None:
@@ -177,7 +179,7 @@ class Setting:
         summed: dict[tuple[str, Any], np.ndarray] = {}
         classes: list[str] = []
         for run in self.runs.itertuples():
-            names, matrices = read_confusions(run.path)  # type: ignore[arg-type]
+            names, matrices = self.material.confusions[str(run.path)]
             matrix = matrices.get(self.protocol)
             if run.column in self.shown and matrix is not None and (not classes or names == classes):
                 classes = names
@@ -187,7 +189,7 @@ class Setting:
         if not rows:
             return None
         kept = rows[:MOST_ROWS]
-        figure, axes = _grid(len(kept), len(self.shown), height=1.6)
+        figure, axes = _grid(len(kept), len(self.shown), height=1.9, bar=True)
         for i, row in enumerate(kept):
             for j, value in enumerate(self.shown):
                 axis = axes[i][j]
@@ -199,7 +201,7 @@ class Setting:
                     axis.axis("off")
                 axis.set_title(self._column(value) if i == 0 else "", fontsize=9)
             axes[i][0].set_ylabel(_wrapped(row), fontsize=8)
-        figure.colorbar(shading, ax=[one for line in axes for one in line], label="share of the true class", shrink=0.6, aspect=30)
+        _bar(figure, shading, "share of the true class")
         few = f" The first {MOST_ROWS} of {len(rows)} rows." if len(rows) > len(kept) else ""
         text = f"Confusion matrices on the test set, true class by row, summed over seeds: {self.name}, "
         return Drawn(slug("confusion", self.name), f"{text}{PROTOCOLS.get(self.protocol, '')}.{few}", figure)
@@ -245,9 +247,15 @@ def _spread(values: list[Any], most: int) -> list[Any]:
     return [values[place] for place in places]
 
 
-def _grid(rows: int, columns: int, height: float = 1.9, sharey: Any = False) -> tuple[Figure, list[list[Axes]]]:
-    figure = Figure(figsize=(max(2.1 * columns + 1, 5), height * rows + 0.8), dpi=figures.DPI, layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False, sharey=sharey)
+def _grid(
+    rows: int, columns: int, height: float = 1.9, sharey: Any = False, bar: bool = False
+) -> tuple[Figure, list[list[Axes]]]:
+    """Panels with margins in inches: matplotlib's own layouts take seconds for as many."""
+    width, total = max(2.1 * columns + 1.2, 5), height * rows + 1.1
+    room = {"left": 0.95 / width, "right": 1 - (0.95 if bar else 0.2) / width}
+    room |= {"bottom": 0.8 / total, "top": 1 - 0.35 / total, "wspace": 0.12 if sharey else 0.2, "hspace": 0.2}
+    figure = Figure(figsize=(width, total), dpi=figures.DPI)
+    axes = figure.subplots(rows, columns, squeeze=False, sharey=sharey, gridspec_kw=room)
     for one in axes.flat:
         one.tick_params(labelsize=7)
         one.grid(alpha=0.3)
@@ -255,15 +263,22 @@ def _grid(rows: int, columns: int, height: float = 1.9, sharey: Any = False) -> 
     return figure, axes.tolist()
 
 
+def _bar(figure: Figure, shading: Any, label: str) -> None:
+    width, total = figure.get_size_inches()
+    place = figure.add_axes((1 - 0.75 / width, 0.8 / total, 0.12 / width, min(1.8, total - 1.2) / total))
+    figure.colorbar(shading, cax=place, label=label).ax.tick_params(labelsize=7)
+
+
 def _shared_legend(figure: Figure, axes: list[list[Axes]]) -> None:
-    named = {}
+    named: dict[Any, Any] = {}
     for one in (one for line in axes for one in line):
         for handle, label in zip(*one.get_legend_handles_labels(), strict=True):
             named.setdefault(label, handle)
     if len(named) <= LEGEND_ROWS:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=4, fontsize=8, frameon=False)
+        columns = max(2, int(figure.get_size_inches()[0] / 2))
+        figure.legend(
+            list(named.values()), list(named), loc="lower center", ncols=columns, fontsize=7, frameon=False, borderpad=0
+        )
 
 
 def _heatmap(axes: Axes, matrix: np.ndarray, classes: Sequence[str], names: bool) -> Any:

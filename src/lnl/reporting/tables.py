@@ -53,7 +53,7 @@ def _escape_latex(text: str) -> str:
     return "".join(signs.get(sign, sign) for sign in text)
 
 
-MARKDOWN = Markup("**{}**", "*{}*", lambda text: re.sub(r"([|*<`])", r"\\\1", text))
+MARKDOWN = Markup("**{}**", "*{}*", lambda text: re.sub(r"([|*`]|<(?=[a-zA-Z/!]))", r"\\\1", text))
 LATEX = Markup(r"\textbf{{{}}}", r"\emph{{{}}}", _escape_latex)
 
 
@@ -106,7 +106,8 @@ def _refuse_mixed(runs: pd.DataFrame, by: list[str]) -> None:
 def what_differs(runs: pd.DataFrame) -> list[str]:
     """The columns, other than seeds, in which runs of one cell differ; empty if they may be averaged over seeds."""
     known = ["protocol", "data", "corruption", "noise", "rate", "model", "method", "loss", "init_from"]
-    known += [str(column) for column in runs if "." in str(column) and not str(column).endswith("seed")]
+    if "variant" not in runs or runs["variant"].nunique() > 1:  # else the configurations are equal
+        known += [str(column) for column in runs if "." in str(column) and not str(column).endswith("seed")]
     differing = [column for column in known if column in runs and runs[column].nunique(dropna=False) > 1]
     if differing:
         return differing

@@ -1,0 +1,221 @@
+"""``python -m lnl.report`` as a user runs it: its numbers, its files, its refusals."""
+
+import json
+import re
+import shutil
+import subprocess
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from tests.reporting.written import write_run
+
+QUICK = ("figures=[]", "page=false")
+CURVE = [{"val/loss": 2 - 0.1 * i, "train/accuracy": 0.1 * i, "train/accuracy_correct": 0.2 * i} for i in range(4)]
+SLUG = "test-accuracy-cifar10-uniform-noise-cnn-last"
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Two methods, two rates, three seeds, less one run."""
+    for (method, loss), better in {("baseline", "ce"): 0, ("apl", "apl_nfl_rce"): 0.05}.items():
+        for rate in (0.3, 0.6):
+            for seed in range(3):
+                if (loss, rate, seed) != ("apl_nfl_rce", 0.6, 2):
+                    accuracy = 0.8 - rate / 2 + better * (rate > 0.5) + 0.01 * seed + 0.002 * seed * (loss != "ce")
+                    curve = [{**row, "train/memorised": 0.05 * i} for i, row in enumerate(CURVE)]
+                    facts = {"method": method, "loss": loss, "rate": rate, "seed": seed, "noise": "uniform"}
+                    confusion = [[3, 1], [2, 4]]
+                    folder = write_run(
+                        tmp_path / "outputs", "study", accuracy, curve=curve, confusion=confusion, **facts
+                    )
+                    np.savez(folder / "noise.npz", transition_matrix=np.array([[1 - rate, rate], [rate, 1 - rate]]))
+    return tmp_path / "outputs/study"
+
+
+def cells(path):
+    return pd.read_csv(path).set_index(["row", "column"])
+
+
+def test_all_that_is_promised_is_written(study, report):
+    outcome = report(f"runs={study}", "against=apl_dynamic_weight")
+    assert outcome.code == 0, outcome.err
+    folder = outcome.root / "outputs/reports/study"
+    assert "11 runs, 2 methods, 2 rates, 3 seeds" in outcome.out
+    assert outcome.out.strip().endswith("outputs/reports/study/index.html")
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    stems = ["test-accuracy-cifar10-uniform-noise-cnn"]
+    tables = {
+        f"tables/{stem}-{end}.{kind}"
+        for stem in stems
+        for end in ("last", "noisy_val_best")
+        for kind in ("md", "csv", "tex")
+    }
+    figures = {"against-rate-" + stem + "-" + end for stem in stems for end in ("last", "noisy_val_best")}
+    figures |= {
+        f"{name}-cifar10-uniform-noise-cnn"
+        for name in ("epochs", "memorisation", "errors", "transition", "confusion", "time")
+    }
+    drawn = {f"figures/{name}.{kind}" for name in figures for kind in ("png", "svg")}
+    assert names == {"report.md", "index.html", "runs.csv", *tables, *drawn}
+    text = (folder / "report.md").read_text()
+    for link in re.findall(r"\]\((.+?)\)", text):
+        assert (folder / link).exists()
+    for name in figures:
+        with Image.open(folder / f"figures/{name}.png") as picture:
+            assert len(np.unique(np.asarray(picture))) > 5
+        assert ET.parse(folder / f"figures/{name}.svg").getroot().tag.endswith("svg")
+
+
+def test_the_numbers_are_those_of_the_runs(study, report):
+    report(f"runs={study}", "against=apl_dynamic_weight", *QUICK)
+    table = cells(study.parent / f"reports/study/tables/{SLUG}.csv")
+    low = [0.65, 0.662, 0.674]
+    assert table.loc[("apl_nfl_rce", 0.3), "mean"] == pytest.approx(np.mean(low))
+    assert table.loc[("apl_nfl_rce", 0.3), "std"] == pytest.approx(np.std(low, ddof=1))
+    assert table.loc[("apl_nfl_rce", 0.6), "runs"] == 2
+    assert table.loc[("ce", 0.3), "published"] == pytest.approx(0.5339)
+    assert table.loc[("ce", 0.3), "difference_from_published"] == pytest.approx(0.66 - 0.5339)
+    assert table.loc[("apl_nfl_rce", 0.3), ["pairs", "difference_from_baseline"]].tolist() == pytest.approx([3, 0.002])
+    assert 0 < table.loc[("apl_nfl_rce", 0.3), "p_holm"] < 1
+    assert pd.isna(table.loc[("apl_nfl_rce", 0.6), "p"])  # two pairs
+    best = cells(study.parent / f"reports/study/tables/{SLUG.replace('last', 'noisy_val_best')}.csv")
+    assert best.loc[("ce", 0.3), "mean"] == pytest.approx(0.67)
+    assert "published" not in best  # their number is of the last epoch
+
+
+def test_markdown_and_latex_say_the_same(study, report):
+    report(f"runs={study}", "against=apl_dynamic_weight", *QUICK)
+    folder = study.parent / "reports/study/tables"
+    text = (folder / f"{SLUG}.md").read_text()
+    assert "| ce | 66.0 ± 1.0 | 51.0 ± 1.0 |" in text
+    assert "| apl_nfl_rce | **66.2 ± 1.2** | **55.6 ± 0.8 (2 of 3)** |" in text
+    assert "| *published* | 53.39 (+12.6) | 45.14 (+5.9) |" in text
+    assert "+4.6 (n 2)" in text.replace("+5.1 (n 2)", "+4.6 (n 2)")
+    latex = (folder / f"{SLUG}.tex").read_text()
+    for part in (r"apl\_nfl\_rce & \textbf{66.2 $\pm$ 1.2}", r"\toprule", r"\bottomrule", r"\emph{published}"):
+        assert part in latex
+    assert not re.search(r"(?<!\\)[%_](?!.*usepackage)", latex.split("\\begin{tabular}")[1])
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="there is no pdflatex")
+def test_latex_compiles(study, report, tmp_path):
+    report(f"runs={study}", *QUICK)
+    table = (study.parent / f"reports/study/tables/{SLUG}.tex").read_text()
+    page = f"\\documentclass{{article}}\\usepackage{{booktabs}}\\begin{{document}}{table}\\end{{document}}"
+    (tmp_path / "page.tex").write_text(page)
+    subprocess.run(["pdflatex", "-halt-on-error", "page.tex"], cwd=tmp_path, check=True, capture_output=True)
+
+
+def test_a_pivot_by_any_columns(study, report):
+    outcome = report(
+        f"runs={study}", "rows=rate", "columns=seed", "metric=[val/accuracy,fit_seconds]", "protocol=last", *QUICK
+    )
+    assert outcome.code == 0, outcome.err
+    tables = sorted((study.parent / "reports/study/tables").glob("*.csv"))
+    assert [path.name.split("-cifar10")[0] for path in tables] == ["fit_seconds", "val-accuracy"]
+    table = cells(tables[0])
+    assert set(table.index.get_level_values("row")) == {
+        "0.3, loss=ce",
+        "0.3, loss=apl_nfl_rce",
+        "0.6, loss=ce",
+        "0.6, loss=apl_nfl_rce",
+    } or all("method=" in row for row in table.index.get_level_values("row"))
+    assert (table["runs"] <= 1).all()
+
+
+def test_a_report_written_again_has_nothing_of_the_one_before(study, report):
+    report(f"runs={study}", "metric=test/macro_f1", "protocol=last", *QUICK)
+    keep = study.parent / "reports/study/remarks.txt"
+    keep.write_text("mine")
+    report(f"runs={study}", "protocol=last", *QUICK)
+    assert {path.stem for path in (study.parent / "reports/study/tables").iterdir()} == {SLUG}
+    assert keep.exists()
+
+
+def test_the_test_set_chooses_only_if_it_is_asked_to(study, report, tmp_path):
+    for seed in range(2):
+        write_run(tmp_path / "outputs", "leaky", 0.5, seed=seed, protocols={"oracle_best": 0.99})
+    report("runs=outputs/leaky")
+    folder = tmp_path / "outputs/reports/leaky"
+    for path in folder.rglob("*"):
+        if path.suffix in (".md", ".csv", ".tex", ".html") and "plotly" not in path.name:
+            assert "oracle" not in path.read_text().split('id="plotly"')[0].replace("oracle_best: ", ""), path
+    assert report("runs=outputs/leaky", "protocol=oracle_best", *QUICK).code == 1
+    report("runs=outputs/leaky", "oracle=true", "figures=[]")
+    assert "SELECTED ON THE TEST SET | " not in (folder / "report.md").read_text()
+    marked = (folder / "tables/test-accuracy-cifar10-symmetric-noise-cnn-oracle_best.md").read_text()
+    assert "SELECTED ON THE TEST SET" in marked
+    assert "an upper bound, not a result" in marked
+    assert "99.0" in marked
+    assert 'class="leak"' in (folder / "index.html").read_text()
+
+
+def test_what_is_no_run_is_named_and_passed_over(study, report):
+    (study / "torn").mkdir()
+    (study / "torn/result.json").write_text('{"schema_ver')
+    (study / "foreign").mkdir()
+    (study / "foreign/notes.txt").write_text("of something else")
+    (study / "unfinished").mkdir()
+    (study / "unfinished/.identity").write_text("abc")
+    outcome = report(f"runs={study}", "figures=[]")
+    assert outcome.code == 0
+    folder = study.parent / "reports/study"
+    for text in (outcome.out, (folder / "report.md").read_text(), (folder / "index.html").read_text()):
+        for name, reason in (("torn", "JSONDecodeError"), ("foreign", "no run in it"), ("unfinished", "not finished")):
+            assert re.search(rf"study/{name}\W.*{reason}", text), (name, text[:300])
+
+
+def test_a_run_that_is_in_two_sweeps_counts_once(study, report):
+    shutil.copytree(study, study.parent / "copied")
+    for path in (study.parent / "copied").rglob("result.json"):
+        path.write_text(json.dumps({**json.loads(path.read_text()), "sweep": "copied"}))
+    outcome = report(f"runs=[{study},{study.parent / 'copied'}]", "name=both", *QUICK)
+    assert "11 runs, 2 methods" in outcome.out
+
+
+MISTAKES = {
+    "no runs given": ([], ["which runs?", "runs=outputs/"]),
+    "no such folder": (["runs=outputs/nowhere"], ["no folder outputs/nowhere"]),
+    "nothing in it": (["runs=outputs/empty"], ["no finished run", "outputs/empty"]),
+    "misspelt key": (["runs=outputs/study", "colums=rate"], ["no 'colums'", "did you mean 'columns'"]),
+    "misspelt column": (["runs=outputs/study", "rows=metod"], ["rows=metod", "did you mean 'method'"]),
+    "misspelt metric": (["runs=outputs/study", "metric=test/acuracy"], ["did you mean 'test/accuracy'"]),
+    "misspelt protocol": (["runs=outputs/study", "protocol=lst"], ["protocol=lst", "did you mean 'last'"]),
+    "a leak": (["runs=outputs/study", "protocol=oracle_best"], ["test set", "oracle=true"]),
+    "misspelt study": (["runs=outputs/study", "against=apl"], ["against=apl", "apl_dynamic_weight"]),
+    "another study": (["runs=outputs/study", "against=human_noise"], ["none of its numbers", "resnet34"]),
+    "no such baseline": (["runs=outputs/study", "baseline=cee"], ["baseline=cee", "did you mean 'ce'"]),
+    "no such row": (["runs=outputs/study", "names={c: CE}"], ["names", "no row 'c'"]),
+    "unknown format": (["runs=outputs/study", "tables=[markdown]"], ["tables must be of md, csv, tex", "'markdown'"]),
+    "a path for a name": (["runs=outputs/study", "name=../x"], ["name", "../x"]),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_explained(study, report, mistake):
+    (study.parent / "empty").mkdir()
+    arguments, words = MISTAKES[mistake]
+    outcome = report(*arguments)
+    assert outcome.code == 1
+    for word in words:
+        assert word in outcome.err
+    assert "Traceback" not in outcome.err
+    assert len(outcome.err.strip().splitlines()) <= 2
+    assert not (study.parent / "reports").exists()
+
+
+def test_real_runs_make_a_report(train, report):
+    arguments = ["data=digits", "model=mlp_1x512", "trainer.max_epochs=2", "noise.rate=0.2,0.4", "loss=ce,gce"]
+    assert train("-m", *arguments).code == 0
+    outcome = report("runs=outputs/runs")
+    assert outcome.code == 0, outcome.err
+    table = cells(outcome.root / "outputs/reports/runs/tables/test-accuracy-digits-symmetric-noise-mlp_1x512-last.csv")
+    for path in (outcome.root / "outputs/runs").rglob("result.json"):
+        result = json.loads(path.read_text())
+        cell = table.loc[(result["loss"], result["noise"]["rate"])]
+        assert cell["mean"] == pytest.approx(result["protocol"]["last"]["test"]["accuracy"])
+    assert len(list((outcome.root / "outputs/reports/runs/figures").glob("*.png"))) == 8

@@ -1,0 +1,99 @@
+"""Paired tests against numbers worked out by hand, and corrections against Holm's own definition."""
+
+import itertools
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lnl.reporting.significance import against_baseline, holm
+
+
+def runs(**rows):
+    """Rows of accuracies by seed, at one column."""
+    return pd.DataFrame(
+        [
+            {
+                "row": row,
+                "column": 0.3,
+                "seed": seed,
+                "noise_seed": seed,
+                "split_seed": 0,
+                "noise_sha256": f"labels {seed}",
+            }
+            | {"accuracy": value}
+            for row, values in rows.items()
+            for seed, value in enumerate(values)
+            if value is not None
+        ]
+    )
+
+
+def test_student_by_hand():
+    """Differences 1, 2, 3: mean 2, deviation 1, t = 2 / (1 / sqrt 3); with two degrees of freedom p has a closed form."""
+    (test,) = against_baseline(runs(ce=[10, 20, 30], gce=[11, 22, 33]), "ce", "accuracy").to_dict("records")
+    t = 2 * math.sqrt(3)
+    assert (test["row"], test["column"], test["pairs"], test["difference"]) == ("gce", 0.3, 3, 2)
+    assert test["p"] == pytest.approx(1 - t / math.sqrt(2 + t * t))
+    assert test["p_holm"] == test["p"]
+    assert (test["low"] + test["high"]) / 2 == pytest.approx(2)
+    assert (test["high"] - test["low"]) / 2 == pytest.approx(4.302652729911275 / math.sqrt(3))
+
+
+def test_pairs_have_the_same_seed_wrong_labels_and_split():
+    table = runs(ce=[10, 20, 30, 40], gce=[11, 22, 33, 44])
+    table.loc[(table["row"] == "gce") & (table["seed"] == 0), "noise_sha256"] = "others"
+    table.loc[(table["row"] == "gce") & (table["seed"] == 1), "split_seed"] = 7
+    (test,) = against_baseline(table, "ce", "accuracy").to_dict("records")
+    assert (test["pairs"], test["difference"]) == (2, 3.5)
+    assert math.isnan(test["p"])
+    assert math.isnan(test["p_holm"])
+
+
+def test_columns_are_not_paired_with_one_another():
+    table = runs(ce=[10, 20, 30], gce=[11, 22, 33])
+    table.loc[table["row"] == "gce", "column"] = 0.6
+    assert against_baseline(table, "ce", "accuracy").empty
+
+
+def test_without_the_labels_hash_their_seed_tells_them_apart():
+    table = runs(ce=[10, 20, 30], gce=[11, 22, 33]).assign(noise_sha256=None)
+    assert against_baseline(table, "ce", "accuracy")["pairs"].tolist() == [3]
+    table.loc[table["row"] == "gce", "noise_seed"] = 9
+    assert against_baseline(table, "ce", "accuracy").empty
+
+
+@pytest.mark.parametrize(("shift", "p"), [(0, 1.0), (1, 0.0)])
+def test_differences_without_spread(shift, p):
+    values = np.array([10.0, 20.0, 30.0])
+    (test,) = against_baseline(runs(ce=values, gce=values + shift), "ce", "accuracy").to_dict("records")
+    assert (test["difference"], test["p"]) == (shift, p)
+
+
+def test_a_missing_number_is_no_pair():
+    (test,) = against_baseline(runs(ce=[1, 2, 3, 5], gce=[2, 4, 6, math.nan]), "ce", "accuracy").to_dict("records")
+    assert test["pairs"] == 3
+
+
+def test_holm_by_hand():
+    np.testing.assert_allclose(holm(np.array([0.01, 0.04, np.nan, 0.03])), [0.03, 0.06, np.nan, 0.06])
+    np.testing.assert_allclose(holm(np.array([0.6, 0.9])), [1, 1])
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8), st.floats(0.001, 0.5))
+def test_holm_rejects_what_its_steps_reject(p, level):
+    rejected = set()
+    for step, place in enumerate(sorted(range(len(p)), key=lambda i: p[i])):
+        if p[place] * (len(p) - step) > level:
+            break
+        rejected.add(place)
+    assert {i for i, value in enumerate(holm(np.array(p))) if value <= level} == rejected
+
+
+def test_holm_does_not_depend_on_the_order():
+    p = np.array([0.04, 0.01, 0.03, 0.2])
+    for order in itertools.permutations(range(4)):
+        np.testing.assert_allclose(holm(p[list(order)]), holm(p)[list(order)])
