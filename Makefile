@@ -1,4 +1,4 @@
-# make train   makes the environment and trains on real data that needs no download
+# make train   makes the environment, trains two methods at four noise rates on data that needs no download, and reports
 # make test    makes the environment if needed and passes the tests
 PYTHON ?= python3
 VENV ?= .venv
@@ -8,7 +8,8 @@ ARGS ?=
 .PHONY: train test check format clean
 
 train: $(VENV)/.ready
-	$(BIN)/python -m lnl.train data=digits noise.rate=0.4 trainer.max_epochs=30 $(ARGS)
+	$(BIN)/python -m lnl.train -m experiment=digits_apl $(ARGS)
+	$(BIN)/python -m lnl.report runs=outputs/digits_apl 'names={ce: CE, apl_nfl_rce: APL (NFL+RCE)}'
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest $(ARGS)

@@ -15,8 +15,11 @@ ROOT = Path(__file__).parents[1]
 README, CONTRIBUTING = ((ROOT / name).read_text() for name in ("README.md", "CONTRIBUTING.md"))
 HELP = yaml.safe_load((ROOT / "conf/hydra/lnl.yaml").read_text())["help"]["template"]
 EVALUATE = yaml.safe_load((ROOT / "conf/evaluate.yaml").read_text())["hydra"]["help"]["template"]
+REPORT = yaml.safe_load((ROOT / "conf/report.yaml").read_text())["hydra"]["help"]["template"]
+REPORTS = (ROOT / "docs/reports.md").read_text()
 STUDIES = "".join(page.read_text() for page in sorted((ROOT / "docs/studies").glob("*.md")))
-COMMANDS = re.findall(r"python -m lnl\.(train|evaluate) ([^#\n]*)", README + HELP + EVALUATE + STUDIES)
+EVERYTHING = README + HELP + EVALUATE + REPORT + REPORTS + STUDIES
+COMMANDS = re.findall(r"python -m lnl\.(train|evaluate|report) ([^#`\n]*)", EVERYTHING)
 
 
 @pytest.mark.parametrize(("command", "arguments"), [command for command in COMMANDS if "--help" not in command[1]])
@@ -26,7 +29,7 @@ def test_a_command_is_one_that_can_be_given(command, arguments):
     for argument in shlex.split(arguments):
         if argument != "-m":
             key, _, values = argument.partition("=")
-            choices[key] = [values] if values.startswith("[") else values.split(",")
+            choices[key] = [values] if values.startswith(("[", "{")) else values.split(",")
     first = {key: values[0] for key, values in choices.items()}
     for key, values in choices.items():
         for value in values:

@@ -33,7 +33,7 @@ def test_runs_that_differ_in_a_value_get_rows_of_their_own(tmp_path):
             write_run(tmp_path, "study", method="dynamic_weight", seed=seed, config=config)
     write_run(tmp_path, "study")
     assert rows(last(tmp_path)) == ["ce", "dynamic_weight, ce, threshold=0.4", "dynamic_weight, ce, threshold=0.8"]
-    assert rows(last(tmp_path), ["method.threshold"]) == ["0.4", "0.8", "not given"]
+    assert rows(last(tmp_path), ["method.threshold"]) == ["not given", "0.4", "0.8"]  # plain cross entropy first
 
 
 def test_a_difference_between_seeds_alone_is_seen_too(tmp_path):

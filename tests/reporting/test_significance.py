@@ -33,7 +33,7 @@ def runs(**rows):
 
 
 def test_student_by_hand():
-    """Differences 1, 2, 3: mean 2, deviation 1, t = 2 / (1 / sqrt 3); with two degrees of freedom p has a closed form."""
+    """Differences 1, 2, 3: mean 2, deviation 1, t = 2 sqrt 3; with two degrees of freedom p has a closed form."""
     (test,) = against_baseline(runs(ce=[10, 20, 30], gce=[11, 22, 33]), "ce", "accuracy").to_dict("records")
     t = 2 * math.sqrt(3)
     assert (test["row"], test["column"], test["pairs"], test["difference"]) == ("gce", 0.3, 3, 2)

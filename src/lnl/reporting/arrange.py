@@ -56,7 +56,7 @@ def arrange(
 
 def check_column(runs: pd.DataFrame, key: str, given: str, known: Sequence[str] | None = None) -> None:
     """Raises UserError if no run has this column."""
-    there = list(known) if known is not None else [str(name) for name in runs if runs[name].notna().any()]
+    there = list(known) if known is not None else [str(name) for name in runs]
     if given not in there:
         parts = ("method", "loss", "model", "rate", "noise", "data", "seed") if known is None else there
         raise UserError(
