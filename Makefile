@@ -9,7 +9,7 @@ ARGS ?=
 
 train: $(VENV)/.ready
 	$(BIN)/python -m lnl.train -m experiment=digits_apl $(ARGS)
-	$(BIN)/python -m lnl.report runs=outputs/digits_apl 'names={ce: CE, apl_nfl_rce: APL (NFL+RCE)}'
+	$(BIN)/python -m lnl.report runs=outputs/digits_apl 'names={ce: CE, apl_nfl_rce: "APL (NFL+RCE)"}'
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest $(ARGS)

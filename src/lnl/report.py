@@ -1,5 +1,7 @@
 """``python -m lnl.report``: trained runs -> tables, figures and one page."""
 
+from typing import Any
+
 from omegaconf import DictConfig, OmegaConf
 
 from lnl import cli
@@ -12,7 +14,7 @@ def job(cfg: DictConfig) -> None:
     from lnl.reporting.report import write_report
 
     given = {key: cfg[key] for key in Options.__dataclass_fields__}
-    plain = {
+    plain: dict[str, Any] = {
         key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value for key, value in given.items()
     }
     print(write_report(Options(**plain)).summary())

@@ -23,7 +23,7 @@ def rows(runs, by=ROWS, columns="rate", names=None):
 def test_a_row_is_named_by_what_is_needed(tmp_path):
     for method, loss in (("apl", "apl_nce_rce"), ("dynamic_weight", "ce"), ("baseline", "gce"), ("baseline", "ce")):
         write_run(tmp_path, "study", method=method, loss=loss)
-    assert rows(last(tmp_path)) == ["ce", "apl_nce_rce", "dynamic_weight, ce", "gce"]
+    assert rows(last(tmp_path)) == ["ce", "apl_nce_rce", "dynamic_weight + ce", "gce"]
 
 
 def test_runs_that_differ_in_a_value_get_rows_of_their_own(tmp_path):
@@ -32,7 +32,7 @@ def test_runs_that_differ_in_a_value_get_rows_of_their_own(tmp_path):
             config = {"seed": seed, "noise": {"seed": seed}, "method": {"threshold": threshold, "low_weight": 0.5}}
             write_run(tmp_path, "study", method="dynamic_weight", seed=seed, config=config)
     write_run(tmp_path, "study")
-    assert rows(last(tmp_path)) == ["ce", "dynamic_weight, ce, threshold=0.4", "dynamic_weight, ce, threshold=0.8"]
+    assert rows(last(tmp_path)) == ["ce", "dynamic_weight + ce, threshold=0.4", "dynamic_weight + ce, threshold=0.8"]
     assert rows(last(tmp_path), ["method.threshold"]) == ["not given", "0.4", "0.8"]  # plain cross entropy first
 
 

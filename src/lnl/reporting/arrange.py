@@ -19,7 +19,7 @@ def arrange(
     """The runs with a ``setting`` (the table each belongs to), a ``row`` and a ``column`` of that table.
 
     Runs that would share a cell and differ in more than their seeds get rows of their own, named by what they
-    differ in: ``dynamic_weight, ce, threshold=0.4``.
+    differ in: ``dynamic_weight + ce, threshold=0.4``.
 
     Args:
         runs: of one protocol or several, as of :func:`lnl.reporting.results.read_runs`.
@@ -80,7 +80,7 @@ def _row(run: pd.Series, rows: Sequence[str]) -> str:
     method, loss = values.get("method"), values.get("loss")
     if method and loss and (method == "baseline" or loss.startswith(f"{method}_")):
         del values["method"]
-    return ", ".join(values.values())
+    return " + ".join(values.values())
 
 
 def _text(value: Any) -> str:

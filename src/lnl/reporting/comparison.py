@@ -153,9 +153,9 @@ class Comparison:
             markup.escape(MISSING), index=[markup.escape(str(row)) for row in rows], columns=self.values.mean.columns
         ).astype(object)
         for test in self.tests.itertuples():
-            text = markup.escape(self.difference_text(test))
-            certain = np.isfinite(test.p_holm) and test.p_holm < 0.05  # type: ignore[arg-type]
-            table.loc[markup.escape(str(test.row)), test.column] = markup.bold.format(text) if certain else text  # type: ignore[index]
+            text, p = markup.escape(self.difference_text(test)), float(test.p_holm)  # type: ignore[arg-type]
+            shown = markup.bold.format(text) if p < 0.05 else text
+            table.loc[markup.escape(str(test.row)), test.column] = shown  # type: ignore[index]
         return table
 
     def difference_text(self, test: object) -> str:

@@ -194,12 +194,12 @@ def payload(material: Material, folder: Path) -> dict[str, Any]:
     }
 
 
-def _curves(material: Material) -> dict[str, dict[str, list[float | None]]]:
+def _curves(material: Material) -> dict[str, dict[str, Any]]:
     """For each run folder ``epoch`` (from 1) and the curves it has."""
     table = fitted(material.epochs)
     there = [name for name in CURVES if name in table and table[name].notna().any()]
     thin = len(table) * len(there) > MOST_POINTS
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for path, epochs in table.groupby("path"):
         ordered = epochs.sort_values("epoch")
         if thin and len(ordered) > THINNED:

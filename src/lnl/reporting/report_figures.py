@@ -121,7 +121,7 @@ class Setting:
         lines = {column: line for column, line in lines.items() if column in here and here[column].notna().any()}
         if not lines or here["epoch"].max() < 1:  # one epoch is no curve
             return None
-        figure, axes = _grid(len(lines), len(self.shown), sharey="row")
+        figure, axes = _grid(len(lines), len(self.shown), sharex=True, sharey="row")
         for i, (column, (label, scale)) in enumerate(lines.items()):
             for j, value in enumerate(self.shown):
                 there = here[(here["column"] == value) & here[column].notna()]
@@ -248,16 +248,17 @@ def _spread(values: list[Any], most: int) -> list[Any]:
 
 
 def _grid(
-    rows: int, columns: int, height: float = 1.9, sharey: Any = False, bar: bool = False
+    rows: int, columns: int, height: float = 1.9, sharex: bool = False, sharey: Any = False, bar: bool = False
 ) -> tuple[Figure, list[list[Axes]]]:
     """Panels with margins in inches: matplotlib's own layouts take seconds for as many."""
     width, total = max(2.1 * columns + 1.2, 5), height * rows + 1.1
     room = {"left": 0.95 / width, "right": 1 - (0.95 if bar else 0.2) / width}
     room |= {"bottom": 0.8 / total, "top": 1 - 0.35 / total, "wspace": 0.12 if sharey else 0.2, "hspace": 0.2}
     figure = Figure(figsize=(width, total), dpi=figures.DPI)
-    axes = figure.subplots(rows, columns, squeeze=False, sharey=sharey, gridspec_kw=room)
+    axes = figure.subplots(rows, columns, squeeze=False, sharex=sharex, sharey=sharey, gridspec_kw=room)
     for one in axes.flat:
         one.tick_params(labelsize=7)
+        one.locator_params(nbins=4)
         one.grid(alpha=0.3)
         one.spines[["top", "right"]].set_visible(False)
     return figure, axes.tolist()
