@@ -155,7 +155,7 @@ class Comparison:
         for test in self.tests.itertuples():
             text, p = markup.escape(self.difference_text(test)), float(test.p_holm)  # type: ignore[arg-type]
             shown = markup.bold.format(text) if p < 0.05 else text
-            table.loc[markup.escape(str(test.row)), test.column] = shown  # type: ignore[index]
+            table.loc[markup.escape(str(test.row)), test.column] = shown
         return table
 
     def difference_text(self, test: object) -> str:
