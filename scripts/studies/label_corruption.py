@@ -1,5 +1,7 @@
 """The blocks of docs/studies/label_corruption.md."""
 
+from itertools import product
+
 import pandas as pd
 
 from lnl.reporting import figures
@@ -46,21 +48,15 @@ def corruption_regularisers(study: Study) -> str:
             "batch norm": runs["model.batch_norm"].astype(bool),
         }
     )
-    columns = {
-        f"{split} error, {state}": (split, state == "on") for split in ("train", "test") for state in ("off", "on")
-    }
-    each = [
-        runs.assign(
-            label=name,
-            **{to: runs[f"{split}/error"].where(on[name] == value) for to, (split, value) in columns.items()},
-        )
-        for name in on
-    ]
+    each, columns = [], {}
+    for split, state, name in product(("train", "test"), ("off", "on"), on.columns):
+        column = f"{split} error, {state}"
+        columns[column] = column
+        each.append(runs.assign(label=str(name), **{column: runs[f"{split}/error"].where(on[name] == (state == "on"))}))
     effects = summary(pd.concat(each), "label", {to: to for to in columns}, "runs")
-    together = runs.assign(label=on.sum(axis=1).map({0: "none of the four", len(on.columns): "all four"})).dropna(
-        subset="label"
-    )
-    ends = summary(together, "label", {"train error": "train/error", "test error": "test/error", "gap": "gap"})
+    together = on.sum(axis=1).map({0: "none of the four", len(on.columns): "all four"})
+    metrics = {"train error": "train/error", "test error": "test/error", "gap": "gap"}
+    ends = summary(runs.assign(label=together), "label", metrics)
     return f"{markdown(cells(effects), '%')}\n\n{seeds_note(effects)}\n\n{markdown(cells(ends), '%')}"
 
 

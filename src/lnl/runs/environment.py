@@ -4,6 +4,7 @@ import ctypes
 import platform
 import subprocess
 import sys
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ def describe(device: torch.device, precision: str | int) -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "versions": {package: version(package) for package in PACKAGES},
-        "git_commit": _git_commit(),
+        "git_commit": git_commit(),
     }
 
 
@@ -73,8 +74,12 @@ def _cpu_name() -> str:
     return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def _git_commit() -> str | None:
-    """The commit of lnl's own source, with ``+changes`` where it was edited since; None if it is not a checkout."""
+@cache
+def git_commit() -> str | None:
+    """The commit of lnl's own source, with ``+changes`` where it was edited since; None if it is not a checkout.
+
+    As of the first call: a process goes on with the code it started with, whatever is checked out meanwhile.
+    """
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(Path(__file__).parent), *arguments]

@@ -14,7 +14,7 @@ from lnl.methods import NoisyLabelMethod
 from lnl.metrics import reset_peak_memory
 from lnl.reporting.trackers import Trackers
 from lnl.runs.assembly import build_data, build_method, build_trainer
-from lnl.runs.environment import keep_freed_memory
+from lnl.runs.environment import git_commit, keep_freed_memory
 from lnl.runs.evaluation import evaluate, save_out_of_fold
 from lnl.runs.folder import RunFolder, load_checkpoint, load_weights
 from lnl.runs.identity import relevant_config
@@ -39,6 +39,7 @@ def train(cfg: DictConfig, folder: RunFolder, choices: dict[str, str]) -> dict[s
     """
     send_warnings_to_the_log()
     keep_freed_memory()
+    git_commit()
     reset_peak_memory()
     if cfg.seed < 0:
         raise UserError(f"seed must be at least 0, got {cfg.seed}")
