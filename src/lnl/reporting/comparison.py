@@ -270,7 +270,7 @@ def published_beside(runs: pd.DataFrame, study: str, metric: str) -> pd.DataFram
     found = found[[_same_model(*pair) for pair in zip(found["model"], found["model_run"], strict=True)]]
     if found.empty:
         has = {key: ", ".join(map(str, pd.unique(theirs[key].dropna()))) for key in ("data", "noise", "model")}
-        what = "; ".join(f"{key} {values}" for key, values in has.items())
+        what = "; ".join(f"{key} {values}" for key, values in has.items() if values)
         raise UserError(f"against={study}: none of its numbers is of one of these runs.\nIt has {what}.")
     return found
 
