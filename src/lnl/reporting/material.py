@@ -46,6 +46,7 @@ class Material:
         runs: as of :func:`lnl.reporting.arrange.arrange`, of the protocols that were asked for.
         rows, columns, metrics: what was asked for, as it is shown.
         tables: a table for each metric, setting and protocol.
+        epochs: ``metrics.csv`` of all runs, an epoch a row, with ``path`` and where the run stands.
         passed_over: folders that are not in it, with the reason.
     """
 
@@ -55,6 +56,7 @@ class Material:
     columns: str
     metrics: list[str]
     tables: list[Comparison]
+    epochs: pd.DataFrame
     passed_over: dict[Path, str]
 
     @property
@@ -71,19 +73,6 @@ class Material:
     def confusions(self) -> dict[str, tuple[list[str], dict[str, np.ndarray]]]:
         """For each run folder its classes and its confusion matrices."""
         return {path: read_confusions(path) for path in self.single["path"]}
-
-    @cached_property
-    def epochs(self) -> pd.DataFrame:
-        """``metrics.csv`` of all runs, an epoch a row, with ``path``; a run whose file is not readable has no rows."""
-        parts = []
-        for path in self.single["path"]:
-            try:
-                parts.append(read_metrics(path).assign(path=path))
-            except (OSError, ValueError) as error:
-                self.passed_over[Path(path) / "metrics.csv"] = f"no curves: {type(error).__name__}"
-        table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"path": [], "epoch": []})
-        facts = ["path", "setting", "row", "column", "train_samples", "train_rate"]
-        return table.merge(self.single[facts], on="path")
 
 
 def gather(options: Options) -> Material:
@@ -114,7 +103,20 @@ def gather(options: Options) -> Material:
         nothing = pd.DataFrame(columns=["setting", "row", "column", "value", "protocol"])
         others = published_beside(runs, options.against, metric) if options.against else nothing
         tables += compare(runs, shown_rows, options.columns, metric, others, baseline)
-    return Material(name, runs, shown_rows, options.columns, metrics, tables, passed_over)
+    epochs = _epochs(runs, passed_over)
+    return Material(name, runs, shown_rows, options.columns, metrics, tables, epochs, passed_over)
+
+
+def _epochs(runs: pd.DataFrame, passed_over: dict[Path, str]) -> pd.DataFrame:
+    """A run whose file cannot be read has no rows, and is said to have none."""
+    facts = ["path", "setting", "row", "column", "train_samples", "train_rate"]
+    parts = []
+    for path, run in runs.drop_duplicates("path")[facts].groupby("path"):
+        try:
+            parts.append(read_metrics(str(path)).merge(run, how="cross"))
+        except (OSError, ValueError) as error:
+            passed_over[Path(str(path)) / "metrics.csv"] = f"no curves of this run: {type(error).__name__}"
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["epoch", *facts])
 
 
 def facts(material: Material) -> str:

@@ -40,7 +40,7 @@ const colour = (row) => variable(`--series-${row % COLOURS}`);
 const faint = (hex) => `rgba(${[1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16)).join(",")},0.15)`;
 
 function swatch(row) {
-  const mark = make("span", { className: "swatch" });
+  const mark = make("span", { className: row < COLOURS ? "swatch" : "swatch again" });
   mark.style.setProperty("--series", `var(--series-${row % COLOURS})`);
   mark.setAttribute("aria-hidden", "true");
   return mark;
