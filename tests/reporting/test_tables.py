@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from lnl.reporting.results import named, read_runs
-from lnl.reporting.tables import Format, beside, cells, markdown, pivot, seeds_note, summary
+from lnl.reporting.tables import LATEX, MARKDOWN, Format, beside, cells, latex, markdown, pivot, seeds_note, summary
 from tests.reporting.written import write_run
 
 ACCURACIES = {("ce", 0.1): [0.50, 0.56, 0.53], ("ce", 0.6): [0.31, 0.35], ("gce", 0.1): [0.6]}
@@ -85,3 +85,29 @@ def test_markdown_is_a_table(runs):
     lines = markdown(cells(pivot(runs, "loss", "rate", "test/accuracy")), "loss").splitlines()
     assert lines[:2] == ["| loss | 0.1 | 0.6 |", "| --- | ---: | ---: |"]
     assert {line.count("|") for line in lines} == {4}
+
+
+@pytest.mark.parametrize(
+    ("markup", "text", "expected"),
+    [
+        (MARKDOWN, "a|b *c* mlp_1x512, p <0.001", r"a\|b \*c\* mlp_1x512, p <0.001"),
+        (MARKDOWN, "<script>", r"\<script>"),
+        (
+            LATEX,
+            r"50% of a_b & \c {#1} ~^",
+            r"50\% of a\_b \& \textbackslash{}c \{\#1\} \textasciitilde{}\textasciicircum{}",
+        ),
+        (LATEX, "1 ± 2, – p <0.1 [8]", r"1 $\pm$ 2, -- p $<$0.1 {[}8{]}"),
+    ],
+)
+def test_names_are_text_in_every_language(markup, text, expected):
+    assert markup.escape(text) == expected
+
+
+def test_latex_is_a_booktabs_table(runs):
+    shown = cells(pivot(runs, "loss", "rate", "test/accuracy"), Format(best="max"), LATEX)
+    lines = latex(shown, "loss", "100% ours", "ours").splitlines()
+    assert r"\caption{100\% ours}" in lines
+    body = lines[lines.index(r"\midrule") + 1 : lines.index(r"\bottomrule")]
+    assert body == [r"ce & 53.0 $\pm$ 3.0 & 33.0 $\pm$ 2.8 (2 of 3) \\", r"gce & \textbf{60.0 (1 of 3)} & -- \\"]
+    assert r"\begin{tabular}{lrr}" in lines

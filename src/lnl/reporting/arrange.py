@@ -29,7 +29,7 @@ def arrange(
 
     Returns:
         ``runs`` with ``setting`` (text), ``row`` (an ordered categorical, in the order of tables and colours) and
-        ``column``.
+        ``column`` (object: numbers in the tables that have only numbers).
 
     Raises:
         UserError: for a column that no run has, or a name for a row that is not there.
@@ -39,8 +39,8 @@ def arrange(
     runs = runs.assign(
         setting=[_setting(run, {*rows, columns}) for _, run in runs.iterrows()],
         row=[_row(run, rows) for _, run in runs[list(rows)].iterrows()],
-        column=_column(runs[columns]),
     )
+    runs["column"] = runs.groupby("setting")[columns].transform(_column) if len(runs) else runs[columns]
     runs["row"] = _split(runs)
     order = _order(runs)
     unknown = [name for name in names or {} if name not in order]
@@ -88,10 +88,8 @@ def _text(value: Any) -> str:
 
 
 def _column(values: pd.Series) -> pd.Series:
-    """Numbers where all are numbers; else text, for what is not given has a column too."""
-    if values.isna().any():
-        return values.map(_text)
-    return values
+    """Numbers where all of a table's are; else text, for what is not given has a column too."""
+    return (values.map(_text) if values.isna().any() else values).astype(object)
 
 
 def _split(runs: pd.DataFrame) -> pd.Series:

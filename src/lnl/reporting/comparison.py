@@ -199,7 +199,9 @@ def compare(
     """
     made = []
     for (setting, protocol), members in runs.groupby(["setting", "protocol"], sort=False):
-        here = members.assign(row=members["row"].cat.remove_unused_categories())
+        here = members.assign(
+            row=members["row"].cat.remove_unused_categories(), column=members["column"].infer_objects()
+        )
         values = pivot(here, "row", "column", metric)
         theirs = others[others["setting"] == setting] if len(others) else others
         base = baseline if baseline in values.mean.index else None

@@ -95,7 +95,7 @@ class Setting:
         self.material, self.name, self.numbers = material, name, _numbers(material)
         protocols = list(dict.fromkeys(runs["protocol"]))
         self.protocol = "last" if "last" in protocols else protocols[0]
-        self.runs = runs[runs["protocol"] == self.protocol]
+        self.runs = runs[runs["protocol"] == self.protocol].assign(column=runs["column"].infer_objects())
         self.shown = _spread(sorted(self.runs["column"].unique()), MOST_COLUMNS)
 
     def epochs(self) -> Drawn | None:

@@ -49,6 +49,7 @@ class Markup:
 
 def _escape_latex(text: str) -> str:
     signs = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    signs |= {sign: f"${sign}$" for sign in "<>|"} | {"[": "{[}", "]": "{]}"}  # [ after a line's end is its argument
     signs |= {"±": r"$\pm$", MISSING: "--", "…": r"\ldots{}", **{sign: f"\\{sign}" for sign in "&%$#_{}"}}
     return "".join(signs.get(sign, sign) for sign in text)
 
