@@ -129,8 +129,8 @@ class Setting:
                     figures.epoch_curves(
                         axes[i][j], there, "row", column, scale, self.numbers, marker="", linewidth=1.2
                     )
-                else:
-                    axes[i][j].axis("off")
+                else:  # the axis stays, for the panels beside it
+                    axes[i][j].text(0.5, 0.5, "none", transform=axes[i][j].transAxes, ha="center", fontsize=8)
             axes[i][0].set_ylabel(label)
         for j, value in enumerate(self.shown):
             axes[0][j].set_title(self._column(value), fontsize=9)
