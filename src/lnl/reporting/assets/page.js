@@ -16,7 +16,7 @@ const state = {
   off: Object.fromEntries(data.filters.map((key) => [key, new Set()])),
 };
 
-// ---- small helpers
+// ---- small things
 
 function make(tag, properties = {}, ...children) {
   const element = Object.assign(document.createElement(tag), properties);
