@@ -7,7 +7,7 @@ import pandas as pd
 from lnl.reporting import figures
 from lnl.reporting.results import epochs_until
 from lnl.reporting.tables import Format, cells, markdown, pivot, seeds_note, summary
-from studies.common import WORST, Blocks, Study
+from studies.common import WORST, Blocks, Study, machine
 
 
 def errors(runs: pd.DataFrame) -> pd.DataFrame:
@@ -17,8 +17,9 @@ def errors(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def corruption_errors(study: Study) -> str:
-    ours = pivot(errors(study.runs("rethinking_corruption")), "model", "rate", "test/error")
-    return f"{markdown(cells(ours, WORST), 'test error %')}\n\n{seeds_note(ours)}"
+    runs = errors(study.runs("rethinking_corruption"))
+    ours = pivot(runs, "model", "rate", "test/error")
+    return f"{markdown(cells(ours, WORST), 'test error %')}\n\n{seeds_note(ours)} {machine(runs)}"
 
 
 def corruption_fit(study: Study) -> str:
