@@ -7,7 +7,7 @@ from lnl import cli
 from lnl.runs.job import run_job
 
 
-def job(cfg: DictConfig) -> float:
+def job(cfg: DictConfig) -> float | None:
     """Trains one run in Hydra's output folder, or finds the result that is there already."""
     return run_job(cfg, HydraConfig.get())
 

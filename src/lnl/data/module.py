@@ -133,8 +133,8 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
     def load(self) -> Dataset:
         """Images and true labels, from files that :meth:`prepare_data` made sure are there.
 
-        What is read may depend on the size of images and on arguments of the dataset's own, but on no split and no seed:
-        several runs share it (:mod:`lnl.data.read_once`).
+        What is read may depend on the size of images and on arguments of the dataset's own, but on no split and no
+        seed: several runs share it (:mod:`lnl.data.read_once`).
         """
 
     def read(self) -> CleanData:

@@ -31,8 +31,8 @@ def run_job(cfg: DictConfig, hydra: HydraConf) -> float | None:
         part in it. None of a sweep's job that has no result.
 
     Raises:
-        UserError: if something is asked for that cannot be. A job of a sweep raises nothing: the sweep's journal and the
-            run folder's ``error.txt`` say what went wrong, and the other jobs go on.
+        UserError: if something is asked for that cannot be. A job of a sweep raises nothing: the sweep's journal and
+            the run folder's ``error.txt`` say what went wrong, and the other jobs go on.
     """
     folder = RunFolder(hydra.runtime.output_dir, identity(cfg))
     if hydra.mode == RunMode.MULTIRUN:

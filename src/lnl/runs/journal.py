@@ -74,7 +74,6 @@ class JobJournal:
             self.path.parent.mkdir(parents=True, exist_ok=True)  # the sweep may have ended without its jobs
             write_atomically(self.path, json.dumps(dataclasses.asdict(self.entry)), durable=False)
 
-
     def say(self, note: str) -> None:
         """Adds a note."""
         self.tell(notes=[*self.entry.notes, note])

@@ -17,7 +17,7 @@ from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from lnl.runs.journal import Entry, Journal, best, labels
+from lnl.runs.journal import Entry, Journal, State, best, labels
 from lnl.runs.sweep_view import LiveView, duration
 
 _underway: "Sweep | None" = None  # a process has one sweep at a time
@@ -68,8 +68,7 @@ def count_jobs(config: DictConfig) -> int | None:
         return int(sweeper.n_trials)
     if not sweeper["_target_"].endswith(f".{BasicSweeper.__name__}"):
         return None
-    params = OmegaConf.to_container(sweeper.params or OmegaConf.create(), resolve=True)
-    assert isinstance(params, dict)
+    params: Any = OmegaConf.to_container(sweeper.params or OmegaConf.create(), resolve=True)
     arguments = [*(f"{key}={value}" for key, value in params.items()), *config.hydra.overrides.task]
     try:
         parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
@@ -92,7 +91,8 @@ class Sweep:
     def __init__(self, folder: Path, total: int | None, exact: bool = True) -> None:
         self.folder, self.total, self.exact = folder, total, exact
         self.journal = Journal(folder)
-        self.lock = FileLock(folder.with_suffix(".lock"))
+        self.lock_file = folder.with_suffix(".lock")
+        self.lock = FileLock(self.lock_file)
         self.view = LiveView(total)
         self.started = time.monotonic()
         self.said: Counter[int] = Counter()
@@ -109,7 +109,7 @@ class Sweep:
 
     def _remove_abandoned(self) -> None:
         """Removes what sweeps that were killed have left."""
-        for path in {*self.folder.parent.glob("*.lock")} - {Path(self.lock.lock_file)}:
+        for path in {*self.folder.parent.glob("*.lock")} - {self.lock_file}:
             lock = FileLock(path)
             with contextlib.suppress(Timeout, OSError), lock.acquire(timeout=0):
                 shutil.rmtree(path.with_suffix(""), ignore_errors=True)
@@ -150,7 +150,7 @@ class Sweep:
         shutil.rmtree(self.folder, ignore_errors=True)
         with contextlib.suppress(OSError):
             self.lock.release()
-            Path(self.lock.lock_file).unlink()
+            self.lock_file.unlink()
             self.folder.parent.rmdir()  # unless another sweep is underway
         sys.stdout.flush()
         missing = 0 if self.total is None else self.total - len(entries)
@@ -175,7 +175,7 @@ def summary(entries: list[Entry], total: int | None, seconds: float) -> str:
         seconds: that the sweep took.
     """
     counts = Counter(entry.state for entry in entries)
-    kinds = {
+    kinds: dict[State, str] = {
         "finished": "finished",
         "skipped": "skipped (finished before)",
         "failed": "failed",

@@ -76,7 +76,9 @@ def picture(entries: list[Entry], total: int | None, seconds: float) -> "Rendera
         head.append(f", {duration(left)} left", style="not bold")
     parts: list[RenderableType] = [head]
     if total:
-        parts.append(ProgressBar(total=total, completed=sum(entry.share for entry in entries)))
+        bar = Table.grid(expand=True)  # which ends the line, as a bar by itself does not
+        bar.add_row(ProgressBar(total=total, completed=sum(entry.share for entry in entries)))
+        parts.append(bar)
     table = Table.grid(padding=(0, 2), expand=True)
     table.add_column(no_wrap=True, justify="right")
     table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
