@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +25,10 @@ from lnl.runs import sweep
 KNOWN = (HydraException, OmegaConfBaseException, OSError)
 EXTRAS = {"ray": "ray", "submitit": "slurm", "joblib": "joblib", "optuna": "optuna"}  # of Hydra's plugins: ours
 
-register_resolvers()  # here, so that the processes that launchers start know them too
+# Here, so that the processes that launchers start have both.
+register_resolvers()
+# Hydra checks a launcher of ours against the plugin's of the same name, which is as well, and says so three lines long.
+warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/.*' is validated against ConfigStore schema")
 
 
 class Job:
@@ -90,6 +94,8 @@ def explain(error: Exception) -> str:
         return f"this launcher or sweeper is not installed: pip install 'lnl[{extra}]'"
     if unknown := re.search(r"Could not find '(.+?)'\s+Available options in '(.+?)':\s+(.*)", message, re.DOTALL):
         group, _, option = unknown[1].rpartition("/")
+        if option in EXTRAS:
+            return f"{option} is not installed: pip install 'lnl[{EXTRAS[option]}]'"
         options = unknown[3].partition("Config search path")[0].split()
         return f"{group} has no option '{option}'{_nearest(option, options)}\nThe options are {', '.join(options)}."
     if misspelt := re.search(r"Could not override '(.+?)'", message):

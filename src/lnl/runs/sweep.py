@@ -1,6 +1,7 @@
 """A sweep as a whole: what its jobs say while they run, and what has become of them in the end."""
 
 import contextlib
+import logging
 import os
 import shutil
 import sys
@@ -36,6 +37,9 @@ class SweepCallback(Callback):
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         global _underway
         searches = "n_trials" in config.hydra.sweeper  # and may end before
+        if searches:
+            config.hydra.sweeper.direction = "maximize"  # the accuracy; Optuna's own default would seek the worst
+            logging.getLogger("optuna").setLevel(logging.WARNING)
         _underway = Sweep(Path(self.journal).absolute(), count_jobs(config), exact=not searches)
         _underway.start()
 
