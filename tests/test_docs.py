@@ -16,7 +16,8 @@ README, CONTRIBUTING = ((ROOT / name).read_text() for name in ("README.md", "CON
 HELP = yaml.safe_load((ROOT / "conf/hydra/lnl.yaml").read_text())["help"]["template"]
 EVALUATE = yaml.safe_load((ROOT / "conf/evaluate.yaml").read_text())["hydra"]["help"]["template"]
 STUDIES = "".join(page.read_text() for page in sorted((ROOT / "docs/studies").glob("*.md")))
-COMMANDS = re.findall(r"python -m lnl\.(train|evaluate) ([^#\n]*)", README + HELP + EVALUATE + STUDIES)
+SWEEPS = (ROOT / "docs/sweeps.md").read_text()
+COMMANDS = re.findall(r"python -m lnl\.(train|evaluate) ([^#\n]*)", README + HELP + EVALUATE + STUDIES + SWEEPS)
 
 
 @pytest.mark.parametrize(("command", "arguments"), [command for command in COMMANDS if "--help" not in command[1]])

@@ -1,10 +1,12 @@
 """Presets of launchers and searches; those that are installed are run."""
 
 import json
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from lnl import cli
@@ -40,8 +42,6 @@ def two_jobs(digits, monkeypatch):
 
 
 def assert_same_as_in_one_process(outcome, digits, monkeypatch):
-    import torch
-
     assert outcome.code == 0, outcome.err
     assert "2 jobs" in outcome.out
     assert "2 finished" in outcome.out
@@ -78,6 +78,46 @@ def test_ray_gives_the_numbers_of_one_process(two_jobs, digits, monkeypatch):
     finally:
         ray.shutdown()
     assert_same_as_in_one_process(outcome, digits, monkeypatch)
+
+
+@needs_plugin("hydra_ray_launcher")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.parametrize("share", [1, 0.5])
+def test_a_gpu_job_of_ray_sees_its_own_alone(digits, monkeypatch, share):
+    ray = pytest.importorskip("ray")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    seen = "+callbacks.seen._target_=tests.runs.visible.VisibleDevices"
+    launcher = ("hydra/launcher=ray", f"hydra.launcher.ray.remote.num_gpus={share}")
+    try:
+        outcome = digits("-m", *ONE_EPOCH, "seed=0,1,2,3", seen, *launcher)
+    finally:
+        ray.shutdown()
+    assert outcome.code == 0, outcome.err
+    visible = [path.read_text() for path in outcome.root.rglob("visible.txt")]
+    assert len(visible) == 4
+    assert all(devices in {str(i) for i in range(torch.cuda.device_count())} for devices in visible)
+    results = [json.loads(path.read_text()) for path in outcome.root.rglob("result.json")]
+    assert {result["environment"]["device"] for result in results} == {"cuda:0"}
+
+
+@needs_plugin("hydra_submitit_launcher")
+def test_slurm_gets_an_array_with_a_time_limit_and_a_signal_before_it(digits, tmp_path, monkeypatch):
+    """Without Slurm: an sbatch that keeps what it is given."""
+    for name, script in {"sbatch": f'cp "$1" {tmp_path}/given.sh; echo no Slurm here >&2; exit 1', "srun": ""}.items():
+        command = tmp_path / "bin" / name
+        command.parent.mkdir(exist_ok=True)
+        command.write_text(f"#!/bin/sh\n{script}\n")
+        command.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    options = [f"hydra.launcher.{option}" for option in ("partition=gpu", "timeout_min=90", "array_parallelism=2")]
+    outcome = digits("-m", "seed=0,1,2", "hydra/launcher=slurm", *options)
+    assert outcome.code == 1
+    assert "no Slurm here" in outcome.err
+    assert "Traceback" not in outcome.err
+    given = (tmp_path / "given.sh").read_text()
+    for line in ("array=0-2%2", "partition=gpu", "time=90", "signal=USR2@120", "gpus-per-node=1", "cpus-per-task=4"):
+        assert f"#SBATCH --{line}\n" in given
+    assert not list(outcome.root.rglob(".identity"))
 
 
 @needs_plugin("hydra_optuna_sweeper")
