@@ -14,7 +14,7 @@ def register_resolvers() -> None:
     """Makes them known to OmegaConf; again and again does no harm."""
     OmegaConf.register_new_resolver("lnl.user_cache", _user_cache, replace=True)
     OmegaConf.register_new_resolver("lnl.sweep_name", _sweep_name, replace=True)
-    OmegaConf.register_new_resolver("lnl.join", os.path.join, replace=True)
+    OmegaConf.register_new_resolver("lnl.join", _join, replace=True)
     # Once a sweep: Hydra hands what was computed on to the jobs, as it does with ${now:}.
     OmegaConf.register_new_resolver("lnl.sweep_id", _sweep_id, replace=True, use_cache=True)
     OmegaConf.register_new_resolver("lnl.run_name", _run_name, replace=True)
@@ -33,6 +33,10 @@ def _sweep_name(fast_dev_run: bool | int, sweep: str | None, experiment: str | N
 
 def _sweep_id() -> str:
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+
+
+def _join(*parts: object) -> str:
+    return os.path.join(*map(str, parts))  # a folder may be called 1
 
 
 def _options(group: str) -> str:

@@ -30,7 +30,7 @@ def drawn(entries, total, seconds):
 
 def test_the_view_has_counts_time_bar_running_jobs_and_the_best():
     head, bar, *rest = drawn(JOBS, 8, 55)
-    assert head == "3/8 jobs done, 1 running, 1 failed   55.0 s, 2 min 56 s left"
+    assert head == "3/8 jobs done, 1 running, 1 failed   55.0 s, 3 min 5 s left"
     assert bar == "━" * 33 + "╸"  # 3 3/8 of 8 jobs, in half columns
     assert [" ".join(line.split()) for line in rest] == [
         "epoch 2/4 noise.rate=0.1",

@@ -99,7 +99,7 @@ class Sweep:
         self.lock = FileLock(self.lock_file)
         self.view = LiveView(total)
         self.started = time.monotonic()
-        self.said: Counter[int] = Counter()
+        self.said: set[tuple[int, str]] = set()
         self.over = threading.Event()
         self.watcher = threading.Thread(target=self._watch, name="sweep", daemon=True)
 
@@ -136,9 +136,10 @@ class Sweep:
             lines.append((f"error: {entry.name}: {entry.reason}", True))
         elif entry.state != "running":
             lines.append((_ending(entry), False))
-        for text, is_error in lines[self.said[entry.job] :]:
-            self.view.say(text, is_error)
-        self.said[entry.job] = len(lines)
+        for text, is_error in lines:
+            if (entry.job, text) not in self.said:
+                self.said.add((entry.job, text))
+                self.view.say(text, is_error)
 
     def end(self, interrupted: bool) -> int:
         """Stops watching and says what has become of the jobs; returns the exit code."""
