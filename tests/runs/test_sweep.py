@@ -25,7 +25,7 @@ def lines(text, start):
 def test_a_killed_sweep_ends_with_every_result_and_trains_nothing_twice(tmp_path):
     """SIGKILL in the middle of six jobs, twice."""
     command = [sys.executable, "-m", "lnl.train", "-m", "data=digits", "trainer.precision=32-true"]
-    command += ["trainer.max_epochs=25", "seed=0,1,2,3,4,5", f"paths.output_dir={tmp_path}"]
+    command += ["trainer.max_epochs=15", "model=mlp_1x512", "seed=0,1,2,3,4,5", f"paths.output_dir={tmp_path}"]
 
     def found(name):
         return sorted(tmp_path.glob(f"runs/*/{name}"))
@@ -48,7 +48,7 @@ def test_a_killed_sweep_ends_with_every_result_and_trains_nothing_twice(tmp_path
     assert {path: path.stat().st_mtime_ns for path in times} == times
     assert len(found("result.json")) == 6
     for path in found("result.json"):
-        assert pd.read_csv(path.with_name("metrics.csv"))["epoch"].tolist() == list(range(25))
+        assert pd.read_csv(path.with_name("metrics.csv"))["epoch"].tolist() == list(range(15))
         log = path.with_name("train.log").read_text()
         assert log.count("training starts") == 1
     assert not list(tmp_path.glob(".sweep/*"))  # nor what the killed sweeps had left

@@ -40,8 +40,9 @@ class SweepCallback(Callback):
         if searches:
             config.hydra.sweeper.direction = "maximize"  # the accuracy; Optuna's own default would seek the worst
             logging.getLogger("optuna").setLevel(logging.WARNING)
-        _underway = Sweep(Path(self.journal).absolute(), count_jobs(config), exact=not searches)
-        _underway.start()
+        sweep = Sweep(Path(self.journal).absolute(), count_jobs(config), exact=not searches)
+        sweep.start()
+        _underway = sweep
 
 
 def is_underway() -> bool:
@@ -198,8 +199,9 @@ def summary(entries: list[Entry], total: int | None, seconds: float) -> str:
         lines.append(f"best by noisy validation labels: {entry.accuracy:.2%}, {names[entry.job]}")
     for entry in entries:
         if entry.state == "failed":
+            error = Path(entry.folder) / "error.txt"
             lines.append(f"failed: {entry.reason.splitlines()[0]}")
-            lines.append(f"        {os.path.relpath(Path(entry.folder) / 'error.txt')}")
+            lines.append(f"        {os.path.relpath(error if error.exists() else entry.folder)}")
         elif entry.state == "left":
             lines.append(f"left to {entry.reason}: {os.path.relpath(entry.folder)}")
     if counts["failed"] + counts["left"] + counts["running"] or len(entries) < (total or 0):
