@@ -138,7 +138,7 @@ def test_a_search_finds_the_highest_noisy_validation_accuracy(digits):
 @needs_plugin("hydra_optuna_sweeper")
 def test_a_trial_that_fails_ends_no_search_and_optunas_own_preset_maximises(digits):
     arguments = ("hydra/sweeper=optuna", "hydra.sweeper.sampler.seed=0", "hydra.sweeper.max_failure_rate=1")
-    outcome = digits("-m", *ONE_EPOCH, *arguments, "hydra.sweeper.n_trials=4", "optimizer.lr=choice(-1,1e-9,0.05)")
+    outcome = digits("-m", *ONE_EPOCH, *arguments, "hydra.sweeper.n_trials=8", "optimizer.lr=choice(-1,1e-9,0.05)")
     assert outcome.code == 1
     assert "failed: optimizer" in outcome.out
     found = yaml.safe_load((outcome.root / "outputs/runs/optimization_results.yaml").read_text())
