@@ -43,6 +43,7 @@ def test_the_view_has_counts_time_bar_running_jobs_and_the_best():
 
 def test_no_job_and_no_known_number_of_jobs_can_be_drawn():
     assert drawn([], 3, 0.1)[0] == "0/3 jobs done, 0 running, 0 failed   0.1 s"
+    assert "starts" in drawn([job(0, "running")], 3, 0.1)[2]
     assert drawn(JOBS[:1], None, 3)[0] == "1/? jobs done, 0 running, 0 failed   3.0 s"
 
 

@@ -25,7 +25,7 @@ class Entry:
         state: ``skipped``, if it was finished before; ``left``, if another process has it.
         notes: what it had to say, such as that it continues an interrupted run.
         reason: why it failed, or who has it.
-        epoch, epochs: how many epochs are done, of how many.
+        epoch, epochs: how many epochs are done, of how many; 0 of 0 before training starts.
         accuracy: the best on noisy validation labels so far, in [0, 1].
         seconds: since it started.
     """
@@ -37,7 +37,7 @@ class Entry:
     notes: list[str] = dataclasses.field(default_factory=list)
     reason: str = ""
     epoch: float = 0.0
-    epochs: int = 1
+    epochs: int = 0
     accuracy: float | None = None
     seconds: float = 0.0
 

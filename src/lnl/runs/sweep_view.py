@@ -83,7 +83,8 @@ def picture(entries: list[Entry], total: int | None, seconds: float) -> "Rendera
     table.add_column(no_wrap=True, justify="right")
     table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     for entry in running[:RUNNING]:
-        table.add_row(f"epoch {int(entry.epoch) + (entry.epoch < entry.epochs)}/{entry.epochs}", names[entry.job])
+        now = f"epoch {int(entry.epoch) + (entry.epoch < entry.epochs)}/{entry.epochs}" if entry.epochs else "starts"
+        table.add_row(now, names[entry.job])
     if len(running) > RUNNING:
         table.add_row("", f"and {len(running) - RUNNING} more")
     top = best(entries, BEST)
