@@ -1,9 +1,11 @@
 """How a command starts, and how it says what went wrong."""
 
-import logging
+import functools
 import os
 import re
 import sys
+import traceback
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -17,8 +19,39 @@ from omegaconf.errors import OmegaConfBaseException
 from lnl.config import CONF_DIR
 from lnl.errors import UserError, nearest
 from lnl.resolvers import register_resolvers
+from lnl.runs import sweep
 
-log = logging.getLogger(__name__)
+KNOWN = (HydraException, OmegaConfBaseException, OSError)
+EXTRAS = {"ray": "ray", "submitit": "slurm", "joblib": "joblib", "optuna": "optuna"}  # of Hydra's plugins: ours
+
+# Here, so that the processes that launchers start have both.
+register_resolvers()
+# Hydra checks a launcher of ours against the plugin's of the same name, which is as well, and says so three lines long.
+warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/.*' is validated against ConfigStore schema")
+
+
+class Job:
+    """A command's task as a job of Hydra's. Launchers send it to other processes, which import this module with it.
+
+    Args:
+        task: of the command.
+        wants_traceback: whether to say where a mistake was found.
+    """
+
+    def __init__(self, task: Callable[[DictConfig], Any], wants_traceback: bool) -> None:
+        functools.update_wrapper(self, task)  # Hydra wants to know where it is from
+        self.task, self.wants_traceback = task, wants_traceback
+
+    def __call__(self, cfg: DictConfig) -> Any:
+        try:
+            return self.task(cfg)
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise  # the sweep goes on; Hydra raises it again at the end
+            if self.wants_traceback:
+                traceback.print_exception(error)
+            sys.exit(1)
 
 
 def run(task: Callable[[DictConfig], Any], config_name: str) -> None:
@@ -26,33 +59,28 @@ def run(task: Callable[[DictConfig], Any], config_name: str) -> None:
 
     A mistake of the user ends with its message and exit code 1; with HYDRA_FULL_ERROR=1 also with where it was found.
     """
-    register_resolvers()
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints its own report and exits
-
-    def job(cfg: DictConfig) -> Any:
-        try:
-            return task(cfg)
-        except UserError as error:
-            log.error(error)
-            if HydraConfig.get().mode == RunMode.MULTIRUN:
-                raise  # the sweep goes on; Hydra raises it again at the end
-            if wants_traceback:
-                log.error("found here", exc_info=error)
-            sys.exit(1)
-
+    message, code, ended = "", 0, False
     try:
-        hydra.main(version_base="1.3", config_path=CONF_DIR, config_name=config_name)(job)()
+        hydra.main(version_base="1.3", config_path=CONF_DIR, config_name=config_name)(Job(task, wants_traceback))()
+        ended = True
     except UserError:
-        sys.exit(1)  # said when it happened
-    except (HydraException, OmegaConfBaseException, OSError) as error:
-        if wants_traceback:
+        code = 1  # said when it happened
+    except KeyboardInterrupt:
+        code = 130
+    except Exception as error:
+        if wants_traceback or not (isinstance(error, KNOWN) or sweep.is_underway()):
             raise
-        print(f"error: {explain(error)}", file=sys.stderr)
-        sys.exit(1)
+        message, code = f"error: {explain(error)}", 1
     finally:
+        failed = sweep.end_of_sweep(interrupted=not ended)
         if not wants_traceback:
             del os.environ["HYDRA_FULL_ERROR"]
+    if message:
+        print(message, file=sys.stderr)
+    if code := code or failed:
+        sys.exit(code)
 
 
 def explain(error: Exception) -> str:
@@ -60,8 +88,13 @@ def explain(error: Exception) -> str:
     message = str(error)
     if isinstance(error, OSError) and not isinstance(error, HydraException):
         return f"{error.filename} cannot be written: {error.strerror}." if error.filename else message
+    if plugin := re.search(r"Unknown plugin class : 'hydra_plugins\.hydra_([a-z]+)_", message):
+        extra = EXTRAS.get(plugin[1], plugin[1])
+        return f"this launcher or sweeper is not installed: pip install 'lnl[{extra}]'"
     if unknown := re.search(r"Could not find '(.+?)'\s+Available options in '(.+?)':\s+(.*)", message, re.DOTALL):
         group, _, option = unknown[1].rpartition("/")
+        if option in EXTRAS:
+            return f"{option} is not installed: pip install 'lnl[{EXTRAS[option]}]'"
         options = unknown[3].partition("Config search path")[0].split()
         return f"{group} has no option '{option}'{nearest(option, options)}\nThe options are {', '.join(options)}."
     if misspelt := re.search(r"Could not override '(.+?)'", message):
@@ -70,4 +103,6 @@ def explain(error: Exception) -> str:
         known = [str(name) for name in parent] if isinstance(parent, DictConfig) else []
         near = nearest(key.split(".")[-1], known)
         return f"there is no '{key}' in the configuration{near}\n--cfg job prints what there is."
+    if not isinstance(error, KNOWN):
+        message = f"{type(error).__name__}: {message}"
     return "\n".join([line.strip() for line in message.splitlines() if line.strip()][:2])

@@ -1,6 +1,7 @@
 """What the YAML files compute by ``${lnl.…:}``."""
 
 import os
+import time
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -13,6 +14,9 @@ def register_resolvers() -> None:
     """Makes them known to OmegaConf; again and again does no harm."""
     OmegaConf.register_new_resolver("lnl.user_cache", _user_cache, replace=True)
     OmegaConf.register_new_resolver("lnl.sweep_name", _sweep_name, replace=True)
+    OmegaConf.register_new_resolver("lnl.join", _join, replace=True)
+    # Once a sweep: Hydra hands what was computed on to the jobs, as it does with ${now:}.
+    OmegaConf.register_new_resolver("lnl.sweep_id", _sweep_id, replace=True, use_cache=True)
     OmegaConf.register_new_resolver("lnl.run_name", _run_name, replace=True)
     OmegaConf.register_new_resolver("lnl.options", _options, replace=True)
     OmegaConf.register_new_resolver("lnl.published", _published, replace=True)
@@ -24,8 +28,16 @@ def _user_cache() -> str:
     )
 
 
-def _sweep_name(fast_dev_run: bool | int, experiment: str | None) -> str:
-    return "fast_dev_run" if fast_dev_run else str(experiment or "runs")
+def _sweep_name(fast_dev_run: bool | int, sweep: str | None, experiment: str | None) -> str:
+    return "fast_dev_run" if fast_dev_run else str(sweep or experiment or "runs")
+
+
+def _sweep_id() -> str:
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+
+
+def _join(*parts: object) -> str:
+    return os.path.join(*map(str, parts))  # a folder may be called 1
 
 
 def _options(group: str) -> str:

@@ -35,6 +35,14 @@ MISTAKES = {
     "a negative learning rate": (["optimizer.lr=-1"], ["optimizer", "learning rate"]),
     "a negative seed": (["seed=-1"], ["seed must be at least 0"]),
     "several devices": (["trainer.devices=2", "trainer.accelerator=cpu"], ["trainer.devices=1"]),
+    "no epochs for corrected labels": (
+        ["method=label_correction", "data.trusted=100"],
+        ["trainer.max_epochs=2", "method.stage1_epochs"],
+    ),
+    "the same in a fold": (
+        ["method=label_correction", "data.trusted=100", "data.folds=2"],
+        ["trainer.max_epochs=2", "method.stage1_epochs"],
+    ),
     "no file of labels": (["noise=file"], ["noise.path has to be given: noise.path=..."]),
     "no validation samples": (["data.val_fraction=0.0001"], ["data.val_fraction"]),
     "too large a limit": (["data.subset=5000"], ["data.subset", "5000"]),
@@ -124,9 +132,11 @@ def test_training_starts_from_given_weights(digits):
 
 
 def test_a_folder_of_another_run_is_left_alone(digits):
-    digits("hydra.run.dir=here")
+    theirs = digits("hydra.run.dir=here").folder
+    before = {path: path.read_bytes() for path in theirs.rglob("*") if path.is_file()}
     outcome = digits("hydra.run.dir=here", "optimizer.lr=0.5")
     assert outcome.code == 1
+    assert {path: path.read_bytes() for path in theirs.rglob("*") if path.is_file()} == before
     assert "another configuration" in outcome.err
     assert "force=true" in outcome.err
 

@@ -22,6 +22,7 @@ def test_the_folder_has_what_its_documentation_says(digits):
         ".hydra/hydra.yaml",
         ".hydra/overrides.yaml",
         ".identity",
+        ".lock",
         "checkpoints/last.ckpt",
         "checkpoints/noisy_val_best.ckpt",
         "metrics.csv",

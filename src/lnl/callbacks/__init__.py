@@ -3,6 +3,7 @@
 from lnl.callbacks.contact_sheet import ContactSheet
 from lnl.callbacks.epoch_seed import EpochSeed
 from lnl.callbacks.fit_until import FitUntil
+from lnl.callbacks.job_progress import JobProgress
 from lnl.callbacks.label_stages import LabelStages
 from lnl.callbacks.metrics_table import MetricsTable
 from lnl.callbacks.progress import TrainingProgress
@@ -14,6 +15,7 @@ __all__ = [
     "ContactSheet",
     "EpochSeed",
     "FitUntil",
+    "JobProgress",
     "LabelStages",
     "MetricsTable",
     "StaysStopped",

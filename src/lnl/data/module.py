@@ -15,6 +15,7 @@ from lnl.data.augment import Augmentation
 from lnl.data.batch import Batch
 from lnl.data.images import Dataset, Fit, LabelledImages
 from lnl.data.loader import DeviceLoader, EpochSampler, Normalize, worker_loader
+from lnl.data.read_once import CleanData
 from lnl.data.splits import Split, Splitting
 from lnl.data.trusted import Trusted, read_trusted
 from lnl.errors import UserError
@@ -122,6 +123,7 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         self.splitting = Splitting(val_fraction, split_seed, limits, subset_mode, trusted_test, folds, fold)
         self.augmentation, self.views = Augmentation.named(augment, crop_padding), views
         self.device_cache, self.num_workers = device_cache, num_workers
+        self.clean: CleanData | None = None
         self._images: dict[str, Tensor] = {}
         self._labels: dict[str, Tensor] = {}
         self._training: Loader | None = None
@@ -129,14 +131,23 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
 
     @abstractmethod
     def load(self) -> Dataset:
-        """Images and true labels, from files that :meth:`prepare_data` made sure are there."""
+        """Images and true labels, from files that :meth:`prepare_data` made sure are there.
+
+        What is read may depend on the size of images and on arguments of the dataset's own, but on no split and no
+        seed: several runs share it (:mod:`lnl.data.read_once`).
+        """
+
+    def read(self) -> CleanData:
+        """The data before there is any noise."""
+        dataset = self.load()
+        return CleanData(dataset, *self._prepare(dataset))
 
     def setup(self, stage: str | None = None) -> None:
-        """Reads the data and draws the noise, once."""
+        """Reads the data, unless somebody has (:attr:`clean`), and draws the noise, once."""
         if self._images:
             return
-        dataset = self.load()
-        train, test = self._prepare(dataset)
+        clean = self.clean or self.read()
+        dataset, train, test = clean.original, clean.train, clean.test
         self.classes = list(dataset.classes)
         if len(self.classes) != self.num_classes:
             raise UserError(f"data.num_classes is {self.num_classes}, but the labels have {len(self.classes)} classes")
@@ -149,7 +160,7 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         self.trusted = Trusted(trusted.index[trained], trusted.labels[trained])
         tested = np.isin(trusted.index, self.splits.get("trusted_test", []))
         self._trusted_test_labels = trusted.labels[tested]
-        self._images = {"train": torch.from_numpy(train.images), "test": torch.from_numpy(test.images)}
+        self._images = clean.images
         self._labels = {
             "train": torch.from_numpy(self.labels.noisy.copy()),
             "test": torch.full((len(test),), -1),

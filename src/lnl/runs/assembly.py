@@ -5,12 +5,13 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ProgressBar
 
 from lnl.callbacks import EpochSeed, StaysStopped, TrainingMetrics
 from lnl.config import build, build_all
 from lnl.data import NoisyDataModule
+from lnl.data.read_once import read_once
 from lnl.errors import UserError
 from lnl.methods import NoisyLabelMethod
 from lnl.runs.checkpoint_io import AtomicCheckpointIO
@@ -24,7 +25,9 @@ def build_data(cfg: DictConfig) -> NoisyDataModule:
         "data", cfg.data, noise=build("noise", cfg.noise), corruption=build("corruption", cfg.corruption)
     )
     data.prepare_data()
+    config = {part: OmegaConf.to_container(cfg[part], resolve=True) for part in ("data", "corruption")}
     try:
+        data.clean = read_once(config, data.read)
         data.setup()
     except ValueError as error:
         raise UserError(str(error)) from error

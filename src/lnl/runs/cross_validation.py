@@ -1,10 +1,12 @@
 """k-fold cross-validation: k runs, each validated on the part of the training labels that it did not see."""
 
 import statistics
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from omegaconf import DictConfig
+from pytorch_lightning.callbacks import Callback
 
 from lnl.data.splits import check_folds
 from lnl.errors import UserError
@@ -14,7 +16,13 @@ from lnl.runs.result import SCHEMA_VERSION, write_result
 from lnl.runs.training import train
 
 
-def cross_validate(cfg: DictConfig, folder: RunFolder, choices: dict[str, str]) -> dict[str, Any]:
+def cross_validate(
+    cfg: DictConfig,
+    folder: RunFolder,
+    choices: dict[str, str],
+    observers: Sequence[Callback] = (),
+    say: Callable[[str], Any] = print,
+) -> dict[str, Any]:
     """Trains ``data.folds`` runs in ``fold1``, ``fold2``, …, each with that part of the training labels held out.
 
     Finished folds are not trained again. The whole run's ``out_of_fold.npz`` has, for every sample that is in a fold,
@@ -38,8 +46,8 @@ def cross_validate(cfg: DictConfig, folder: RunFolder, choices: dict[str, str]) 
         child.data.fold = fold
         child.paths.run_dir = str(folder.path / f"fold{fold}")
         inner = RunFolder(child.paths.run_dir, identity(child))
-        print(f"fold {fold} of {cfg.data.folds}")
-        results.append(inner.finished() or train(child, inner, choices))
+        say(f"fold {fold} of {cfg.data.folds}")
+        results.append(inner.finished() or train(child, inner, choices, observers, say))
         folder.claim(force=False)  # not before, because a mistake in the configuration leaves no folder
     parts = [np.load(folder.path / f"fold{i + 1}" / "out_of_fold.npz") for i in range(len(results))]
     order = np.argsort(np.concatenate([part["index"] for part in parts]))

@@ -1,10 +1,10 @@
 """Where a run took place: hardware, versions, and settings of the process."""
 
 import ctypes
+import functools
 import platform
 import subprocess
 import sys
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ def resolve_precision(precision: str | int, accelerator: str) -> str | int:
     return "bf16-mixed" if native else "32-true"
 
 
+@functools.cache
 def _cpu_has_bfloat16() -> bool:
     try:
         flags = Path("/proc/cpuinfo").read_text()
@@ -61,11 +62,17 @@ def describe(device: torch.device, precision: str | int) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "versions": {package: version(package) for package in PACKAGES},
+        "versions": _versions(),
         "git_commit": git_commit(),
     }
 
 
+@functools.cache
+def _versions() -> dict[str, str]:
+    return {package: version(package) for package in PACKAGES}
+
+
+@functools.cache
 def _cpu_name() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -74,7 +81,7 @@ def _cpu_name() -> str:
     return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-@cache
+@functools.cache
 def git_commit() -> str | None:
     """The commit of lnl's own source, with ``+changes`` where it was edited since; None if it is not a checkout.
 

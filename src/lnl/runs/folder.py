@@ -1,5 +1,6 @@
 """The folder of a run: what is in it, and whether the run is finished, interrupted or new."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -27,6 +28,9 @@ class RunFolder:
         self.noise = self.path / "noise.npz"
         self.predictions = self.path / "predictions.csv"
         self.marker = self.path / ".identity"
+        self.lock, self.owner = self.path / ".lock", self.path / ".owner.json"
+        self.hydra = self.path / ".hydra"
+        self.error = self.path / "error.txt"
         self.out_of_fold = self.path / "out_of_fold.npz"
         self.corrected_labels = self.path / "corrected_labels.csv"
         self.evaluations = self.path / "evaluations"
@@ -79,16 +83,26 @@ class RunFolder:
         self.result.unlink(missing_ok=True)
         shutil.rmtree(self.checkpoints)
         self.checkpoints.mkdir()
-        for path in (self.metrics, self.noise, self.predictions, self.out_of_fold, self.corrected_labels):
+        files = (self.metrics, self.noise, self.predictions, self.out_of_fold, self.corrected_labels, self.error)
+        for path in files:
             path.unlink(missing_ok=True)
         for folder in (self.evaluations, self.path / "figures", self.path / "tensorboard", *self.path.glob("fold*")):
             shutil.rmtree(folder, ignore_errors=True)
 
+    def unclaim(self) -> None:
+        """Takes back :meth:`claim`, of a new run that ended before it trained on anything."""
+        self._clear()
+        self.checkpoints.rmdir()
+        self.marker.unlink()
+        with contextlib.suppress(OSError):  # not empty: whoever made it removes it
+            self.path.rmdir()
+
     def discard_if_empty(self) -> None:
-        """Removes what a run leaves behind that ended before it began: Hydra's copy of the configuration, the log."""
+        """Removes what a run leaves behind that ended before it began: the copy of its configuration, the log."""
         if not self.marker.exists():
-            shutil.rmtree(self.path / ".hydra", ignore_errors=True)
-            (self.path / "train.log").unlink(missing_ok=True)
+            shutil.rmtree(self.hydra, ignore_errors=True)
+            for path in (self.path / "train.log", self.error, self.lock, self.owner):
+                path.unlink(missing_ok=True)
             for folder in (self.path, self.path.parent):
                 try:
                     folder.rmdir()
@@ -150,11 +164,12 @@ def read_result(path: Path) -> dict[str, Any]:
     return result
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Writes a file that is either whole or not there, even if the machine stops meanwhile."""
+def write_atomically(path: Path, text: str, durable: bool = True) -> None:
+    """Writes a file that is either whole or not there; if ``durable``, even if the machine stops meanwhile."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with unfinished.open("w") as file:
         file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
     unfinished.replace(path)

@@ -12,7 +12,7 @@ NUMBERS_VERSION = 2  # to be raised whenever a change of lnl's code changes the 
 
 # Everything else can change a run's numbers.
 IRRELEVANT = {
-    "": ("hydra", "paths", "logger", "force"),
+    "": ("hydra", "paths", "logger", "force", "sweep"),
     "data": ("data_dir", "cache_dir"),
     "trainer": ("enable_progress_bar", "enable_model_summary", "log_every_n_steps"),
     "callbacks": ("progress", "stop_on_nan", "contact_sheet"),

@@ -2,10 +2,12 @@
 
 import logging
 import warnings
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
 from omegaconf import DictConfig
+from pytorch_lightning.callbacks import Callback
 
 from lnl.callbacks import MetricsTable
 from lnl.data import NoisyDataModule
@@ -23,13 +25,21 @@ from lnl.runs.result import make_result, write_result
 log = logging.getLogger(__name__)
 
 
-def train(cfg: DictConfig, folder: RunFolder, choices: dict[str, str]) -> dict[str, Any]:
+def train(
+    cfg: DictConfig,
+    folder: RunFolder,
+    choices: dict[str, str],
+    observers: Sequence[Callback] = (),
+    say: Callable[[str], Any] = print,
+) -> dict[str, Any]:
     """Trains, evaluates and records the run that ``cfg`` describes.
 
     Args:
         cfg: as of ``conf/train.yaml``.
         folder: where the run goes; an interrupted run that is in it goes on from its last checkpoint.
         choices: the option chosen in each group.
+        observers: further callbacks, which change no number.
+        say: is told what somebody who waits wants to know.
 
     Returns:
         The content of ``result.json``.
@@ -48,16 +58,17 @@ def train(cfg: DictConfig, folder: RunFolder, choices: dict[str, str]) -> dict[s
     pl.seed_everything(cfg.seed, verbose=False)
     method = build_method(cfg, data)
     table = MetricsTable(folder.metrics)
-    trainer = build_trainer(cfg, folder, data, method, table)
+    trainer = build_trainer(cfg, folder, data, method, table, *observers)
     smoke = bool(cfg.trainer.fast_dev_run)
     if smoke:
         folder.check_identity()  # a smoke run starts over, but never over another run
+    new = not folder.marker.exists()
     folder.claim(force=cfg.force or smoke)
     try:
         data.labels.save(folder.noise)
         with Trackers(trainer.loggers) as trackers:
             trackers.start({**relevant_config(cfg), "options": options})
-            fit(trainer, method, data, folder)
+            fit(trainer, method, data, folder, say)
             entries, prediction = evaluate(method, data, trainer, folder, table.rows, smoke)
             prediction.save(folder.predictions, data.classes)
             if cfg.data.fold is not None and not smoke:
@@ -66,24 +77,37 @@ def train(cfg: DictConfig, folder: RunFolder, choices: dict[str, str]) -> dict[s
             trackers.finish(result, data)
         if not smoke:
             write_result(folder, result)
+    except UserError:
+        if new and not trainer.global_step:
+            folder.unclaim()  # a mistake that shows when fitting starts
+        raise
     except OSError as error:
         raise UserError(f"{error.filename or folder.path} cannot be written: {error.strerror or error}.") from error
     return result
 
 
-def fit(trainer: pl.Trainer, method: NoisyLabelMethod, data: NoisyDataModule, folder: RunFolder) -> None:
+def fit(
+    trainer: pl.Trainer,
+    method: NoisyLabelMethod,
+    data: NoisyDataModule,
+    folder: RunFolder,
+    say: Callable[[str], Any],
+) -> None:
     """Trains to the last epoch, from the last checkpoint if there is one."""
     resume = folder.last if folder.last.exists() else None
     if resume is not None:
         checkpoint = load_checkpoint(resume)
         load_weights(method, checkpoint["state_dict"], resume)
-        log.info("resuming after epoch %d", checkpoint["epoch"] + 1)
-        print(f"resuming an interrupted run after epoch {checkpoint['epoch'] + 1}")
+        note = f"resuming an interrupted run after epoch {checkpoint['epoch'] + 1}"
+        log.info(note)
+        say(note)
+    else:
+        log.info("training starts")
     try:
         trainer.fit(method, datamodule=data, ckpt_path=resume, weights_only=True)
     except SystemExit:  # Lightning's answer to Ctrl-C
         done = load_checkpoint(folder.last)["epoch"] + 1 if folder.last.exists() else 0
-        print(f"stopped; the same command goes on after epoch {done}")
+        say(f"stopped; the same command goes on after epoch {done}")
         raise
 
 

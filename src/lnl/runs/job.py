@@ -1,0 +1,146 @@
+"""One job, alone or of a sweep: finds out whether there is anything to do, does it, and records how it ended."""
+
+import atexit
+import functools
+import gc
+import logging
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hydra.conf import HydraConf
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from lnl.errors import UserError
+from lnl.runs.folder import RunFolder, first_line, write_atomically
+from lnl.runs.identity import identity
+from lnl.runs.journal import JobJournal
+from lnl.runs.lock import Busy, held
+
+log = logging.getLogger(__name__)
+Result = dict[str, Any]
+
+
+def run_job(cfg: DictConfig, hydra: HydraConf) -> float | None:
+    """Trains the run that ``cfg`` describes in Hydra's output folder, unless it is finished.
+
+    Returns:
+        What a search maximises: accuracy on noisy validation labels, of the epoch that they chose. The test set has no
+        part in it. None of a sweep's job that has no result.
+
+    Raises:
+        UserError: if something is asked for that cannot be. A job of a sweep raises nothing: the sweep's journal and
+            the run folder's ``error.txt`` say what went wrong, and the other jobs go on.
+    """
+    folder = RunFolder(hydra.runtime.output_dir, identity(cfg))
+    if hydra.mode == RunMode.MULTIRUN:
+        return _job_of_a_sweep(cfg, hydra, folder)
+    result = _finished(cfg, folder)
+    if result is None:
+        result = _train(cfg, hydra, folder, say=print)
+    else:
+        print("finished already (force=true trains anew):")
+    from lnl.runs.closing import closing_block
+
+    print(closing_block(result, folder.path))
+    return objective(result)
+
+
+def _job_of_a_sweep(cfg: DictConfig, hydra: HydraConf, folder: RunFolder) -> float | None:
+    sweep = Path(hydra.runtime.cwd, hydra.callbacks["sweep"]["journal"])
+    journal = JobJournal(sweep, hydra.job.num, folder.path, hydra.overrides.task)
+    try:
+        result = _finished(cfg, folder)
+        if result is None:
+            if folder.error.exists():
+                journal.say("failed before, tried again")
+            result = _train(cfg, hydra, folder, journal.say, journal)
+            journal.tell(state="finished", accuracy=objective(result))
+        else:
+            journal.tell(state="skipped", accuracy=objective(result))
+        return objective(result)
+    except Busy as busy:
+        journal.tell(state="left", reason=busy.holder)
+    except Exception as error:
+        reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {first_line(error)}"
+        journal.tell(state="failed", reason=reason)
+    return None
+
+
+def objective(result: Result) -> float:
+    """Accuracy on noisy validation labels, of the epoch that they chose."""
+    protocol = result["protocol"]
+    return float(protocol.get("noisy_val_best", protocol["last"])["val"]["accuracy"])
+
+
+def _finished(cfg: DictConfig, folder: RunFolder) -> Result | None:
+    return None if cfg.force or cfg.trainer.fast_dev_run else folder.finished()
+
+
+def _train(
+    cfg: DictConfig,
+    hydra: HydraConf,
+    folder: RunFolder,
+    say: Callable[[str], Any],
+    journal: JobJournal | None = None,
+) -> Result:
+    """The result of the run, trained while the folder is held."""
+    with held(folder):
+        if result := _finished(cfg, folder):  # by another process, a moment ago
+            return result
+        folder.check_identity()
+        _save_config(cfg, hydra, folder)
+        # Imported here, so that --help, a misspelt key and a finished run are answered without loading torch.
+        if cfg.data.folds and cfg.data.fold is None:
+            from lnl.runs.cross_validation import cross_validate as train
+        else:
+            from lnl.runs.training import train
+        observers = []
+        if journal is not None:
+            from lnl.callbacks import JobProgress
+
+            observers.append(JobProgress(journal.tell, runs=cfg.data.folds or 1))
+            if "progress" in cfg.callbacks:
+                cfg.callbacks.progress = None  # the sweep shows how far its jobs are
+        try:
+            result = train(cfg, folder, dict(hydra.runtime.choices), observers, say)
+        except UserError as error:
+            if journal is None and not folder.marker.exists():
+                folder.discard_if_empty()  # a mistake, and nothing was begun
+            else:
+                _keep_traceback(folder, error)
+            raise
+        except Exception as error:
+            _keep_traceback(folder, error)
+            raise
+        finally:
+            gc.collect()  # Trainer, method and data refer to one another, and a sweep's next job wants their room
+            if journal is not None:
+                _look_at_libraries_no_more()
+        folder.error.unlink(missing_ok=True)
+        return result
+
+
+@functools.cache
+def _look_at_libraries_no_more() -> None:
+    """Spares later collections what is loaded by now and will stay: most of a quarter of a second each."""
+    gc.freeze()
+    atexit.register(gc.unfreeze)  # at exit libraries want to see their objects go
+
+
+def _save_config(cfg: DictConfig, hydra: HydraConf, folder: RunFolder) -> None:
+    """Writes ``.hydra/`` as Hydra does, which does it before anybody could say that the folder is another run's."""
+    folder.hydra.mkdir(exist_ok=True)
+    contents = {"config": cfg, "hydra": OmegaConf.create({"hydra": hydra}), "overrides": hydra.overrides.task}
+    for name, content in contents.items():
+        (folder.hydra / f"{name}.yaml").write_text(OmegaConf.to_yaml(content))
+
+
+def _keep_traceback(folder: RunFolder, error: Exception) -> None:
+    log.warning("failed: %s", first_line(error))
+    try:
+        write_atomically(folder.error, "".join(traceback.format_exception(error)), durable=False)
+    except OSError:
+        log.warning("error.txt could not be written")

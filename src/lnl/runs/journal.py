@@ -1,0 +1,113 @@
+"""What the jobs of a sweep say of themselves, each in a small file, so that the sweep can watch them from anywhere."""
+
+import contextlib
+import dataclasses
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from lnl.runs.folder import write_atomically
+
+State = Literal["running", "finished", "skipped", "failed", "left"]
+
+
+@dataclass
+class Entry:
+    """A job as of now.
+
+    Attributes:
+        job: its number in the sweep, from 0.
+        folder: its run folder.
+        overrides: its part of the command line.
+        state: ``skipped``, if it was finished before; ``left``, if another process has it.
+        notes: what it had to say, such as that it continues an interrupted run.
+        reason: why it failed, or who has it.
+        epoch, epochs: how many epochs are done, of how many; 0 of 0 before training starts.
+        accuracy: the best on noisy validation labels so far, in [0, 1].
+        seconds: since it started.
+    """
+
+    job: int
+    folder: str
+    overrides: list[str] = dataclasses.field(default_factory=list)
+    state: State = "running"
+    notes: list[str] = dataclasses.field(default_factory=list)
+    reason: str = ""
+    epoch: float = 0.0
+    epochs: int = 0
+    accuracy: float | None = None
+    seconds: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """Of the run folder."""
+        return Path(self.folder).name
+
+    @property
+    def share(self) -> float:
+        """How much of the job is done, in [0, 1]."""
+        return min(1.0, self.epoch / max(1, self.epochs)) if self.state == "running" else 1.0
+
+
+class JobJournal:
+    """The file in which one job tells how far it is.
+
+    Args:
+        folder: of the sweep's files.
+        job: its number.
+        run: its run folder.
+        overrides: its part of the command line.
+    """
+
+    def __init__(self, folder: Path, job: int, run: Path, overrides: Sequence[str]) -> None:
+        self.path, self.entry = folder / f"{job}.json", Entry(job, str(run), list(overrides))
+        self.started = time.monotonic()
+        self.tell()
+
+    def tell(self, **news: Any) -> None:
+        """Changes the entry and writes it. A file that cannot be written stops no training."""
+        self.entry = dataclasses.replace(self.entry, **news, seconds=time.monotonic() - self.started)
+        with contextlib.suppress(OSError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)  # the sweep may have ended without its jobs
+            write_atomically(self.path, json.dumps(dataclasses.asdict(self.entry)), durable=False)
+
+    def say(self, note: str) -> None:
+        """Adds a note."""
+        self.tell(notes=[*self.entry.notes, note])
+
+
+class Journal:
+    """All jobs' entries, read again and again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.entries: dict[int, Entry] = {}
+        self._read: dict[str, int] = {}
+
+    def read(self) -> dict[int, Entry]:
+        """The entries by the jobs' numbers; only files that changed are opened."""
+        for path in self.folder.glob("[0-9]*.json"):
+            try:
+                changed = path.stat().st_mtime_ns
+                if self._read.get(path.name) != changed:
+                    entry = Entry(**json.loads(path.read_text()))
+                    self._read[path.name], self.entries[entry.job] = changed, entry
+            except (OSError, ValueError, TypeError):
+                continue  # gone, or half there on a network's file system: next time
+        return dict(sorted(self.entries.items()))
+
+
+def labels(entries: Sequence[Entry]) -> dict[int, str]:
+    """What tells each job from the others: the part of its command line that is not all jobs'."""
+    shared = set.intersection(*(set(entry.overrides) for entry in entries)) if entries else set()
+    own = {entry.job: [override for override in entry.overrides if override not in shared] for entry in entries}
+    return {entry.job: " ".join(own[entry.job]) or entry.name for entry in entries}
+
+
+def best(entries: Sequence[Entry], count: int) -> list[Entry]:
+    """The jobs with the highest accuracy on noisy validation labels, highest first."""
+    known = [entry for entry in entries if entry.accuracy is not None]
+    return sorted(known, key=lambda entry: -(entry.accuracy or 0.0))[:count]

@@ -1,0 +1,209 @@
+"""A sweep as a whole: what its jobs say while they run, and what has become of them in the end."""
+
+import contextlib
+import logging
+import os
+import shutil
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+
+from lnl.runs.journal import Entry, Journal, State, best, labels
+from lnl.runs.sweep_view import LiveView, duration
+
+_underway: "Sweep | None" = None  # a process has one sweep at a time
+
+
+class SweepCallback(Callback):
+    """Starts to watch a sweep before its first job (``conf/hydra/lnl.yaml``); :func:`end_of_sweep` ends it.
+
+    Args:
+        journal: folder for the files that the jobs write, one of its own for each sweep.
+    """
+
+    def __init__(self, journal: str) -> None:
+        self.journal = journal
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        global _underway
+        searches = "n_trials" in config.hydra.sweeper  # and may end before
+        if searches:
+            config.hydra.sweeper.direction = "maximize"  # the accuracy; Optuna's own default would seek the worst
+            logging.getLogger("optuna").setLevel(logging.WARNING)
+        sweep = Sweep(Path(self.journal).absolute(), count_jobs(config), exact=not searches)
+        sweep.start()
+        _underway = sweep
+
+
+def is_underway() -> bool:
+    """Whether this process has a sweep."""
+    return _underway is not None
+
+
+def end_of_sweep(interrupted: bool) -> int:
+    """Says what has become of the sweep that is underway, if there is one.
+
+    Args:
+        interrupted: it ended before all its jobs did.
+
+    Returns:
+        An exit code: 1 if a job has failed.
+    """
+    global _underway
+    sweep, _underway = _underway, None
+    return 0 if sweep is None else sweep.end(interrupted)
+
+
+def count_jobs(config: DictConfig) -> int | None:
+    """How many jobs a sweep has, or None where its sweeper alone knows."""
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+
+    sweeper = config.hydra.sweeper
+    if "n_trials" in sweeper:
+        return int(sweeper.n_trials)
+    if not sweeper["_target_"].endswith(f".{BasicSweeper.__name__}"):
+        return None
+    params: Any = OmegaConf.to_container(sweeper.params or OmegaConf.create(), resolve=True)
+    arguments = [*(f"{key}={value}" for key, value in params.items()), *config.hydra.overrides.task]
+    try:
+        parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+        return len(BasicSweeper.split_arguments(parser.parse_overrides(arguments), None)[0])
+    except HydraException:
+        return None  # the sweeper says what is wrong
+
+
+class Sweep:
+    """Reads the jobs' journal, says a line for whatever happens, and keeps a live view in a terminal.
+
+    Args:
+        folder: of the journal.
+        total: number of jobs, if it is known.
+        exact: whether there cannot be fewer.
+    """
+
+    POLL = 0.25  # seconds
+
+    def __init__(self, folder: Path, total: int | None, exact: bool = True) -> None:
+        self.folder, self.total, self.exact = folder, total, exact
+        self.journal = Journal(folder)
+        self.lock_file = folder.with_suffix(".lock")
+        self.lock = FileLock(self.lock_file)
+        self.view = LiveView(total)
+        self.started = time.monotonic()
+        self.said: set[tuple[int, str]] = set()
+        self.over = threading.Event()
+        self.watcher = threading.Thread(target=self._watch, name="sweep", daemon=True)
+
+    def start(self) -> None:
+        """Starts watching."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.lock.acquire()
+        self._remove_abandoned()
+        self.view.start()
+        self.watcher.start()
+
+    def _remove_abandoned(self) -> None:
+        """Removes what sweeps that were killed have left."""
+        for path in {*self.folder.parent.glob("*.lock")} - {self.lock_file}:
+            lock = FileLock(path)
+            with contextlib.suppress(Timeout, OSError), lock.acquire(timeout=0):
+                shutil.rmtree(path.with_suffix(""), ignore_errors=True)
+                path.unlink()
+
+    def _watch(self) -> None:
+        while not self.over.wait(self.POLL):
+            self._look()
+
+    def _look(self) -> None:
+        entries = self.journal.read()
+        for entry in entries.values():
+            self._say_news(entry)
+        self.view.show(list(entries.values()), time.monotonic() - self.started)
+
+    def _say_news(self, entry: Entry) -> None:
+        """Says, once, each note of a job and how it ended."""
+        lines = [(f"{entry.name}: {note}", False) for note in entry.notes]
+        if entry.state == "failed":
+            lines.append((f"error: {entry.name}: {entry.reason}", True))
+        elif entry.state != "running":
+            lines.append((_ending(entry), False))
+        for text, is_error in lines:
+            if (entry.job, text) not in self.said:
+                self.said.add((entry.job, text))
+                self.view.say(text, is_error)
+
+    def end(self, interrupted: bool) -> int:
+        """Stops watching and says what has become of the jobs; returns the exit code."""
+        self.over.set()
+        self.watcher.join()
+        self._look()
+        self.view.stop()
+        entries = list(self.journal.entries.values())
+        if not (self.exact or interrupted):
+            self.total = len(entries)
+        if entries or not interrupted:
+            print(summary(entries, self.total, time.monotonic() - self.started))
+        shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self.lock.release()
+            self.lock_file.unlink()
+            self.folder.parent.rmdir()  # unless another sweep is underway
+        sys.stdout.flush()
+        missing = 0 if self.total is None else self.total - len(entries)
+        return int(bool(missing) or any(entry.state in ("failed", "running") for entry in entries))
+
+
+def _ending(entry: Entry) -> str:
+    if entry.state == "left":
+        return f"left to {entry.reason}: {entry.name}"
+    accuracy = "" if entry.accuracy is None else f", noisy validation accuracy {entry.accuracy:.2%}"
+    if entry.state == "skipped":
+        return f"skipped, finished before: {entry.name}{accuracy}"
+    return f"finished in {duration(entry.seconds)}: {entry.name}{accuracy}"
+
+
+def summary(entries: list[Entry], total: int | None, seconds: float) -> str:
+    """What has become of a sweep's jobs: how many of each kind, and which failed and why.
+
+    Args:
+        entries: of the jobs that were started.
+        total: number of jobs, if it is known.
+        seconds: that the sweep took.
+    """
+    counts = Counter(entry.state for entry in entries)
+    kinds: dict[State, str] = {
+        "finished": "finished",
+        "skipped": "skipped (finished before)",
+        "failed": "failed",
+        "left": "left to another process",
+        "running": "interrupted",
+    }
+    words = [f"{counts[state]} {word}" for state, word in kinds.items() if counts[state]]
+    if total is not None and total > len(entries):
+        words.append(f"{total - len(entries)} not started")
+    where = ", ".join(dict.fromkeys(os.path.relpath(Path(entry.folder).parent) for entry in entries))
+    count = len(entries) if total is None else total
+    lines = [f"{count} job{'s' * (count != 1)} in {duration(seconds)}: {', '.join(words) or 'nothing'}", where]
+    names = labels(entries)
+    for entry in best(entries, 1):
+        lines.append(f"best by noisy validation labels: {entry.accuracy:.2%}, {names[entry.job]}")
+    for entry in entries:
+        if entry.state == "failed":
+            error = Path(entry.folder) / "error.txt"
+            lines.append(f"failed: {entry.reason.splitlines()[0]}")
+            lines.append(f"        {os.path.relpath(error if error.exists() else entry.folder)}")
+        elif entry.state == "left":
+            lines.append(f"left to {entry.reason}: {os.path.relpath(entry.folder)}")
+    if counts["failed"] + counts["left"] + counts["running"] or len(entries) < (total or 0):
+        lines.append("the same command goes on with what is not finished")
+    return "\n".join(f"  {line}" for line in lines if line)

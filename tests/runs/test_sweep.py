@@ -1,0 +1,152 @@
+"""A sweep that was broken off goes on; a job that fails stops no other; what has become of each is said."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pandas as pd
+import pytest
+
+from lnl.callbacks import MetricsTable
+from lnl.runs.journal import Entry
+from lnl.runs.sweep import summary
+
+SWEEP = ("-m", "trainer.max_epochs=1", "data.subset=200")
+
+
+def lines(text, start):
+    return [line for line in text.splitlines() if line.startswith(start)]
+
+
+def test_a_killed_sweep_ends_with_every_result_and_trains_nothing_twice(tmp_path):
+    """SIGKILL in the middle of six jobs, twice."""
+    command = [sys.executable, "-m", "lnl.train", "-m", "data=digits", "trainer.precision=32-true"]
+    command += ["trainer.max_epochs=15", "model=mlp_1x512", "seed=0,1,2,3,4,5", f"paths.output_dir={tmp_path}"]
+
+    def found(name):
+        return sorted(tmp_path.glob(f"runs/*/{name}"))
+
+    times = {}
+    for enough in (1, 3):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while not (len(found("result.json")) == enough and len(found("checkpoints/last.ckpt")) > enough):
+            assert process.poll() is None
+            time.sleep(0.005)
+        os.kill(process.pid, signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        assert {path: path.stat().st_mtime_ns for path in times} == times
+        times = {path: path.stat().st_mtime_ns for path in found("result.json")}
+        assert enough <= len(times) < 6
+    end = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert len(lines(end.stdout, "skipped, finished before: digits-")) == len(times)
+    assert f"{6 - len(times)} finished, {len(times)} skipped (finished before)" in end.stdout
+    assert end.stdout.count("resuming an interrupted run after epoch") == 1
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+    assert len(found("result.json")) == 6
+    for path in found("result.json"):
+        assert pd.read_csv(path.with_name("metrics.csv"))["epoch"].tolist() == list(range(15))
+        log = path.with_name("train.log").read_text()
+        assert log.count("training starts") == 1
+    assert not list(tmp_path.glob(".sweep/*"))  # nor what the killed sweeps had left
+
+
+def test_a_job_that_fails_leaves_its_traceback_and_is_tried_again(digits, monkeypatch):
+    def fail(self, trainer, pl_module):
+        raise ZeroDivisionError("of all things\nmore of it") if "seed1" in str(self.path) else KeyError("x")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MetricsTable, "on_train_epoch_start", fail)
+        outcome = digits(*SWEEP, "seed=0,1")
+    assert outcome.code == 1
+    assert "2 jobs" in outcome.out
+    assert "2 failed" in outcome.out
+    assert "failed: ZeroDivisionError: of all things\n" in outcome.out
+    assert "Traceback" not in outcome.err
+    assert len(lines(outcome.err, "error: digits-")) == 2
+    errors = {folder.name.split("-")[5]: (folder / "error.txt").read_text() for folder in outcome.folders}
+    assert errors["seed1"].startswith("Traceback (most recent call last)")
+    assert "ZeroDivisionError: of all things\nmore of it" in errors["seed1"]
+    assert "KeyError" in errors["seed0"]
+    again = digits(*SWEEP, "seed=0,1")
+    assert again.code == 0
+    assert len([line for line in again.out.splitlines() if line.endswith("failed before, tried again")]) == 2
+    assert "2 jobs" in again.out
+    assert "2 finished" in again.out
+    assert not list(again.root.rglob("error.txt"))
+
+
+def test_a_sweep_has_one_line_a_job_and_says_which_is_best(digits):
+    first = digits(*SWEEP, "seed=0,1")
+    assert len(lines(first.out, "finished in")) == 2
+    accuracies = {
+        f"seed={seed}": json.loads((folder / "result.json").read_text())["protocol"]["noisy_val_best"]["val"][
+            "accuracy"
+        ]
+        for seed, folder in enumerate(first.folders)
+    }
+    best = max(accuracies, key=accuracies.__getitem__)
+    assert f"best by noisy validation labels: {accuracies[best]:.2%}, {best}\n" in first.out
+    assert "test accuracy" not in first.out  # what is chosen by
+    assert first.err == ""
+    second = digits(*SWEEP, "seed=0,1")
+    assert len(lines(second.out, "skipped, finished before")) == 2
+    assert second.code == 0
+
+
+def test_a_sweep_can_be_named(digits):
+    outcome = digits(*SWEEP, "seed=0", "sweep=mine")
+    assert outcome.folder.parent == outcome.root / "outputs/mine"
+    named = outcome.folder.name
+    assert digits(*SWEEP[1:], "seed=0").folders[-1].name == named  # of no influence on the identity
+
+
+def test_two_sweeps_at_once_share_the_work(tmp_path):
+    command = [sys.executable, "-m", "lnl.train", "-m", "data=digits", "trainer.precision=32-true"]
+    command += ["trainer.max_epochs=8", "seed=0,1,2,3", f"paths.output_dir={tmp_path}"]
+    outcomes = []
+
+    def sweep():
+        outcomes.append(subprocess.run(command, capture_output=True, text=True))
+
+    threads = [threading.Thread(target=sweep) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [outcome.returncode for outcome in outcomes] == [0, 0], outcomes
+    results = sorted(tmp_path.glob("runs/*/result.json"))
+    assert len(results) == 4
+    for path in results:
+        assert path.with_name("train.log").read_text().count("training starts") == 1
+        assert len(pd.read_csv(path.with_name("metrics.csv"))) == 8
+    assert sum(len(lines(outcome.stdout, "finished in")) for outcome in outcomes) == 4
+
+
+def test_no_job_counts_as_done_that_was_not_heard_of():
+    entries = [Entry(0, "outputs/a/x", state="finished"), Entry(1, "outputs/a/y")]
+    text = summary(entries, 4, 125.0)
+    assert "4 jobs in 2 min 5 s: 1 finished, 1 interrupted, 2 not started" in text
+    assert "the same command goes on" in text
+
+
+def test_a_fold_is_a_part_of_its_job(digits):
+    outcome = digits("-m", "data.folds=2", "data.subset=100", "trainer.max_epochs=1", "seed=0,1")
+    assert outcome.code == 0, outcome.err
+    assert len(lines(outcome.out, "finished in")) == 2
+    assert outcome.out.count("fold 2 of 2") == 2
+    again = digits("-m", "data.folds=2", "data.subset=100", "trainer.max_epochs=1", "seed=0,1")
+    assert len(lines(again.out, "skipped")) == 2
+
+
+@pytest.mark.parametrize("arguments", [("seed=0,1", "los=ce"), ("seed=0,1", "loss=ce,gcee")])
+def test_a_mistake_in_the_command_starts_no_job(digits, arguments):
+    outcome = digits("-m", *arguments)
+    assert outcome.code == 1
+    assert len(lines(outcome.err, "error: ")) == 1
+    assert "Traceback" not in outcome.err
+    assert "jobs in" not in outcome.out
+    assert not list(outcome.root.rglob(".identity"))
