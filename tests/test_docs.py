@@ -20,8 +20,7 @@ REPORTS = (ROOT / "docs/reports.md").read_text()
 STUDIES = "".join(page.read_text() for page in sorted((ROOT / "docs/studies").glob("*.md")))
 SWEEPS = (ROOT / "docs/sweeps.md").read_text()
 EVERYTHING = README + HELP + EVALUATE + REPORT + REPORTS + STUDIES + SWEEPS
-COMMANDS = re.findall(r"python -m lnl\.(train|evaluate|report) ([^#`
-]*)", EVERYTHING)
+COMMANDS = re.findall(r"python -m lnl\.(train|evaluate|report) ([^#`\n]*)", EVERYTHING)
 
 
 @pytest.mark.parametrize(("command", "arguments"), [command for command in COMMANDS if "--help" not in command[1]])
