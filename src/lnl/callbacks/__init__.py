@@ -6,6 +6,7 @@ from lnl.callbacks.fit_until import FitUntil
 from lnl.callbacks.label_stages import LabelStages
 from lnl.callbacks.metrics_table import MetricsTable
 from lnl.callbacks.progress import TrainingProgress
+from lnl.callbacks.shared_state import SharedState
 from lnl.callbacks.stays_stopped import StaysStopped
 from lnl.callbacks.stop_on_nan import StopOnNaN
 from lnl.callbacks.training_metrics import TrainingMetrics
@@ -16,6 +17,7 @@ __all__ = [
     "FitUntil",
     "LabelStages",
     "MetricsTable",
+    "SharedState",
     "StaysStopped",
     "StopOnNaN",
     "TrainingMetrics",
