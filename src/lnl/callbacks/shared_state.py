@@ -1,5 +1,7 @@
 """The state of a method that several processes train."""
 
+from typing import Any
+
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
@@ -16,14 +18,14 @@ class SharedState(Callback):
     Alone it does nothing.
     """
 
-    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self._share(trainer, pl_module)
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self._share(trainer, pl_module)
 
     @torch.no_grad()
-    def _share(self, trainer: pl.Trainer, method: pl.LightningModule) -> None:
+    def _share(self, trainer: pl.Trainer, method: Any) -> None:
         if trainer.world_size == 1:
             return
         mine = self._mine(trainer, method)
@@ -39,10 +41,10 @@ class SharedState(Callback):
                 buffer.copy_(trainer.strategy.broadcast(buffer.cpu()))
 
     @staticmethod
-    def _mine(trainer: pl.Trainer, method: pl.LightningModule) -> Tensor:
+    def _mine(trainer: pl.Trainer, method: Any) -> Tensor:
         """Whether a sample's row is this process's to give, ``[num_samples]``: the first gives those of no one."""
-        sampler = trainer.train_dataloader.sampler  # type: ignore[union-attr]
-        owner = torch.zeros(method.num_samples, dtype=torch.int64)  # type: ignore[arg-type]
+        sampler: Any = trainer.train_dataloader.sampler  # type: ignore[union-attr]
+        owner = torch.zeros(method.num_samples, dtype=torch.int64)
         visited = sampler.order()[: sampler.kept]
         owner[visited] = torch.arange(len(visited)) % trainer.world_size
         return (owner == trainer.global_rank).to(method.device)

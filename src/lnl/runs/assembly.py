@@ -128,7 +128,7 @@ def check_together(cfg: DictConfig, data: NoisyDataModule, method: NoisyLabelMet
     if not method.several_devices:
         raise UserError(f"{type(method).__name__} trains on one device: set trainer.devices=1.")
     for split in ("train", "val"):
-        if len(data.splits[split]) < processes:  # type: ignore[index]
-            raise UserError(f"{len(data.splits[split])} {split} samples are too few for {processes} devices.")  # type: ignore[index]
+        if len(data.splits[split]) < processes:
+            raise UserError(f"{len(data.splits[split])} {split} samples are too few for {processes} devices.")
     if cfg.trainer.get("sync_batchnorm") and cfg.trainer.accelerator == "cpu":
         raise UserError("trainer.sync_batchnorm works on GPUs alone.")

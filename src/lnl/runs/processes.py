@@ -7,14 +7,15 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch.multiprocessing as mp
-from lightning_fabric.plugins.environments import LightningEnvironment
+import torch.multiprocessing.spawn as mp
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.strategies import DDPStrategy
@@ -125,7 +126,7 @@ def together(count: int, function: Callable[..., dict[str, Any]], cfg: DictConfi
         handler.baseFilename for handler in logging.getLogger().handlers if isinstance(handler, logging.FileHandler)
     ]
     with tempfile.TemporaryDirectory() as folder:
-        barrier = mp.get_context("spawn").Barrier(count)
+        barrier = get_context("spawn").Barrier(count)
         port = LightningEnvironment().main_port
         work = (count, port, barrier, Path(folder), logs, function, resolved, args)
         context: Any = mp.spawn(_work, work, nprocs=count, join=False)
@@ -159,18 +160,20 @@ def _work(
     """What each process does."""
     _end_with_the_parent()
     os.environ |= {"LOCAL_RANK": str(number), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    handlers = [logging.FileHandler(path) for path in logs] or [logging.NullHandler()]
+    handlers: list[logging.Handler] = [logging.FileHandler(path) for path in logs]
     # What all of them have to remark is logged once.
-    logging.basicConfig(level=logging.ERROR if number else logging.INFO, format=LOG_FORMAT, handlers=handlers)
+    logging.basicConfig(
+        level=logging.ERROR if number else logging.INFO, format=LOG_FORMAT, handlers=handlers or [logging.NullHandler()]
+    )
     made = OmegaConf.create(cfg)
     OmegaConf.set_struct(made, True)
-    silent = redirect_stdout(open(os.devnull, "w")) if number else suppress()  # noqa: SIM115
-    with silent:
-        try:
-            result = function(made, *args, Process(number, count, barrier))
-        except UserError as error:
-            (folder / f"error{number}").write_text(str(error))
-            sys.exit(1)
+    if number:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    try:
+        result = function(made, *args, Process(number, count, barrier))
+    except UserError as error:
+        (folder / f"error{number}").write_text(str(error))
+        sys.exit(1)
     if not number:
         (folder / "result").write_text(json.dumps(result))
 
