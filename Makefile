@@ -1,17 +1,21 @@
 # make train   makes the environment and trains on real data that needs no download
 # make test    makes the environment if needed and passes the tests
+# make board   opens TensorBoard on outputs/ (runs with logger=tensorboard)
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: train test check format clean
+.PHONY: train test board check format clean
 
 train: $(VENV)/.ready
 	$(BIN)/python -m lnl.train data=digits noise.rate=0.4 trainer.max_epochs=30 $(ARGS)
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest $(ARGS)
+
+board: $(VENV)/.ready
+	$(BIN)/tensorboard --logdir outputs $(ARGS)
 
 check: $(VENV)/.ready
 	$(BIN)/ruff check .
