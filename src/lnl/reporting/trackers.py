@@ -12,7 +12,6 @@ from lnl.errors import UserError
 from lnl.reporting.contact_sheet import contact_sheet
 from lnl.reporting.pictures import confusion_picture
 
-
 TAGGED = ("data", "noise", "method", "loss", "model")
 
 
@@ -43,8 +42,8 @@ def wandb_tracker(
 def overview(config: Mapping[str, Any]) -> dict[str, Any]:
     """What a run is, under names that are the same for every run, whatever its method, loss or noise.
 
-    Sections of a configuration have the keys of the option chosen (there is no ``noise.rate`` without noise): panels and
-    columns over several sweeps need these.
+    Sections of a configuration have the keys of the option chosen (there is no ``noise.rate`` without noise): panels
+    and columns over several sweeps need these.
 
     Args:
         config: :func:`lnl.runs.identity.relevant_config` and the ``options`` chosen in each group.
