@@ -42,7 +42,7 @@ def test_without_an_account_the_specification_is_written_to_a_file(tmp_path):
     assert "| ce | 61.0 ± 14.1 |" in best
     accuracy, memorisation, table = (block for block in report.blocks if isinstance(block, reports.PanelGrid))
     for grid in (accuracy, memorisation, table):
-        assert grid.runsets[0].filters == "Group in ['mine']"
+        assert grid.runsets[0].filters == "Metric(\"Group\") in ['mine']"
     assert [panel.y.name for panel in accuracy.panels] == ["last/test_accuracy", "noisy_val_best/test_accuracy"]
     assert {panel.x.name for panel in accuracy.panels} == {"noise_rate"}
     assert "train/memorised" in str([panel.y for panel in memorisation.panels])
