@@ -23,10 +23,11 @@ COLUMNS = ["dataset", "noise_kind", "noise_rate", "model_name", "method_name", "
 
 def told_apart(runs: pd.DataFrame) -> pd.Series:
     """What tells runs of one noise rate apart but their seeds: the fewest of their columns, as text."""
-    values = sorted(column for column in runs if "." in column and column.split(".")[-1] not in ("rate", "seed"))
+    columns = sorted(map(str, runs))
+    values = [name for name in columns if "." in name and name.split(".")[-1] not in ("rate", "seed", "split_seed")]
     chosen: list[str] = []
-    for column in [*NAMES, *(column for column in values if column not in ("data.split_seed",))]:
-        groups = runs.fillna({key: "" for key in chosen}).groupby(chosen)[column] if chosen else runs[[column]]
+    for column in NAMES + values:
+        groups: Any = runs.groupby(chosen, dropna=False)[column] if chosen else runs[[column]]
         if groups.nunique(dropna=False).max() > 1:
             chosen.append(column)
     texts = [
