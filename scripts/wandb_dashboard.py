@@ -30,14 +30,15 @@ def told_apart(runs: pd.DataFrame) -> pd.Series:
         groups: Any = runs.groupby(chosen, dropna=False)[column] if chosen else runs[[column]]
         if groups.nunique(dropna=False).max() > 1:
             chosen.append(column)
-    texts = [
-        runs[column].map(str) if column in NAMES else column.split(".")[-1] + " " + runs[column].map(str)
-        for column in chosen
+    rows = [
+        [
+            f"{value}" if name in NAMES else f"{name.split('.')[-1]} {value}"
+            for name, value in row.items()
+            if pd.notna(value)
+        ]
+        for row in runs[chosen].to_dict("records")
     ]
-    label = pd.Series("all runs" if not texts else "", index=runs.index)
-    for text in texts:
-        label = label.where(label == "", label + ", ") + text
-    return label
+    return pd.Series([", ".join(row) or "all runs" for row in rows], index=runs.index)
 
 
 def tables(runs: pd.DataFrame) -> Iterator[str]:
