@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch.multiprocessing.spawn as mp
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor
+from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException, spawn
 
 from lnl.errors import UserError
 
@@ -129,7 +129,7 @@ def together(count: int, function: Callable[..., dict[str, Any]], cfg: DictConfi
         barrier = get_context("spawn").Barrier(count)
         port = LightningEnvironment().main_port
         work = (count, port, barrier, Path(folder), logs, function, resolved, args)
-        context: Any = mp.spawn(_work, work, nprocs=count, join=False)
+        context: Any = spawn(_work, work, nprocs=count, join=False)
         try:
             while not context.join(grace_period=5):
                 pass
@@ -138,7 +138,7 @@ def together(count: int, function: Callable[..., dict[str, Any]], cfg: DictConfi
                 process.join(10)
                 process.kill()
             sys.exit(1)
-        except (mp.ProcessExitedException, mp.ProcessRaisedException) as error:
+        except (ProcessExitedException, ProcessRaisedException) as error:
             for said in sorted(Path(folder).glob("error*")):
                 raise UserError(said.read_text()) from None
             raise RuntimeError(f"one of {count} processes failed: {error}") from None
