@@ -82,7 +82,7 @@ def test_two_processes_compute_what_one_does(swept):
 
 
 def test_the_default_model_reaches_the_accuracy_of_one_process(swept):
-    """Batch norm sees half of each batch: the same accuracy up to noise, which is 2 % between seeds here."""
+    """Batch norm sees half of each batch, so that numbers differ, but not the accuracy beyond noise."""
     one, two = (swept["cnn", count][1]["protocol"]["last"] for count in (1, 2))
     assert one["test"]["accuracy"] > 0.7
     for split in ("test", "val", "train"):
