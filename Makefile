@@ -1,11 +1,12 @@
 # make train   makes the environment, trains two methods at four noise rates on data that needs no download, and reports
 # make test    makes the environment if needed and passes the tests
+# make board   opens TensorBoard on outputs/ (runs with logger=tensorboard)
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: train test check format clean
+.PHONY: train test board check format clean
 
 train: $(VENV)/.ready
 	$(BIN)/python -m lnl.train -m experiment=digits_apl $(ARGS)
@@ -13,6 +14,9 @@ train: $(VENV)/.ready
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest $(ARGS)
+
+board: $(VENV)/.ready
+	$(BIN)/tensorboard --logdir outputs $(ARGS)
 
 check: $(VENV)/.ready
 	$(BIN)/ruff check .

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torchvision.transforms.v2 import functional as F
 
-from lnl.data.loader import DeviceLoader
+from lnl.data.loader import DeviceLoader, Share
 from tests.data.conftest import CPU, MEAN, STD, pixels, whole
 
 CACHED = pytest.mark.parametrize("device_cache", [True, False], ids=["device", "workers"])
@@ -41,6 +41,52 @@ def test_a_last_batch_of_one_is_left_out_of_training_alone(fake, device_cache, b
     assert len(set(seen)) == 161
     np.testing.assert_array_equal(whole(evaluation).index, data.splits["train"])
     assert len(evaluation) == 161 // batch_size + 1
+
+
+@CACHED
+@pytest.mark.parametrize(
+    ("processes", "batch_size"), [(2, 20), (2, 40), (2, 78), (2, 80), (3, 12), (3, 51), (4, 160), (4, 400)]
+)
+def test_processes_share_the_samples_of_every_step(fake, device_cache, processes, batch_size):
+    """162 samples: batches divide among processes with and without a rest, or leave a rest that is too small."""
+    data = fake(device_cache=device_cache, batch_size=batch_size, num_workers=0)
+    whole = data.loader("train", CPU, shuffle=True)
+    parts = [data.loader("train", CPU, shuffle=True, share=Share(i, processes)) for i in range(processes)]
+    for loader in (whole, *parts):
+        loader.sampler.set_epoch(3)
+    steps = list(zip(*(list(part) for part in parts), strict=True))  # all make equally many
+    together = [torch.cat([batch.index for batch in batches]) for batches in steps]
+    rest = 162 % batch_size if batch_size < 162 else 162
+    for i, (batches, one) in enumerate(zip(steps, whole, strict=False)):
+        assert together[i].sort().values.tolist() == one.index.sort().values.tolist()
+        assert len(together[i]) == parts[0].sampler.step_size(i)
+        sizes = [len(batch) for batch in batches]
+        assert max(sizes) - min(sizes) <= 1
+        assert min(sizes) >= 2
+    left_out = rest if rest < 2 * processes else 0
+    assert len(set(torch.cat(together).tolist())) == len(torch.cat(together)) == 162 - left_out
+
+
+@CACHED
+def test_processes_share_an_evaluation_and_leave_nothing_out(fake, device_cache):
+    data = fake(device_cache=device_cache, eval_batch_size=9, num_workers=0)  # 41 samples: 14, 14 and 13
+    parts = [data.loader("val", CPU, share=Share(i, 3)) for i in range(3)]
+    assert [[len(batch) for batch in part] for part in parts] == [[9, 5], [9, 5], [9, 4]]
+    assert [len(part) for part in parts] == [2, 2, 2]
+    index = torch.cat([batch.index for part in parts for batch in part])
+    np.testing.assert_array_equal(index.sort().values, data.splits["val"])
+
+
+def test_an_image_is_augmented_alike_whichever_process_has_it(fake):
+    data = fake(batch_size=20, **AUGMENTED)
+    one, two = (
+        [whole(data.loader("train", CPU, shuffle=True, share=Share(i, count)), 2) for i in range(count)]
+        for count in (1, 2)
+    )
+    images = dict(zip(one[0].index.tolist(), one[0].images, strict=True))
+    for part in two:
+        for number, image in zip(part.index.tolist(), part.images, strict=True):
+            torch.testing.assert_close(image, images[number], rtol=0, atol=0)
 
 
 @CACHED

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lnl.methods import NoisyLabelMethod
+from lnl.methods import LabelCorrection, NoisyLabelMethod
 
 
 class EarlyLearningRegularization(NoisyLabelMethod):
@@ -64,6 +64,29 @@ class DivideMix(NoisyLabelMethod):
         guess = self.second(second).detach().softmax(dim=1)
         target = clean[:, None] * F.one_hot(batch.labels, self.num_classes) + (1 - clean[:, None]) * guess
         return F.cross_entropy(self(first), target) + F.cross_entropy(self.second(second), target)
+
+
+class Counts(NoisyLabelMethod):
+    """Counts what it trained on: samples, and for each of them who trained on it last."""
+
+    def __init__(self, **base):
+        super().__init__(**base)
+        self.register_buffer("visits", torch.zeros(self.num_samples, dtype=torch.int64))
+        self.register_buffer("visitor", torch.full((self.num_samples,), -torch.inf))
+        self.register_buffer("seen", torch.zeros(self.num_samples, dtype=torch.bool))
+
+    def training_loss(self, batch) -> Tensor:
+        self.visits[batch.index] += 1
+        self.visitor[batch.index] = float(self.trainer.global_rank)
+        self.seen[batch.index] = True
+        return self.loss(self(batch.images), batch.labels).mean()
+
+
+class LeavesItsState(LabelCorrection):
+    """Writes what each process has in the end."""
+
+    def on_train_end(self) -> None:
+        torch.save(self.state_dict(), f"{self.trainer.default_root_dir}/process{self.trainer.global_rank}.pt")
 
 
 class Spy(NoisyLabelMethod):

@@ -8,7 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+from tensorboard.context import RequestContext
+from tensorboard.plugins.base_plugin import TBContext
+from tensorboard.plugins.hparams.api_pb2 import STATUS_SUCCESS, ColParams, ListSessionGroupsRequest
+from tensorboard.plugins.hparams.backend_context import Context
+from tensorboard.plugins.hparams.list_session_groups import Handler
 from wandb.proto.wandb_internal_pb2 import Record
 
 from lnl.reporting.pictures import confusion_picture
@@ -36,7 +43,7 @@ def runs(digits, monkeypatch):
     """Two runs of a sweep with both trackers."""
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
-    outcome = digits("-m", "logger=all", "noise.rate=0.1,0.6")
+    outcome = digits("-m", "logger=all", "noise=none,symmetric", "loss=gce")
     assert outcome.code == 0, outcome.err
     assert len(outcome.folders) == 2
     return outcome.folders
@@ -48,7 +55,7 @@ def test_tensorboard_has_curves_final_metrics_and_pictures(runs):
         events.Reload()
         table = pd.read_csv(folder / "metrics.csv")
         result = json.loads((folder / "result.json").read_text())
-        for name in ("train/loss", "train/memorised", "val/accuracy"):
+        for name in {"train/loss", "train/memorised", "val/accuracy"} & set(table):
             logged = [event.value for event in events.Scalars(name)]
             np.testing.assert_allclose(logged, table[name], rtol=1e-5)
         final = events.Scalars("last/test_accuracy")[0].value
@@ -59,8 +66,30 @@ def test_tensorboard_has_curves_final_metrics_and_pictures(runs):
             assert np.asarray(Image.open(io.BytesIO(picture.encoded_image_string))).std() > 10
 
 
+def test_the_hparams_view_compares_all_runs_by_what_any_of_them_has(runs):
+    """Read by TensorBoard's own plugin, as its page does."""
+    multiplexer = EventMultiplexer().AddRunsFromDirectory(str(runs[0].parent))
+    multiplexer.Reload()
+    context = Context(TBContext(data_provider=MultiplexerDataProvider(multiplexer, str(runs[0].parent))))
+    ours, metadata = RequestContext(), context.hparams_metadata(RequestContext(), "")
+    experiment = context.experiment_from_metadata(ours, "", True, metadata, [])
+    hparams, metrics = experiment.hparam_infos, {info.name.tag for info in experiment.metric_infos}
+    assert {"noise_kind", "noise_rate", "loss_name", "loss.q", "optimizer.lr"} <= {info.name for info in hparams}
+    assert {"last/test_accuracy", "noisy_val_best/test_macro_f1"} <= metrics
+    columns = [ColParams(metric=info.name, include_in_result=True) for info in experiment.metric_infos]
+    columns += [ColParams(hparam=info.name, include_in_result=True) for info in hparams]
+    request = ListSessionGroupsRequest(allowed_statuses=[STATUS_SUCCESS], slice_size=9, col_params=columns)
+    shown = {}
+    for group in Handler(ours, context, "", request).run().session_groups:
+        values = {value.name.tag: value.value for value in group.metric_values}
+        shown[group.hparams["noise_kind"].string_value] = values["last/test_accuracy"]
+    results = [json.loads((folder / "result.json").read_text()) for folder in runs]
+    expected = {result["noise"]["kind"]: result["protocol"]["last"]["test"]["accuracy"] for result in results}
+    assert shown == pytest.approx(expected)
+
+
 def test_each_run_of_a_sweep_is_a_wandb_run_of_one_group(runs):
-    ids = set()
+    ids, keys = set(), set()
     for folder in runs:
         records = wandb_records(folder)
         (run,) = [record.run for record in records if record.HasField("run")]
@@ -71,9 +100,11 @@ def test_each_run_of_a_sweep_is_a_wandb_run_of_one_group(runs):
         for record in records:
             config |= {item.key: json.loads(item.value_json) for item in record.config.update}
         result = json.loads((folder / "result.json").read_text())
-        assert config["noise"]["rate"] == result["noise"]["rate"]
+        kind = config["options"]["noise"]
+        assert (config["noise_kind"], config["noise_rate"]) == (kind, {"none": 0.0, "symmetric": 0.3}[kind])
         assert set(result["config"]) <= set(config)
-        assert config["options"]["loss"] == "ce"
+        assert config["options"]["loss"] == config["loss_name"] == "gce"
+        assert sorted(run.tags) == sorted(["digits", kind, "baseline", "gce", "cnn"])
         summary: dict = {}
         for record in records:
             summary |= {item.key: json.loads(item.value_json) for item in record.summary.update}
@@ -87,7 +118,10 @@ def test_each_run_of_a_sweep_is_a_wandb_run_of_one_group(runs):
         np.testing.assert_allclose(accuracies, pd.read_csv(folder / "metrics.csv")["val/accuracy"], rtol=1e-5)
         assert any(record.HasField("exit") and record.exit.exit_code == 0 for record in records)
         assert any("confusion_matrix/filenames" in row for row in history)
+        keys.add((frozenset(config), frozenset(name for name in summary if not name.startswith("_"))))
+        assert {"last/test_ece", "noisy_val_best/test_accuracy", "fit_seconds", "parameters"} <= set(summary)
     assert len(ids) == 2
+    assert len(keys) == 1  # the same names for panels over all runs, with and without noise
 
 
 def test_a_confusion_picture_is_dark_where_the_counts_are():

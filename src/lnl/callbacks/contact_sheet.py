@@ -14,6 +14,8 @@ class ContactSheet(Callback):
     """
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
         from lnl.reporting.contact_sheet import contact_sheet  # matplotlib takes a while to load
 
         figures = Path(trainer.default_root_dir) / "figures"

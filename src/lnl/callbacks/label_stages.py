@@ -46,6 +46,8 @@ class LabelStages(Callback):
         clean = None if data.labels.clean is None else data.labels.clean[index]
         counts = correction_metrics(given, new, kept, clean, pl_module.num_classes)
         self.corrections.append({"round": self.stage - 1, "epoch": trainer.current_epoch, **counts})
+        if not trainer.is_global_zero:
+            return
         table = {"index": index, "given_label": given, "new_label": new, "confidence": confidence, "kept": kept}
         path = Path(trainer.default_root_dir) / "corrected_labels.csv"
         unfinished = path.with_suffix(".tmp")

@@ -44,6 +44,8 @@ class MetricsTable(Callback):
         }
         row |= {name: float(value) for name, value in trainer.callback_metrics.items()}
         self.rows.append(row)
+        if not trainer.is_global_zero:
+            return
         unfinished = self.path.with_suffix(".tmp")
         pd.DataFrame(self.rows).to_csv(unfinished, index=False, float_format="%.10g")
         unfinished.replace(self.path)

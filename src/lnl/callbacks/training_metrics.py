@@ -18,7 +18,8 @@ class TrainingMetrics(Callback):
 
     Each sample counts with the prediction made in the step that trained on it, so that measuring costs no further
     pass: what the method's first ``self(batch.images)`` of that step returns. A method that never calls itself on the
-    batch's images gets the loss alone. Clean labels stay in this callback.
+    batch's images gets the loss alone. Clean labels stay in this callback. Of processes that train together all samples
+    count, in each of them.
 
     Args:
         given: labels ``[N]`` of the whole training set, in the order that ``batch.index`` counts.
@@ -53,18 +54,32 @@ class TrainingMetrics(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
         self.losses.append(outputs["loss"] * trainer.accumulate_grad_batches)  # Lightning has divided by it
-        self.sizes.append(len(batch))
+        self.sizes.append(trainer.train_dataloader.sampler.step_size(batch_idx))  # type: ignore[union-attr]
         self.batch = None
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         sizes = torch.tensor(self.sizes, dtype=torch.float64)
         loss = (torch.stack(self.losses).cpu().double() * sizes).sum() / sizes.sum()
+        if trainer.world_size > 1:
+            # Of a step, the mean of the processes' losses is that of its samples (lnl.runs.processes.Shared).
+            loss = trainer.strategy.reduce(loss.to(pl_module.device), reduce_op="mean")
         metrics = {"loss": loss.item()}
         if self.predicted:
             index, predicted = (torch.cat(parts).cpu() for parts in zip(*self.predicted, strict=True))
+            if trainer.world_size > 1:
+                index, predicted = self._of_all(trainer, index, predicted)
             clean = None if self.clean is None else self.clean[index]
             metrics |= memorisation(predicted, self.given[index], clean)
-        pl_module.log_dict({f"train/{name}": value for name, value in metrics.items()})
+        pl_module.log_dict({f"train/{name}": value for name, value in metrics.items()}, sync_dist=True)
+
+    def _of_all(self, trainer: pl.Trainer, index: Tensor, predicted: Tensor) -> tuple[Tensor, Tensor]:
+        """What all processes predicted, each for samples of its own."""
+        everyone = torch.full_like(self.given, -1)
+        everyone[index] = predicted
+        device = trainer.strategy.root_device
+        everyone = trainer.strategy.reduce(everyone.to(device), reduce_op="max").cpu()
+        index = (everyone >= 0).nonzero()[:, 0]
+        return index, everyone[index]
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         if stage == "fit":

@@ -1,6 +1,7 @@
 """Batches: from images that live on the device, or through worker processes where they do not fit."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -16,15 +17,36 @@ from lnl.data.batch import Batch
 Normalize = Literal["dataset", "per_image"]
 
 
+@dataclass(frozen=True)
+class Share:
+    """Which of ``processes`` that train together this is; alone, 0 of 1."""
+
+    process: int = 0
+    processes: int = 1
+
+
+WHOLE = Share()
+
+
 class EpochSampler(Sampler[int]):
     """The order of an epoch, a function of seed and epoch alone, so that a resumed run sees what it would have seen.
 
     Lightning calls ``set_epoch`` at the start of every epoch. It also starts iterators that it throws away, so nothing
     here may depend on how often it was asked.
+
+    Of several processes each takes every n-th sample of the one order that all of them draw: a step's batch is
+    dealt out among them, and no sample goes to two. They make equally many steps. A shuffled epoch leaves out a last
+    batch that would leave a process with a single sample, because batch norm cannot be trained on one.
+
+    Args:
+        index: int64 ``[n]``, numbers of the samples.
+        seed, shuffle: order; without ``shuffle`` it is that of ``index``.
+        batch_size: samples of a step, of all processes together; divisible by their number.
+        share: of this process.
     """
 
-    def __init__(self, index: Tensor, seed: int, shuffle: bool) -> None:
-        self.index, self.seed, self.shuffle = index, seed, shuffle
+    def __init__(self, index: Tensor, seed: int, shuffle: bool, batch_size: int, share: Share = WHOLE) -> None:
+        self.index, self.seed, self.shuffle, self.batch_size, self.share = index, seed, shuffle, batch_size, share
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -36,18 +58,34 @@ class EpochSampler(Sampler[int]):
         return torch.Generator().manual_seed(int(state[0]) >> 1)
 
     def order(self) -> Tensor:
-        """Dataset numbers of the samples in this epoch's order, ``[n]``."""
+        """Dataset numbers of the samples in this epoch's order, of all processes, ``[n]``."""
         return self.index[torch.randperm(len(self.index), generator=self.generator(0))] if self.shuffle else self.index
+
+    @property
+    def kept(self) -> int:
+        """How many samples of the order, from its start, the epoch visits."""
+        count = len(self.index)
+        rest = count % self.batch_size
+        return count - rest if self.shuffle and rest < count and rest < 2 * self.share.processes else count
+
+    @property
+    def mine(self) -> slice:
+        """Places of this process's samples in the order."""
+        return slice(self.share.process, self.kept, self.share.processes)
+
+    def step_size(self, step: int) -> int:
+        """How many samples a step takes, in all processes."""
+        return min(self.batch_size, self.kept - step * self.batch_size)
 
     def seed_worker(self, worker: int) -> None:
         """Seeds the transforms of a worker process."""
-        torch.manual_seed(self.generator(1 + worker).initial_seed())
+        torch.manual_seed(self.generator(1 + worker * self.share.processes + self.share.process).initial_seed())
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self.order().tolist())
+        return iter(self.order()[self.mine].tolist())
 
     def __len__(self) -> int:
-        return len(self.index)
+        return len(range(self.kept)[self.mine])
 
 
 def whiten(images: Tensor) -> Tensor:
@@ -66,12 +104,10 @@ def whiten(images: Tensor) -> Tensor:
 class DeviceLoader:
     """Batches of images that live on the device as uint8: shuffled, augmented and normalised there.
 
-    A last batch of a single sample is left out of a shuffled epoch, because batch norm cannot be trained on one.
-
     Args:
         images: uint8 ``[N, H, W, C]`` on the device.
         labels: int64 ``[N]`` on the device.
-        index: int64 ``[n]`` on the CPU, the samples of this split.
+        sampler: says which samples, on the CPU, and in what batches.
         mean, std: per channel, for pixels scaled to [0, 1].
         normalize: ``dataset``, by ``mean`` and ``std``, or ``per_image`` (:func:`whiten`), after augmentation.
         views: independently augmented views of each image.
@@ -83,41 +119,41 @@ class DeviceLoader:
         self,
         images: Tensor,
         labels: Tensor,
-        index: Tensor,
+        sampler: EpochSampler,
         *,
-        batch_size: int,
         mean: Sequence[float],
         std: Sequence[float],
         normalize: Normalize = "dataset",
         augmentation: Augmentation | None = None,
         views: int = 1,
-        seed: int = 0,
-        shuffle: bool = False,
     ) -> None:
         self.augmentation = augmentation or Augmentation()
         pad = self.augmentation.padding
         self.images = F.pad(images, (0, 0, pad, pad, pad, pad)) if pad else images
-        self.labels, self.batch_size, self.views, self.normalize = labels, batch_size, views, normalize
-        self.sampler = EpochSampler(index, seed, shuffle)
+        self.labels, self.views, self.normalize = labels, views, normalize
+        self.sampler = sampler
         # Repeated for every pixel of an image, because an operation along three channels is not vectorised.
         pixels = images.shape[1] * images.shape[2]
         self.scale = (1 / (255 * torch.tensor(std))).repeat(pixels).to(images.device)
         self.shift = (-torch.tensor(mean) / torch.tensor(std)).repeat(pixels).to(images.device)
 
     def __len__(self) -> int:
-        count = len(self.sampler)
-        batches = -(-count // self.batch_size)
-        return batches - (self.sampler.shuffle and batches > 1 and count % self.batch_size == 1)
+        return -(-len(self.sampler) // self.size)
+
+    @property
+    def size(self) -> int:
+        """Samples in a batch of this process."""
+        return self.sampler.batch_size // self.sampler.share.processes
 
     def __iter__(self) -> Iterator[Batch]:
-        device = self.images.device
-        order = self.sampler.order()
-        plans = [
-            self.augmentation.plan(len(order), self.sampler.generator(1 + v)).to(device) for v in range(self.views)
-        ]
-        order = order.to(device)
-        for start in range(0, len(self) * self.batch_size, self.batch_size):
-            here = slice(start, start + self.batch_size)
+        device, sampler = self.images.device, self.sampler
+        order = sampler.order()
+        # Planned for all processes, so that an image is augmented alike whichever of them has it.
+        plans = [self.augmentation.plan(len(order), sampler.generator(1 + v)) for v in range(self.views)]
+        plans = [plan[sampler.mine].to(device) for plan in plans]
+        order = order[sampler.mine].to(device)
+        for start in range(0, len(order), self.size):
+            here = slice(start, start + self.size)
             index = order[here]
             views = tuple(self.render(index, plan[here]) for plan in plans)
             yield Batch(views[0], self.labels[index], index, views)
@@ -154,16 +190,13 @@ def collate(samples: list[Batch]) -> Batch:
 def worker_loader(
     images: Tensor,
     labels: Tensor,
-    index: Tensor,
+    sampler: EpochSampler,
     *,
-    batch_size: int,
     mean: Sequence[float],
     std: Sequence[float],
     normalize: Normalize = "dataset",
     augmentation: Augmentation | None = None,
     views: int = 1,
-    seed: int = 0,
-    shuffle: bool = False,
     num_workers: int = 0,
     pin_memory: bool = False,
 ) -> DataLoader[Batch]:
@@ -171,14 +204,12 @@ def worker_loader(
     augment = (augmentation or Augmentation()).transforms(images.shape[1])
     normalise = v2.Lambda(whiten) if normalize == "per_image" else v2.Normalize(list(mean), list(std))
     transform = v2.Compose([*augment, v2.ToDtype(torch.float32, scale=True), normalise])
-    sampler = EpochSampler(index, seed, shuffle)
     return DataLoader(
         ImageDataset(images, labels, transform, views),
-        batch_size=batch_size,
+        batch_size=sampler.batch_size // sampler.share.processes,
         sampler=sampler,
         worker_init_fn=sampler.seed_worker,
         num_workers=num_workers,
         collate_fn=collate,
         pin_memory=pin_memory,
-        drop_last=shuffle and len(index) > batch_size and len(index) % batch_size == 1,
     )

@@ -14,7 +14,7 @@ from lnl.corruption import ImageCorruption, NoCorruption
 from lnl.data.augment import Augmentation
 from lnl.data.batch import Batch
 from lnl.data.images import Dataset, Fit, LabelledImages
-from lnl.data.loader import DeviceLoader, EpochSampler, Normalize, worker_loader
+from lnl.data.loader import WHOLE, DeviceLoader, EpochSampler, Normalize, Share, worker_loader
 from lnl.data.read_once import CleanData
 from lnl.data.splits import Split, Splitting
 from lnl.data.trusted import Trusted, read_trusted
@@ -43,7 +43,7 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         fit: how they are brought there, ``resize`` or ``center_crop``.
         mean, std: per channel, for pixels scaled to [0, 1].
         normalize: ``dataset``, by ``mean`` and ``std``, or ``per_image`` (:func:`lnl.data.loader.whiten`).
-        batch_size, eval_batch_size: samples in a step, and in a step of evaluation.
+        batch_size, eval_batch_size: samples in a step, of all processes together, and in a step of evaluation.
         val_fraction: share of the training set that is held out, at random, to choose the epoch by noisy labels.
         split_seed: seeds that split and the limits below.
         subset, val_subset, test_subset: keep this many samples of each split, null for all. With ``folds``, ``subset``
@@ -196,31 +196,34 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         """The images of a split as they are, uint8 ``[n, H, W, C]``; all of them, or those at ``places`` in it."""
         return self._images["test" if split == "test" else "train"].numpy()[self.splits[split][places]]
 
-    def loader(self, split: Split, device: torch.device, shuffle: bool = False, chosen: Tensor | None = None) -> Loader:
-        """Batches of a split, or of its samples ``chosen``, on ``device``.
+    def loader(
+        self,
+        split: Split,
+        device: torch.device,
+        shuffle: bool = False,
+        chosen: Tensor | None = None,
+        share: Share = WHOLE,
+    ) -> Loader:
+        """Batches of a split, or of its samples ``chosen``, on ``device``; of several processes, the ``share`` of one.
 
         Shuffled means for training: only then are images augmented.
         """
         source = "test" if split == "test" else "train"  # of images
         labels = split if split in ("test", "trusted_test") else "train"
-        options: dict[str, Any] = {
-            "batch_size": self.batch_size if shuffle else self.eval_batch_size,
-            "mean": self.mean,
-            "std": self.std,
-            "normalize": self.normalize,
-            "shuffle": shuffle,
-            "seed": self.seed,
-        }
+        options: dict[str, Any] = {"mean": self.mean, "std": self.std, "normalize": self.normalize}
         if shuffle:
             options |= {"augmentation": self.augmentation, "views": self.views}
         index = torch.from_numpy(self.splits[split]) if chosen is None else chosen
+        # A training step's samples are divided among the processes, an evaluation's are the same in each of them.
+        batch_size = self.batch_size if shuffle else self.eval_batch_size * share.processes
+        sampler = EpochSampler(index, self.seed, shuffle, batch_size, share)
         if self._fits(device):
             tensors = (self._moved(self._images[source], device), self._moved(self._labels[labels], device))
-            return DeviceLoader(*tensors, index, **options)
+            return DeviceLoader(*tensors, sampler, **options)
         return worker_loader(
             self._images[source],
             self._labels[labels],
-            index,
+            sampler,
             num_workers=self.num_workers,
             pin_memory=device.type == "cuda",
             **options,
@@ -244,19 +247,24 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
     def _device(self) -> torch.device:
         return self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
 
+    @property
+    def share(self) -> Share:
+        """This process's, of those that train together."""
+        return Share(self.trainer.global_rank, self.trainer.world_size) if self.trainer else WHOLE
+
     def train_dataloader(self) -> Loader:
         chosen = self.trainer.lightning_module.training_set() if self.trainer else None  # type: ignore[operator]
         if chosen is not None and isinstance(self._training, DeviceLoader):
             self._training.sampler.index = chosen  # the images are there, padded
             return self._training
-        self._training = loader = self.loader("train", self._device, shuffle=True, chosen=chosen)
+        self._training = loader = self.loader("train", self._device, shuffle=True, chosen=chosen, share=self.share)
         # Resuming, Lightning starts the workers of the first epoch before it says which epoch that is.
         if self.trainer and isinstance(loader.sampler, EpochSampler):
             loader.sampler.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)  # type: ignore[attr-defined]
         return loader
 
     def val_dataloader(self) -> Loader:
-        return self.loader("val", self._device)
+        return self.loader("val", self._device, share=self.share)
 
     def test_dataloader(self) -> Loader:
         return self.loader("test", self._device)

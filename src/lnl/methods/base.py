@@ -41,6 +41,7 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
     """
 
     uses_trusted: ClassVar[bool] = False
+    several_devices: ClassVar[bool] = True  # whether processes that share the training set can train it
 
     def __init__(
         self,
@@ -81,15 +82,19 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
         """Loss and accuracy against the given, noisy labels: all that may choose an epoch."""
         logits = self(batch.images)
         correct = (logits.argmax(dim=1) == batch.labels).float()
-        metrics = {"val/loss": self.loss(logits, batch.labels).mean(), "val/accuracy": correct.mean()}
-        self.log_dict(metrics, on_step=False, on_epoch=True, batch_size=len(batch))
+        self._log_mean({"val/loss": self.loss(logits, batch.labels).mean(), "val/accuracy": correct.mean()}, batch)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         return self(batch.images).float()
 
     def log_term(self, name: str, value: Tensor, batch: Batch) -> None:
         """Logs ``train/<name>``, the mean over the epoch of a batch's ``value``."""
-        self.log(f"train/{name}", value.detach(), on_step=False, on_epoch=True, batch_size=len(batch))
+        self._log_mean({f"train/{name}": value.detach()}, batch)
+
+    def _log_mean(self, metrics: dict[str, Tensor], batch: Batch) -> None:
+        # The size as a float: of several processes Lightning divides the sum of sizes by their number, and rounds ints.
+        size: Any = float(len(batch))
+        self.log_dict(metrics, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """What is trained, for the optimizer: override to give parts their own settings."""

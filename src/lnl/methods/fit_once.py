@@ -18,6 +18,8 @@ class FitOnce(NoisyLabelMethod):
         ValueError: if the model cannot be fitted so.
     """
 
+    several_devices = False
+
     def __init__(self, **base: Any) -> None:
         super().__init__(**base)
         if not (hasattr(self.model, "features") and hasattr(self.model, "fit")):

@@ -113,15 +113,18 @@ class LabelCorrection(NoisyLabelMethod):
     @torch.inference_mode()
     def predict_training_set(self) -> tuple[Tensor, Tensor]:
         """Sample numbers ``[n]`` of the training split and their probabilities ``[n, K]``."""
-        training, parts = self.training, []
+        training, data = self.training, self.trainer.datamodule  # type: ignore[attr-defined]
+        beliefs = torch.zeros(self.num_samples, self.num_classes, device=self.device)
         self.eval()
         with self.trainer.precision_plugin.forward_context():
-            for batch in self.trainer.datamodule.loader("train", self.device):  # type: ignore[attr-defined]
+            for batch in data.loader("train", self.device, share=data.share):
                 batch = batch.to(self.device)
-                parts.append((batch.index, self(batch.images).float().softmax(dim=1)))
+                beliefs[batch.index] = self(batch.images).float().softmax(dim=1)
         self.train(training)
-        index, beliefs = zip(*parts, strict=True)
-        return torch.cat(index), torch.cat(beliefs)
+        # Each process predicts its share, and all of them decide on the same numbers.
+        beliefs = self.trainer.strategy.reduce(beliefs, reduce_op="sum")
+        index = torch.from_numpy(data.splits["train"]).to(self.device)
+        return index, beliefs[index]
 
     def with_evidence(self, beliefs: Tensor, index: Tensor) -> Tensor:
         """``beliefs[n, K]`` about the samples ``index[n]`` once their given labels are heard."""
@@ -173,9 +176,11 @@ class LabelCorrection(NoisyLabelMethod):
             self.best.copy_(torch.tensor([-1.0, self.current_epoch]))
             if self.stage > 1:
                 if self.fresh_model:
-                    self.model = self.make_model().to(self.device)
+                    # In place, because DDP averages the gradients of the parameters that it was given. Each process
+                    # would draw a model of its own.
+                    self.model.load_state_dict(self.trainer.strategy.broadcast(self.make_model().state_dict()))
                 self.trainer.strategy.setup_optimizers(self.trainer)
-        self.log("stage", self.stage.float())
+        self.log("stage", self.stage.float(), sync_dist=True)
 
     def on_train_epoch_end(self) -> None:
         accuracy = self.trainer.callback_metrics.get("val/accuracy")

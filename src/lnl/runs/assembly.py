@@ -8,7 +8,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ProgressBar
 
-from lnl.callbacks import EpochSeed, StaysStopped, TrainingMetrics
+from lnl.callbacks import EpochSeed, SharedState, StaysStopped, TrainingMetrics
 from lnl.config import build, build_all
 from lnl.data import NoisyDataModule
 from lnl.data.read_once import read_once
@@ -17,6 +17,7 @@ from lnl.methods import NoisyLabelMethod
 from lnl.runs.checkpoint_io import AtomicCheckpointIO
 from lnl.runs.environment import resolve_precision
 from lnl.runs.folder import RunFolder, first_line, load_checkpoint, load_weights
+from lnl.runs.processes import ALONE, Process, strategy
 
 
 def build_data(cfg: DictConfig) -> NoisyDataModule:
@@ -81,7 +82,12 @@ def build_method(cfg: DictConfig, data: NoisyDataModule, num_samples: int | None
 
 
 def build_trainer(
-    cfg: DictConfig, folder: RunFolder, data: NoisyDataModule, method: NoisyLabelMethod, *callbacks: Callback
+    cfg: DictConfig,
+    folder: RunFolder,
+    data: NoisyDataModule,
+    method: NoisyLabelMethod,
+    *callbacks: Callback,
+    process: Process = ALONE,
 ) -> pl.Trainer:
     """Lightning's Trainer with the run's checkpoints, measurements and trackers."""
     # Without a version in the name: what a run that was killed has left is written over.
@@ -89,6 +95,7 @@ def build_trainer(
     callbacks = (
         EpochSeed(cfg.seed),
         StaysStopped(),
+        SharedState(),
         TrainingMetrics(data.given, data.labels.clean),
         *build_all("callbacks", cfg.callbacks),
         *callbacks,
@@ -98,13 +105,16 @@ def build_trainer(
     options: dict[str, Any] = {
         "precision": resolve_precision(cfg.trainer.precision, cfg.trainer.accelerator),
         "callbacks": list(callbacks),
-        "logger": build_all("logger", cfg.logger),
+        "logger": [] if process.number else build_all("logger", cfg.logger),
         "plugins": [AtomicCheckpointIO()],
         "default_root_dir": str(folder.path),
         "enable_model_summary": False,
         "reload_dataloaders_every_n_epochs": int(type(method).training_set is not NoisyLabelMethod.training_set),
         "enable_progress_bar": any(isinstance(callback, ProgressBar) for callback in callbacks),
     }
+    if process.count > 1:
+        check_together(cfg, data, method, process.count)
+        options |= {"strategy": strategy(cfg.trainer.strategy), "use_distributed_sampler": False}
     for name in ("max_epochs", "limit_train_batches", "limit_val_batches"):
         if cfg.trainer[name] == 0:
             raise UserError(f"trainer.{name} must be above 0: an epoch is trained, and chosen by its validation.")
@@ -113,6 +123,15 @@ def build_trainer(
     except MisconfigurationException as error:
         hint = " (trainer.accelerator=auto takes what there is)" if "backend" in str(error) else ""
         raise UserError(f"trainer: {first_line(error)}{hint}") from error
-    if trainer.world_size > 1:
-        raise UserError("one run trains on one device; set trainer.devices=1.")
     return trainer
+
+
+def check_together(cfg: DictConfig, data: NoisyDataModule, method: NoisyLabelMethod, processes: int) -> None:
+    """Raises UserError if the run cannot be trained by several processes."""
+    if not method.several_devices:
+        raise UserError(f"{type(method).__name__} trains on one device: set trainer.devices=1.")
+    for split in ("train", "val"):
+        if len(data.splits[split]) < processes:
+            raise UserError(f"{len(data.splits[split])} {split} samples are too few for {processes} devices.")
+    if cfg.trainer.get("sync_batchnorm") and cfg.trainer.accelerator == "cpu":
+        raise UserError("trainer.sync_batchnorm works on GPUs alone.")

@@ -64,7 +64,7 @@ def make_result(
             "peak_device_memory_bytes": peak_device_memory(device),
         },
         **said_by_callbacks(trainer),
-        "environment": environment.describe(device, trainer.precision),
+        "environment": {**environment.describe(device, trainer.precision), "processes": trainer.world_size},
         "config": relevant_config(cfg),
     }
 

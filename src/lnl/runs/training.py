@@ -20,6 +20,7 @@ from lnl.runs.environment import git_commit, keep_freed_memory
 from lnl.runs.evaluation import evaluate, save_out_of_fold
 from lnl.runs.folder import RunFolder, load_checkpoint, load_weights
 from lnl.runs.identity import relevant_config
+from lnl.runs.processes import ALONE, Process, count_processes, together
 from lnl.runs.result import make_result, write_result
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,24 @@ def train(
     Raises:
         UserError: if something is asked for that cannot be; most of them before anything is written.
     """
+    processes = count_processes(cfg)
+    args = (cfg, folder, choices, observers, say)
+    return train_here(*args) if processes == 1 else together(processes, train_here, *args)
+
+
+def train_here(
+    cfg: DictConfig,
+    folder: RunFolder,
+    choices: dict[str, str],
+    observers: Sequence[Callback],
+    say: Callable[[str], Any],
+    process: Process = ALONE,
+) -> dict[str, Any]:
+    """What :func:`train` does, in this process, one of those that train the run; the first one writes all files.
+
+    Returns:
+        As of :func:`train` in the first process; in the others nothing.
+    """
     send_warnings_to_the_log()
     keep_freed_memory()
     git_commit()
@@ -54,16 +73,22 @@ def train(
     if cfg.seed < 0:
         raise UserError(f"seed must be at least 0, got {cfg.seed}")
     options = {group: option for group, option in choices.items() if "/" not in group}
-    data = build_data(cfg)
+    with process.first():  # downloads and decodes what the others then find
+        data = build_data(cfg)
     pl.seed_everything(cfg.seed, verbose=False)
     method = build_method(cfg, data)
     table = MetricsTable(folder.metrics)
-    trainer = build_trainer(cfg, folder, data, method, table, *observers)
+    trainer = build_trainer(cfg, folder, data, method, table, *observers, process=process)
     smoke = bool(cfg.trainer.fast_dev_run)
+    if process.number:
+        process.wait()
+        fit(trainer, method, data, folder, say)
+        return {}
     if smoke:
         folder.check_identity()  # a smoke run starts over, but never over another run
     new = not folder.marker.exists()
     folder.claim(force=cfg.force or smoke)
+    process.wait()
     try:
         data.labels.save(folder.noise)
         with Trackers(trainer.loggers) as trackers:
@@ -115,7 +140,7 @@ def send_warnings_to_the_log() -> None:
     """Keeps the terminal for what a user can act on; Lightning's remarks and all warnings go to train.log."""
     logging.captureWarnings(True)
     warnings.filterwarnings("ignore", module="torch.*", category=DeprecationWarning)
-    for name in ("pytorch_lightning", "lightning.pytorch"):
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True

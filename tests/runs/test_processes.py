@@ -1,0 +1,177 @@
+"""Runs in two processes, beside the same runs in one."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tests.conftest import weights
+from tests.runs.test_resume import assert_same_run
+
+EPOCHS = 6
+TWO = ("trainer.accelerator=cpu", "trainer.devices=2", "trainer.strategy=ddp")
+COMMON = (
+    "data=digits",
+    "data.subset=1001",
+    "data.batch_size=64",
+    "data.augment=crop_flip",
+    "data.crop_padding=1",
+    "method._target_=tests.methods.extensions.Counts",
+    f"trainer.max_epochs={EPOCHS}",
+    "trainer.precision=32-true",
+    "trainer.accelerator=cpu",
+    "optimizer.lr=0.05",
+)
+
+
+def command(*arguments, root):
+    return [sys.executable, "-m", "lnl.train", *arguments, f"paths.output_dir={root}"]
+
+
+def children(pid):
+    """Numbers of the processes that a process has started."""
+    threads = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for thread in threads for child in thread.read_text().split()]
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """Runs by the real command, a sweep over devices and models; by model and number of processes."""
+    root = tmp_path_factory.mktemp("swept")
+    arguments = ("-m", "trainer.devices=1,2", "model=mlp_1x512,cnn", *COMMON)
+    done = subprocess.run(command(*arguments, root=root), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert done.stdout.count("test accuracy") == 8
+    results = [(path.parent, json.loads(path.read_text())) for path in root.glob("runs/*/result.json")]
+    assert len(results) == 4
+    return {(result["model"], result["environment"]["processes"]): (folder, result) for folder, result in results}
+
+
+def test_two_processes_compute_what_one_does(swept):
+    """Without batch norm and dropout nothing but the order of summation depends on the number of processes.
+
+    Batches are of 64: the last one has 41 samples, which the processes share unequally.
+    """
+    (one, first), (two, second) = (swept["mlp_1x512", count] for count in (1, 2))
+    assert first["data"]["train"] == 1001
+    for name, value in weights(one).items():
+        if name != "visitor":
+            torch.testing.assert_close(weights(two)[name], value, rtol=1e-3, atol=1e-5)
+    tables = [pd.read_csv(folder / "metrics.csv").drop(columns="seconds") for folder in (one, two)]
+    pd.testing.assert_frame_equal(*tables, rtol=1e-3)
+    assert len(tables[0]) == EPOCHS
+    assert second["protocol"]["last"]["test"]["accuracy"] == pytest.approx(
+        first["protocol"]["last"]["test"]["accuracy"], abs=0.006
+    )
+
+
+def test_the_default_model_reaches_the_accuracy_of_one_process(swept):
+    """Batch norm sees half of each batch, so that numbers differ, but not the accuracy beyond noise."""
+    one, two = (swept["cnn", count][1]["protocol"]["last"] for count in (1, 2))
+    assert one["test"]["accuracy"] > 0.7
+    for split in ("test", "val", "train"):
+        assert two[split]["accuracy"] == pytest.approx(one[split]["accuracy"], abs=0.06)
+
+
+def test_each_sample_goes_to_one_process_an_epoch_and_the_checkpoint_has_the_state_of_all(swept):
+    for folder in (swept["mlp_1x512", 2][0], swept["cnn", 2][0]):
+        state, split = weights(folder), json.loads((folder / "result.json").read_text())["data"]
+        trained = state["seen"]
+        assert trained.sum() == split["train"] == 1001
+        assert state["visits"].tolist() == (EPOCHS * trained).tolist()
+        assert state["visitor"].isinf().tolist() == (~trained).tolist()
+        assert [(state["visitor"] == process).sum() for process in range(2)] == [501, 500]
+
+
+def test_a_run_of_two_processes_leaves_the_files_of_one(swept):
+    (one, _), (two, result) = (swept["cnn", count] for count in (1, 2))
+    assert {path.relative_to(two) for path in two.rglob("*")} == {path.relative_to(one) for path in one.rglob("*")}
+    predictions = [pd.read_csv(folder / "predictions.csv") for folder in (one, two)]
+    pd.testing.assert_frame_equal(*(table[["index", "label"]] for table in predictions))
+    assert (predictions[1]["label"] == predictions[1]["predicted"]).mean() == pytest.approx(
+        result["protocol"]["last"]["test"]["accuracy"]
+    )
+    assert np.load(one / "noise.npz")["noisy_labels"].tolist() == np.load(two / "noise.npz")["noisy_labels"].tolist()
+
+
+def test_a_killed_run_of_two_processes_continues(swept, tmp_path):
+    """SIGKILL of the process that was started: the two that train end with it, and the run goes on where it was."""
+    arguments = command("trainer.devices=2", "model=cnn", *COMMON, root=tmp_path)
+    killed = subprocess.Popen(arguments, stdout=subprocess.DEVNULL)
+    while not (table := next(tmp_path.glob("runs/*/metrics.csv"), None)) and killed.poll() is None:
+        time.sleep(0.01)
+    workers = children(killed.pid)
+    assert len(workers) >= 2
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait()
+    deadline = time.monotonic() + 20
+    while any(map(alive, workers)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(alive, workers))
+    assert not list(table.parent.glob("result.json"))
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    assert done.stdout.count("resuming an interrupted run after epoch") == 1
+    assert_same_run(table.parent, swept["cnn", 2][0])
+
+
+def test_label_correction_decides_alike_in_all_processes(digits):
+    arguments = ("data.trusted=300", "noise.rate=0.4", "trainer.max_epochs=8", "method.stage1_epochs=5")
+    target = "method._target_=tests.methods.extensions.LeavesItsState"
+    outcome = digits("method=label_correction", target, *arguments, *TWO, "optimizer.lr=0.05")
+    assert outcome.code == 0, outcome.err
+    first, second = (torch.load(outcome.folder / f"process{i}.pt", weights_only=True) for i in range(2))
+    for name, value in first.items():
+        torch.testing.assert_close(second[name], value, rtol=0, atol=0)
+        torch.testing.assert_close(weights(outcome.folder)[name], value, rtol=0, atol=0)
+    table = pd.read_csv(outcome.folder / "corrected_labels.csv")
+    (correction,) = outcome.result["corrections"]
+    assert 0 < table["kept"].sum() == correction["kept"] < len(table)
+    assert first["kept"].sum() == correction["kept"] + 300
+    assert correction["kept_accuracy"] > 0.6
+    assert outcome.result["protocol"]["last"]["test"]["accuracy"] > 0.7
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("data.batch_size=255",), "data.batch_size is of all 2 devices together and must be divisible by them"),
+        (("trainer.strategy=fsdp",), "trainer.strategy must be one of auto, ddp, ddp_find_unused_parameters_true"),
+        (("trainer.devices=two",), "trainer.devices=two: "),
+    ],
+)
+def test_a_mistake_is_said_before_anything_starts(digits, arguments, message):
+    outcome = digits(*TWO, *arguments)
+    assert outcome.code == 1
+    assert outcome.err.startswith(f"error: {message}")
+    assert not (outcome.root / "outputs/runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("method=fit_once", "model=histogram_logistic"), "FitOnce trains on one device: set trainer.devices=1."),
+        (("optimizer.lr=1e30",), "the training loss became NaN or infinite at step"),
+    ],
+)
+def test_a_mistake_is_said_once_and_ends_all_processes(tmp_path, arguments, message):
+    done = subprocess.run(command("data=digits", *TWO, *arguments, root=tmp_path), capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.count("error: ") == done.stderr.count(message) == 1
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
