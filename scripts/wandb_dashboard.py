@@ -32,7 +32,7 @@ def told_apart(runs: pd.DataFrame) -> pd.Series:
             chosen.append(column)
     rows = [
         [
-            f"{value}" if name in NAMES else f"{name.split('.')[-1]} {value}"
+            f"{value}" if name in NAMES else f"{str(name).split('.')[-1]} {value}"
             for name, value in row.items()
             if pd.notna(value)
         ]
