@@ -6,7 +6,7 @@ import pandas as pd
 
 from lnl.reporting import figures
 from lnl.reporting.results import epochs_until
-from lnl.reporting.tables import Format, cells, markdown, pivot, seeds_note, summary
+from lnl.reporting.tables import MISSING, Format, cells, markdown, pivot, seeds_note, summary
 from studies.common import WORST, Blocks, Study, machine
 
 
@@ -24,13 +24,15 @@ def corruption_errors(study: Study) -> str:
 
 def corruption_fit(study: Study) -> str:
     runs = fitted(study)
-    parts = [
-        ("epochs to fit", "epochs_to_fit", Format(1, 0)),
-        ("train error %", "train/error", Format()),
-        ("test - train error", "gap", Format()),
-    ]
+    parts = [("epochs to fit", "epochs_to_fit", Format(1, 0))]
+    note = "Epochs until every training label is predicted"
+    if runs["train/error"].max() > 0:
+        parts += [("train error %", "train/error", Format()), ("test - train error", "gap", Format())]
+        note += f"; {MISSING} where that was not reached."
+    else:
+        note += ". All runs reached it: their training error is 0, and the generalisation gap is the test error."
     tables = [markdown(cells(pivot(runs, "model", "rate", metric), form), name) for name, metric, form in parts]
-    return "\n\n".join([*tables, "Epochs until every training label is predicted; – where that was not reached."])
+    return "\n\n".join([*tables, note])
 
 
 def fitted(study: Study) -> pd.DataFrame:
