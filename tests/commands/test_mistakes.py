@@ -34,7 +34,10 @@ MISTAKES = {
     "a precision that is not supported": (["trainer.precision=bf16-true"], ["trainer.precision", "bf16-mixed"]),
     "a negative learning rate": (["optimizer.lr=-1"], ["optimizer", "learning rate"]),
     "a negative seed": (["seed=-1"], ["seed must be at least 0"]),
-    "several devices": (["trainer.devices=2", "trainer.accelerator=cpu"], ["trainer.devices=1"]),
+    "several devices": (
+        ["trainer.devices=2", "trainer.accelerator=cpu", "trainer.strategy=fsdp"],
+        ["trainer.strategy", "auto, ddp", "fsdp"],
+    ),
     "no epochs for corrected labels": (
         ["method=label_correction", "data.trusted=100"],
         ["trainer.max_epochs=2", "method.stage1_epochs"],
