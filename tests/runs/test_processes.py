@@ -57,7 +57,7 @@ def swept(tmp_path_factory):
     done = subprocess.run(command(*arguments, root=root), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert done.stdout.count("test accuracy") == 8
+    assert done.stdout.count("\nfinished in ") + done.stdout.startswith("finished in ") == 4
     results = [(path.parent, json.loads(path.read_text())) for path in root.glob("runs/*/result.json")]
     assert len(results) == 4
     return {(result["model"], result["environment"]["processes"]): (folder, result) for folder, result in results}
