@@ -160,11 +160,17 @@ def test_what_is_no_run_is_named_and_passed_over(study, report):
     (study / "foreign/notes.txt").write_text("of something else")
     (study / "unfinished").mkdir()
     (study / "unfinished/.identity").write_text("abc")
+    for name in ("early", "late"):
+        (study / name).mkdir()
+        (study / name / "error.txt").write_text("Traceback")
+    (study / "late/.identity").write_text("abc")
     outcome = report(f"runs={study}", "figures=[]")
     assert outcome.code == 0
     folder = study.parent / "reports/study"
+    reasons = {"torn": "JSONDecodeError", "foreign": "no run in it", "unfinished": "not finished"}
+    reasons |= {"early": "error.txt", "late": "error.txt"}
     for text in (outcome.out, (folder / "report.md").read_text(), (folder / "index.html").read_text()):
-        for name, reason in (("torn", "JSONDecodeError"), ("foreign", "no run in it"), ("unfinished", "not finished")):
+        for name, reason in reasons.items():
             assert re.search(rf"study/{name}\W.*{reason}", text), (name, text[:300])
 
 

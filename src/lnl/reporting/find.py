@@ -56,7 +56,7 @@ def find_others(paths: Iterable[Path], but: Path) -> dict[Path, str]:
             if folder.resolve() == but.resolve():
                 continue
             unfinished = [Path(place) for place, _, files in os.walk(folder) if _is_unfinished(Path(place), files)]
-            others |= dict.fromkeys(unfinished, "not finished: the command that started it goes on with it")
+            others |= {place: _why(place) for place in unfinished}
             if not unfinished and not find_runs([folder]):
                 others[folder] = "no run in it: there is no result.json"
     return others
@@ -67,5 +67,12 @@ def _is_run(folder: Path) -> bool:
 
 
 def _is_unfinished(folder: Path, files: list[str]) -> bool:
-    """A fold is part of the run above it."""
-    return ".identity" in files and "result.json" not in files and not _is_run(folder.parent)
+    """A fold is part of the run above it; a run that fails early leaves its traceback alone."""
+    begun = ".identity" in files or "error.txt" in files
+    return begun and "result.json" not in files and not _is_run(folder.parent)
+
+
+def _why(folder: Path) -> str:
+    if (folder / "error.txt").exists():
+        return "failed: error.txt in it says why"
+    return "not finished: the command that started it goes on with it"
