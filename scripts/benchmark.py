@@ -90,7 +90,8 @@ def time_bare(cfg: DictConfig, images: torch.Tensor, labels: torch.Tensor, model
             loss = F.cross_entropy(model(images[index]), labels[index])
         optimizer.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), cfg.trainer.gradient_clip_val)
+        if cfg.trainer.gradient_clip_val:
+            nn.utils.clip_grad_norm_(model.parameters(), cfg.trainer.gradient_clip_val)
         optimizer.step()
     return now(device) - started
 
