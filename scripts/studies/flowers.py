@@ -46,6 +46,8 @@ def flowers_literal(study: Study) -> str:
 
 
 def flowers_figure(study: Study) -> str:
+    if study.runs("flowers_corrupted")["rate"].nunique() < 2:
+        raise Missing("a line takes runs at two corruption levels")
     figure, axes = figures.panels(2)
     for one, (data, title) in zip(
         axes, {"tf_flowers_sunflower": "two classes", "tf_flowers": "five classes"}.items(), strict=True

@@ -103,6 +103,7 @@ def test_every_block_of_every_study_can_be_written(tmp_path):
     for data in ("tf_flowers_sunflower", "tf_flowers"):
         write_run(outputs, "flowers_control", 0.9, data=data, noise="none", rate=None)
         for sweep, loss in (("flowers_corrupted", "ce"), ("flowers_l1", "l1")):
+            write_run(outputs, sweep, 0.7, data=data, noise="uniform", rate=0.1, loss=loss)
             folder = write_run(outputs, sweep, 0.6, data=data, noise="uniform", rate=0.5, loss=loss)
             (folder / "figures").mkdir()
             Image.new("RGB", (1600, 800)).save(folder / "figures/labels.png")
