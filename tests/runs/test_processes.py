@@ -114,7 +114,7 @@ def test_a_killed_run_of_two_processes_continues(swept, tmp_path):
     """SIGKILL of the process that was started: the two that train end with it, and the run goes on where it was."""
     arguments = command("trainer.devices=2", "model=cnn", *COMMON, root=tmp_path)
     killed = subprocess.Popen(arguments, stdout=subprocess.DEVNULL)
-    while not (table := next(tmp_path.glob("runs/*/metrics.csv"), None)) and killed.poll() is None:
+    while not (saved := next(tmp_path.glob("runs/*/checkpoints/last.ckpt"), None)) and killed.poll() is None:
         time.sleep(0.01)
     workers = children(killed.pid)
     assert len(workers) >= 2
@@ -124,10 +124,11 @@ def test_a_killed_run_of_two_processes_continues(swept, tmp_path):
     while any(map(alive, workers)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(map(alive, workers))
-    assert not list(table.parent.glob("result.json"))
+    folder = saved.parent.parent
+    assert not (folder / "result.json").exists()
     done = subprocess.run(arguments, capture_output=True, text=True, check=True)
     assert done.stdout.count("resuming an interrupted run after epoch") == 1
-    assert_same_run(table.parent, swept["cnn", 2][0])
+    assert_same_run(folder, swept["cnn", 2][0])
 
 
 def test_label_correction_decides_alike_in_all_processes(digits):
