@@ -101,6 +101,25 @@ def whiten(images: Tensor) -> Tensor:
     return (images - mean) / std.clamp(min=images.shape[-3:].numel() ** -0.5)
 
 
+def pixel_scale(mean: Sequence[float], std: Sequence[float], pixels: int) -> tuple[Tensor, Tensor]:
+    """What :func:`normalised` multiplies by and adds, for images of so many ``pixels``: two ``[pixels * C]``."""
+    # Repeated for every pixel of an image, because an operation along three channels is not vectorised.
+    return (1 / (255 * torch.tensor(std))).repeat(pixels), (-torch.tensor(mean) / torch.tensor(std)).repeat(pixels)
+
+
+def normalised(images: Tensor, scale: Tensor, shift: Tensor, normalize: Normalize) -> Tensor:
+    """uint8 ``[B, H, W, C]`` as models take it: float32 ``[B, C, H, W]`` in channels-last memory.
+
+    Args:
+        images: uint8.
+        scale, shift: by :func:`pixel_scale`; without meaning for ``per_image``.
+        normalize: ``dataset`` or ``per_image`` (:func:`whiten`).
+    """
+    if normalize == "per_image":
+        return whiten(images.float().div_(255)).permute(0, 3, 1, 2)
+    return images.flatten(1).float().mul_(scale).add_(shift).view(images.shape).permute(0, 3, 1, 2)
+
+
 class DeviceLoader:
     """Batches of images that live on the device as uint8: shuffled, augmented and normalised there.
 
@@ -132,10 +151,8 @@ class DeviceLoader:
         self.images = F.pad(images, (0, 0, pad, pad, pad, pad)) if pad else images
         self.labels, self.views, self.normalize = labels, views, normalize
         self.sampler = sampler
-        # Repeated for every pixel of an image, because an operation along three channels is not vectorised.
-        pixels = images.shape[1] * images.shape[2]
-        self.scale = (1 / (255 * torch.tensor(std))).repeat(pixels).to(images.device)
-        self.shift = (-torch.tensor(mean) / torch.tensor(std)).repeat(pixels).to(images.device)
+        scales = pixel_scale(mean, std, images.shape[1] * images.shape[2])
+        self.scale, self.shift = (values.to(images.device) for values in scales)
 
     def __len__(self) -> int:
         return -(-len(self.sampler) // self.size)
@@ -161,10 +178,7 @@ class DeviceLoader:
     def render(self, index: Tensor, plan: Tensor) -> Tensor:
         """Augmented, normalised float32 images ``[B, C, H, W]`` in channels-last memory."""
         pixels = self.augmentation.apply(self.images, index, plan)
-        if self.normalize == "per_image":
-            return whiten(pixels.float().div_(255)).permute(0, 3, 1, 2)
-        normalised = pixels.flatten(1).float().mul_(self.scale).add_(self.shift)
-        return normalised.view(pixels.shape).permute(0, 3, 1, 2)
+        return normalised(pixels, self.scale, self.shift, self.normalize)
 
 
 class ImageDataset(Dataset[Batch]):

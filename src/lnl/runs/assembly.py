@@ -42,34 +42,8 @@ def build_method(cfg: DictConfig, data: NoisyDataModule, num_samples: int | None
         cfg, data: of the run.
         num_samples: of the training set the method has its state for, if it is to be evaluated on other ``data``.
     """
-    method: NoisyLabelMethod = build(
-        "method",
-        cfg.method,
-        model=build("model", cfg.model),
-        loss=build("loss", cfg.loss),
-        optimizer=build("optimizer", cfg.optimizer),
-        scheduler=build("scheduler", cfg.scheduler) if cfg.scheduler else None,
-        num_classes=data.num_classes,
-        num_samples=len(data.labels.noisy) if num_samples is None else num_samples,
-    )
-    size = data.image_size
-    try:
-        with torch.no_grad():
-            outputs = method.eval()(torch.zeros(1, data.channels, size, size)).shape[1]
-    except (RuntimeError, ValueError) as error:
-        shape = f"{size}x{size} with {data.channels} channels"
-        raise UserError(f"the model cannot take this data's images ({shape}): {first_line(error)}") from error
-    finally:
-        method.train()
-    if outputs != data.num_classes:
-        raise UserError(
-            f"the labels have {data.num_classes} classes, but the model has {outputs} outputs; "
-            f"leave out model.num_classes or set it to {data.num_classes}."
-        )
-    try:
-        method.configure_optimizers()  # to hear of values that the optimizer refuses before training starts
-    except ValueError as error:
-        raise UserError(f"optimizer or scheduler: {error}") from error
+    samples = len(data.labels.noisy) if num_samples is None else num_samples
+    method = make_method(cfg, data.num_classes, data.channels, data.image_size, samples)
     if method.uses_trusted and num_samples is None:
         data.trust()
     if cfg.init_from:
@@ -78,6 +52,40 @@ def build_method(cfg: DictConfig, data: NoisyDataModule, num_samples: int | None
         networks = {name: value for name, value in weights.items() if "." in name}
         own = {name: value for name, value in method.state_dict().items() if "." not in name}
         load_weights(method, networks | own, cfg.init_from)
+    return method
+
+
+def make_method(
+    cfg: DictConfig, num_classes: int, channels: int, image_size: int, num_samples: int
+) -> NoisyLabelMethod:
+    """The method as it is before anything is loaded into it, checked as :func:`build_method` says; needs no data."""
+    method: NoisyLabelMethod = build(
+        "method",
+        cfg.method,
+        model=build("model", cfg.model),
+        loss=build("loss", cfg.loss),
+        optimizer=build("optimizer", cfg.optimizer),
+        scheduler=build("scheduler", cfg.scheduler) if cfg.scheduler else None,
+        num_classes=num_classes,
+        num_samples=num_samples,
+    )
+    try:
+        with torch.no_grad():
+            outputs = method.eval()(torch.zeros(1, channels, image_size, image_size)).shape[1]
+    except (RuntimeError, ValueError) as error:
+        shape = f"{image_size}x{image_size} with {channels} channels"
+        raise UserError(f"the model cannot take this data's images ({shape}): {first_line(error)}") from error
+    finally:
+        method.train()
+    if outputs != num_classes:
+        raise UserError(
+            f"the labels have {num_classes} classes, but the model has {outputs} outputs; "
+            f"leave out model.num_classes or set it to {num_classes}."
+        )
+    try:
+        method.configure_optimizers()  # to hear of values that the optimizer refuses before training starts
+    except ValueError as error:
+        raise UserError(f"optimizer or scheduler: {error}") from error
     return method
 
 

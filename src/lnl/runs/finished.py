@@ -39,6 +39,18 @@ def finished_runs(given: str | Sequence[str] | None) -> list[FinishedRun]:
     return [_read(path) for path in dict.fromkeys(paths)]
 
 
+def one_finished_run(given: str | Sequence[str] | None) -> FinishedRun:
+    """The run in the folder that ``given`` names.
+
+    Raises:
+        UserError: as of :func:`finished_runs`, and if there are several.
+    """
+    runs = finished_runs(given)
+    if len(runs) > 1:
+        raise UserError(f"run={given} holds {len(runs)} runs; name one of them, such as run={runs[0].folder.path}")
+    return runs[0]
+
+
 def _run_folders(name: str) -> list[Path]:
     path = Path(name).expanduser()
     found = [path] if path.exists() else [Path(match) for match in sorted(glob.glob(str(path)))]

@@ -34,6 +34,7 @@ class RunFolder:
         self.out_of_fold = self.path / "out_of_fold.npz"
         self.corrected_labels = self.path / "corrected_labels.csv"
         self.evaluations = self.path / "evaluations"
+        self.exports = self.path / "export"
         self.checkpoints = self.path / "checkpoints"
         self.last = self.checkpoints / "last.ckpt"
         self.noisy_val_best = self.checkpoints / "noisy_val_best.ckpt"
@@ -86,7 +87,10 @@ class RunFolder:
         files = (self.metrics, self.noise, self.predictions, self.out_of_fold, self.corrected_labels, self.error)
         for path in files:
             path.unlink(missing_ok=True)
-        for folder in (self.evaluations, self.path / "figures", self.path / "tensorboard", *self.path.glob("fold*")):
+        for folder in (
+            *(self.evaluations, self.exports, self.path / "figures", self.path / "tensorboard"),
+            *self.path.glob("fold*"),
+        ):
             shutil.rmtree(folder, ignore_errors=True)
 
     def unclaim(self) -> None:

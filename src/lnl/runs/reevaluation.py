@@ -4,9 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import pytorch_lightning as pl
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 from sklearn.metrics import classification_report
 
@@ -17,15 +14,19 @@ from lnl.runs import environment
 from lnl.runs.assembly import build_data, build_method
 from lnl.runs.evaluation import Prediction, predict_split
 from lnl.runs.finished import FinishedRun
-from lnl.runs.folder import first_line, load_checkpoint, load_weights, write_atomically
+from lnl.runs.folder import load_checkpoint, load_weights, write_atomically
 from lnl.runs.result import write_json
+from lnl.runs.trained import (
+    PREPARATION,
+    check_protocol,
+    checkpoint_path,
+    config_to_rebuild,
+    num_samples,
+    quiet_trainer,
+)
 from lnl.runs.training import send_warnings_to_the_log
 
 SCHEMA_VERSION = 1  # of evaluations/*.json
-PROTOCOLS = ("last", "noisy_val_best")
-
-# How a run's images come to its model. Everything else of `data` says which images, and in what batches.
-PREPARATION = ("image_size", "channels", "fit", "normalize", "mean", "std")
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,7 @@ class Evaluator:
     """
 
     def __init__(self, cfg: DictConfig, dataset: str | None, overrides: Sequence[str] = ()) -> None:
-        if cfg.protocol not in PROTOCOLS:
-            raise UserError(f"protocol must be one of {', '.join(PROTOCOLS)}, got '{cfg.protocol}'")
+        check_protocol(cfg.protocol)
         fixed = {f"data.{key}" for key in PREPARATION}
         for key in (override.split("=")[0].lstrip("+~") for override in overrides):
             if key.startswith("data.") and (dataset is None or key in fixed):
@@ -99,11 +99,11 @@ class Evaluator:
             UserError: if the checkpoint is missing or another architecture's, or the data has other classes.
         """
         self._check_classes(run)
-        path = run.folder.last if self.cfg.protocol == "last" else run.folder.noisy_val_best
+        path = checkpoint_path(run, self.cfg.protocol)
         checkpoint = load_checkpoint(path)
-        trainer = self._trainer(run)
+        trainer = quiet_trainer(run, self.cfg.trainer.accelerator, self.cfg.trainer.precision)
         config, data = self._data(run)
-        method = build_method(config, data, None if self.dataset is None else _num_samples(run))
+        method = build_method(config, data, None if self.dataset is None else num_samples(run))
         load_weights(method, checkpoint["state_dict"], path)
         device = trainer.strategy.root_device
         method.to(device)
@@ -139,7 +139,7 @@ class Evaluator:
 
     def _data(self, run: FinishedRun) -> tuple[DictConfig, NoisyDataModule]:
         """The run's configuration, with the data that is asked for in it, and that data; read once for equal runs."""
-        config = dict(run.result["config"])
+        config = config_to_rebuild(run)
         directories = {key: self.cfg.data[key] for key in ("data_dir", "cache_dir")}
         if self.dataset is None:
             config["data"] = {**config["data"], **directories}
@@ -147,9 +147,6 @@ class Evaluator:
             preparation = {key: value for key, value in config["data"].items() if key in PREPARATION}
             config["data"] = {**OmegaConf.to_container(self.cfg.data, resolve=True), **preparation}  # type: ignore[dict-item]
         config["noise"] = {"_target_": "lnl.noise.NoNoise"}  # test labels have none, and are all that is asked for
-        config["init_from"] = None
-        if config["model"].get("weights"):
-            config["model"] = {**config["model"], "weights": None}  # the checkpoint has them all
         made = OmegaConf.create(config)
         part = OmegaConf.masked_copy(made, ["data", "noise", "corruption"])
         if self._read is None or self._read[0] != part:
@@ -159,25 +156,3 @@ class Evaluator:
         if self.cfg.split not in held_out:
             raise UserError(f"split must be one of {', '.join(held_out)}, got '{self.cfg.split}'")
         return made, data
-
-    def _trainer(self, run: FinishedRun) -> pl.Trainer:
-        """A Trainer that is asked for its device and precision alone."""
-        accelerator = self.cfg.trainer.accelerator
-        precision: Any = self.cfg.trainer.precision or run.result["environment"]["precision"]
-        quiet: dict[str, Any] = dict.fromkeys(
-            ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
-        )
-        try:
-            precision = environment.resolve_precision(precision, accelerator)
-            return pl.Trainer(accelerator=accelerator, devices=1, precision=precision, **quiet)
-        except (MisconfigurationException, ValueError) as error:
-            raise UserError(f"trainer: {first_line(error)}") from error
-
-
-def _num_samples(run: FinishedRun) -> int:
-    """Size of the training set the run's method has its state for."""
-    try:
-        with np.load(run.folder.noise) as noise:
-            return len(noise["noisy_labels"])
-    except (OSError, KeyError, ValueError) as error:
-        raise UserError(f"{run.folder.noise} cannot be read: {first_line(error)}") from error

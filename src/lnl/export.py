@@ -1,0 +1,31 @@
+"""``python -m lnl.export``: a trained run's model as a file that other programs read."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from lnl import cli
+from lnl.runs.finished import one_finished_run
+
+
+def job(cfg: DictConfig) -> None:
+    """Writes the model of the run that ``cfg.run`` names in each of ``cfg.format``, and says where."""
+    run = one_finished_run(cfg.run)
+    # Imported here, so that --help and a folder that is no run are answered without loading torch.
+    from lnl.runs.exporting import export
+    from lnl.runs.trained import load_trained
+    from lnl.runs.training import send_warnings_to_the_log
+
+    send_warnings_to_the_log()
+    formats = [cfg.format] if isinstance(cfg.format, str) else list(cfg.format or ())
+    folder = Path(cfg.output).expanduser() if cfg.output else run.folder.exports / cfg.protocol
+    for path in export(load_trained(run, cfg.protocol), formats, folder):
+        print(f"  {path}")
+
+
+def main() -> None:
+    cli.run(job, config_name="export")
+
+
+if __name__ == "__main__":
+    main()

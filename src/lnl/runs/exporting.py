@@ -1,0 +1,148 @@
+"""A trained model as a file that other programs read: ONNX, TorchScript or safetensors."""
+
+import importlib
+import json
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lnl.errors import UserError, nearest
+from lnl.runs.folder import first_line
+from lnl.runs.result import write_json
+from lnl.runs.trained import ImageClassifier, TrainedRun, rebuild
+
+Predictor = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+SUFFIXES = {"onnx": ".onnx", "torchscript": ".pt", "safetensors": ".safetensors"}
+TOLERANCE = 1e-4  # of a probability: float32, and another order of summation
+
+
+def export(trained: TrainedRun, formats: Sequence[str], folder: Path) -> list[Path]:
+    """Writes ``model.<suffix>`` for each format, and ``model.json``, which says what goes in and comes out.
+
+    Each file also holds the content of ``model.json``. It is loaded again and asked about random images before it takes
+    its name.
+
+    Raises:
+        UserError: if a format is unknown, not installed, cannot hold this model, or a file cannot be written.
+    """
+    for name in formats:
+        if name not in SUFFIXES:
+            raise UserError(f"format must be one of {', '.join(SUFFIXES)}, or a list of them, got '{name}'")
+    description = describe(trained)
+    paths = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in dict.fromkeys(formats):
+            path = folder / f"model{SUFFIXES[name]}"
+            unfinished = folder / f".{os.getpid()}.{path.name}"
+            try:
+                _write(name, trained, json.dumps(description), unfinished)
+                unfinished.replace(path)
+            finally:
+                unfinished.unlink(missing_ok=True)
+            paths.append(path)
+        write_json(folder / "model.json", description)
+    except OSError as error:
+        raise UserError(f"{error.filename or folder} cannot be written: {error.strerror or error}.") from error
+    return [*paths, folder / "model.json"]
+
+
+def describe(trained: TrainedRun) -> dict[str, Any]:
+    """What stands in ``model.json`` and in each file."""
+    size, channels = trained.classifier.preparation.image_size, trained.classifier.preparation.channels
+    return {
+        **trained.describe(),
+        "input": {"name": "images", "type": "uint8", "shape": ["batch", size, size, channels]},
+        "output": {"name": "probabilities", "type": "float32", "shape": ["batch", len(trained.classifier.classes)]},
+    }
+
+
+def read_safetensors(path: Path | str) -> ImageClassifier:
+    """The classifier in a ``model.safetensors`` that :func:`export` wrote.
+
+    Raises:
+        UserError: if it is none.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dict
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path} cannot be read as safetensors: {first_line(error)}") from error
+    if "config" not in metadata:
+        raise UserError(f"{path} was not written by python -m lnl.export: it does not say how to build the model")
+    classifier = rebuild(json.loads(metadata["config"]))
+    classifier.load_state_dict(tensors)
+    return classifier
+
+
+def _write(name: str, trained: TrainedRun, description: str, path: Path) -> None:
+    classifier = trained.classifier.cpu()
+    shape = (5, classifier.preparation.image_size, classifier.preparation.image_size, classifier.preparation.channels)
+    images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    example = torch.from_numpy(images[:2])
+    config = json.dumps(trained.config)
+    writers = {"onnx": _onnx, "torchscript": _torchscript, "safetensors": partial(_safetensors, config=config)}
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # of exporters, about their own future
+            predict = writers[name](classifier, example, description, path)
+        # One image, and more of them than the exporter saw: the batch is of any size.
+        given = np.concatenate([predict(images[:1]), predict(images[1:])])
+    except (UserError, OSError):
+        raise
+    except Exception as error:  # exporters raise dozens of kinds for an operation that they do not know
+        raise UserError(f"this model cannot be exported as {name}: {first_line(error)}") from error
+    expected = classifier.probabilities(images)
+    if not np.allclose(given, expected, atol=TOLERANCE, rtol=0):
+        off = float(np.abs(given - expected).max())
+        raise UserError(f"this model cannot be exported as {name}: its probabilities would be off by up to {off:.2g}")
+
+
+def _onnx(classifier: ImageClassifier, example: torch.Tensor, description: str, path: Path) -> Predictor:
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            raise UserError(f"format=onnx needs {package}, which is not installed: pip install 'lnl[onnx]'") from error
+    import onnxruntime
+
+    program = torch.onnx.export(
+        classifier,
+        (example,),
+        dynamo=True,
+        dynamic_shapes=({0: torch.export.Dim("batch")},),
+        input_names=["images"],
+        output_names=["probabilities"],
+        verbose=False,
+    )
+    assert program is not None
+    program.model.metadata_props["lnl"] = description
+    program.save(path)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return lambda images: session.run(["probabilities"], {"images": images})[0]
+
+
+def _torchscript(classifier: ImageClassifier, example: torch.Tensor, description: str, path: Path) -> Predictor:
+    torch.jit.save(torch.jit.trace(classifier, example), path, _extra_files={"lnl.json": description})
+    loaded = torch.jit.load(path)
+    return lambda images: loaded(torch.from_numpy(images)).detach().numpy()
+
+
+def _safetensors(
+    classifier: ImageClassifier, example: torch.Tensor, description: str, path: Path, config: str
+) -> Predictor:
+    from safetensors.torch import save_file
+
+    weights = {name: value.contiguous() for name, value in classifier.state_dict().items()}
+    save_file(weights, path, {"lnl": description, "config": config})
+    return read_safetensors(path).probabilities
