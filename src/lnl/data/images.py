@@ -11,7 +11,7 @@ from torchvision.transforms.v2 import functional as F
 
 from lnl.noise.corrupt import apportion
 
-Fit = Literal["resize", "center_crop"]
+Fit = Literal["resize", "center_crop", "center_square"]
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class LabelledImages:
 
         Args:
             image_size, channels: wanted.
-            fit: ``resize`` (bilinear, antialiased) or ``center_crop`` (what is left over is cut off, the odd pixel at
-                the bottom and the right).
+            fit: ``resize`` (bilinear, antialiased), ``center_crop`` (what is left over is cut off, the odd pixel at
+                the bottom and the right) or ``center_square`` (the largest square in the middle, resized).
 
         Raises:
             ValueError: if there is less to crop from than is wanted.
@@ -51,6 +51,11 @@ class LabelledImages:
                 raise ValueError(f"data.fit=center_crop needs images no smaller than {wanted}, got {height}x{width}")
             top, left = (height - image_size) // 2, (width - image_size) // 2
             images = images[:, top : top + image_size, left : left + image_size]
+        if fit == "center_square":
+            height, width = images.shape[1:3]
+            side = min(height, width)
+            top, left = (height - side) // 2, (width - side) // 2
+            images = images[:, top : top + side, left : left + side]
         if images.shape[1:3] != (image_size, image_size):
             tensor = F.resize(torch.from_numpy(images).permute(0, 3, 1, 2), [image_size, image_size], antialias=True)
             images = tensor.permute(0, 2, 3, 1).contiguous().numpy()

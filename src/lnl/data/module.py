@@ -40,7 +40,7 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         data_dir: where the dataset's files are or will be downloaded to.
         cache_dir: where decoded images are kept.
         num_classes, channels, image_size: K, 1 or 3, and the side in pixels that images are brought to.
-        fit: how they are brought there, ``resize`` or ``center_crop``.
+        fit: how they are brought there, ``resize``, ``center_crop`` or ``center_square``.
         mean, std: per channel, for pixels scaled to [0, 1].
         normalize: ``dataset``, by ``mean`` and ``std``, or ``per_image`` (:func:`lnl.data.loader.whiten`).
         batch_size, eval_batch_size: samples in a step, of all processes together, and in a step of evaluation.
@@ -104,7 +104,7 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        check_choice("fit", fit, ("resize", "center_crop"))
+        check_choice("fit", fit, ("resize", "center_crop", "center_square"))
         check_choice("normalize", normalize, ("dataset", "per_image"))
         check_choice("device_cache", device_cache, (True, False, "auto"))
         if not len(mean) == len(std) == channels:
