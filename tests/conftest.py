@@ -87,6 +87,22 @@ def evaluate(command):
 
 
 @pytest.fixture
+def predict(command):
+    """``python -m lnl.predict``."""
+    from lnl import predict as module
+
+    return command(module)
+
+
+@pytest.fixture
+def export(command):
+    """``python -m lnl.export``."""
+    from lnl import export as module
+
+    return command(module)
+
+
+@pytest.fixture
 def report(command):
     """``python -m lnl.report``."""
     from lnl import report as module

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lnl.errors import UserError, nearest
+from lnl.errors import UserError
 from lnl.runs.folder import first_line
 from lnl.runs.result import write_json
 from lnl.runs.trained import ImageClassifier, TrainedRun, rebuild
@@ -91,7 +91,11 @@ def _write(name: str, trained: TrainedRun, description: str, path: Path) -> None
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     example = torch.from_numpy(images[:2])
     config = json.dumps(trained.config)
-    writers = {"onnx": _onnx, "torchscript": _torchscript, "safetensors": partial(_safetensors, config=config)}
+    writers: dict[str, Callable[..., Predictor]] = {
+        "onnx": _onnx,
+        "torchscript": _torchscript,
+        "safetensors": partial(_safetensors, config=config),
+    }
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # of exporters, about their own future

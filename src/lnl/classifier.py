@@ -1,0 +1,286 @@
+"""The commands' training as a scikit-learn estimator, for arrays in a notebook."""
+
+import contextlib
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from hydra import compose, initialize_config_dir
+from lightning_fabric.utilities.seed import isolate_rng
+from numpy.typing import ArrayLike, NDArray
+from omegaconf import DictConfig
+from pytorch_lightning import seed_everything
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d, validate_data
+
+from lnl.callbacks import MetricsTable
+from lnl.cli import KNOWN, explain
+from lnl.config import CONF_DIR, build
+from lnl.data import Dataset, LabelledImages, NoisyDataModule
+from lnl.data.images import Given, natural_size
+from lnl.errors import UserError
+from lnl.resolvers import register_resolvers
+from lnl.runs.assembly import build_method, build_trainer
+from lnl.runs.folder import RunFolder, load_checkpoint, load_weights
+from lnl.runs.trained import ImageClassifier, Preparation, check_protocol
+from lnl.runs.training import fit
+
+FEWEST = 3  # samples: two to train on, which batch norm needs, and one to validate on
+
+
+class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
+    """Trains an image classifier on labels that may be wrong; what ``python -m lnl.train`` does, over arrays.
+
+    Images are uint8 ``[n, H, W]`` or ``[n, H, W, C]`` of 1 or 3 channels, or floats in [0, 1]. Rows of numbers
+    ``[n, features]`` are taken for flattened images: brought to 0..255 by the least and greatest number seen in training,
+    and laid out in a square. Labels are of any type that scikit-learn takes for classes.
+
+    Args:
+        method, loss, model: an option each of these groups of ``conf/``; None takes what ``python -m lnl.train`` would.
+        epochs, batch_size: of training.
+        optimizer, learning_rate: an option of ``conf/optimizer``, and the rate it starts with.
+        image_size: side in pixels that images are brought to; None keeps that of square ones up to 96, else takes 64.
+        validation_fraction: share of the samples, with labels as doubtful as the rest, that are held out to choose an
+            epoch by. Trusted samples are none of them.
+        protocol: the weights of which epoch to keep, ``last`` or ``noisy_val_best``.
+        overrides: further settings, as on the command line: ``["data.augment=crop_flip", "loss.q=0.5"]``.
+        random_state: seed, generator or None, of initialisation, order, augmentation and what is held out.
+        accelerator: ``auto``, ``cpu``, ``gpu``, … as Lightning calls it.
+        folder: where checkpoints and metrics.csv are to stay; None keeps none.
+        verbose: show a progress bar.
+
+    Attributes (after ``fit``):
+        classes_: ``[K]``, sorted.
+        model_: :class:`~lnl.runs.trained.ImageClassifier`, on the CPU.
+        history_: a row an epoch, the columns of metrics.csv.
+        n_features_in_, feature_names_in_, range_: of rows of numbers; an image has none.
+    """
+
+    def __init__(
+        self,
+        method: str | None = None,
+        loss: str | None = None,
+        model: str | None = None,
+        *,
+        epochs: int = 20,
+        batch_size: int = 64,
+        optimizer: str = "adam",
+        learning_rate: float = 1e-3,
+        image_size: int | None = None,
+        validation_fraction: float = 0.1,
+        protocol: Literal["last", "noisy_val_best"] = "last",
+        overrides: Sequence[str] = (),
+        random_state: Any = 0,
+        accelerator: str = "auto",
+        folder: str | Path | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.method, self.loss, self.model = method, loss, model
+        self.epochs, self.batch_size = epochs, batch_size
+        self.optimizer, self.learning_rate = optimizer, learning_rate
+        self.image_size, self.validation_fraction, self.protocol = image_size, validation_fraction, protocol
+        self.overrides, self.random_state, self.accelerator = overrides, random_state, accelerator
+        self.folder, self.verbose = folder, verbose
+
+    def fit(self, X: ArrayLike, y: ArrayLike, trusted: ArrayLike | None = None) -> Self:
+        """Trains on images ``X`` with labels ``y[n]``, from the start.
+
+        Args:
+            X: images.
+            y: given labels, which may be wrong.
+            trusted: ``[n]`` bool, or numbers of samples: those whose label is right, for methods that make use of it.
+
+        Raises:
+            ValueError: if images, labels and trusted do not fit together.
+            UserError: if a parameter asks for something that cannot be.
+        """
+        if y is None:
+            raise ValueError("NoisyLabelClassifier requires y to be passed, but the target y is None")
+        check_protocol(self.protocol)
+        images = self._images(X, reset=True)
+        given = column_or_1d(y, warn=True)
+        check_classification_targets(given)
+        check_consistent_length(images, given)
+        if len(images) < FEWEST:
+            raise ValueError(f"at least {FEWEST} samples are needed to train and validate, got n_samples={len(images)}")
+        self.classes_, labels = np.unique(given, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"labels of at least 2 classes are needed, got 1 class: {self.classes_[0]!r}")
+        everything = LabelledImages(images, labels.astype(np.int64))
+        known = Given(trusted=_mask(trusted, len(images)))
+        # Nothing is tested here, but a dataset has a test set.
+        dataset = Dataset(everything, everything[np.arange(1)], [str(name) for name in self.classes_], known)
+        with contextlib.ExitStack() as stack:
+            if not self.verbose:
+                stack.enter_context(_silence())
+            stack.enter_context(isolate_rng())
+            place = self.folder or stack.enter_context(tempfile.TemporaryDirectory(prefix="lnl-"))
+            self._train(dataset, RunFolder(Path(place).expanduser(), type(self).__name__))
+        return self
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:
+        """Probabilities ``[n, K]`` of ``classes_``, computed in float32."""
+        check_is_fitted(self)
+        images = self.model_.preparation.fit_to(self._images(X, reset=False))
+        device = torch.device("cuda" if self._on_gpu() else "cpu")
+        try:
+            return self.model_.to(device).probabilities(images)
+        finally:
+            self.model_.cpu()  # where it can be pickled for any machine
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """The most probable class of each image, ``[n]``, as the labels were called in ``fit``."""
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(axis=1)]
+
+    def _train(self, dataset: Dataset, folder: RunFolder) -> None:
+        cfg = self._config(dataset)
+        folder.check_identity()
+        folder.claim(force=True)
+        data: NoisyDataModule = build(
+            "data",
+            cfg.data,
+            dataset=dataset,
+            noise=build("noise", cfg.noise),
+            corruption=build("corruption", cfg.corruption),
+        )
+        try:
+            data.setup()
+        except ValueError as error:
+            raise UserError(str(error)) from error
+        seed_everything(cfg.seed, verbose=False)
+        method = build_method(cfg, data)
+        table = MetricsTable(folder.metrics)
+        trainer = build_trainer(cfg, folder, data, method, table)
+        fit(trainer, method, data, folder, say=lambda _: None)
+        path = folder.last if self.protocol == "last" else folder.noisy_val_best
+        load_weights(method, load_checkpoint(path)["state_dict"], path)
+        method.trainer = None  # type: ignore[assignment]  # which holds the data
+        self.model_ = ImageClassifier(method, Preparation.of(data), data.classes).cpu()
+        self.history_ = pd.DataFrame(table.rows)
+
+    def _config(self, dataset: Dataset) -> DictConfig:
+        """What ``python -m lnl.train`` would be given."""
+        images = dataset.train.images
+        sample = images[:: len(images) // 5000 + 1].reshape(-1, images.shape[3]) / 255
+        seed = self.random_state
+        if not isinstance(seed, int | np.integer):
+            seed = check_random_state(seed).randint(2**31)
+        overrides = [
+            *("data=null", "+data._target_=lnl.classifier.ArraysInMemory", "noise=none"),
+            *(f"{group}={option}" for group in ("method", "loss", "model") if (option := getattr(self, group))),
+            *(f"optimizer={self.optimizer}", f"optimizer.lr={float(self.learning_rate)}", f"seed={seed}"),
+            *(f"trainer.max_epochs={self.epochs}", f"trainer.accelerator={self.accelerator}"),
+            *(f"data.batch_size={self.batch_size}", f"data.val_fraction={float(self.validation_fraction)}"),
+            *(
+                f"data.split_seed={seed}",
+                f"+data.num_classes={len(dataset.classes)}",
+                f"data.channels={images.shape[3]}",
+            ),
+            f"+data.image_size={self.image_size or natural_size(images.shape)}",
+            f"data.mean={sample.mean(axis=0).round(4).tolist()}",
+            f"data.std={sample.std(axis=0).round(4).clip(1 / 255).tolist()}",
+            *([] if self.verbose else ["callbacks.progress=null"]),
+            *self.overrides,
+        ]
+        register_resolvers()
+        try:
+            with initialize_config_dir(CONF_DIR, version_base="1.3"):
+                return compose("train", overrides)
+        except KNOWN as error:
+            raise UserError(explain(error)) from error
+
+    def _on_gpu(self) -> bool:
+        return self.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+
+    def _images(self, X: Any, reset: bool) -> NDArray[np.uint8]:
+        """uint8 ``[n, H, W, C]``."""
+        if np.ndim(X) <= 2:
+            return self._from_rows(validate_data(self, X, dtype=np.float64, reset=reset), reset)
+        array = np.asarray(X)
+        images = array[..., None] if array.ndim == 3 else array
+        if images.ndim != 4 or images.shape[3] not in (1, 3) or not all(images.shape):
+            hint = "; images.transpose(0, 2, 3, 1) puts channels last" if images.shape[1:2] in ((1,), (3,)) else ""
+            raise ValueError(f"images must be [n, H, W] or [n, H, W, C] of 1 or 3 channels, got {array.shape}{hint}")
+        if images.dtype == np.uint8:
+            return images.view()  # what holds it may forbid writing to it, but not to the user's
+        low, high = images.min(), images.max()
+        if np.issubdtype(images.dtype, np.floating) and 0 <= low and high <= 1:
+            return (images * 255).round().astype(np.uint8)
+        if np.issubdtype(images.dtype, np.integer) and 0 <= low and high <= 255:
+            return images.astype(np.uint8)
+        raise ValueError(
+            f"images must be uint8, whole numbers in 0..255, or floats in 0..1; got {images.dtype} in {low}..{high}"
+        )
+
+    def _from_rows(self, rows: NDArray[np.float64], reset: bool) -> NDArray[np.uint8]:
+        if reset:
+            self.range_ = (float(rows.min()), float(rows.max()))
+        low, high = self.range_
+        side = int(np.ceil(np.sqrt(rows.shape[1])))
+        pixels = np.zeros((len(rows), side * side), dtype=np.uint8)
+        pixels[:, : rows.shape[1]] = ((rows - low) / ((high - low) or 1) * 255).clip(0, 255).round()
+        return pixels.reshape(-1, side, side, 1)
+
+
+class ArraysInMemory(NoisyDataModule):
+    """A dataset that somebody has in memory.
+
+    Args:
+        dataset: with labels as they were given.
+        base: of :class:`~lnl.data.NoisyDataModule`.
+    """
+
+    def __init__(self, *, dataset: Dataset, **base: Any) -> None:
+        super().__init__(**base)
+        self.dataset = dataset
+
+    def load(self) -> Dataset:
+        return self.dataset
+
+    def trust(self) -> None:
+        if not len(self.trusted):
+            raise UserError("this method needs samples with trusted labels: fit(images, labels, trusted=...)")
+        super().trust()
+
+
+def _mask(trusted: ArrayLike | None, count: int) -> NDArray[np.bool_] | None:
+    """``trusted`` as ``[count]`` bool."""
+    if trusted is None:
+        return None
+    chosen = np.asarray(trusted)
+    if chosen.dtype == bool and chosen.shape == (count,):
+        return chosen
+    if chosen.dtype == bool or chosen.ndim != 1 or (chosen.size and not np.issubdtype(chosen.dtype, np.integer)):
+        raise ValueError(
+            f"trusted must be {count} booleans or numbers of samples, got {chosen.dtype} of shape {chosen.shape}"
+        )
+    if chosen.size and not 0 <= chosen.min() <= chosen.max() < count:
+        raise ValueError(f"trusted names sample {chosen.max()} or {chosen.min()}, but samples are 0..{count - 1}")
+    mask = np.zeros(count, dtype=bool)
+    mask[chosen.astype(np.int64)] = True
+    return mask
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Keeps Lightning's remarks to itself."""
+    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

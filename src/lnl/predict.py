@@ -1,0 +1,25 @@
+"""``python -m lnl.predict``: what a trained run says of other images."""
+
+from omegaconf import DictConfig
+
+from lnl import cli
+from lnl.runs.finished import one_finished_run
+
+
+def job(cfg: DictConfig) -> None:
+    """Predicts the images that ``cfg.images`` names, with the run that ``cfg.run`` names; nothing is trained."""
+    run = one_finished_run(cfg.run)
+    # Imported here, so that --help and a folder that is no run are answered without loading torch.
+    from lnl.runs.new_images import predict_new_images
+    from lnl.runs.training import send_warnings_to_the_log
+
+    send_warnings_to_the_log()
+    predict_new_images(cfg, run)
+
+
+def main() -> None:
+    cli.run(job, config_name="predict")
+
+
+if __name__ == "__main__":
+    main()
