@@ -1,6 +1,7 @@
 """Picture files of any size and kind -> uint8 arrays, or the reason why not."""
 
 import errno
+import io
 import stat
 from pathlib import Path
 from typing import Any
@@ -31,14 +32,14 @@ class PictureError(Exception):
 
 
 def read_picture(
-    path: Path | str, size: int | None = None, channels: int | None = None, fit: Fit = "resize"
+    path: Path | str | bytes, size: int | None = None, channels: int | None = None, fit: Fit = "resize"
 ) -> NDArray[np.uint8]:
     """A picture's pixels, turned as its EXIF says; of an animation the first one.
 
     What is transparent becomes white, 16 bits become 8, and a palette the colours it stands for.
 
     Args:
-        path: of a JPEG, PNG, WebP, BMP, GIF, TIFF, PPM or JPEG 2000 file, whatever it is called.
+        path: of a JPEG, PNG, WebP, BMP, GIF, TIFF, PPM or JPEG 2000 file, whatever it is called; or its content.
         size: side in pixels that it is brought to; null leaves it as it is.
         channels: 1 or 3; null gives 1 for a grey picture, else 3.
         fit: how it is brought to ``size``: :meth:`lnl.data.LabelledImages.fit_to`.
@@ -49,7 +50,7 @@ def read_picture(
     Raises:
         PictureError: if it cannot be read, or is too small to be cropped.
     """
-    picture = _decoded(Path(path), size if fit != "center_crop" else None)
+    picture = _decoded(path, size if fit != "center_crop" else None)
     if channels is not None:
         picture = picture.convert("L" if channels == 1 else "RGB")
     if size is not None:
@@ -58,13 +59,13 @@ def read_picture(
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
 
-def picture_size(path: Path | str) -> tuple[int, int]:
+def picture_size(path: Path | str | bytes) -> tuple[int, int]:
     """Width and height, as its EXIF turns it, from the header alone.
 
     Raises:
         PictureError: if it cannot be read.
     """
-    with _reasons(), _opened(Path(path)) as picture:
+    with _reasons(), _opened(path) as picture:
         turned = picture.getexif().get(0x0112, 1) in (5, 6, 7, 8)
         return picture.size[::-1] if turned else picture.size
 
@@ -96,8 +97,18 @@ def _too_large(size: tuple[int, int] | None = None) -> str:
     return f"{shape}larger than the {MAX_PIXELS:,} pixels that are decoded at most"
 
 
-def _opened(path: Path) -> Image.Image:
+def _opened(path: Path | str | bytes) -> Image.Image:
     """The picture with its header read."""
+    if not isinstance(path, bytes):
+        _check_file(Path(path))
+    picture = Image.open(io.BytesIO(path) if isinstance(path, bytes) else path, formats=FORMATS)
+    if picture.width * picture.height > MAX_PIXELS:
+        picture.close()
+        raise PictureError(_too_large(picture.size))
+    return picture
+
+
+def _check_file(path: Path) -> None:
     status = path.stat()
     if stat.S_ISDIR(status.st_mode):
         raise PictureError("it is a folder")
@@ -105,14 +116,9 @@ def _opened(path: Path) -> Image.Image:
         raise PictureError("it is no ordinary file")
     if not status.st_size:
         raise PictureError("it is empty (0 bytes)")
-    picture = Image.open(path, formats=FORMATS)
-    if picture.width * picture.height > MAX_PIXELS:
-        picture.close()
-        raise PictureError(_too_large(picture.size))
-    return picture
 
 
-def _decoded(path: Path, size: int | None) -> Image.Image:
+def _decoded(path: Path | str | bytes, size: int | None) -> Image.Image:
     """The whole picture in mode L or RGB, upright; a JPEG at no more than it needs for ``size``."""
     with _reasons(), _opened(path) as opened:
         if size is not None:
