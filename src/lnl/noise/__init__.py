@@ -2,6 +2,7 @@
 
 from lnl.noise.corrupt import corrupt
 from lnl.noise.files import FileNoise, empirical_transition, read_labels
+from lnl.noise.human import HumanNoise
 from lnl.noise.instance import InstanceNoise
 from lnl.noise.kinds import (
     AsymmetricNoise,
@@ -19,6 +20,7 @@ __all__ = [
     "AsymmetricNoise",
     "ClassConditionalNoise",
     "FileNoise",
+    "HumanNoise",
     "InstanceNoise",
     "LabelNoise",
     "NoNoise",
