@@ -15,7 +15,11 @@ Probabilities = NDArray[np.floating[Any]]
 
 
 def estimate_noise(
-    labels: Labels, probabilities: Probabilities, classes: Sequence[str], confidence: float = 0.95
+    labels: Labels,
+    probabilities: Probabilities,
+    classes: Sequence[str],
+    issues: pd.DataFrame | None = None,
+    confidence: float = 0.95,
 ) -> dict[str, Any]:
     """Confident learning (arXiv:1911.00068): the joint of given and true labels, and what follows from it.
 
@@ -28,13 +32,16 @@ def estimate_noise(
         labels: given, ``[n]`` in ``[0, K)``.
         probabilities: out of sample, ``[n, K]``.
         classes: K names.
+        issues: of :func:`lnl.auditing.find_issues`, to be counted.
         confidence: of the intervals, in (0, 1).
 
     Returns:
-        ``noise_rate``, ``noise_rate_interval``; ``joint[i][j]``, the share of samples that are labelled i and are
+        ``classes``; ``noise_rate``, ``noise_rate_interval``; ``joint[i][j]``, the share of samples that are labelled i and are
         truly j; ``transition[j][i]``, P(labelled i | truly j); ``pairs``, by ``given`` and ``suggested`` class, of
-        ``rate``, the share of samples labelled ``given`` that are truly ``suggested``, and ``interval``.
+        ``rate``, the share of samples labelled ``given`` that are truly ``suggested``, its ``interval``, and
+        ``count``, how many issues are of that pair; most issues first; ``samples`` and ``issues``, how many.
     """
+    flagged = _count(issues, classes)
     counts = compute_confident_joint(labels, probabilities, calibrate=False)
     joint = estimate_joint(labels, probabilities)
     trials, weights = counts.sum(axis=1), np.bincount(labels, minlength=len(classes)) / len(labels)
@@ -47,19 +54,33 @@ def estimate_noise(
         {
             "given": classes[given],
             "suggested": classes[true],
+            "count": int(flagged[given, true]),
             "rate": float(counts[given, true] / trials[given]),
             "interval": _wilson(counts[given, true], trials[given], confidence),
         }
-        for given, true in np.argwhere(counts)
+        for given, true in np.argwhere(counts + flagged)
         if given != true
     ]
     return {
+        "samples": len(labels),
+        "issues": int(flagged.sum()),
+        "classes": list(classes),
         "noise_rate": rate,
         "noise_rate_interval": _wilson(rate * effective, effective, confidence),
         "joint": joint.tolist(),
         "transition": _rows(joint.T).tolist(),
-        "pairs": sorted(pairs, key=lambda pair: -pair["rate"]),
+        "pairs": sorted(pairs, key=lambda pair: (-pair["count"], -pair["rate"])),
     }
+
+
+def _count(issues: pd.DataFrame | None, classes: Sequence[str]) -> NDArray[np.int64]:
+    """How many issues there are of each given class (row) and suggested class."""
+    counts = np.zeros((len(classes), len(classes)), dtype=np.int64)
+    if issues is not None:
+        place = {name: i for i, name in enumerate(classes)}
+        pairs = issues.loc[issues["issue"], ["given_label", "suggested_label"]]
+        np.add.at(counts, (pairs["given_label"].map(place), pairs["suggested_label"].map(place)), 1)
+    return counts
 
 
 def _wilson(successes: float, trials: int, confidence: float) -> list[float]:
@@ -71,15 +92,3 @@ def _rows(matrix: Probabilities) -> Probabilities:
     """Rows that sum to 1; of a class that nobody has, the identity's."""
     sums = matrix.sum(axis=1, keepdims=True)
     return np.where(sums > 0, matrix / np.where(sums > 0, sums, 1), np.eye(len(matrix)))
-
-
-def count_pairs(issues: pd.DataFrame, estimate: dict[str, Any]) -> list[dict[str, Any]]:
-    """The estimate's ``pairs`` with the ``count`` of issues that each of them has, most issues first."""
-    flagged = issues[issues["issue"]].groupby(["given_label", "suggested_label"]).size()
-    pairs = {(pair["given"], pair["suggested"]): {**pair, "count": 0} for pair in estimate["pairs"]}
-    for (given, suggested), count in flagged.items():
-        pair = pairs.setdefault(
-            (given, suggested), {"given": given, "suggested": suggested, "rate": 0.0, "interval": None}
-        )
-        pair["count"] = int(count)
-    return sorted(pairs.values(), key=lambda pair: (-pair["count"], -pair["rate"]))

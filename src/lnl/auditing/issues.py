@@ -54,7 +54,9 @@ def find_issues(
     """
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
     _check(labels, probabilities)
-    names = np.array([str(i) for i in range(probabilities.shape[1])] if classes is None else list(classes), dtype=object)
+    names = np.array(
+        [str(i) for i in range(probabilities.shape[1])] if classes is None else list(classes), dtype=object
+    )
     averaged = probabilities if epoch_probabilities is None else epoch_probabilities
     rows = np.arange(len(labels))
     scores = {
