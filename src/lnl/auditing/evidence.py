@@ -1,7 +1,8 @@
 """What cross-validated runs say of every label, read from their folders."""
 
+import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -57,15 +58,15 @@ def read_evidence(runs: Sequence[Path]) -> Evidence:
         for name in ("probabilities", *HISTORY)
         if all(getattr(evidence, name) is not None for evidence in read)
     }
-    return replace(Evidence(first.index, first.labels, **means))
+    return Evidence(first.index, first.labels, **means)
 
 
 def _of_run(run: Path) -> Evidence:
     path = run / "out_of_fold.npz"
     if not path.is_file():
         raise UserError(f"{run} has no out_of_fold.npz: it is no finished run with data.folds=...")
-    with np.load(path, allow_pickle=False) as arrays:
-        index, labels, probabilities = (arrays[name] for name in ("index", "labels", "probabilities"))
+    arrays = _arrays(path)
+    index, labels, probabilities = (arrays[name] for name in ("index", "labels", "probabilities"))
     parts = [fold / "sample_history.npz" for fold in sorted(run.glob("fold*"))]
     if not parts or not all(part.is_file() for part in parts):
         return Evidence(index, labels, probabilities)
@@ -76,16 +77,24 @@ def _of_run(run: Path) -> Evidence:
     }
     seen = np.zeros(len(index))
     for part in parts:
-        with np.load(part, allow_pickle=False) as arrays:
-            held_out = np.searchsorted(index, arrays["index"])
-            for name in ("epoch_probabilities", "neighbours"):
-                if name in history and name in arrays:
-                    history[name][held_out] = arrays[name]
-                else:
-                    history.pop(name, None)
-            asked = np.isin(arrays["train_index"], index)  # trusted samples are trained on, and in no fold
-            place = np.searchsorted(index, arrays["train_index"][asked])
-            history["training_margin"][place] += arrays["training_margin"][asked]
-            seen[place] += 1
+        arrays = _arrays(part)
+        held_out = np.searchsorted(index, arrays["index"])
+        for name in ("epoch_probabilities", "neighbours"):
+            if name in history and name in arrays:
+                history[name][held_out] = arrays[name]
+            else:
+                history.pop(name, None)
+        asked = np.isin(arrays["train_index"], index)  # trusted samples are trained on, and in no fold
+        place = np.searchsorted(index, arrays["train_index"][asked])
+        history["training_margin"][place] += arrays["training_margin"][asked]
+        seen[place] += 1
     history["training_margin"] /= np.maximum(seen, 1)
     return Evidence(index, labels, probabilities, **history)
+
+
+def _arrays(path: Path) -> dict[str, Any]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
