@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import torch
 
+from tests.browser import started
+
 DATA_DIR = Path(os.environ.get("LNL_DATA_DIR", "/nonexistent"))
 
 
@@ -125,3 +127,11 @@ def digits(train):
 def weights(folder: Path, name: str = "last") -> dict[str, torch.Tensor]:
     """The state of the method in a run's checkpoint."""
     return torch.load(folder / f"checkpoints/{name}.ckpt", weights_only=True)["state_dict"]
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium, in one window for all tests."""
+    driver = started()
+    yield driver
+    driver.quit()

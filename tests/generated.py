@@ -68,3 +68,12 @@ def write_course_labels(root: Path, count: int = 500, trusted: int = 100) -> Non
     folder.mkdir()
     for name, shift, lines in (("noisy_labels.csv", 1, count), ("clean_labels.csv", 0, trusted)):
         (folder / name).write_text("".join(f"{(i + shift) % 10}\n" for i in range(lines)))
+
+
+def write_cifar_n(root: Path, count: int = 500) -> None:
+    """CIFAR-10N's file for :func:`write_cifar`: every tenth of the `worse` labels is wrong."""
+    (root / "cifar-n").mkdir()
+    clean = np.arange(count) % 10
+    np.savez(
+        root / "cifar-n/cifar10n.npz", clean_label=clean, worse_label=(clean + (np.arange(count) < count / 10)) % 10
+    )

@@ -6,7 +6,7 @@ import pytest
 import torchvision
 
 from lnl.config import CONF_DIR
-from tests.generated import write_cifar, write_course_labels, write_flowers, write_mnist
+from tests.generated import write_cifar, write_cifar_n, write_course_labels, write_flowers, write_mnist
 
 GROUPS = sorted(path.name for path in Path(CONF_DIR).iterdir() if path.is_dir())
 OPTIONS = [(group, path.stem) for group in GROUPS for path in sorted((Path(CONF_DIR) / group).glob("*.yaml"))]
@@ -22,6 +22,7 @@ NEEDS = {
     "label_correction": ["data.trusted=100"],
     "fit_once": ["model=histogram_logistic"],
     "file": ["noise.path=labels.csv"],
+    "human": ["data=cifar10"],
 }
 
 
@@ -42,14 +43,16 @@ def test_an_option_runs_one_batch(train, group, option, monkeypatch, tmp_path):
         write_flowers(root, monkeypatch)
     elif "mnist" in option:
         write_mnist(root, "FashionMNIST" if option == "fashion_mnist" else "MNIST")
-    elif "experiment" in group or option in ("cifar10", "cifar100"):
+    elif "experiment" in group or option in ("cifar10", "cifar100", "human"):
         write_cifar(root, monkeypatch, torchvision.datasets.CIFAR100 if cifar100 else torchvision.datasets.CIFAR10)
-    data = [] if group == "data" or "experiment" in group else ["data=digits"]
+    data = [] if group == "data" or "experiment" in group or option == "human" else ["data=digits"]
     data += ["data.image_size=32"] if group == "model" else []
     data += NEEDS.get(option, [])
     everything = [f"data.{split}=null" for split in ("subset", "val_subset", "test_subset")]  # there are few images
     if option == "file":
         (tmp_path / "labels.csv").write_text("label\n" + "3\n" * 1438)
+    if option == "human":
+        write_cifar_n(root)
     if "weak_supervision" in option + group:
         write_course_labels(root)
         everything.append("data.trusted_test=50")

@@ -1,14 +1,13 @@
 """The report's page in a real browser, opened from its file."""
 
 import json
-import os
-import shutil
-from html.parser import HTMLParser
 
 import pytest
 
+from lnl.reporting.html import embedded
 from lnl.reporting.material import Options, gather
-from lnl.reporting.page import embedded, write_page
+from lnl.reporting.page import write_page
+from tests.browser import choose, links, press, visit
 from tests.reporting.written import write_run
 
 NASTY = "</script><img src=x onerror=alert(1)>"
@@ -24,8 +23,6 @@ OPTIONS = {
     "figures": [],
     "page": True,
 }
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-DRIVER = shutil.which("chromedriver")
 
 
 def write_study(root):
@@ -58,41 +55,9 @@ def page(tmp_path_factory):
     return root / "index.html"
 
 
-@pytest.fixture(scope="module")
-def browser():
-    if not (CHROMIUM and DRIVER):
-        reason = "chromium and its chromedriver are not installed (apt-get install chromium chromium-driver)"
-        if os.environ.get("LNL_REQUIRE_BROWSER"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for argument in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--window-size=1280,900",
-    ):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    driver.set_script_timeout(60)
-    yield driver
-    driver.quit()
-
-
 @pytest.fixture
 def opened(browser, page):
-    """The page, opened anew; afterwards nothing was complained of, and nothing was asked of a network."""
-    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-    browser.get(page.as_uri())
-    browser.execute_script("window.alert = () => { throw new Error('a name became markup') }")
-    yield browser
-    assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
-    assert browser.execute_script("return performance.getEntriesByType('resource').map((one) => one.name)") == []
+    yield from visit(browser, page)
 
 
 def column(browser, table, place):
@@ -121,31 +86,6 @@ def series(browser, figure, kind="line"):
 def drawn(browser, figure):
     """How many lines there are in the figure's SVG, bands included."""
     return browser.execute_script(f"return document.querySelectorAll('#{figure} .scatterlayer .trace').length")
-
-
-def press(browser, selector):
-    """With the keyboard."""
-    element = browser.find_element("css selector", selector)
-    browser.execute_script("arguments[0].focus({ preventScroll: true })", element)
-    element.send_keys("\ue007")
-
-
-def choose(browser, select, value):
-    script = (
-        "const e = document.getElementById(arguments[0]); e.value = arguments[1]; e.dispatchEvent(new Event('change'))"
-    )
-    browser.execute_script(script, select, value)
-
-
-class Links(HTMLParser):
-    """What the page's elements point to."""
-
-    def __init__(self):
-        super().__init__()
-        self.links = []
-
-    def handle_starttag(self, tag, attributes):
-        self.links += [value for name, value in attributes if name in ("src", "href")]
 
 
 TABLE = "test-accuracy-cifar10-symmetric-noise-cnn-last"
@@ -259,9 +199,7 @@ def test_names_are_text_and_nothing_is_fetched(page):
     text = page.read_text().split('id="plotly"')[0]
     assert NASTY not in text
     assert text.count("</script>") == 1  # of the data
-    reader = Links()
-    reader.feed(text)
-    assert set(reader.links) == {"data:,", "#content", "#tables", "#figures", "#runs", "#overview"}
+    assert set(links(text)) == {"data:,", "#content", "#tables", "#figures", "#runs", "#overview"}
     assert not [part for part in ("@import", "url(", "http:", "https:") if part in text]
 
 

@@ -7,6 +7,7 @@ from lnl.callbacks.job_progress import JobProgress
 from lnl.callbacks.label_stages import LabelStages
 from lnl.callbacks.metrics_table import MetricsTable
 from lnl.callbacks.progress import TrainingProgress
+from lnl.callbacks.sample_history import SampleHistory
 from lnl.callbacks.shared_state import SharedState
 from lnl.callbacks.stays_stopped import StaysStopped
 from lnl.callbacks.stop_on_nan import StopOnNaN
@@ -19,6 +20,7 @@ __all__ = [
     "JobProgress",
     "LabelStages",
     "MetricsTable",
+    "SampleHistory",
     "SharedState",
     "StaysStopped",
     "StopOnNaN",

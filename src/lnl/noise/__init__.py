@@ -3,6 +3,7 @@
 from lnl.noise.corrupt import corrupt
 from lnl.noise.files import FileNoise, empirical_transition, read_labels
 from lnl.noise.given import of_given
+from lnl.noise.human import HumanNoise
 from lnl.noise.instance import InstanceNoise
 from lnl.noise.kinds import (
     AsymmetricNoise,
@@ -20,6 +21,7 @@ __all__ = [
     "AsymmetricNoise",
     "ClassConditionalNoise",
     "FileNoise",
+    "HumanNoise",
     "InstanceNoise",
     "LabelNoise",
     "NoNoise",

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -63,7 +64,7 @@ def read_labels(path: Path, classes: Sequence[str]) -> tuple[Labels, Labels]:
     """Sample numbers and labels from a file.
 
     A ``.npy`` array of numbers, or a CSV: with a header, the columns ``label`` and, unless the labels are in the
-    dataset's order, ``index`` (from 0); without one, a label a line. Labels are class numbers or class names.
+    dataset's order, ``index`` (from 0); without one, a label a line. Labels are class names, or class numbers.
 
     Returns:
         index ``[n]``, sorted, and labels ``[n]`` in ``[0, K)``.
@@ -77,18 +78,17 @@ def read_labels(path: Path, classes: Sequence[str]) -> tuple[Labels, Labels]:
         if path.suffix == ".npy":
             table = pd.DataFrame({"label": np.load(path)})
         else:
-            table = pd.read_csv(path, skipinitialspace=True)
+            text: dict[str, Any] = {"dtype": str, "keep_default_na": False}  # a class may be called 1, or NA
+            table = pd.read_csv(path, skipinitialspace=True, **text)
             if table.shape[1] == 1 and "label" not in table:
-                table = pd.read_csv(path, names=["label"])
+                table = pd.read_csv(path, names=["label"], **text)
         if "label" not in table:
             raise ValueError(f"it needs a column `label`, its columns are {', '.join(map(str, table.columns))}")
-        if table["label"].isna().any():
-            raise ValueError(f"the label in row {int(table['label'].isna().to_numpy().argmax()) + 1} is empty")
         labels = table["label"].to_numpy()
-        if labels.dtype.kind not in "iuf":
-            labels = _numbers(table["label"].astype(str).str.strip(), classes)
+        if path.suffix != ".npy":
+            labels = _numbers(table["label"].str.strip(), classes)
         check_labels(labels, len(classes))
-        index = table["index"].to_numpy(np.int64) if "index" in table else np.arange(len(table))
+        index = pd.to_numeric(table["index"]).to_numpy(np.int64) if "index" in table else np.arange(len(table))
         if len(np.unique(index)) != len(index) or (len(index) and index.min() < 0):
             raise ValueError("its `index` must be different whole numbers from 0")
     except (ValueError, OSError) as error:
@@ -97,9 +97,15 @@ def read_labels(path: Path, classes: Sequence[str]) -> tuple[Labels, Labels]:
     return index[order], labels.astype(np.int64)[order]
 
 
-def _numbers(names: "pd.Series[str]", classes: Sequence[str]) -> Labels:
+def _numbers(labels: "pd.Series[str]", classes: Sequence[str]) -> NDArray[Any]:
+    """Numbers of labels that are names, or else numbers themselves: of classes called 1, 2, 3 a label 1 is the first."""
+    if (labels == "").any():
+        raise ValueError(f"the label in row {int((labels == '').to_numpy().argmax()) + 1} is empty")
     numbers = {name: number for number, name in enumerate(classes)}
-    unknown = names[~names.isin(list(numbers))]
-    if len(unknown):
+    unknown = labels[~labels.isin(list(numbers))]
+    if unknown.empty:
+        return np.array([numbers[name] for name in labels], dtype=np.int64)
+    values = pd.to_numeric(labels, errors="coerce")
+    if values.isna().any():
         raise ValueError(f"'{unknown.iloc[0]}' is no class; the classes are {', '.join(classes)}")
-    return np.array([numbers[name] for name in names], dtype=np.int64)
+    return values.to_numpy()

@@ -1,19 +1,17 @@
 """The HTML page of a report: one file that needs nothing else, not even a network."""
 
-import json
 import os
 from collections.abc import Iterable
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
 from lnl.reporting.comparison import PROTOCOLS, Comparison, metric_format, metric_text, metrics_of
 from lnl.reporting.figures import COLORS
+from lnl.reporting.html import page_text
 from lnl.reporting.material import Material, facts
 from lnl.reporting.report_figures import fitted
 from lnl.reporting.results import read_transition
@@ -35,28 +33,19 @@ MOST_CLASSES = 25  # of which confusion matrices are in the page
 
 def write_page(material: Material, path: Path) -> None:
     """Writes the page."""
-    environment = Environment(
-        loader=PackageLoader("lnl.reporting", "assets"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    assets = files("lnl.reporting") / "assets"
-    text = environment.get_template("page.html").render(
+    text = page_text(
+        "lnl.reporting",
+        payload(material, path.parent),
+        kind="report",
         name=material.name,
         facts=facts(material),
         overview=_overview(material),
         tables=[_table(table, material.order) for table in material.tables],
         passed_over={str(folder): reason for folder, reason in material.passed_over.items()},
         colors=len(COLORS),
-        css=(assets / "page.css").read_text(),
-        script=(assets / "page.js").read_text(),
         plotly=get_plotlyjs(),
-        data=embedded(payload(material, path.parent)),
     )
     path.write_text(text)
-
-
-def embedded(value: Any) -> str:
-    """JSON that may stand inside a ``<script>``, whatever names are in it."""
-    return json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _overview(material: Material) -> dict[str, str]:

@@ -1,8 +1,3 @@
-"use strict";
-// Names come from folders and configurations: they reach the page as text only, never as markup.
-
-const data = JSON.parse(document.getElementById("data").textContent);
-const byId = (id) => document.getElementById(id);
 const DASHES = ["solid", "dash", "dot", "dashdot"];
 const COLOURS = 8;
 const state = {
@@ -17,17 +12,6 @@ const state = {
 };
 
 // ---- small things
-
-function make(tag, properties = {}, ...children) {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children);
-  return element;
-}
-
-function fill(select, entries, chosen) {
-  select.replaceChildren(...entries.map(([value, text]) => make("option", { value, textContent: text })));
-  select.value = chosen;
-}
 
 const unique = (values) => [...new Set(values)];
 const ordered = (values) =>
@@ -419,11 +403,7 @@ function start() {
     const header = event.target.closest("table.sortable thead button")?.closest("th");
     if (header) sortBy(header);
   });
-  const theme = byId("theme");
-  theme.addEventListener("change", () => {
-    document.documentElement.dataset.theme = theme.value;
-    drawAll();
-  });
+  byId("theme").addEventListener("change", drawAll);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
   makeFilters();
   makeRuns();

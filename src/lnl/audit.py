@@ -1,0 +1,36 @@
+"""``python -m lnl.audit``: which of the given labels are wrong, and a corrected file of them."""
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from lnl import cli
+from lnl.errors import UserError
+
+
+def job(cfg: DictConfig) -> None:
+    """Audits the labels of ``cfg.data``, or of ``cfg.runs``; or turns decisions, ``cfg.apply``, into a label file."""
+    hydra = HydraConfig.get()
+    if hydra.mode == RunMode.MULTIRUN:
+        raise UserError("an audit is of one data set: leave out -m")
+    # Imported here, so that --help and a misspelt key are answered at once.
+    from pathlib import Path
+
+    from lnl.auditing.command import apply_decisions, audit
+    from lnl.runs.folder import RunFolder
+
+    try:
+        if cfg.apply is not None:
+            print(apply_decisions(Path(cfg.apply).expanduser(), Path(cfg.output).expanduser()))
+        else:
+            print(audit(cfg, hydra))
+    finally:
+        RunFolder(hydra.runtime.output_dir, "").discard_if_empty()  # where no run was made
+
+
+def main() -> None:
+    cli.run(job, config_name="audit")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,223 @@
+"""What ``python -m lnl.audit`` does: a cross-validated run, or several that are there, and out of them the audit's files."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from hydra.conf import HydraConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from lnl.auditing.decisions import corrected_labels, read_decisions, read_labels_so_far
+from lnl.auditing.estimate import estimate_noise
+from lnl.auditing.evidence import Evidence, read_evidence
+from lnl.auditing.issues import COMBINED, find_issues
+from lnl.auditing.page import write_page
+from lnl.auditing.quality import ranking_quality
+from lnl.data import NoisyDataModule
+from lnl.errors import UserError
+from lnl.runs.assembly import build_data
+from lnl.runs.folder import RunFolder, read_result, write_atomically
+from lnl.runs.identity import identity
+from lnl.runs.job import run_job
+from lnl.runs.result import write_json
+
+KEYS = ("output", "runs", "apply", "suspects")  # of conf/audit.yaml, which a run knows nothing of
+
+
+def audit(cfg: DictConfig, hydra: HydraConf) -> str:
+    """Writes ``issues.csv``, ``corrected_labels.csv``, ``estimate.json`` and ``index.html`` into ``cfg.output``.
+
+    Args:
+        cfg: as of ``conf/audit.yaml``. Without ``runs`` a run is trained in ``run/``, or gone on with.
+        hydra: whose output folder is that ``run/``.
+
+    Returns:
+        What came out, for the terminal.
+
+    Raises:
+        UserError: if something is asked for that cannot be; most of them before anything is trained.
+    """
+    output = Path(cfg.output).expanduser()
+    if type(cfg.suspects) is not int or cfg.suspects < 1:
+        raise UserError(f"suspects must be a number of at least 1, got {cfg.suspects}")
+    if cfg.runs is None:
+        runs, data = [output / "run"], _train(cfg, hydra, output)
+    else:
+        runs = [Path(run).expanduser() for run in (cfg.runs if isinstance(cfg.runs, ListConfig) else [cfg.runs])]
+        data = None
+    evidence = read_evidence(runs)
+    results = [read_result(run / "result.json") for run in runs]
+    identities = [str(result.get("identity")) for result in results]
+    _check_output(output, identities, bool(cfg.force))
+    if data is None:
+        data = _data_of(results[0], cfg)
+    issues, estimate = make_audit(evidence, data)
+    estimate |= {"runs": identities}
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        _write_table(output / "issues.csv", issues)
+        _write_table(output / "corrected_labels.csv", corrected_labels(_all_labels(data), _accepted(issues)))
+        write_json(output / "estimate.json", estimate)
+        worst = issues.iloc[: cfg.suspects]
+        title = f"{results[0]['data']['name']}: doubtful labels"
+        write_page(
+            output / "index.html", issues, _pictures(data, worst["index"].to_numpy()), data.classes, estimate, title
+        )
+    except OSError as error:
+        raise UserError(f"{error.filename or output} cannot be written: {error.strerror or error}.") from error
+    return summary(estimate, output)
+
+
+def make_audit(evidence: Evidence, data: NoisyDataModule) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Issues and estimate of what runs say of this data, with ``quality`` where true labels are known."""
+    index, labels = evidence.index, evidence.labels
+    if index.max() >= len(data.labels.noisy) or not np.array_equal(data.labels.noisy[index], labels):
+        raise UserError("the data is no longer what the runs were trained on: its labels are others.")
+    issues = find_issues(
+        labels,
+        evidence.probabilities,
+        data.classes,
+        index=index,
+        epoch_probabilities=evidence.epoch_probabilities,
+        training_margin=evidence.training_margin,
+        neighbours=evidence.neighbours,
+    )
+    probabilities = evidence.probabilities if evidence.epoch_probabilities is None else evidence.epoch_probabilities
+    estimate = estimate_noise(labels, probabilities, data.classes, issues)
+    estimate["combined"] = [name for name in COMBINED if name in issues]
+    if data.labels.clean is not None:
+        place = {name: i for i, name in enumerate(data.classes)}
+        given, suggested = (issues[name].map(place).to_numpy() for name in ("given_label", "suggested_label"))
+        quality = ranking_quality(issues, given, data.labels.clean[issues["index"]], suggested)
+        estimate |= {"quality": quality} if quality else {}
+    return issues, estimate
+
+
+def apply_decisions(path: Path, output: Path) -> str:
+    """Writes ``corrected_labels.csv`` of an audit anew, by the decisions in a CSV that its page has exported.
+
+    Returns:
+        How many labels are changed, and where they are.
+
+    Raises:
+        UserError: if there is no audit in ``output``, or the decisions are not about its samples.
+    """
+    labels, classes = read_labels_so_far(output)
+    decisions = read_decisions(path, labels, classes)
+    table = corrected_labels(labels, decisions)
+    _write_table(output / "corrected_labels.csv", table)
+    counts = decisions["decision"].value_counts()
+    decided = ", ".join(f"{counts.get(name, 0):,} {name}" for name in ("change", "keep", "unsure"))
+    return (
+        f"  {len(decisions):,} decisions ({decided}): {int(table['changed'].sum()):,} of {len(table):,} labels changed\n"
+        f"  {os.path.relpath(output / 'corrected_labels.csv')}"
+    )
+
+
+def summary(estimate: dict[str, Any], output: Path) -> str:
+    """What a user wants to read when an audit is done."""
+    low, high = estimate["noise_rate_interval"]
+    lines = [
+        f"{estimate['samples']:,} labels, {estimate['issues']:,} of them suspected to be wrong",
+        f"estimated share of wrong labels {estimate['noise_rate']:.1%} ({low:.1%} to {high:.1%})",
+        *(
+            f"  {pair['given']} that may be {pair['suggested']}: {pair['count']:,}"
+            for pair in estimate["pairs"][:3]
+            if pair["count"]
+        ),
+    ]
+    if quality := estimate.get("quality"):
+        precision = "none" if quality["precision"] is None else f"{quality['precision']:.1%}"
+        lines += [
+            f"against the known truth: average precision {quality['average_precision']:.4f} "
+            f"(cleanlab's ranking {quality['cleanlab_average_precision']:.4f}, chance {quality['chance']:.4f})",
+            f"suspected labels: precision {precision}, recall {quality['recall']:.1%}; "
+            f"wrong labels {quality['wrong_before']:.2%}, {quality['wrong_after']:.2%} if all suggestions are accepted",
+        ]
+    return "\n".join(f"  {line}" for line in [*lines, os.path.relpath(output / "index.html")])
+
+
+def _train(cfg: DictConfig, hydra: HydraConf, output: Path) -> NoisyDataModule:
+    """Sees to it that the run in ``output/run`` is finished, and returns its data."""
+    if not cfg.data.folds or cfg.data.fold is not None:
+        raise UserError(
+            "an audit needs all folds, so that each label is judged by a model that has not seen it: data.folds=5"
+        )
+    if cfg.trainer.fast_dev_run:
+        raise UserError("an audit needs whole runs: leave out trainer.fast_dev_run, or try data.subset=1000")
+    run_cfg = OmegaConf.masked_copy(cfg, [key for key in cfg if key not in KEYS])
+    folder = RunFolder(hydra.runtime.output_dir, identity(run_cfg))
+    _check_output(output, [folder.identity], bool(cfg.force), folder)
+    data = build_data(run_cfg)
+    _check_classes(data, cfg.data.folds)
+    run_job(run_cfg, hydra)
+    return data
+
+
+def _check_output(output: Path, identities: Sequence[str], force: bool, folder: RunFolder | None = None) -> None:
+    """Raises UserError if another audit is in the folder."""
+    estimate = output / "estimate.json"
+    others = [read_result(estimate).get("runs")] if estimate.is_file() else []
+    if folder is not None and folder.marker.exists():
+        others.append([folder.marker.read_text().strip()])
+    if not force and any(other != list(identities) for other in others):
+        raise UserError(
+            f"{output} holds the audit of something else: choose another output=, or replace it by force=true."
+        )
+
+
+def _check_classes(data: NoisyDataModule, folds: int) -> None:
+    """Raises UserError if a class is too small to be in the training part of every fold."""
+    index = np.setdiff1d(np.concatenate([data.splits["train"], data.splits["val"]]), data.trusted.index)
+    counts = np.bincount(data.labels.noisy[index], minlength=len(data.classes))
+    if (counts > 0).sum() < 2:
+        raise UserError(f"an audit needs labels of at least 2 classes, and these {len(index)} are of one")
+    if len(small := np.flatnonzero((counts > 0) & (counts < folds))):
+        name, count = data.classes[small[0]], counts[small[0]]
+        raise UserError(
+            f"the class '{name}' has {count} of {len(index)} labels, fewer than data.folds={folds}: no model could learn "
+            "it. Leave the class out, or set fewer folds."
+        )
+
+
+def _data_of(result: dict[str, Any], cfg: DictConfig) -> NoisyDataModule:
+    """The data of a run that is there, as it was configured when it was trained."""
+    directories = {"data_dir": cfg.data.data_dir, "cache_dir": cfg.data.cache_dir}
+    config = {**result["config"], "data": {**result["config"]["data"], **directories}}
+    if "data_dir" in cfg.noise or config["noise"]["_target_"].endswith("HumanNoise"):
+        config["noise"] = {**config["noise"], "data_dir": str(cfg.data.data_dir)}
+    return build_data(OmegaConf.create(config))
+
+
+def _all_labels(data: NoisyDataModule) -> pd.DataFrame:
+    """Every given label of the training set, audited or not: what a file of labels must have."""
+    names = np.array(data.classes, dtype=object)
+    return pd.DataFrame(
+        {"index": np.arange(len(data.labels.noisy)), "file": "", "given_label": names[data.labels.noisy]}
+    )
+
+
+def _accepted(issues: pd.DataFrame) -> pd.DataFrame:
+    """The decisions of somebody who accepts the suggestion for every issue."""
+    flagged = issues[issues["issue"]]
+    return pd.DataFrame({"index": flagged["index"], "label": flagged["suggested_label"]})
+
+
+def _pictures(data: NoisyDataModule, index: np.ndarray) -> np.ndarray:
+    """The images of these training samples as models see them before they are normalised, uint8 ``[m, H, W, C]``."""
+    pictures: list[Any] = [None] * len(index)
+    for split in ("train", "val"):
+        places = np.flatnonzero(np.isin(index, data.splits[split]))
+        if len(places):
+            images = data.images(split, np.searchsorted(data.splits[split], index[places]))
+            for place, image in zip(places, images, strict=True):
+                pictures[place] = image
+    return np.stack(pictures)
+
+
+def _write_table(path: Path, table: pd.DataFrame) -> None:
+    flags = {name: table[name].map({True: "true", False: "false"}) for name in table if table[name].dtype == bool}
+    write_atomically(path, table.assign(**flags).to_csv(index=False, float_format="%.6g"))

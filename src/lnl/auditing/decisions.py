@@ -1,0 +1,81 @@
+"""From decisions to a corrected label file."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from lnl.errors import UserError
+
+COLUMNS = ("index", "given_label", "decision", "label")  # of a file of decisions; it may have more
+DECISIONS = ("keep", "change", "unsure")
+
+
+def corrected_labels(labels: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFrame:
+    """The label of every sample from now on, in the form that ``noise=file`` reads.
+
+    Args:
+        labels: ``index``, ``file``, ``given_label`` of every sample.
+        decisions: ``index``, each once, and ``label`` of the samples that were decided on.
+
+    Returns:
+        ``labels`` with ``label`` and ``changed``.
+    """
+    table = labels[["index", "file", "given_label"]].copy()
+    decided = table["index"].map(decisions.set_index("index")["label"])
+    table["label"] = decided.where(decided.notna(), table["given_label"])
+    table["changed"] = table["label"] != table["given_label"]
+    return table
+
+
+def read_labels_so_far(output: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Every given label, from an audit's ``corrected_labels.csv``, and the classes, from its ``estimate.json``.
+
+    Raises:
+        UserError: if the audit is not there.
+    """
+    for name in ("corrected_labels.csv", "estimate.json"):
+        if not (output / name).is_file():
+            raise UserError(f"there is no audit in {output}: {name} is missing. Say which audit it was by output=...")
+    return _read(output / "corrected_labels.csv"), json.loads((output / "estimate.json").read_text())["classes"]
+
+
+def read_decisions(path: Path, labels: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """Decisions as the audit's page exports them, seen to be about these labels.
+
+    Raises:
+        UserError: naming the file and what is wrong with it.
+    """
+    if not path.is_file():
+        raise UserError(f"there is no file of decisions at {path}")
+    try:
+        table = _read(path)
+    except (ValueError, OSError) as error:
+        raise UserError(f"{path} cannot be read as decisions: {str(error).splitlines()[0]}") from error
+    if missing := [name for name in COLUMNS if name not in table]:
+        raise UserError(f"{path} is no file of decisions: it has no column {missing[0]}, it needs {', '.join(COLUMNS)}")
+    index = pd.to_numeric(table["index"], errors="coerce")
+    if index.isna().any() or index.duplicated().any():
+        raise UserError(f"{path}: its `index` must be different whole numbers")
+    table["index"] = index.astype("int64")
+    _refuse(path, table, ~table["decision"].isin(DECISIONS), f"a decision is one of {', '.join(DECISIONS)}")
+    given = table["index"].map(labels.set_index("index")["given_label"])
+    _refuse(path, table, table["given_label"] != given, "it is of other data: no such label is in this audit")
+    _refuse(path, table, ~table["label"].isin(list(classes)), f"the classes are {', '.join(classes)}")
+    contrary = (table["decision"] != "change") & (table["label"] != table["given_label"])
+    _refuse(path, table, contrary, "only change gives another label than the given one")
+    return table
+
+
+def _refuse(path: Path, table: pd.DataFrame, wrong: "pd.Series[bool]", reason: str) -> None:
+    if wrong.any():
+        row = table[wrong].iloc[0]
+        what = f"sample {row['index']}, given '{row['given_label']}', {row['decision']}, label '{row['label']}'"
+        raise UserError(f"{path}: {reason}; the first of {int(wrong.sum())} that are not so: {what}")
+
+
+def _read(path: Path) -> pd.DataFrame:
+    """A CSV whose labels and files are text, whatever they look like: a class may be called 1, or NA."""
+    text = dict.fromkeys(("file", "given_label", "suggested_label", "decision", "label"), "str")
+    return pd.read_csv(path, dtype=text, keep_default_na=False)

@@ -1,0 +1,100 @@
+"""What cross-validated runs say of every label, read from their folders."""
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lnl.errors import UserError
+from lnl.noise.corrupt import Labels
+
+Floats = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What models say of ``n`` samples in ``K`` classes.
+
+    Attributes:
+        index: the samples' numbers in the training set, ``[n]``, sorted.
+        labels: given, ``[n]``.
+        probabilities: out of sample, ``[n, K]``, of the last epoch.
+        epoch_probabilities: the same, the mean over the epochs.
+        training_margin: ``[n]``, the area under the margin, of the models that were trained on the sample.
+        neighbours: ``[n, K]``, the share of each label among a sample's neighbours in feature space.
+
+    The last three are None where the runs have kept no history (``callbacks=sample_history``), or have no features.
+    """
+
+    index: Labels
+    labels: Labels
+    probabilities: Floats
+    epoch_probabilities: Floats | None = None
+    training_margin: Floats | None = None
+    neighbours: Floats | None = None
+
+
+HISTORY = ("epoch_probabilities", "training_margin", "neighbours")
+
+
+def read_evidence(runs: Sequence[Path]) -> Evidence:
+    """The evidence of cross-validated runs of the same labels; of several, the mean.
+
+    Raises:
+        UserError: if one is no cross-validated run, or is of other samples or labels than the first.
+    """
+    read = [_of_run(run) for run in runs]
+    first = read[0]
+    for run, other in zip(runs[1:], read[1:], strict=True):
+        same = np.array_equal(first.index, other.index) and np.array_equal(first.labels, other.labels)
+        if not same or first.probabilities.shape != other.probabilities.shape:
+            raise UserError(f"{run} is of other samples or labels than {runs[0]}: their probabilities have no mean")
+    means = {
+        name: np.mean([getattr(evidence, name) for evidence in read], axis=0)
+        for name in ("probabilities", *HISTORY)
+        if all(getattr(evidence, name) is not None for evidence in read)
+    }
+    return Evidence(first.index, first.labels, **means)
+
+
+def _of_run(run: Path) -> Evidence:
+    path = run / "out_of_fold.npz"
+    if not path.is_file():
+        raise UserError(f"{run} has no out_of_fold.npz: it is no finished run with data.folds=...")
+    arrays = _arrays(path)
+    index, labels, probabilities = (arrays[name] for name in ("index", "labels", "probabilities"))
+    parts = [fold / "sample_history.npz" for fold in sorted(run.glob("fold*"))]
+    if not parts or not all(part.is_file() for part in parts):
+        return Evidence(index, labels, probabilities)
+    history: dict[str, Floats] = {
+        "epoch_probabilities": np.zeros_like(probabilities),
+        "training_margin": np.zeros(len(index)),
+        "neighbours": np.zeros_like(probabilities),
+    }
+    seen = np.zeros(len(index))
+    for part in parts:
+        arrays = _arrays(part)
+        held_out = np.searchsorted(index, arrays["index"])
+        for name in ("epoch_probabilities", "neighbours"):
+            if name in history and name in arrays:
+                history[name][held_out] = arrays[name]
+            else:
+                history.pop(name, None)
+        asked = np.isin(arrays["train_index"], index)  # trusted samples are trained on, and in no fold
+        place = np.searchsorted(index, arrays["train_index"][asked])
+        history["training_margin"][place] += arrays["training_margin"][asked]
+        seen[place] += 1
+    history["training_margin"] /= np.maximum(seen, 1)
+    return Evidence(index, labels, probabilities, **history)
+
+
+def _arrays(path: Path) -> dict[str, Any]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error

@@ -1,0 +1,138 @@
+"""What an audit of the labels wants to know of a run, beside its last epoch's probabilities."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+from torch import Tensor, nn
+
+from lnl.data import Batch
+from lnl.errors import UserError
+
+
+class SampleHistory(Callback):
+    """Keeps what the model made of every sample, over all epochs, and writes ``sample_history.npz`` at the end.
+
+    Nothing is computed for it but the last: the rest is what training and validation steps return anyway, summed where
+    it is, and part of the checkpoint, so that a resumed run has the same.
+
+    - ``train_index[m]``, ``training_margin[m]``: the area under the margin (arXiv:2001.10528), the mean over the epochs of
+      the given class's logit less the largest other one, in the step that trains on the sample.
+    - ``index[n]``, ``epoch_probabilities[n, K]``: of validation samples, the mean over the epochs.
+    - ``neighbours[n, K]``: of each validation sample's nearest training samples, by the cosine of what the last linear
+      layer is given, the share that has each label. Absent for a model without such a layer.
+
+    Args:
+        neighbours: how many.
+    """
+
+    def __init__(self, neighbours: int = 50) -> None:
+        if neighbours < 1:
+            raise ValueError(f"neighbours must be at least 1, got {neighbours}")
+        self.neighbours = neighbours
+        self.sums: dict[str, Tensor] = {}
+        self.batch: Batch | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {name: tensor.cpu() for name, tensor in self.sums.items()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.sums = dict(state_dict)
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        if trainer.world_size > 1:
+            raise UserError("callbacks.sample_history works on one device: set trainer.devices=1.")
+        self.handle = pl_module.register_forward_hook(self._see)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        samples, classes, device = pl_module.num_samples, pl_module.num_classes, pl_module.device
+        val = torch.from_numpy(trainer.datamodule.splits["val"])  # type: ignore[attr-defined]
+        empty = {
+            "margin": torch.zeros(samples),
+            "seen": torch.zeros(samples),
+            "probabilities": torch.zeros(len(val), classes),
+            "epochs": torch.zeros(()),
+        }
+        self.sums = {name: tensor.to(device) for name, tensor in (self.sums or empty).items()}
+        self.val = val.to(device)
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, batch: Batch, batch_idx: int) -> None:
+        self.batch = batch
+
+    def on_validation_batch_start(
+        self, trainer: pl.Trainer, pl_module: Any, batch: Batch, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        self.batch = batch
+
+    @torch.no_grad()
+    def _see(self, module: nn.Module, inputs: tuple[Any, ...], logits: Tensor) -> None:
+        batch = self.batch
+        if batch is None or not inputs or inputs[0] is not batch.images:
+            return
+        self.batch = None  # the first answer counts
+        logits = logits.float()
+        if module.training:
+            self.sums["margin"].index_add_(0, batch.index, margin(logits, batch.labels))
+            self.sums["seen"].index_add_(0, batch.index, torch.ones_like(logits[:, 0]))
+        else:
+            place = torch.searchsorted(self.val, batch.index)  # split's numbers are sorted
+            self.sums["probabilities"].index_add_(0, place, logits.softmax(dim=1))
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        self.sums["epochs"] += 1
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """Here and not when training ends, which a run that was killed after its last epoch does not do again."""
+        self.handle.remove()
+        if not self.sums or trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        data, sums = trainer.datamodule, {name: tensor.cpu().numpy() for name, tensor in self.sums.items()}  # type: ignore[attr-defined]
+        seen = np.flatnonzero(sums["seen"])
+        arrays = {
+            "train_index": seen,
+            "training_margin": sums["margin"][seen] / sums["seen"][seen],
+            "index": data.splits["val"],
+            "epoch_probabilities": sums["probabilities"] / sums["epochs"],
+        }
+        pl_module.to(trainer.strategy.root_device).eval()
+        with torch.inference_mode(), trainer.precision_plugin.forward_context():
+            features = [features_of(pl_module, data.loader(split, pl_module.device)) for split in ("train", "val")]
+        if features[0] is not None and features[1] is not None:
+            labels = torch.from_numpy(data.given[data.splits["train"]]).to(pl_module.device)
+            shares = label_shares(features[0], labels, features[1], self.neighbours, data.num_classes)
+            arrays["neighbours"] = shares.cpu().numpy()
+        np.savez_compressed(Path(trainer.default_root_dir) / "sample_history.npz", **arrays)
+
+
+def margin(logits: Tensor, labels: Tensor) -> Tensor:
+    """The label's logit less the largest other one, ``[B]``."""
+    own = logits.gather(1, labels[:, None])
+    return (own - logits.scatter(1, labels[:, None], -torch.inf).amax(dim=1, keepdim=True))[:, 0]
+
+
+def features_of(method: Any, loader: Any) -> Tensor | None:
+    """What the last linear layer of the method is given, ``[n, F]`` of length 1; None if there is no such layer."""
+    layers = [layer for layer in method.modules() if isinstance(layer, nn.Linear)]
+    if not layers:
+        return None
+    seen: list[Tensor] = []
+    handle = layers[-1].register_forward_pre_hook(lambda layer, inputs: seen.append(inputs[0].float()))
+    try:
+        for i, batch in enumerate(loader):
+            method.predict_step(batch.to(method.device), i)
+    finally:
+        handle.remove()
+    return nn.functional.normalize(torch.cat(seen).flatten(1), dim=1)
+
+
+def label_shares(known: Tensor, labels: Tensor, asked: Tensor, neighbours: int, num_classes: int) -> Tensor:
+    """Of the ``neighbours`` nearest ``known[m, F]`` to each of ``asked[n, F]``, the share of each label, ``[n, K]``."""
+    count = min(neighbours, len(known))
+    shares = []
+    for part in asked.split(1024):  # so that similarities take little memory
+        nearest = (part @ known.T).topk(count, dim=1).indices
+        shares.append(nn.functional.one_hot(labels[nearest], num_classes).float().mean(dim=1))
+    return torch.cat(shares)

@@ -1,0 +1,130 @@
+"""CIFAR-10N and CIFAR-100N: what people called the training images of CIFAR (arXiv:2110.12088)."""
+
+import dataclasses
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lnl.noise.corrupt import Labels, check_labels
+from lnl.noise.files import empirical_transition
+from lnl.noise.kinds import LabelNoise
+from lnl.noise.record import NoisyLabels
+from lnl.noise.transition import Matrix
+
+# Where a file is looked for in the data folder: ours, which is plain arrays, before the authors'.
+FILES = {
+    10: ("cifar-n/cifar10n.npz", "cifar-n/CIFAR-10_human.pt", "CIFAR-10_human.pt"),
+    100: ("cifar-n/cifar100n.npz", "cifar-n/CIFAR-100_human.pt", "CIFAR-100_human.pt"),
+}
+ARRAYS = {
+    "worse": "worse_label",
+    "aggre": "aggre_label",
+    "random1": "random_label1",
+    "random2": "random_label2",
+    "random3": "random_label3",
+    "noisy": "noisy_label",
+}
+
+
+class HumanNoise(LabelNoise):
+    """The labels that people gave to CIFAR-10 (three each: CIFAR-10N) and CIFAR-100 (CIFAR-100N), arXiv:2110.12088.
+
+    Args:
+        labels: of CIFAR-10N ``worse`` (one of the three that is wrong, if one is; 40.2 % wrong), ``aggre`` (their
+            majority; 9.0 %), ``random1``, ``random2``, ``random3`` (each of the three; 17 to 18 %); of CIFAR-100N
+            ``noisy`` (40.2 %). None: ``worse``, or ``noisy``.
+        path: of the authors' ``CIFAR-10_human.pt`` or an ``.npz`` of the same arrays; none: found in ``data_dir``.
+        data_dir: the folder of datasets.
+
+    Raises:
+        ValueError: if there is no such file, it cannot be read, or its clean labels are not those of the training set.
+    """
+
+    kind = "human"
+
+    def __init__(self, labels: str | None = None, path: str | Path | None = None, data_dir: str | Path = ".") -> None:
+        super().__init__()
+        if labels is not None and labels not in ARRAYS:
+            raise ValueError(f"noise.labels must be one of {', '.join(ARRAYS)}, got '{labels}'")
+        self.labels = labels
+        self.path, self.data_dir = path and Path(path).expanduser(), Path(data_dir).expanduser()
+        self.convention = "labels given by people"  # type: ignore[misc]  # which of them is known once they are read
+
+    def __call__(self, clean: Labels, images: NDArray[np.uint8], classes: Sequence[str]) -> NoisyLabels:
+        return dataclasses.replace(super().__call__(clean, images, classes), rate=None)  # nobody asked for one
+
+    def draw(self, clean: Labels, images: NDArray[np.uint8], classes: Sequence[str]) -> tuple[Labels, Matrix]:
+        path = self.path or self._find(len(classes))
+        arrays = read_arrays(path)
+        known = {name: array for name, array in ARRAYS.items() if array in arrays}
+        chosen = self.labels or next(iter(known), "")
+        if chosen not in known or "clean_label" not in arrays:
+            raise ValueError(f"{path} has no labels '{chosen}': it has {', '.join(known) or 'none of CIFAR-N'}")
+        noisy, theirs = (np.asarray(arrays[name]).astype(np.int64) for name in (known[chosen], "clean_label"))
+        self._check(path, noisy, theirs, clean, len(classes))
+        self.convention = f"labels given by people, {chosen}"  # type: ignore[misc]
+        return noisy, empirical_transition(clean, noisy, len(classes))
+
+    def _find(self, num_classes: int) -> Path:
+        if num_classes not in FILES:
+            raise ValueError(f"noise=human is of CIFAR-10 and CIFAR-100, but this data has {num_classes} classes")
+        places = [self.data_dir / name for name in FILES[num_classes]]
+        for place in places:
+            if place.is_file():
+                return place
+        raise ValueError(
+            f"no labels of CIFAR-N in {self.data_dir}: put {places[-1].name} (github.com/UCSC-REAL/cifar-10-100n) "
+            "there, or say where it is by noise.path=..."
+        )
+
+    @staticmethod
+    def _check(path: Path, noisy: Labels, theirs: Labels, clean: Labels, num_classes: int) -> None:
+        if not noisy.shape == theirs.shape == clean.shape:
+            raise ValueError(f"{path} has {len(theirs)} labels, but the training set has {len(clean)} samples")
+        if len(differ := np.flatnonzero(theirs != clean)):
+            raise ValueError(
+                f"{path} is not of this training set: its clean labels differ from the data's at {len(differ)} of "
+                f"{len(clean)} samples, first at {differ[0]}"
+            )
+        check_labels(noisy, num_classes)
+
+
+def read_arrays(path: Path) -> Mapping[str, Any]:
+    """Arrays by name from an ``.npz``, or from a ``torch.save`` of a dict of them. Nothing in the file is executed.
+
+    Raises:
+        ValueError: naming the file, if it cannot be read so.
+    """
+    if not path.is_file():
+        raise ValueError(f"there is no file of labels at {path}")
+    try:
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as arrays:
+                return dict(arrays)
+        return _load_pt(path)
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, RuntimeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"{path} cannot be read as labels of CIFAR-N: {reason}") from error
+
+
+def _load_pt(path: Path) -> Mapping[str, Any]:
+    import pickle
+
+    import torch
+
+    rebuild = np.ndarray.__reduce__(np.zeros(1))[0]
+    # What an array is made of when it is unpickled, under the names of numpy 1 and 2, and nothing else.
+    safe: list[Any] = [(rebuild, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")]
+    safe += [np.ndarray, np.dtype, *(type(np.dtype(kind)) for kind in ("int64", "int32", "uint8", "float64"))]
+    try:
+        with torch.serialization.safe_globals(safe):
+            arrays = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError("it is damaged, or holds more than arrays, which is not executed") from error
+    if not isinstance(arrays, dict):
+        raise ValueError(f"it holds a {type(arrays).__name__}, not arrays by name")
+    return arrays

@@ -1,0 +1,47 @@
+"""HTML pages that are one file, and need nothing else, not even a network."""
+
+import base64
+import hashlib
+import json
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+SHARED = "lnl.reporting"
+
+
+def page_text(package: str, data: Any, **values: Any) -> str:
+    """A page made of a package's ``assets/page.html``, ``.css`` and ``.js``, on top of what all pages share.
+
+    Args:
+        package: whose page it is.
+        data: what the script reads, as JSON.
+        values: what the template names.
+    """
+    loader = ChoiceLoader([PackageLoader(name, "assets") for name in dict.fromkeys((package, SHARED))])
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    css, script = (_asset(SHARED, f"common.{end}") + _asset(package, f"page.{end}") for end in ("css", "js"))
+    return environment.get_template("page.html").render(
+        css=css,
+        script=script,
+        # Only these two may run or style anything, even if a name had become markup.
+        policy=f"default-src 'none'; img-src data:; style-src '{_digest(css)}'; script-src '{_digest(script)}'; "
+        "base-uri 'none'; form-action 'none'",
+        data=embedded(data),
+        **values,
+    )
+
+
+def embedded(value: Any) -> str:
+    """JSON that may stand inside a ``<script>``, whatever names are in it."""
+    return json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _asset(package: str, name: str) -> str:
+    return (files(package) / "assets" / name).read_text(encoding="utf-8")
+
+
+def _digest(text: str) -> str:
+    """As a Content-Security-Policy names a text."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -1,0 +1,67 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lnl.auditing import corrected_labels
+from lnl.auditing.decisions import read_decisions, read_labels_so_far
+from lnl.errors import UserError
+from lnl.noise import read_labels
+
+CLASSES = ["1", "NA", "<b>", "fox"]
+LABELS = pd.DataFrame({"index": range(4), "file": ["a", "b", "c, d", ""], "given_label": ["1", "NA", "<b>", "fox"]})
+HEADER = "index,file,given_label,suggested_label,decision,label\n"
+
+
+def test_decisions_become_a_file_that_noise_reads(tmp_path):
+    path = tmp_path / "decisions.csv"
+    path.write_text(HEADER + '2,"c, d",<b>,1,change,NA\n0,a,1,fox,change,fox\n1,b,NA,1,keep,NA\n3,,fox,1,unsure,fox\n')
+    decisions = read_decisions(path, LABELS, CLASSES)
+    table = corrected_labels(LABELS, decisions)
+    assert table["label"].tolist() == ["fox", "NA", "NA", "fox"]
+    assert table["changed"].tolist() == [True, False, True, False]
+    table.to_csv(tmp_path / "corrected.csv", index=False)
+    index, labels = read_labels(tmp_path / "corrected.csv", CLASSES)
+    assert (index.tolist(), labels.tolist()) == ([0, 1, 2, 3], [3, 1, 1, 3])
+
+
+def test_without_decisions_nothing_changes():
+    none = pd.DataFrame({"index": np.array([], dtype=int), "label": np.array([], dtype=object)})
+    table = corrected_labels(LABELS, none)
+    assert table["label"].tolist() == LABELS["given_label"].tolist()
+    assert not table["changed"].any()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("index,label\n0,1\n", "no column given_label"),
+        (HEADER + "0,a,fox,1,keep,fox\n", "of other data.* sample 0, given 'fox'"),
+        (HEADER + "9,a,1,fox,keep,1\n", "of other data.* sample 9"),
+        (HEADER + "0,a,1,fox,maybe,1\n", "a decision is one of keep, change, unsure"),
+        (HEADER + "0,a,1,fox,change,wolf\n", "the classes are 1, NA, <b>, fox"),
+        (HEADER + "0,a,1,fox,keep,fox\n", "only change gives another label"),
+        (HEADER + "0,a,1,fox,keep,1\n0,a,1,fox,keep,1\n", "different whole numbers"),
+        (HEADER + "zero,a,1,fox,keep,1\n", "different whole numbers"),
+        (HEADER + '0,a,"1,fox\n', "cannot be read as decisions"),
+        ("", "cannot be read as decisions"),
+    ],
+)
+def test_decisions_that_cannot_be_applied(tmp_path, content, message):
+    path = tmp_path / "decisions.csv"
+    path.write_text(content)
+    with pytest.raises(UserError, match=rf"decisions\.csv.*{message}"):
+        read_decisions(path, LABELS, CLASSES)
+
+
+def test_no_file_and_no_audit(tmp_path):
+    with pytest.raises(UserError, match=r"no file of decisions at .*decisions\.csv"):
+        read_decisions(tmp_path / "decisions.csv", LABELS, CLASSES)
+    with pytest.raises(UserError, match=r"no audit in .*corrected_labels\.csv is missing.*output="):
+        read_labels_so_far(tmp_path)
+    LABELS.to_csv(tmp_path / "corrected_labels.csv", index=False)
+    (tmp_path / "estimate.json").write_text(json.dumps({"classes": CLASSES}))
+    table, classes = read_labels_so_far(tmp_path)
+    assert table.equals(LABELS.astype({"file": "str", "given_label": "str"}))
+    assert classes == CLASSES

@@ -1,0 +1,116 @@
+import numpy as np
+import pandas as pd
+import pytest
+from cleanlab.filter import find_label_issues
+from cleanlab.rank import get_label_quality_scores
+from sklearn.metrics import average_precision_score
+
+from lnl.auditing import find_issues, ranking_quality
+from lnl.auditing.issues import combine
+from tests.auditing.generated import CLASSES, noisy_problem
+
+LABELS = np.array([0, 1, 2, 0])
+PROBABILITIES = np.array([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.2, 0.3, 0.5], [0.1, 0.5, 0.4]])
+
+
+def test_scores_are_those_of_their_definitions():
+    neighbours = np.array([[0.9, 0.1, 0], [1, 0, 0], [0.1, 0.1, 0.8], [0.2, 0.4, 0.4]])
+    training_margin = np.array([2.0, -1.0, 1.0, -3.0])
+    table = find_issues(LABELS, PROBABILITIES, ("a", "b", "c"), training_margin=training_margin, neighbours=neighbours)
+    by_index = table.set_index("index").sort_index()
+    np.testing.assert_allclose(by_index["self_confidence"], [0.7, 0.3, 0.5, 0.1])
+    np.testing.assert_allclose(by_index["loss"], -np.log([0.7, 0.3, 0.5, 0.1]))
+    np.testing.assert_allclose(by_index["held_out_margin"], [0.5, -0.3, 0.2, -0.4])
+    np.testing.assert_allclose(by_index["training_margin"], training_margin)
+    np.testing.assert_allclose(by_index["neighbours"], [0.9, 0, 0.8, 0.2])
+    assert by_index["given_label"].tolist() == ["a", "b", "c", "a"]
+    assert by_index["suggested_label"].tolist() == ["b", "a", "b", "b"]
+    assert table["rank"].tolist() == [1, 2, 3, 4]
+    assert table["score"].is_monotonic_decreasing
+    assert table["index"].tolist() == [3, 1, 2, 0]
+
+
+def test_the_combined_score_is_the_mean_rank():
+    scores = [np.array([5.0, 1.0, 3.0]), np.array([0.0, 0.0, 9.0])]
+    np.testing.assert_allclose(combine(scores), [3.5 / 6, 1.5 / 6, 4 / 6])
+    alone = combine(scores[:1])
+    np.testing.assert_allclose(alone, [5 / 6, 1 / 6, 1 / 2])
+    assert combine([np.exp(scores[0]), scores[1] * 7]).tolist() == combine(scores).tolist()  # no scale matters
+
+
+def test_cleanlabs_scores_are_cleanlabs():
+    given, _, probabilities = noisy_problem(500)
+    table = find_issues(given, probabilities).sort_values("index")
+    for name in ("self_confidence", "normalized_margin"):
+        np.testing.assert_allclose(table[name], get_label_quality_scores(given, probabilities, method=name))
+    flagged = find_label_issues(given, probabilities, filter_by="both", n_jobs=1)
+    np.testing.assert_array_equal(table["issue"], flagged)
+
+
+def test_what_training_has_learnt_is_no_issue():
+    given, _, probabilities = noisy_problem(500)
+    margins = np.where(np.arange(500) % 2, 1.0, -1.0)
+    alone = find_issues(given, probabilities).sort_values("index")["issue"].to_numpy()
+    both = find_issues(given, probabilities, training_margin=margins).sort_values("index")["issue"].to_numpy()
+    np.testing.assert_array_equal(both, alone & (margins < 0))
+    assert alone.sum() > both.sum() > 0
+
+
+def test_independent_views_rank_better_than_one():
+    """Two models that err apart from one another: the mean rank is better than cleanlab's of the first."""
+    given, true, first = noisy_problem(4000, rate=0.3, sureness=1.5)
+    margins = np.random.default_rng(1).normal(np.where(given == true, 1.0, -1.0), 1.5)
+    table = find_issues(given, first, training_margin=margins)
+    index = table["index"].to_numpy()
+    numbers = table["suggested_label"].astype(int).to_numpy()
+    quality = ranking_quality(table, given[index], true[index], numbers)
+    assert quality["average_precision"] > quality["cleanlab_average_precision"] > quality["chance"]
+    wrong = given != true
+    assert quality["chance"] == wrong.mean()
+    assert quality["cleanlab_average_precision"] == pytest.approx(
+        average_precision_score(wrong, -get_label_quality_scores(given, first))
+    )
+    flagged = table.set_index("index")["issue"].sort_index().to_numpy()
+    assert quality["precision"] == wrong[flagged].mean()
+    assert quality["recall"] == flagged[wrong].mean()
+    assert quality["wrong_after"] < quality["wrong_before"] == wrong.mean()
+
+
+def test_the_quality_of_a_ranking_by_hand():
+    issues = pd.DataFrame(
+        {
+            "score": [0.9, 0.8, 0.2, 0.1],
+            "issue": [True, True, False, False],
+            "self_confidence": [0.1, 0.2, 0.05, 0.9],
+            "normalized_margin": [0.1, 0.2, 0.05, 0.9],
+        }
+    )
+    given, true, suggested = np.array([0, 0, 0, 0]), np.array([1, 0, 2, 0]), np.array([1, 1, 1, 1])
+    quality = ranking_quality(issues, given, true, suggested)
+    assert quality["average_precision"] == pytest.approx((1 + 2 / 3) / 2)
+    assert quality["cleanlab_average_precision"] == 1
+    assert (quality["precision"], quality["recall"], quality["chance"]) == (0.5, 0.5, 0.5)
+    assert quality["wrong_after"] == 0.5  # one put right, one made wrong
+    assert ranking_quality(issues, true, true, suggested) is None
+
+
+@pytest.mark.parametrize(
+    ("labels", "probabilities", "message"),
+    [
+        ([0, 1], [[1.0, 0.0]], "do not fit"),
+        ([0, 2], [[0.5, 0.5], [0.5, 0.5]], r"labels must be in 0\.\.1, got 0\.\.2"),
+        ([0, 1], [[np.nan, 0.5], [0.5, 0.5]], "probabilities must be in"),
+        ([0, 1], [[2.0, -1.0], [0.5, 0.5]], "probabilities must be in"),
+    ],
+)
+def test_what_does_not_fit_is_refused(labels, probabilities, message):
+    with pytest.raises(ValueError, match=message):
+        find_issues(np.array(labels), np.array(probabilities))
+
+
+def test_a_class_without_samples_is_no_trouble():
+    given, _, probabilities = noisy_problem(300)
+    wider = np.column_stack([probabilities, np.zeros(len(given))])
+    table = find_issues(given, wider, [*CLASSES, "none"])
+    assert set(table["suggested_label"]) == set(CLASSES)
+    assert table["issue"].any()
