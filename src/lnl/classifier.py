@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 import torch
 from hydra import compose, initialize_config_dir
-from lightning_fabric.utilities.seed import isolate_rng
 from numpy.typing import ArrayLike, NDArray
 from omegaconf import DictConfig
 from pytorch_lightning import seed_everything
-from sklearn.base import BaseEstimator, ClassifierMixin
+from pytorch_lightning.utilities.seed import isolate_rng
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d, validate_data
@@ -40,8 +41,8 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
     """Trains an image classifier on labels that may be wrong; what ``python -m lnl.train`` does, over arrays.
 
     Images are uint8 ``[n, H, W]`` or ``[n, H, W, C]`` of 1 or 3 channels, or floats in [0, 1]. Rows of numbers
-    ``[n, features]`` are taken for flattened images: brought to 0..255 by the least and greatest number seen in training,
-    and laid out in a square. Labels are of any type that scikit-learn takes for classes.
+    ``[n, features]`` are taken for flattened images: brought to 0..255 by the least and greatest number seen in
+    training, and laid out in a square. Labels are of any type that scikit-learn takes for classes.
 
     Args:
         method, loss, model: an option each of these groups of ``conf/``; None takes what ``python -m lnl.train`` would.
@@ -124,6 +125,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
             stack.enter_context(isolate_rng())
             place = self.folder or stack.enter_context(tempfile.TemporaryDirectory(prefix="lnl-"))
             self._train(dataset, RunFolder(Path(place).expanduser(), type(self).__name__))
+        self._fitted_on = (X, y, trusted)
         return self
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:
@@ -140,6 +142,53 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         """The most probable class of each image, ``[n]``, as the labels were called in ``fit``."""
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]
+
+    def find_label_issues(
+        self, X: ArrayLike | None = None, y: ArrayLike | None = None, trusted: ArrayLike | None = None, folds: int = 5
+    ) -> pd.DataFrame:
+        """Every label with what speaks against it, by as many further trainings as there are ``folds``.
+
+        Each label is judged by a model that has not seen it. Of the scores of ``python -m lnl.audit`` these are the
+        ones that probabilities give.
+
+        Args:
+            X, y, trusted: as of :meth:`fit`; without any, what it was given last, which a copy from a file has not.
+            folds: at least 2.
+
+        Returns:
+            A row for each sample that is not trusted, the most doubtful first, as of
+            :func:`lnl.auditing.find_issues`; ``index`` counts ``X`` from 0, labels are called as in ``y``.
+
+        Raises:
+            ValueError: if there is nothing to judge.
+        """
+        if X is None or y is None:
+            if X is not None or y is not None or getattr(self, "_fitted_on", None) is None:
+                raise ValueError(
+                    "find_label_issues(X, y) needs the images and the labels, unless fit was just given them"
+                )
+            X, y, trusted = self._fitted_on
+        from lnl.auditing import find_issues  # which loads cleanlab
+
+        given = column_or_1d(y)
+        classes, labels = np.unique(given, return_inverse=True)
+        mask = _mask(trusted, len(given))
+        probabilities = cross_val_predict(
+            clone(self).set_params(folder=None),
+            X,
+            given,
+            cv=StratifiedKFold(folds, shuffle=True, random_state=check_random_state(self.random_state)),
+            method="predict_proba",
+            params=None if mask is None else {"trusted": mask},
+        )
+        doubtful = np.arange(len(given)) if mask is None else np.flatnonzero(~mask)
+        names = [str(name) for name in classes]
+        issues = find_issues(labels[doubtful], probabilities[doubtful], names, index=doubtful).drop(columns="file")
+        own = dict(zip(names, classes, strict=True))
+        return issues.assign(**{key: issues[key].map(own) for key in ("given_label", "suggested_label")})
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in super().__getstate__().items() if key != "_fitted_on"}
 
     def _train(self, dataset: Dataset, folder: RunFolder) -> None:
         cfg = self._config(dataset)
@@ -175,7 +224,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         if not isinstance(seed, int | np.integer):
             seed = check_random_state(seed).randint(2**31)
         overrides = [
-            *("data=null", "+data._target_=lnl.classifier.ArraysInMemory", "noise=none"),
+            *("~data", "+data._target_=lnl.classifier.ArraysInMemory", "noise=none"),
             *(f"{group}={option}" for group in ("method", "loss", "model") if (option := getattr(self, group))),
             *(f"optimizer={self.optimizer}", f"optimizer.lr={float(self.learning_rate)}", f"seed={seed}"),
             *(f"trainer.max_epochs={self.epochs}", f"trainer.accelerator={self.accelerator}"),
@@ -213,9 +262,9 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         if images.dtype == np.uint8:
             return images.view()  # what holds it may forbid writing to it, but not to the user's
         low, high = images.min(), images.max()
-        if np.issubdtype(images.dtype, np.floating) and 0 <= low and high <= 1:
+        if np.issubdtype(images.dtype, np.floating) and low >= 0 and high <= 1:
             return (images * 255).round().astype(np.uint8)
-        if np.issubdtype(images.dtype, np.integer) and 0 <= low and high <= 255:
+        if np.issubdtype(images.dtype, np.integer) and low >= 0 and high <= 255:
             return images.astype(np.uint8)
         raise ValueError(
             f"images must be uint8, whole numbers in 0..255, or floats in 0..1; got {images.dtype} in {low}..{high}"
