@@ -7,12 +7,14 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 
 import pandas as pd
 import pytest
 
 from lnl.callbacks import MetricsTable
-from lnl.runs.journal import Entry
+from lnl.runs import job
+from lnl.runs.journal import Entry, JobJournal, Journal
 from lnl.runs.sweep import summary
 
 SWEEP = ("-m", "trainer.max_epochs=1", "data.subset=200")
@@ -124,6 +126,54 @@ def test_two_sweeps_at_once_share_the_work(tmp_path):
         assert path.with_name("train.log").read_text().count("training starts") == 1
         assert len(pd.read_csv(path.with_name("metrics.csv"))) == 8
     assert sum(len(lines(outcome.stdout, "finished in")) for outcome in outcomes) == 4
+
+
+def test_what_another_process_has_finished_a_moment_ago_is_skipped(digits, monkeypatch):
+    """Between the first look and the lock."""
+    (folder,) = digits(*SWEEP, "seed=0").folders
+    result, theirs = folder / "result.json", folder / "theirs.json"
+
+    @contextmanager
+    def held(run):
+        theirs.rename(result)
+        yield
+
+    monkeypatch.setattr(job, "held", held)
+    for arguments, said in ((SWEEP, "skipped, finished before"), (SWEEP[1:], "finished already")):
+        result.rename(theirs)
+        outcome = digits(*arguments, "seed=0")
+        assert outcome.code == 0
+        assert len(lines(outcome.out, said)) == 1
+
+
+def test_a_result_that_is_none_fails_with_what_to_do(digits):
+    (folder,) = digits(*SWEEP, "seed=0").folders
+    for content in ("{", "{}", "[1]"):
+        (folder / "result.json").write_text(content)
+        for arguments in (SWEEP, SWEEP[1:]):
+            outcome = digits(*arguments, "seed=0")
+            assert outcome.code == 1
+            assert len(lines(outcome.err, "error: ")) == len(outcome.err.splitlines()) == 1
+            assert "force=true trains anew" in outcome.err
+
+
+def test_a_sweep_that_cannot_be_watched_does_not_start(digits, tmp_path):
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "outputs/.sweep").write_text("")  # where the journal's folder would be
+    outcome = digits(*SWEEP, "seed=0,1")
+    assert outcome.code == 1
+    assert outcome.err.startswith("error: outputs/.sweep/")
+    assert len(outcome.err.splitlines()) == 1
+    assert not outcome.folders
+
+
+def test_no_news_is_missed_where_the_clock_of_the_file_system_is_slow(tmp_path):
+    said, journal = JobJournal(tmp_path, 0, tmp_path / "run", []), Journal(tmp_path)
+    os.utime(said.path, (1, 1))
+    assert journal.read()[0].state == "running"
+    said.tell(state="skipped", accuracy=0.5)
+    os.utime(said.path, (1, 1))
+    assert journal.read()[0].state == "skipped"
 
 
 def test_no_job_counts_as_done_that_was_not_heard_of():
