@@ -61,9 +61,9 @@ def check_column(runs: pd.DataFrame, key: str, given: str, known: Sequence[str] 
         raise UserError(f"{key} must be the name of a column, got {given}")
     if given not in there:
         parts = ("method", "loss", "model", "rate", "noise", "data", "seed") if known is None else there
+        more = " and every key of the configuration" if known is None else ", …" if len(parts) > 12 else ""
         raise UserError(
-            f"{key}={given}: no run has such a column{nearest(given, there)}\n"
-            f"There are {', '.join(parts[:12])}{', …' if len(parts) > 12 else ''}{' and every key of the configuration' if known is None else ''}."
+            f"{key}={given}: no run has such a column{nearest(given, there)}\nThere are {', '.join(parts[:12])}{more}."
         )
 
 
