@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from contextlib import contextmanager
 
 import pandas as pd
@@ -16,6 +15,7 @@ from lnl.callbacks import MetricsTable
 from lnl.runs import job
 from lnl.runs.journal import Entry, JobJournal, Journal
 from lnl.runs.sweep import summary
+from tests.runs.pauses import CALLBACK, start_and_pause
 
 SWEEP = ("-m", "trainer.max_epochs=1", "data.subset=200")
 
@@ -26,31 +26,28 @@ def lines(text, start):
 
 def test_a_killed_sweep_ends_with_every_result_and_trains_nothing_twice(tmp_path):
     """SIGKILL in the middle of six jobs, twice."""
-    command = [sys.executable, "-m", "lnl.train", "-m", "data=digits", "trainer.precision=32-true"]
-    command += ["trainer.max_epochs=15", "model=mlp_1x512", "seed=0,1,2,3,4,5", f"paths.output_dir={tmp_path}"]
+    command = [sys.executable, "-m", "lnl.train", "-m", "data=digits", "trainer.precision=32-true", CALLBACK]
+    command += ["trainer.max_epochs=5", "model=mlp_1x512", "seed=0,1,2,3,4,5", f"paths.output_dir={tmp_path}"]
 
-    def found(name):
-        return sorted(tmp_path.glob(f"runs/*/{name}"))
+    def results():
+        return {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/result.json")}
 
-    times = {}
-    for enough in (1, 3):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while not (len(found("result.json")) == enough and len(found("checkpoints/last.ckpt")) > enough):
-            assert process.poll() is None
-            time.sleep(0.005)
+    for done, where in ((1, "-seed1-:2"), (3, "-seed3-:4")):
+        before = results()
+        process = start_and_pause(command, tmp_path, where)
         os.kill(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
-        assert {path: path.stat().st_mtime_ns for path in times} == times
-        times = {path: path.stat().st_mtime_ns for path in found("result.json")}
-        assert enough <= len(times) < 6
+        assert before.items() <= results().items()
+        assert len(results()) == done
+    before = results()
     end = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert len(lines(end.stdout, "skipped, finished before: digits-")) == len(times)
-    assert f"{6 - len(times)} finished, {len(times)} skipped (finished before)" in end.stdout
-    assert end.stdout.count("resuming an interrupted run after epoch") == 1
-    assert {path: path.stat().st_mtime_ns for path in times} == times
-    assert len(found("result.json")) == 6
-    for path in found("result.json"):
-        assert pd.read_csv(path.with_name("metrics.csv"))["epoch"].tolist() == list(range(15))
+    assert len(lines(end.stdout, "skipped, finished before: digits-")) == 3
+    assert "3 finished, 3 skipped (finished before)" in end.stdout
+    assert end.stdout.count("resuming an interrupted run after epoch 4") == end.stdout.count("resuming") == 1
+    assert before.items() <= results().items()
+    assert len(results()) == 6
+    for path in results():
+        assert pd.read_csv(path.with_name("metrics.csv"))["epoch"].tolist() == list(range(5))
         log = path.with_name("train.log").read_text()
         assert log.count("training starts") == 1
     assert not list(tmp_path.glob(".sweep/*"))  # nor what the killed sweeps had left
