@@ -196,6 +196,12 @@ MISTAKES = {
     "no such baseline": (["runs=outputs/study", "baseline=cee"], ["baseline=cee", "did you mean 'ce'"]),
     "no such row": (["runs=outputs/study", "names={c: CE}"], ["names", "no row 'c'"]),
     "unknown format": (["runs=outputs/study", "tables=[markdown]"], ["tables must be of md, csv, tex", "'markdown'"]),
+    "no rows": (["runs=outputs/study", "rows=null"], ["rows must be a name or a list of names, got None"]),
+    "no metric": (["runs=outputs/study", "metric=[]"], ["metric must be a name or a list of names, got []"]),
+    "no protocol": (["runs=outputs/study", "protocol=[]"], ["protocol must be", "got []"]),
+    "no columns": (["runs=outputs/study", "columns=null"], ["columns must be the name of a column, got None"]),
+    "a number for rows": (["runs=outputs/study", "rows=3"], ["rows must be", "got 3"]),
+    "no list of formats": (["runs=outputs/study", "figures=null"], ["figures must be of png, svg, or [] for none"]),
     "a path for a name": (["runs=outputs/study", "name=../x"], ["name", "../x"]),
 }
 

@@ -76,7 +76,7 @@ def series(browser, figure, kind="line"):
         const look = () => element.data || element.classList.contains("empty")
           ? done((element.data ?? []).filter((trace) => trace.meta === kind).map((trace) => trace.name ?? ""))
           : setTimeout(look, 20);
-        look();
+        requestAnimationFrame(() => requestAnimationFrame(look)); // what comes into view is drawn anew by then
         """,
         figure,
         kind,

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from tests.conftest import weights
+from tests.runs.pauses import CALLBACK, start_and_pause
 from tests.runs.test_resume import assert_same_run
 
 EPOCHS = 6
@@ -112,10 +113,8 @@ def test_a_run_of_two_processes_leaves_the_files_of_one(swept):
 
 def test_a_killed_run_of_two_processes_continues(swept, tmp_path):
     """SIGKILL of the process that was started: the two that train end with it, and the run goes on where it was."""
-    arguments = command("trainer.devices=2", "model=cnn", *COMMON, root=tmp_path)
-    killed = subprocess.Popen(arguments, stdout=subprocess.DEVNULL)
-    while not (saved := next(tmp_path.glob("runs/*/checkpoints/last.ckpt"), None)) and killed.poll() is None:
-        time.sleep(0.01)
+    arguments = command("trainer.devices=2", "model=cnn", *COMMON, CALLBACK, root=tmp_path)
+    killed = start_and_pause(arguments, tmp_path, ":2")
     workers = children(killed.pid)
     assert len(workers) >= 2
     os.kill(killed.pid, signal.SIGKILL)
@@ -124,10 +123,10 @@ def test_a_killed_run_of_two_processes_continues(swept, tmp_path):
     while any(map(alive, workers)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(map(alive, workers))
-    folder = saved.parent.parent
+    (folder,) = tmp_path.glob("runs/*/")
     assert not (folder / "result.json").exists()
     done = subprocess.run(arguments, capture_output=True, text=True, check=True)
-    assert done.stdout.count("resuming an interrupted run after epoch") == 1
+    assert done.stdout.count("resuming an interrupted run after epoch 2") == 1
     assert_same_run(folder, swept["cnn", 2][0])
 
 

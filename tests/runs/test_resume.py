@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pandas as pd
 import pytest
@@ -12,6 +11,7 @@ import torch
 
 from lnl.callbacks import MetricsTable
 from tests.conftest import weights
+from tests.runs.pauses import CALLBACK, start_and_pause
 
 # Dropout-like randomness, a schedule, momentum, augmentation: all that a resumed run could get wrong.
 HARD = ("model=mobilenet_v2", "scheduler=cosine", "data.augment=crop_flip", "data.crop_padding=1", "data.subset=200")
@@ -79,30 +79,19 @@ def test_a_killed_run_continues(tmp_path):
     """SIGKILL in the middle of training, twice, in a process of its own."""
 
     def command(name):
-        arguments = [
-            "data=digits",
-            "trainer.precision=32-true",
-            "trainer.max_epochs=60",
-            f"paths.output_dir={tmp_path / name}",
-        ]
-        return [sys.executable, "-m", "lnl.train", *arguments]
+        arguments = ["data=digits", "trainer.precision=32-true", "trainer.max_epochs=12", CALLBACK]
+        return [sys.executable, "-m", "lnl.train", *arguments, f"paths.output_dir={tmp_path / name}"]
 
     def folders(name):
         return list((tmp_path / name).glob("runs/*/"))
 
-    def epochs(name):
-        tables = list((tmp_path / name).glob("runs/*/metrics.csv"))
-        return len(tables[0].read_text().splitlines()) - 1 if tables else 0
-
-    for enough in (5, 25):
-        process = subprocess.Popen(command("killed"), stdout=subprocess.DEVNULL)
-        while epochs("killed") < enough and process.poll() is None:
-            time.sleep(0.01)
+    for epoch in (3, 8):
+        process = start_and_pause(command("killed"), tmp_path / "killed", f":{epoch}")
         os.kill(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
         assert not list((tmp_path / "killed").glob("runs/*/result.json"))
     finished = subprocess.run(command("killed"), capture_output=True, text=True, check=True)
-    assert "resuming an interrupted run after epoch" in finished.stdout
+    assert "resuming an interrupted run after epoch 8" in finished.stdout
     subprocess.run(command("whole"), check=True, stdout=subprocess.DEVNULL)
     assert_same_run(*folders("killed"), *folders("whole"))
 

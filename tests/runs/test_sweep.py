@@ -6,14 +6,16 @@ import signal
 import subprocess
 import sys
 import threading
-import time
+from contextlib import contextmanager
 
 import pandas as pd
 import pytest
 
 from lnl.callbacks import MetricsTable
-from lnl.runs.journal import Entry
+from lnl.runs import job
+from lnl.runs.journal import Entry, JobJournal, Journal
 from lnl.runs.sweep import summary
+from tests.runs.pauses import CALLBACK, start_and_pause
 
 SWEEP = ("-m", "trainer.max_epochs=1", "data.subset=200")
 
@@ -24,31 +26,28 @@ def lines(text, start):
 
 def test_a_killed_sweep_ends_with_every_result_and_trains_nothing_twice(tmp_path):
     """SIGKILL in the middle of six jobs, twice."""
-    command = [sys.executable, "-m", "lnl.train", "-m", "data=digits", "trainer.precision=32-true"]
-    command += ["trainer.max_epochs=15", "model=mlp_1x512", "seed=0,1,2,3,4,5", f"paths.output_dir={tmp_path}"]
+    command = [sys.executable, "-m", "lnl.train", "-m", "data=digits", "trainer.precision=32-true", CALLBACK]
+    command += ["trainer.max_epochs=5", "model=mlp_1x512", "seed=0,1,2,3,4,5", f"paths.output_dir={tmp_path}"]
 
-    def found(name):
-        return sorted(tmp_path.glob(f"runs/*/{name}"))
+    def results():
+        return {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/result.json")}
 
-    times = {}
-    for enough in (1, 3):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while not (len(found("result.json")) == enough and len(found("checkpoints/last.ckpt")) > enough):
-            assert process.poll() is None
-            time.sleep(0.005)
+    for done, where in ((1, "-seed1-:2"), (3, "-seed3-:4")):
+        before = results()
+        process = start_and_pause(command, tmp_path, where)
         os.kill(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
-        assert {path: path.stat().st_mtime_ns for path in times} == times
-        times = {path: path.stat().st_mtime_ns for path in found("result.json")}
-        assert enough <= len(times) < 6
+        assert before.items() <= results().items()
+        assert len(results()) == done
+    before = results()
     end = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert len(lines(end.stdout, "skipped, finished before: digits-")) == len(times)
-    assert f"{6 - len(times)} finished, {len(times)} skipped (finished before)" in end.stdout
-    assert end.stdout.count("resuming an interrupted run after epoch") == 1
-    assert {path: path.stat().st_mtime_ns for path in times} == times
-    assert len(found("result.json")) == 6
-    for path in found("result.json"):
-        assert pd.read_csv(path.with_name("metrics.csv"))["epoch"].tolist() == list(range(15))
+    assert len(lines(end.stdout, "skipped, finished before: digits-")) == 3
+    assert "3 finished, 3 skipped (finished before)" in end.stdout
+    assert end.stdout.count("resuming an interrupted run after epoch 4") == end.stdout.count("resuming") == 1
+    assert before.items() <= results().items()
+    assert len(results()) == 6
+    for path in results():
+        assert pd.read_csv(path.with_name("metrics.csv"))["epoch"].tolist() == list(range(5))
         log = path.with_name("train.log").read_text()
         assert log.count("training starts") == 1
     assert not list(tmp_path.glob(".sweep/*"))  # nor what the killed sweeps had left
@@ -124,6 +123,54 @@ def test_two_sweeps_at_once_share_the_work(tmp_path):
         assert path.with_name("train.log").read_text().count("training starts") == 1
         assert len(pd.read_csv(path.with_name("metrics.csv"))) == 8
     assert sum(len(lines(outcome.stdout, "finished in")) for outcome in outcomes) == 4
+
+
+def test_what_another_process_has_finished_a_moment_ago_is_skipped(digits, monkeypatch):
+    """Between the first look and the lock."""
+    (folder,) = digits(*SWEEP, "seed=0").folders
+    result, theirs = folder / "result.json", folder / "theirs.json"
+
+    @contextmanager
+    def held(run):
+        theirs.rename(result)
+        yield
+
+    monkeypatch.setattr(job, "held", held)
+    for arguments, said in ((SWEEP, "skipped, finished before"), (SWEEP[1:], "finished already")):
+        result.rename(theirs)
+        outcome = digits(*arguments, "seed=0")
+        assert outcome.code == 0
+        assert len(lines(outcome.out, said)) == 1
+
+
+def test_a_result_that_is_none_fails_with_what_to_do(digits):
+    (folder,) = digits(*SWEEP, "seed=0").folders
+    for content in ("{", "{}", "[1]"):
+        (folder / "result.json").write_text(content)
+        for arguments in (SWEEP, SWEEP[1:]):
+            outcome = digits(*arguments, "seed=0")
+            assert outcome.code == 1
+            assert len(lines(outcome.err, "error: ")) == len(outcome.err.splitlines()) == 1
+            assert "force=true trains anew" in outcome.err
+
+
+def test_a_sweep_that_cannot_be_watched_does_not_start(digits, tmp_path):
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "outputs/.sweep").write_text("")  # where the journal's folder would be
+    outcome = digits(*SWEEP, "seed=0,1")
+    assert outcome.code == 1
+    assert outcome.err.startswith("error: outputs/.sweep/")
+    assert len(outcome.err.splitlines()) == 1
+    assert not outcome.folders
+
+
+def test_no_news_is_missed_where_the_clock_of_the_file_system_is_slow(tmp_path):
+    said, journal = JobJournal(tmp_path, 0, tmp_path / "run", []), Journal(tmp_path)
+    os.utime(said.path, (1, 1))
+    assert journal.read()[0].state == "running"
+    said.tell(state="skipped", accuracy=0.5)
+    os.utime(said.path, (1, 1))
+    assert journal.read()[0].state == "skipped"
 
 
 def test_no_job_counts_as_done_that_was_not_heard_of():

@@ -57,11 +57,13 @@ def arrange(
 def check_column(runs: pd.DataFrame, key: str, given: str, known: Sequence[str] | None = None) -> None:
     """Raises UserError if no run has this column."""
     there = list(known) if known is not None else [str(name) for name in runs]
+    if not isinstance(given, str):
+        raise UserError(f"{key} must be the name of a column, got {given}")
     if given not in there:
         parts = ("method", "loss", "model", "rate", "noise", "data", "seed") if known is None else there
+        more = " and every key of the configuration" if known is None else ", …" if len(parts) > 12 else ""
         raise UserError(
-            f"{key}={given}: no run has such a column{nearest(given, there)}\n"
-            f"There are {', '.join(parts[:12])}{' and every key of the configuration' if known is None else ''}."
+            f"{key}={given}: no run has such a column{nearest(given, there)}\nThere are {', '.join(parts[:12])}{more}."
         )
 
 

@@ -89,10 +89,10 @@ def gather(options: Options) -> Material:
         first = "".join(f"\n{folder}: {reason}" for folder, reason in list(passed_over.items())[:1])
         raise UserError(f"there is no finished run in {', '.join(map(str, given))}{first}")
     runs = _with_errors(runs.drop_duplicates(["identity", "protocol"], ignore_index=True))
-    runs = _of_protocols(runs, _listed(options.protocol), options.oracle)
-    rows = _listed(options.rows)
+    runs = _of_protocols(runs, _listed("protocol", options.protocol), options.oracle)
+    rows = _listed("rows", options.rows)
     runs = arrange(runs, rows, options.columns, options.names)
-    metrics = _listed(options.metric)
+    metrics = _listed("metric", options.metric)
     for metric in metrics:
         check_column(runs, "metric", metric, metrics_of(runs))
     order = [str(row) for row in runs["row"].cat.categories]
@@ -132,7 +132,9 @@ def facts(material: Material) -> str:
     return f"{', '.join([number(len(single), 'run'), *counts])}: {'; '.join(dict.fromkeys(single['setting']))}"
 
 
-def _listed(value: str | Sequence[str]) -> list[str]:
+def _listed(key: str, value: str | Sequence[str] | None) -> list[str]:
+    if not isinstance(value, Sequence) or not value:
+        raise UserError(f"{key} must be a name or a list of names, got {value}")
     return [value] if isinstance(value, str) else list(dict.fromkeys(value))
 
 

@@ -61,7 +61,9 @@ def write_report(options: Options) -> Written:
     return Written(folder, material)
 
 
-def _check_choices(key: str, given: Sequence[str], allowed: Sequence[str]) -> None:
+def _check_choices(key: str, given: Sequence[str] | None, allowed: Sequence[str]) -> None:
+    if given is None:
+        raise UserError(f"{key} must be of {', '.join(allowed)}, or [] for none")
     for value in [given] if isinstance(given, str) else given:
         if value not in allowed:
             raise UserError(f"{key} must be of {', '.join(allowed)}, got '{value}'{nearest(value, allowed)}")

@@ -76,6 +76,6 @@ def _read(path: Path) -> FinishedRun:
     if not (path / "result.json").exists():
         raise UserError(f"the run in {path} is not finished: the command that started it goes on with it")
     result = read_result(path / "result.json")
-    if not isinstance(result, dict) or not {"identity", "config", "data", "environment"} <= result.keys():
+    if not {"identity", "config", "data", "environment"} <= result.keys():
         raise UserError(f"{path / 'result.json'} is not the result of a run of lnl.train")
     return FinishedRun(RunFolder(path, result["identity"]), result)

@@ -165,6 +165,8 @@ def read_result(path: Path) -> dict[str, Any]:
         result = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read as a result ({first_line(error)}); force=true trains anew.") from error
+    if not isinstance(result, dict) or "protocol" not in result:
+        raise UserError(f"{path} is not the result of a run of lnl.train; force=true trains anew.")
     return result
 
 

@@ -37,10 +37,8 @@ def run_job(cfg: DictConfig, hydra: HydraConf) -> float | None:
     folder = RunFolder(hydra.runtime.output_dir, identity(cfg))
     if hydra.mode == RunMode.MULTIRUN:
         return _job_of_a_sweep(cfg, hydra, folder)
-    result = _finished(cfg, folder)
-    if result is None:
-        result = _train(cfg, hydra, folder, say=print)
-    else:
+    result, was_there = _result(cfg, hydra, folder, say=print)
+    if was_there:
         print("finished already (force=true trains anew):")
     from lnl.runs.closing import closing_block
 
@@ -52,14 +50,8 @@ def _job_of_a_sweep(cfg: DictConfig, hydra: HydraConf, folder: RunFolder) -> flo
     sweep = Path(hydra.runtime.cwd, hydra.callbacks["sweep"]["journal"])
     journal = JobJournal(sweep, hydra.job.num, folder.path, hydra.overrides.task)
     try:
-        result = _finished(cfg, folder)
-        if result is None:
-            if folder.error.exists():
-                journal.say("failed before, tried again")
-            result = _train(cfg, hydra, folder, journal.say, journal)
-            journal.tell(state="finished", accuracy=objective(result))
-        else:
-            journal.tell(state="skipped", accuracy=objective(result))
+        result, was_there = _result(cfg, hydra, folder, journal.say, journal)
+        journal.tell(state="skipped" if was_there else "finished", accuracy=objective(result))
         return objective(result)
     except Busy as busy:
         journal.tell(state="left", reason=busy.holder)
@@ -79,48 +71,59 @@ def _finished(cfg: DictConfig, folder: RunFolder) -> Result | None:
     return None if cfg.force or cfg.trainer.fast_dev_run else folder.finished()
 
 
-def _train(
+def _result(
     cfg: DictConfig,
     hydra: HydraConf,
     folder: RunFolder,
     say: Callable[[str], Any],
     journal: JobJournal | None = None,
-) -> Result:
-    """The result of the run, trained while the folder is held."""
+) -> tuple[Result, bool]:
+    """The result of the run, trained if need be while the folder is held, and whether it was there already."""
+    if result := _finished(cfg, folder):
+        return result, True
     with held(folder):
         if result := _finished(cfg, folder):  # by another process, a moment ago
-            return result
-        folder.check_identity()
-        _save_config(cfg, hydra, folder)
-        # Imported here, so that --help, a misspelt key and a finished run are answered without loading torch.
-        if cfg.data.folds and cfg.data.fold is None:
-            from lnl.runs.cross_validation import cross_validate as train
-        else:
-            from lnl.runs.training import train
-        observers = []
-        if journal is not None:
-            from lnl.callbacks import JobProgress
+            return result, True
+        if journal is not None and folder.error.exists():
+            say("failed before, tried again")
+        return _train(cfg, hydra, folder, say, journal), False
 
-            observers.append(JobProgress(journal.tell, runs=cfg.data.folds or 1))
-            if "progress" in cfg.callbacks:
-                cfg.callbacks.progress = None  # the sweep shows how far its jobs are
-        try:
-            result = train(cfg, folder, dict(hydra.runtime.choices), observers, say)
-        except UserError as error:
-            if journal is None and not folder.marker.exists():
-                folder.discard_if_empty()  # a mistake, and nothing was begun
-            else:
-                _keep_traceback(folder, error)
-            raise
-        except Exception as error:
+
+def _train(
+    cfg: DictConfig, hydra: HydraConf, folder: RunFolder, say: Callable[[str], Any], journal: JobJournal | None
+) -> Result:
+    """The result of the run, trained in a folder that is held."""
+    folder.check_identity()
+    _save_config(cfg, hydra, folder)
+    # Imported here, so that --help, a misspelt key and a finished run are answered without loading torch.
+    if cfg.data.folds and cfg.data.fold is None:
+        from lnl.runs.cross_validation import cross_validate as train
+    else:
+        from lnl.runs.training import train
+    observers = []
+    if journal is not None:
+        from lnl.callbacks import JobProgress
+
+        observers.append(JobProgress(journal.tell, runs=cfg.data.folds or 1))
+        if "progress" in cfg.callbacks:
+            cfg.callbacks.progress = None  # the sweep shows how far its jobs are
+    try:
+        result = train(cfg, folder, dict(hydra.runtime.choices), observers, say)
+    except UserError as error:
+        if journal is None and not folder.marker.exists():
+            folder.discard_if_empty()  # a mistake, and nothing was begun
+        else:
             _keep_traceback(folder, error)
-            raise
-        finally:
-            gc.collect()  # Trainer, method and data refer to one another, and a sweep's next job wants their room
-            if journal is not None:
-                _look_at_libraries_no_more()
-        folder.error.unlink(missing_ok=True)
-        return result
+        raise
+    except Exception as error:
+        _keep_traceback(folder, error)
+        raise
+    finally:
+        gc.collect()  # Trainer, method and data refer to one another, and a sweep's next job wants their room
+        if journal is not None:
+            _look_at_libraries_no_more()
+    folder.error.unlink(missing_ok=True)
+    return result
 
 
 @functools.cache

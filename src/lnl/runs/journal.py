@@ -85,16 +85,17 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.entries: dict[int, Entry] = {}
-        self._read: dict[str, int] = {}
+        self._read: dict[str, tuple[int, ...]] = {}
 
     def read(self) -> dict[int, Entry]:
         """The entries by the jobs' numbers; only files that changed are opened."""
         for path in self.folder.glob("[0-9]*.json"):
             try:
-                changed = path.stat().st_mtime_ns
-                if self._read.get(path.name) != changed:
+                stat = path.stat()
+                version = (stat.st_mtime_ns, stat.st_ino, stat.st_size)  # the clock of many file systems is slow
+                if self._read.get(path.name) != version:
                     entry = Entry(**json.loads(path.read_text()))
-                    self._read[path.name], self.entries[entry.job] = changed, entry
+                    self._read[path.name], self.entries[entry.job] = version, entry
             except (OSError, ValueError, TypeError):
                 continue  # gone, or half there on a network's file system: next time
         return dict(sorted(self.entries.items()))

@@ -41,7 +41,11 @@ class SweepCallback(Callback):
             config.hydra.sweeper.direction = "maximize"  # the accuracy; Optuna's own default would seek the worst
             logging.getLogger("optuna").setLevel(logging.WARNING)
         sweep = Sweep(Path(self.journal).absolute(), count_jobs(config), exact=not searches)
-        sweep.start()
+        try:
+            sweep.start()
+        except OSError as error:  # of an Exception Hydra says a word, and runs jobs that nobody watches
+            print(f"error: {self.journal} cannot be written: {error.strerror}.", file=sys.stderr)
+            sys.exit(1)
         _underway = sweep
 
 
