@@ -11,7 +11,7 @@ import pandas as pd
 
 from lnl.data.decoded import Decoded
 from lnl.data.images import Dataset, Given, Images, LabelledImages, stratified_choice
-from lnl.data.listing import Listing, details, some
+from lnl.data.listing import Listing, details, many, some
 from lnl.data.module import NoisyDataModule, check_choice
 from lnl.errors import UserError
 
@@ -75,7 +75,8 @@ class GivenDataModule(NoisyDataModule):
                 table = table.assign(**{key: _numbers(table[key], classes)})
         table, said = divide(table, classes, self.test_fraction)
         decoded = self.pictures(table)
-        skipped += [(table["name"].iloc[place], reason) for place, reason in decoded.bad.items()]
+        places = sorted(decoded.bad, key=lambda place: table.index[place])  # in the user's order
+        skipped += [(table["name"].iloc[place], decoded.bad[place]) for place in places]
         self._fail(skipped, len(listing.table))
         remarks += said + about_twins(table, decoded.twins, classes)
         train, test = decoded.cut(int((table["split"] != "test").sum()))
@@ -83,7 +84,7 @@ class GivenDataModule(NoisyDataModule):
         remarks += about_classes(table, classes)
         if skipped:
             first, *_ = described(skipped)
-            line = f"{len(skipped):,} samples are left out (data.on_error=skip), first {first}"
+            line = f"{many(len(skipped), 'sample is', 'samples are')} left out (data.on_error=skip), first {first}"
             remarks.append(details(line, described(skipped)))
         return self._dataset(table, classes, (train, test), skipped, remarks)
 
@@ -148,20 +149,21 @@ def clean_labels(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Labels without spaces around them, in one Unicode form, 1.0 as 1; true labels are gone unless all are there."""
     remarks = []
     for key in (key for key in ("label", "true_label") if key in table):
-        before = table[key].astype(str)
+        missing = table[key].isna()
+        before = table[key].astype(object).mask(missing, "").map(str)
         kinds = {name: unicodedata.normalize("NFC", name).strip() for name in before.unique()}
         changed = [name for name, stripped in kinds.items() if name != stripped]
         if changed:
             count = int(before.isin(changed).sum())
             names = some([f"'{kinds[name]}'" for name in changed])
-            remarks.append(f"{count:,} labels had spaces or accents of another form, which are gone: {names}")
+            remarks.append(f"{many(count, 'label', 'labels')} had spaces or accents of another form, now gone: {names}")
         if all(re.fullmatch(r"-?\d+(\.0*)?", name) for name in kinds.values() if name.lower() not in MISSING):
             kinds = {name: stripped.partition(".")[0] for name, stripped in kinds.items()}
         table = table.assign(**{key: before.map(kinds)})
-    if "true_label" in table and (missing := int(table["true_label"].str.lower().isin(MISSING).sum())):
+    if "true_label" in table and (absent := int(table["true_label"].str.lower().isin(MISSING).sum())):
         table = table.drop(columns="true_label")
-        if missing < len(table):
-            remarks.append(f"true labels are missing in {missing:,} of {len(table):,} rows, and are not used")
+        if absent < len(table):
+            remarks.append(f"true labels are missing in {absent:,} of {len(table):,} rows, and are not used")
     alike: dict[str, list[str]] = {}
     for name in table["label"].unique():
         alike.setdefault(name.lower(), []).append(name)
@@ -235,10 +237,10 @@ def about_classes(table: pd.DataFrame, classes: Sequence[str]) -> list[str]:
     counts = np.bincount(table.loc[table["split"] != "test", "label"], minlength=len(classes))
     remarks = []
     if none := [classes[label] for label in np.flatnonzero(counts == 0).tolist()]:
-        remarks.append(f"{len(none)} classes have no training sample: {some(none)}")
+        remarks.append(f"{many(len(none), 'class has', 'classes have')} no training sample: {some(none)}")
     if single := [classes[label] for label in np.flatnonzero(counts == 1).tolist()]:
-        line = f"{len(single)} classes have a single training sample, which cannot be in training and validation: "
-        remarks.append(details(line + some(single), single))
+        line = f"{many(len(single), 'class has', 'classes have')} a single training sample: none to validate or test on"
+        remarks.append(details(f"{line}: {some(single)}", single))
     return remarks
 
 
@@ -255,10 +257,11 @@ def about_twins(table: pd.DataFrame, twins: Sequence[Sequence[int]], classes: Se
             leaked.append(described)
     remarks = []
     if differ:
-        line = f"{len(differ):,} pictures are there more than once with different labels: {some(differ, 1)}"
+        line = f"{many(len(differ), 'picture is', 'pictures are')} there again with another label: {some(differ, 1)}"
         remarks.append(details(line, differ))
     if leaked:
-        remarks.append(details(f"{len(leaked):,} pictures are in training and in test: {some(leaked, 1)}", leaked))
+        line = f"{many(len(leaked), 'picture is', 'pictures are')} in training and in test: {some(leaked, 1)}"
+        remarks.append(details(line, leaked))
     if copies:
-        remarks.append(f"{copies:,} files are copies of others, byte by byte")
+        remarks.append(f"{many(copies, 'file is a copy', 'files are copies')} of another, byte by byte")
     return remarks
