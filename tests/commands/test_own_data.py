@@ -82,6 +82,22 @@ def test_a_run_is_evaluated_on_its_own_data_and_on_other_data(train, evaluate, t
     assert "folder has 2 classes, but" in refused.err
 
 
+def test_every_label_is_for_training_where_there_is_no_test_set(train, tmp_path):
+    write_folder(tmp_path / "own", 20)
+    ask = ["data=folder", "data.path=own", "data.test_fraction=0", "logger=tensorboard", *SMALL]
+    outcome = train(*ask, "data.folds=2")
+    assert outcome.code == 0, outcome.err
+    (whole,) = (folder for folder in outcome.folders if folder.name not in ("fold1", "fold2"))
+    assert np.load(whole / "out_of_fold.npz")["index"].tolist() == list(range(60))
+    result = json.loads((whole / "result.json").read_text())
+    assert result["data"]["test"] == 0
+    assert "test" not in result["protocol"]["last"]
+    assert "test accuracy" not in outcome.out
+    mean = result["cross_validation"]["val_accuracy"]["mean"]
+    assert f"validation accuracy {mean:7.2%}  last epoch" in outcome.out
+    assert not list(tmp_path.rglob("predictions.csv"))
+
+
 def test_a_cross_validated_run_has_a_probability_for_every_given_label(train, tmp_path):
     write_folder(tmp_path / "own", 20)
     outcome = train("data=folder", "data.path=own", "data.folds=2", *SMALL)
@@ -97,7 +113,7 @@ def test_a_cross_validated_run_has_a_probability_for_every_given_label(train, tm
     [
         (["data=folder"], "data.path has to be given"),
         (["data=folder", "data.path=own", "data.on_error=stop"], "data.on_error must be fail or skip, got 'stop'"),
-        (["data=folder", "data.path=own", "data.test_fraction=1"], "data.test_fraction must be between 0 and 1"),
+        (["data=folder", "data.path=own", "data.test_fraction=1"], "data.test_fraction must be at least 0 and below 1"),
         (["data=table", "data.path=own/labels.csv", "data.columns.lable=x"], "there is no 'data.columns.lable'"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 
 from lnl.data.listing import some
 from lnl.errors import UserError
-from lnl.noise import FileNoise, InstanceNoise, SymmetricNoise
+from lnl.noise import FileNoise, InstanceNoise, SymmetricNoise, corrupt, symmetric
 from tests.data.conftest import CPU, whole
 from tests.data.own import COLOURS, arrays, folder, picture, table, write_arrays, write_folder, write_table
 

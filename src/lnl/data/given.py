@@ -27,7 +27,7 @@ class GivenDataModule(NoisyDataModule):
         classes: names, in label order, if they are not to be taken from the labels. Labels may then be their numbers.
         on_error: ``fail`` names what cannot be used, ``skip`` leaves it out, counts and lists it.
         test_fraction: the share that is held out for testing where no sample is said to be: always the same samples,
-            whatever the seeds, every class with its share.
+            whatever the seeds, every class with its share. With 0 there is no test set.
         cache_limit_gb: pictures that take more when they are decoded are read from their files in each epoch.
         base: of :class:`~lnl.data.NoisyDataModule`.
     """
@@ -43,8 +43,8 @@ class GivenDataModule(NoisyDataModule):
     ) -> None:
         super().__init__(**base)
         check_choice("on_error", on_error, ("fail", "skip"))
-        if not 0 < test_fraction < 1:
-            raise ValueError(f"data.test_fraction must be between 0 and 1, got {test_fraction}")
+        if not 0 <= test_fraction < 1:
+            raise ValueError(f"data.test_fraction must be at least 0 and below 1, got {test_fraction}")
         self.class_names = None if classes is None else [str(name) for name in classes]
         if self.class_names and len(set(self.class_names)) < len(self.class_names):
             raise ValueError(f"data.classes has a name twice: {', '.join(self.class_names)}")
@@ -92,7 +92,7 @@ class GivenDataModule(NoisyDataModule):
         self, table: pd.DataFrame, classes: Sequence[str], images: tuple[Images, Images], skipped: Any, remarks: Any
     ) -> Dataset:
         train, test = table[table["split"] != "test"], table[table["split"] == "test"]
-        if not len(train) or not len(test):
+        if not len(train) or not (len(test) or self.test_fraction == 0):
             raise UserError(
                 f"no sample is left for {'testing' if len(train) else 'training'}: {some(described(skipped))}"
             )
@@ -216,7 +216,7 @@ def divide(table: pd.DataFrame, classes: Sequence[str], fraction: float) -> tupl
     """
     if "split" not in table:
         table = table.assign(split="train")
-    if (table["split"] == "test").any():
+    if (table["split"] == "test").any() or not fraction:
         return table.sort_values("split", key=lambda split: split == "test", kind="stable"), []
     trusted = table["trusted"] if "trusted" in table else pd.Series(False, index=table.index)
     free = table[(table["split"] == "train") & ~trusted]
