@@ -18,8 +18,8 @@ EVALUATE = yaml.safe_load((ROOT / "conf/evaluate.yaml").read_text())["hydra"]["h
 REPORT = yaml.safe_load((ROOT / "conf/report.yaml").read_text())["hydra"]["help"]["template"]
 REPORTS = (ROOT / "docs/reports.md").read_text()
 STUDIES = "".join(page.read_text() for page in sorted((ROOT / "docs/studies").glob("*.md")))
-SWEEPS = (ROOT / "docs/sweeps.md").read_text()
-EVERYTHING = README + HELP + EVALUATE + REPORT + REPORTS + STUDIES + SWEEPS
+SWEEPS, DATA = ((ROOT / f"docs/{name}.md").read_text() for name in ("sweeps", "data"))
+EVERYTHING = README + HELP + EVALUATE + REPORT + REPORTS + STUDIES + SWEEPS + DATA
 COMMANDS = re.findall(r"python -m lnl\.(train|evaluate|report) ([^#`\n]*)", EVERYTHING)
 
 

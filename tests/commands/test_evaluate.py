@@ -229,7 +229,7 @@ def test_help_is_this_commands_and_loads_no_torch():
     code += "try: main()\nfinally: print('torch' in sys.modules)"
     text = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "names=[A,B,C]" in text
-    assert "mnist, tf_flowers" in text
+    assert "mnist, table, tf_flowers" in text
     assert "noise:" not in text
     assert text.strip().endswith("False")
 
