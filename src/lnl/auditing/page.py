@@ -32,8 +32,8 @@ def write_page(
 
     Args:
         path: of the page.
-        issues: columns ``index, file, given_label, suggested_label, score, rank, issue``, the most suspect first; labels
-            are class names. The matrix counts all rows with ``issue``.
+        issues: columns ``index, file, given_label, suggested_label, score, rank, issue``, the most suspect first;
+            labels are class names. The matrix counts all rows with ``issue``.
         pictures: of its first m rows, which the page shows: ``[m, H, W, C]``, C 1 or 3.
         classes: K names, all different.
         estimate: ``noise_rate``, ``noise_rate_interval``, ``samples``, ``issues``, ``pairs``, and ``quality`` where the
@@ -50,7 +50,7 @@ def write_page(
         payload(issues, pictures, classes, estimate),
         kind="audit",
         name=title,
-        facts=f"{estimate['samples']:,} given labels, {estimate['issues']:,} of them suspected to be wrong",
+        facts=f"{estimate['samples']:,} given labels, of which the {len(pictures):,} most suspect are shown",
         shown=len(pictures),
         numbers=_numbers(estimate),
         quality=_quality(estimate.get("quality")),
@@ -114,8 +114,14 @@ def _worst(confusions: list[list[int]], num_classes: int) -> list[int]:
 
 
 def _rate(rate: float, interval: Sequence[float] | None) -> str:
-    text = f"{rate:.1%}"
-    return text if interval is None else f"{text} (95 % interval {interval[0]:.1%} to {interval[1]:.1%})"
+    if interval is None:
+        return _percent(rate)
+    low, high = interval
+    return f"{_percent(rate)} (95 % interval {_percent(low)} to {_percent(high)})"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
 
 
 def _numbers(estimate: dict[str, Any]) -> dict[str, str]:
@@ -123,7 +129,7 @@ def _numbers(estimate: dict[str, Any]) -> dict[str, str]:
     share = estimate["issues"] / max(estimate["samples"], 1)
     return {
         "Estimated share of wrong labels": _rate(estimate["noise_rate"], estimate.get("noise_rate_interval")),
-        "Suspected one by one": f"{estimate['issues']:,} of {estimate['samples']:,} ({share:.1%})",
+        "Suspected labels": f"{estimate['issues']:,} of {estimate['samples']:,} ({_percent(share)})",
     }
 
 

@@ -208,7 +208,7 @@ function setFilter(changes) {
     button.setAttribute("aria-pressed", String(button.value === filter.pair));
   }
   const rate = data.rates[filter.pair];
-  byId("pair-note").textContent = rate ? `Estimated rate of ${arrow(filter.pair)}: ${rate}.` : "";
+  byId("rate").textContent = rate ? `Estimated rate of ${arrow(filter.pair)}: ${rate}.` : "";
   const first = places.find(passes);
   if (!passes(current) && first !== undefined) go(first, false);
   showCounts();
