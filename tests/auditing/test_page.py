@@ -5,7 +5,6 @@ import csv
 import io
 import json
 import re
-import time
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,7 @@ import pytest
 from PIL import Image
 
 from lnl.auditing.page import data_uri, payload, write_page
-from tests.browser import choose, links, press, visit
+from tests.browser import choose, links, press, until, visit
 
 SCRIPT = "<script>alert(1)</script>"
 NASTY = "</script><img src=x onerror=alert(1)>"
@@ -128,7 +127,18 @@ def opened(browser, page, tmp_path):
     browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
     browser.get(page.as_uri())
     browser.execute_script("localStorage.clear()")
-    yield from visit(browser, page)
+    with visit(browser, page) as opened:
+        filled(opened)
+        yield opened
+
+
+def filled(browser):
+    """Waits until the cards have their content, which comes when they are near the window."""
+    until(lambda: pictures_there(browser) == ON_PAGE)
+
+
+def pictures_there(browser):
+    return browser.execute_script("return document.querySelectorAll('#sheet img').length")
 
 
 def decisions(browser):
@@ -169,10 +179,7 @@ def click(browser, place, kind):
 def exported(browser, folder):
     press(browser, "#export")
     path = folder / "decisions.csv"
-    until = time.monotonic() + 20
-    while not path.exists():
-        assert time.monotonic() < until, "nothing was downloaded"
-        time.sleep(0.05)
+    until(path.exists)
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
@@ -273,29 +280,20 @@ def test_decisions_are_there_after_a_reload(opened):
     click(opened, 0, "keep")
     choose_label(opened, 2, 3)
     opened.refresh()
+    filled(opened)
     assert decisions(opened) == decided(at0="keep", at2="change")
     assert opened.execute_script("return document.querySelectorAll('#sheet select')[2].value") == "3"
     assert text_of(opened, "#counts").startswith("2 of 9 decided")
 
 
 def choose_label(browser, place, label):
-    """In the list of a card, which is filled once the card is near."""
-    browser.execute_async_script(
-        """
-        const [place, label, done] = arguments;
-        const select = document.querySelectorAll("#sheet select")[place];
-        const look = () => {
-          if (!select.options.length) return setTimeout(look, 20);
-          select.value = label;
-          select.dispatchEvent(new Event("change", { bubbles: true }));
-          done();
-        };
-        select.scrollIntoView();
-        look();
-        """,
-        place,
-        label,
-    )
+    """In the list of a card."""
+    script = """
+        const select = document.querySelectorAll("#sheet select")[arguments[0]];
+        select.value = arguments[1];
+        select.dispatchEvent(new Event("change", { bubbles: true }));
+    """
+    browser.execute_script(script, place, label)
 
 
 def test_the_export_is_read_back_as_it_was_shown_and_imported_again(opened, tmp_path):
@@ -324,10 +322,8 @@ def test_the_export_is_read_back_as_it_was_shown_and_imported_again(opened, tmp_
 
 
 def read_in(browser, path, said):
-    from selenium.webdriver.support.ui import WebDriverWait
-
     browser.find_element("css selector", "#file").send_keys(str(path))
-    WebDriverWait(browser, 20).until(lambda _: text_of(browser, "#message").startswith(said))
+    until(lambda: text_of(browser, "#message").startswith(said))
 
 
 def test_an_import_says_what_it_cannot_use(opened, tmp_path):
@@ -353,6 +349,7 @@ def test_a_browser_that_keeps_nothing_is_said_so(opened, page):
     script = opened.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": refusal})
     try:
         opened.get(page.as_uri())
+        filled(opened)
         assert opened.find_element("css selector", "#refused").is_displayed()
         click(opened, 0, "change")
         assert decisions(opened) == decided(at0="change")
@@ -363,7 +360,7 @@ def test_a_browser_that_keeps_nothing_is_said_so(opened, page):
 def test_no_suspects_are_said_so(browser, tmp_path):
     nothing = issues().assign(issue=False)
     write_page(tmp_path / "a.html", nothing, pictures(0), CLASSES, estimate(issues=0, pairs=[]), "pets")
-    for opened in visit(browser, tmp_path / "a.html"):
+    with visit(browser, tmp_path / "a.html") as opened:
         assert opened.find_element("css selector", "#none").text.startswith("No label is suspected")
         assert opened.execute_script("return document.querySelectorAll('#sheet, #bar, .controls').length") == 0
 
@@ -376,12 +373,16 @@ def test_a_hundred_classes_are_no_wider_than_the_window(browser, tmp_path, width
     pairs = [pair for pair in pairs if pair[0] != pair[1]]
     table = issues(pairs, classes).assign(issue=True)
     write_page(tmp_path / "a.html", table, pictures(200), classes, estimate(pairs=[]), "many " * 20)
-    for opened in visit(browser, tmp_path / "a.html"):
+    with visit(browser, tmp_path / "a.html") as opened:
         size = {"width": width, "height": 812, "deviceScaleFactor": 1, "mobile": width < 500}
         opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         choose(opened, "theme", theme)
         whole = opened.execute_script("return document.documentElement.scrollWidth")
         assert whole <= width
         assert opened.execute_script("return document.querySelectorAll('#matrix tbody tr').length") == 100
+        until(lambda: 0 < pictures_there(opened) < 200)
+        keys(opened, "k", "\ue010")  # to the last one, which had nothing in it yet
+        assert at(opened) == "199"
+        until(lambda: opened.switch_to.active_element.find_elements("css selector", "img"))
         background = opened.execute_script("return getComputedStyle(document.body).backgroundColor")
         assert background == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 28)"}[theme]

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -74,8 +75,8 @@ def payload(
         "suggested": [place[label] for label in suspects["suggested_label"]],
     }
     flagged = issues[issues["issue"].astype(bool)]
-    counts = flagged.groupby(["given_label", "suggested_label"]).size()
-    confusions = [[place[given], place[suggested], int(count)] for (given, suggested), count in counts.items()]
+    pairs = Counter(zip(flagged["given_label"], flagged["suggested_label"], strict=True))
+    confusions = [[place[given], place[suggested], count] for (given, suggested), count in pairs.items()]
     return {
         # Decisions are kept in the browser under what they are about: the same suspects, whatever their scores.
         "key": "lnl-audit-" + hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16],

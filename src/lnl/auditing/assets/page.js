@@ -123,45 +123,47 @@ function read(text) {
 
 // ---- cards
 
-function makeCard(place) {
-  const card = byId("card").content.firstElementChild.cloneNode(true);
-  card.dataset.place = place;
+// Only cards near the window have content: a thousand of them would make every change wait for their layout.
+const watcher = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    const place = +target.dataset.place;
+    if (isIntersecting) fillCard(place);
+    else if (place !== current) target.replaceChildren();
+  }
+}, { rootMargin: "800px" });
+
+function fillCard(place) {
+  const card = cards[place];
+  if (card.firstChild) return;
+  card.append(byId("card").content.cloneNode(true));
+  card.querySelector("img").src = data.pictures[place];
   card.querySelector(".rank").textContent = `#${data.rank[place]} · score ${data.score[place].toFixed(3)}`;
   card.querySelectorAll(".label").forEach((line, i) => {
     line.querySelector("b").textContent = line.title = named([data.given, data.suggested][i][place]);
   });
   const file = card.querySelector(".file");
   file.textContent = file.title = data.file[place] || `sample ${data.index[place]}`;
-  return card;
+  const others = data.classes.map((name, label) => [label, name])
+    .filter(([label]) => label !== data.given[place] && label !== data.suggested[place]);
+  fill(card.querySelector("select"), [["", "another label …"], ...others], "");
+  setTab(place, card.tabIndex);
+  showCard(place);
 }
-
-// Pictures and lists of labels come with the cards that are near: a thousand of either is slow.
-const watcher = new IntersectionObserver((entries) => {
-  for (const { target, isIntersecting } of entries) {
-    if (!isIntersecting) continue;
-    watcher.unobserve(target);
-    const place = +target.dataset.place;
-    target.querySelector("img").src = data.pictures[place];
-    const others = data.classes.map((name, label) => [label, name])
-      .filter(([label]) => label !== data.given[place] && label !== data.suggested[place]);
-    fill(target.querySelector("select"), [["", "another label …"], ...others], "");
-    showCard(place);
-  }
-}, { rootMargin: "600px" });
 
 function showCard(place) {
   const card = cards[place];
   const [kind, label] = decided[place] ?? [];
   if (kind) card.dataset.decision = kind;
   else delete card.dataset.decision;
+  const outcome = !kind ? "undecided" : kind === "change" ? `change to ${named(label)}` : kind;
+  card.setAttribute("aria-label", `${titled(place)}, ${data.file[place]}: ${outcome}`);
+  card.hidden = !passes(place);
+  if (!card.firstChild) return;
   for (const button of card.querySelectorAll("button")) button.setAttribute("aria-pressed", String(button.value === kind));
   const select = card.querySelector("select");
   const other = kind === "change" && label !== data.suggested[place];
   select.value = other ? label : "";
   select.classList.toggle("chosen", other);
-  const outcome = !kind ? "undecided" : kind === "change" ? `change to ${named(label)}` : kind;
-  card.setAttribute("aria-label", `${titled(place)}, ${data.file[place]}: ${outcome}`);
-  card.hidden = !passes(place);
 }
 
 function showCounts() {
@@ -175,11 +177,14 @@ function showCounts() {
   byId("empty").hidden = places.some(passes);
 }
 
+function setTab(place, tab) {
+  for (const element of [cards[place], ...cards[place].querySelectorAll("button, select")]) element.tabIndex = tab;
+}
+
 // Only the current card can be reached by tab, so that a thousand of them are not in the way.
 function go(place, focus = true) {
-  for (const [card, tab] of [[cards[current], -1], [cards[place], 0]]) {
-    for (const element of [card, ...card.querySelectorAll("button, select")]) element.tabIndex = tab;
-  }
+  setTab(current, -1);
+  setTab(place, 0);
   current = place;
   if (!focus) return;
   cards[place].focus({ preventScroll: true });
@@ -297,7 +302,8 @@ function start() {
   if (!size) return;
   recall();
   const sheet = byId("sheet");
-  cards.push(...places.map(makeCard));
+  cards.push(...places.map((place) => make("li", { tabIndex: -1 })));
+  cards.forEach((card, place) => { card.dataset.place = place; });
   sheet.classList.toggle("tiny", data.tiny);
   sheet.append(...cards);
   places.forEach(showCard);
