@@ -80,7 +80,7 @@ def test_all_the_page_draws_is_in_it(page):
     assert sorted(data["confusions"]) == [[0, 1, 2], [0, 2, 1], [1, 2, 2], [2, 0, 1], [2, 3, 1], [3, 0, 1]]
     assert data["rates"] == {"0,1": "20.0 % (95 % interval 12.5 % to 30.0 %)"}
     assert "25.0 % (95 % interval 20.0 % to 31.0 %)" in page.read_text()
-    assert "average precision" not in page.read_text().lower()
+    assert "precision" not in page.read_text().lower()
 
 
 def test_quality_is_shown_where_the_truth_is_known(tmp_path):
@@ -186,6 +186,8 @@ def exported(browser, folder):
 
 def test_names_are_shown_as_they_are(opened):
     assert text_of(opened, "h1") == f"pets {NASTY}"
+    assert text_of(opened, "#sheet .rank") == "#1 · score 1.000"
+    assert text_of(opened, "#sheet li:last-child .rank") == "#9 · score 0.556 · not flagged"
     assert text_of(opened, "#sheet .file") == f"d/0{SCRIPT}.png"
     assert text_of(opened, "#sheet li:nth-child(2) .file") == "sample 4"
     assert text_of(opened, "#sheet li:nth-child(3) .label b") == NASTY
@@ -206,7 +208,7 @@ def test_clicks_decide_and_undo_takes_back(opened):
     click(opened, 2, "change")
     click(opened, 3, "unsure")
     assert decisions(opened) == decided(at0="keep", at2="change", at3="unsure")
-    assert text_of(opened, "#counts") == "3 of 9 decided: 1 keep, 1 change, 1 unsure"
+    assert text_of(opened, "#counts") == "3 of 9: 1 keep, 1 change, 1 unsure"
     assert opened.find_element("css selector", "#progress").get_property("value") == 3
     click(opened, 0, "keep")  # once more takes it back, and that can be undone too
     assert decisions(opened) == decided(at2="change", at3="unsure")
@@ -266,9 +268,7 @@ def test_the_matrix_filters(opened):
     assert shown(opened) == [2, 6]
     assert opened.find_element("css selector", cell).get_attribute("aria-pressed") == "true"
     assert opened.find_element("css selector", "#pair").get_property("value") == "1,2"
-    assert "2 suspected, 2 of them on this page" in opened.find_element("css selector", cell).get_attribute(
-        "aria-label"
-    )
+    assert "2 flagged; 2 suspects on this page" in opened.find_element("css selector", cell).get_attribute("aria-label")
     keys(opened, ARROW["ArrowDown"])  # no one of row 2 is in this column, nor of row 3
     keys(opened, "\ue013")
     assert opened.switch_to.active_element.get_property("value") == "0,2"
@@ -283,7 +283,7 @@ def test_decisions_are_there_after_a_reload(opened):
     filled(opened)
     assert decisions(opened) == decided(at0="keep", at2="change")
     assert opened.execute_script("return document.querySelectorAll('#sheet select')[2].value") == "3"
-    assert text_of(opened, "#counts").startswith("2 of 9 decided")
+    assert text_of(opened, "#counts").startswith("2 of 9: ")
 
 
 def choose_label(browser, place, label):

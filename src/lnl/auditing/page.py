@@ -83,6 +83,7 @@ def payload(
         **shown,
         "score": [round(float(score), 4) for score in suspects["score"]],
         "rank": [int(rank) for rank in suspects["rank"]],
+        "flagged": [bool(flag) for flag in suspects["issue"]],
         "tiny": max(pictures.shape[1:3], default=0) <= TINY,
         "pictures": [data_uri(picture) for picture in pictures],
         "matrix": _worst(confusions, len(classes)),
@@ -130,17 +131,18 @@ def _numbers(estimate: dict[str, Any]) -> dict[str, str]:
     share = estimate["issues"] / max(estimate["samples"], 1)
     return {
         "Estimated share of wrong labels": _rate(estimate["noise_rate"], estimate.get("noise_rate_interval")),
-        "Suspected labels": f"{estimate['issues']:,} of {estimate['samples']:,} ({_percent(share)})",
+        "Flagged by confident learning": f"{estimate['issues']:,} of {estimate['samples']:,} ({_percent(share)})",
     }
 
 
-def _quality(quality: dict[str, float] | None) -> dict[str, str]:
+def _quality(quality: dict[str, float | None] | None) -> dict[str, str]:
     """How good the audit is, where the truth is known."""
     names = {
         "average_precision": "Average precision of this ranking",
         "cleanlab_average_precision": "of cleanlab's own ranking",
         "chance": "of a ranking by chance",
-        "precision": "Precision of the suspected labels",
-        "recall": "Recall of the suspected labels",
+        "precision": "Precision of the flagged labels",
+        "recall": "Recall of the flagged labels",
     }
-    return {text: f"{quality[name]:.3f}" for name, text in names.items() if quality and name in quality}
+    # Of no flagged label there is no precision.
+    return {text: f"{quality[name]:.3f}" for name, text in names.items() if quality and quality.get(name) is not None}

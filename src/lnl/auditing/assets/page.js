@@ -12,7 +12,7 @@ let current = 0;
 
 const named = (label) => data.classes[label];
 const pairOf = (place) => `${data.given[place]},${data.suggested[place]}`;
-const arrow = (pair) => pair.split(",").map((label) => named(label)).join(" → ");
+const arrow = (pair) => pair.split(",").map(named).join(" → ");
 const counted = (number) => number.toLocaleString("en");
 const passes = (place) =>
   (!filter.pair || pairOf(place) === filter.pair) && (!filter.state || (decided[place]?.[0] ?? "undecided") === filter.state);
@@ -137,7 +137,7 @@ function fillCard(place) {
   if (card.firstChild) return;
   card.append(byId("card").content.cloneNode(true));
   card.querySelector("img").src = data.pictures[place];
-  card.querySelector(".rank").textContent = `#${data.rank[place]} · score ${data.score[place].toFixed(3)}`;
+  card.querySelector(".rank").textContent = `#${data.rank[place]} · score ${data.score[place].toFixed(3)}${data.flagged[place] ? "" : " · not flagged"}`;
   card.querySelectorAll(".label").forEach((line, i) => {
     line.querySelector("b").textContent = line.title = named([data.given, data.suggested][i][place]);
   });
@@ -171,7 +171,7 @@ function showCounts() {
   const done = decided.filter(Boolean).length;
   byId("progress").value = done;
   byId("counts").textContent =
-    `${counted(done)} of ${counted(size)} decided: ${of("keep")} keep, ${of("change")} change, ${of("unsure")} unsure`;
+    `${counted(done)} of ${counted(size)}: ${of("keep")} keep, ${of("change")} change, ${of("unsure")} unsure`;
   byId("undo").disabled = !past.length;
   byId("export").disabled = !done;
   byId("empty").hidden = places.some(passes);
@@ -213,7 +213,8 @@ function setFilter(changes) {
     button.setAttribute("aria-pressed", String(button.value === filter.pair));
   }
   const rate = data.rates[filter.pair];
-  byId("rate").textContent = rate ? `Estimated rate of ${arrow(filter.pair)}: ${rate}.` : "";
+  const [given, suggested] = filter.pair.split(",").map(named);
+  byId("rate").textContent = rate ? `Estimated share of ${given} that is truly ${suggested}: ${rate}.` : "";
   const first = places.find(passes);
   if (!passes(current) && first !== undefined) go(first, false);
   showCounts();
@@ -234,7 +235,7 @@ function makeMatrix(onPage) {
       if (!number) return make("td", { className: given === suggested ? "same" : "" });
       const here = onPage.get(pair) ?? 0;
       const content = here ? make("button", { type: "button", value: pair, tabIndex: -1, textContent: counted(number) }) : counted(number);
-      const cell = make("td", { title: `${arrow(pair)}: ${counted(number)} suspected, ${counted(here)} of them on this page` }, content);
+      const cell = make("td", { title: `${arrow(pair)}: ${counted(number)} flagged; ${counted(here)} suspects on this page` }, content);
       if (here) content.setAttribute("aria-label", cell.title);
       cell.style.setProperty("--share", String(number / most));
       return cell;
