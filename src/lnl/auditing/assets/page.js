@@ -13,7 +13,7 @@ let current = 0;
 const named = (label) => data.classes[label];
 const pairOf = (place) => `${data.given[place]},${data.suggested[place]}`;
 const arrow = (pair) => pair.split(",").map(named).join(" → ");
-const counted = (number) => number.toLocaleString("en");
+const counted = new Intl.NumberFormat("en").format;
 const passes = (place) =>
   (!filter.pair || pairOf(place) === filter.pair) && (!filter.state || (decided[place]?.[0] ?? "undecided") === filter.state);
 const say = (text) => { byId("message").textContent = text; };
