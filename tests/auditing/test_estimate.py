@@ -76,7 +76,9 @@ def test_issues_are_counted_by_pair():
     counts = [pair["count"] for pair in estimate["pairs"]]
     assert counts == sorted(counts, reverse=True)
     top = estimate["pairs"][0]
-    rows = issues[issues["issue"] & (issues["given_label"] == top["given"]) & (issues["suggested_label"] == top["suggested"])]
+    rows = issues[
+        issues["issue"] & (issues["given_label"] == top["given"]) & (issues["suggested_label"] == top["suggested"])
+    ]
     assert len(rows) == top["count"]
 
 

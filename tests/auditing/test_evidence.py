@@ -23,9 +23,11 @@ def write_run(path, labels=LABELS, folds=2, neighbours=True, seed=0):
         arrays = {
             "index": index[held_out],
             "epoch_probabilities": probabilities[held_out] / 2,
+            "held_out_margin": probabilities[held_out, 0],
             "train_index": np.sort([15, *index[trained]]),
             "training_margin": np.insert(trained * (fold + 1.0), np.searchsorted(index[trained], 15), 99.0),
         }
+        arrays["last_margin"] = -arrays["training_margin"]
         if neighbours:
             arrays["neighbours"] = probabilities[held_out] ** 2
         (path / f"fold{fold + 1}").mkdir()
@@ -40,8 +42,10 @@ def test_every_sample_has_what_its_folds_say(tmp_path):
     np.testing.assert_array_equal(evidence.labels, LABELS)
     np.testing.assert_array_equal(evidence.epoch_probabilities, probabilities / 2)
     np.testing.assert_array_equal(evidence.neighbours, probabilities**2)
+    np.testing.assert_array_equal(evidence.held_out_margin, probabilities[:, 0])
     # sample i is trained on in the folds 1, 2, 3 but i % 3 + 1, with i times the fold's number
     np.testing.assert_allclose(evidence.training_margin, [0, 1 * 2, 2 * 1.5, 3 * 2.5, 4 * 2, 5 * 1.5])
+    np.testing.assert_allclose(evidence.last_margin, -evidence.training_margin)
 
 
 def test_of_several_runs_the_mean(tmp_path):
@@ -56,7 +60,7 @@ def test_what_a_run_has_not_kept_is_none(tmp_path):
     write_run(tmp_path / "linear", neighbours=False)
     (tmp_path / "a/fold2/sample_history.npz").rename(tmp_path / "elsewhere.npz")
     evidence = read_evidence([tmp_path / "a"])
-    assert evidence.epoch_probabilities is evidence.training_margin is evidence.neighbours is None
+    assert set(evidence.history.values()) == {None}
     (tmp_path / "elsewhere.npz").rename(tmp_path / "a/fold2/sample_history.npz")
     evidence = read_evidence([tmp_path / "a", tmp_path / "linear"])
     assert evidence.neighbours is None

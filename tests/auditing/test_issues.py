@@ -15,13 +15,15 @@ PROBABILITIES = np.array([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.2, 0.3, 0.5], [0.
 
 def test_scores_are_those_of_their_definitions():
     neighbours = np.array([[0.9, 0.1, 0], [1, 0, 0], [0.1, 0.1, 0.8], [0.2, 0.4, 0.4]])
-    training_margin = np.array([2.0, -1.0, 1.0, -3.0])
-    table = find_issues(LABELS, PROBABILITIES, ("a", "b", "c"), training_margin=training_margin, neighbours=neighbours)
+    margins = np.array([2.0, -1.0, 1.0, -3.0])
+    history = {"held_out_margin": margins + 1, "training_margin": margins, "neighbours": neighbours}
+    table = find_issues(LABELS, PROBABILITIES, ("a", "b", "c"), **history)
     by_index = table.set_index("index").sort_index()
     np.testing.assert_allclose(by_index["self_confidence"], [0.7, 0.3, 0.5, 0.1])
     np.testing.assert_allclose(by_index["loss"], -np.log([0.7, 0.3, 0.5, 0.1]))
-    np.testing.assert_allclose(by_index["held_out_margin"], [0.5, -0.3, 0.2, -0.4])
-    np.testing.assert_allclose(by_index["training_margin"], training_margin)
+    np.testing.assert_allclose(by_index["margin"], [0.5, -0.3, 0.2, -0.4])
+    np.testing.assert_allclose(by_index["held_out_margin"], margins + 1)
+    np.testing.assert_allclose(by_index["training_margin"], margins)
     np.testing.assert_allclose(by_index["neighbours"], [0.9, 0, 0.8, 0.2])
     assert by_index["given_label"].tolist() == ["a", "b", "c", "a"]
     assert by_index["suggested_label"].tolist() == ["b", "a", "b", "b"]
@@ -47,13 +49,26 @@ def test_cleanlabs_scores_are_cleanlabs():
     np.testing.assert_array_equal(table["issue"], flagged)
 
 
-def test_what_training_has_learnt_is_no_issue():
+def test_without_a_history_the_ranking_is_cleanlabs():
     given, _, probabilities = noisy_problem(500)
-    margins = np.where(np.arange(500) % 2, 1.0, -1.0)
-    alone = find_issues(given, probabilities).sort_values("index")["issue"].to_numpy()
-    both = find_issues(given, probabilities, training_margin=margins).sort_values("index")["issue"].to_numpy()
-    np.testing.assert_array_equal(both, alone & (margins < 0))
-    assert alone.sum() > both.sum() > 0
+    table = find_issues(given, probabilities)
+    assert table["self_confidence"].is_monotonic_increasing
+
+
+def test_an_issue_is_what_every_view_holds_for_wrong():
+    given, _, probabilities = noisy_problem(500)
+    rng = np.random.default_rng(0)
+    margins, neighbours, last = rng.normal(0, 1, 500), rng.dirichlet([0.3] * 4, 500), rng.dirichlet([0.3] * 4, 500)
+    history = {"epoch_probabilities": probabilities, "last_margin": margins, "neighbours": neighbours}
+    table = find_issues(given, last, **history).sort_values("index")
+    others = probabilities.copy()
+    others[np.arange(500), given] = 0
+    suggested = others.argmax(axis=1)
+    np.testing.assert_array_equal(table["suggested_label"].astype(int), suggested)
+    pruned = find_label_issues(given, probabilities, filter_by="both", n_jobs=1)
+    agreed = (neighbours.argmax(axis=1) == suggested) & (last.argmax(axis=1) == suggested)
+    np.testing.assert_array_equal(table["issue"], pruned & (margins < 0) & agreed)
+    assert 0 < table["issue"].sum() < (pruned & agreed).sum() < pruned.sum()
 
 
 def test_independent_views_rank_better_than_one():

@@ -81,9 +81,7 @@ def make_audit(evidence: Evidence, data: NoisyDataModule) -> tuple[pd.DataFrame,
         evidence.probabilities,
         data.classes,
         index=index,
-        epoch_probabilities=evidence.epoch_probabilities,
-        training_margin=evidence.training_margin,
-        neighbours=evidence.neighbours,
+        **evidence.history,
     )
     probabilities = evidence.probabilities if evidence.epoch_probabilities is None else evidence.epoch_probabilities
     estimate = estimate_noise(labels, probabilities, data.classes, issues)
