@@ -2,7 +2,9 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
 from html.parser import HTMLParser
 
 import pytest
@@ -36,7 +38,8 @@ def started():
     return driver
 
 
-def visit(browser, page) -> Iterator:
+@contextmanager
+def visit(browser, page):
     """The page, opened anew; afterwards nothing was complained of, and nothing was asked of a network."""
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     browser.get(page.as_uri())
@@ -44,6 +47,14 @@ def visit(browser, page) -> Iterator:
     yield browser
     assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
     assert browser.execute_script("return performance.getEntriesByType('resource').map((one) => one.name)") == []
+
+
+def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    """Waits for what a page does in its own time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.02)
 
 
 def press(browser, selector):

@@ -57,7 +57,8 @@ def page(tmp_path_factory):
 
 @pytest.fixture
 def opened(browser, page):
-    yield from visit(browser, page)
+    with visit(browser, page) as opened:
+        yield opened
 
 
 def column(browser, table, place):

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,8 @@ def write_page(
 
     Args:
         path: of the page.
-        issues: columns ``index, file, given_label, suggested_label, score, rank, issue``, the most suspect first; labels
-            are class names. The matrix counts all rows with ``issue``.
+        issues: columns ``index, file, given_label, suggested_label, score, rank, issue``, the most suspect first;
+            labels are class names. The matrix counts all rows with ``issue``.
         pictures: of its first m rows, which the page shows: ``[m, H, W, C]``, C 1 or 3.
         classes: K names, all different.
         estimate: ``noise_rate``, ``noise_rate_interval``, ``samples``, ``issues``, ``pairs``, and ``quality`` where the
@@ -50,7 +51,7 @@ def write_page(
         payload(issues, pictures, classes, estimate),
         kind="audit",
         name=title,
-        facts=f"{estimate['samples']:,} given labels, {estimate['issues']:,} of them suspected to be wrong",
+        facts=f"{estimate['samples']:,} given labels, of which the {len(pictures):,} most suspect are shown",
         shown=len(pictures),
         numbers=_numbers(estimate),
         quality=_quality(estimate.get("quality")),
@@ -74,14 +75,15 @@ def payload(
         "suggested": [place[label] for label in suspects["suggested_label"]],
     }
     flagged = issues[issues["issue"].astype(bool)]
-    counts = flagged.groupby(["given_label", "suggested_label"]).size()
-    confusions = [[place[given], place[suggested], int(count)] for (given, suggested), count in counts.items()]
+    pairs = Counter(zip(flagged["given_label"], flagged["suggested_label"], strict=True))
+    confusions = [[place[given], place[suggested], count] for (given, suggested), count in pairs.items()]
     return {
         # Decisions are kept in the browser under what they are about: the same suspects, whatever their scores.
         "key": "lnl-audit-" + hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16],
         **shown,
         "score": [round(float(score), 4) for score in suspects["score"]],
         "rank": [int(rank) for rank in suspects["rank"]],
+        "flagged": [bool(flag) for flag in suspects["issue"]],
         "tiny": max(pictures.shape[1:3], default=0) <= TINY,
         "pictures": [data_uri(picture) for picture in pictures],
         "matrix": _worst(confusions, len(classes)),
@@ -114,8 +116,14 @@ def _worst(confusions: list[list[int]], num_classes: int) -> list[int]:
 
 
 def _rate(rate: float, interval: Sequence[float] | None) -> str:
-    text = f"{rate:.1%}"
-    return text if interval is None else f"{text} (95 % interval {interval[0]:.1%} to {interval[1]:.1%})"
+    if interval is None:
+        return _percent(rate)
+    low, high = interval
+    return f"{_percent(rate)} (95 % interval {_percent(low)} to {_percent(high)})"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
 
 
 def _numbers(estimate: dict[str, Any]) -> dict[str, str]:
@@ -123,17 +131,18 @@ def _numbers(estimate: dict[str, Any]) -> dict[str, str]:
     share = estimate["issues"] / max(estimate["samples"], 1)
     return {
         "Estimated share of wrong labels": _rate(estimate["noise_rate"], estimate.get("noise_rate_interval")),
-        "Suspected one by one": f"{estimate['issues']:,} of {estimate['samples']:,} ({share:.1%})",
+        "Flagged by confident learning": f"{estimate['issues']:,} of {estimate['samples']:,} ({_percent(share)})",
     }
 
 
-def _quality(quality: dict[str, float] | None) -> dict[str, str]:
+def _quality(quality: dict[str, float | None] | None) -> dict[str, str]:
     """How good the audit is, where the truth is known."""
     names = {
         "average_precision": "Average precision of this ranking",
         "cleanlab_average_precision": "of cleanlab's own ranking",
         "chance": "of a ranking by chance",
-        "precision": "Precision of the suspected labels",
-        "recall": "Recall of the suspected labels",
+        "precision": "Precision of the flagged labels",
+        "recall": "Recall of the flagged labels",
     }
-    return {text: f"{quality[name]:.3f}" for name, text in names.items() if quality and name in quality}
+    # Of no flagged label there is no precision.
+    return {text: f"{quality[name]:.3f}" for name, text in names.items() if quality and quality.get(name) is not None}

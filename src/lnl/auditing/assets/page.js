@@ -12,7 +12,7 @@ let current = 0;
 
 const named = (label) => data.classes[label];
 const pairOf = (place) => `${data.given[place]},${data.suggested[place]}`;
-const arrow = (pair) => pair.split(",").map((label) => named(label)).join(" → ");
+const arrow = (pair) => pair.split(",").map(named).join(" → ");
 const counted = (number) => number.toLocaleString("en");
 const passes = (place) =>
   (!filter.pair || pairOf(place) === filter.pair) && (!filter.state || (decided[place]?.[0] ?? "undecided") === filter.state);
@@ -123,45 +123,47 @@ function read(text) {
 
 // ---- cards
 
-function makeCard(place) {
-  const card = byId("card").content.firstElementChild.cloneNode(true);
-  card.dataset.place = place;
-  card.querySelector(".rank").textContent = `#${data.rank[place]} · score ${data.score[place].toFixed(3)}`;
+// Only cards near the window have content: a thousand of them would make every change wait for their layout.
+const watcher = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    const place = +target.dataset.place;
+    if (isIntersecting) fillCard(place);
+    else if (place !== current) target.replaceChildren();
+  }
+}, { rootMargin: "800px" });
+
+function fillCard(place) {
+  const card = cards[place];
+  if (card.firstChild) return;
+  card.append(byId("card").content.cloneNode(true));
+  card.querySelector("img").src = data.pictures[place];
+  card.querySelector(".rank").textContent = `#${data.rank[place]} · score ${data.score[place].toFixed(3)}${data.flagged[place] ? "" : " · not flagged"}`;
   card.querySelectorAll(".label").forEach((line, i) => {
     line.querySelector("b").textContent = line.title = named([data.given, data.suggested][i][place]);
   });
   const file = card.querySelector(".file");
   file.textContent = file.title = data.file[place] || `sample ${data.index[place]}`;
-  return card;
+  const others = data.classes.map((name, label) => [label, name])
+    .filter(([label]) => label !== data.given[place] && label !== data.suggested[place]);
+  fill(card.querySelector("select"), [["", "another label …"], ...others], "");
+  setTab(place, card.tabIndex);
+  showCard(place);
 }
-
-// Pictures and lists of labels come with the cards that are near: a thousand of either is slow.
-const watcher = new IntersectionObserver((entries) => {
-  for (const { target, isIntersecting } of entries) {
-    if (!isIntersecting) continue;
-    watcher.unobserve(target);
-    const place = +target.dataset.place;
-    target.querySelector("img").src = data.pictures[place];
-    const others = data.classes.map((name, label) => [label, name])
-      .filter(([label]) => label !== data.given[place] && label !== data.suggested[place]);
-    fill(target.querySelector("select"), [["", "another label …"], ...others], "");
-    showCard(place);
-  }
-}, { rootMargin: "600px" });
 
 function showCard(place) {
   const card = cards[place];
   const [kind, label] = decided[place] ?? [];
   if (kind) card.dataset.decision = kind;
   else delete card.dataset.decision;
+  const outcome = !kind ? "undecided" : kind === "change" ? `change to ${named(label)}` : kind;
+  card.setAttribute("aria-label", `${titled(place)}, ${data.file[place]}: ${outcome}`);
+  card.hidden = !passes(place);
+  if (!card.firstChild) return;
   for (const button of card.querySelectorAll("button")) button.setAttribute("aria-pressed", String(button.value === kind));
   const select = card.querySelector("select");
   const other = kind === "change" && label !== data.suggested[place];
   select.value = other ? label : "";
   select.classList.toggle("chosen", other);
-  const outcome = !kind ? "undecided" : kind === "change" ? `change to ${named(label)}` : kind;
-  card.setAttribute("aria-label", `${titled(place)}, ${data.file[place]}: ${outcome}`);
-  card.hidden = !passes(place);
 }
 
 function showCounts() {
@@ -169,17 +171,20 @@ function showCounts() {
   const done = decided.filter(Boolean).length;
   byId("progress").value = done;
   byId("counts").textContent =
-    `${counted(done)} of ${counted(size)} decided: ${of("keep")} keep, ${of("change")} change, ${of("unsure")} unsure`;
+    `${counted(done)} of ${counted(size)}: ${of("keep")} keep, ${of("change")} change, ${of("unsure")} unsure`;
   byId("undo").disabled = !past.length;
   byId("export").disabled = !done;
   byId("empty").hidden = places.some(passes);
 }
 
+function setTab(place, tab) {
+  for (const element of [cards[place], ...cards[place].querySelectorAll("button, select")]) element.tabIndex = tab;
+}
+
 // Only the current card can be reached by tab, so that a thousand of them are not in the way.
 function go(place, focus = true) {
-  for (const [card, tab] of [[cards[current], -1], [cards[place], 0]]) {
-    for (const element of [card, ...card.querySelectorAll("button, select")]) element.tabIndex = tab;
-  }
+  setTab(current, -1);
+  setTab(place, 0);
   current = place;
   if (!focus) return;
   cards[place].focus({ preventScroll: true });
@@ -208,7 +213,8 @@ function setFilter(changes) {
     button.setAttribute("aria-pressed", String(button.value === filter.pair));
   }
   const rate = data.rates[filter.pair];
-  byId("pair-note").textContent = rate ? `Estimated rate of ${arrow(filter.pair)}: ${rate}.` : "";
+  const [given, suggested] = filter.pair.split(",").map(named);
+  byId("rate").textContent = rate ? `Estimated share of ${given} that is truly ${suggested}: ${rate}.` : "";
   const first = places.find(passes);
   if (!passes(current) && first !== undefined) go(first, false);
   showCounts();
@@ -229,7 +235,7 @@ function makeMatrix(onPage) {
       if (!number) return make("td", { className: given === suggested ? "same" : "" });
       const here = onPage.get(pair) ?? 0;
       const content = here ? make("button", { type: "button", value: pair, tabIndex: -1, textContent: counted(number) }) : counted(number);
-      const cell = make("td", { title: `${arrow(pair)}: ${counted(number)} suspected, ${counted(here)} of them on this page` }, content);
+      const cell = make("td", { title: `${arrow(pair)}: ${counted(number)} flagged; ${counted(here)} suspects on this page` }, content);
       if (here) content.setAttribute("aria-label", cell.title);
       cell.style.setProperty("--share", String(number / most));
       return cell;
@@ -297,7 +303,8 @@ function start() {
   if (!size) return;
   recall();
   const sheet = byId("sheet");
-  cards.push(...places.map(makeCard));
+  cards.push(...places.map((place) => make("li", { tabIndex: -1 })));
+  cards.forEach((card, place) => { card.dataset.place = place; });
   sheet.classList.toggle("tiny", data.tiny);
   sheet.append(...cards);
   places.forEach(showCard);
