@@ -38,18 +38,18 @@ class TFFlowers(NoisyDataModule):
                 download(self.data_dir)
             except (URLError, OSError, RuntimeError) as error:
                 raise missing("flower_photos", self.data_dir, error) from error
-        found = len(self.files())
+        found = len(self.photos())
         if found != COUNT:
             raise UserError(
                 f"{folder} holds {found} of the {COUNT} photos: delete it, and it will be downloaded again."
             )
 
-    def files(self) -> list[Path]:
+    def photos(self) -> list[Path]:
         """Every photo, by class and name."""
         return [path for name in CLASSES for path in sorted((self.data_dir / "flower_photos" / name).glob("*.jpg"))]
 
     def load(self) -> Dataset:
-        files = self.files()
+        files = self.photos()
         labels = np.array([CLASSES.index(path.parent.name) for path in files], dtype=np.int64)
         return hold_out_test(LabelledImages(cached_images(files, self.image_size, self.cache_dir), labels), CLASSES)
 

@@ -1,29 +1,50 @@
 """Images with labels, as a dataset delivers them."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torchvision.transforms.v2 import functional as F
 
-from lnl.noise.corrupt import apportion
+from lnl.noise.corrupt import Labels, apportion
 
-Fit = Literal["resize", "center_crop"]
+Fit = Literal["resize", "center_crop", "center_square"]
+
+
+class Streamed(ABC):
+    """Images ``[N, H, W, C]`` that are read when they are asked for, because they do not fit in memory.
+
+    Attributes:
+        shape: what the array of them would have.
+    """
+
+    nbytes = 0  # in memory
+
+    def __init__(self, shape: tuple[int, int, int, int]) -> None:
+        self.shape = shape
+
+    @abstractmethod
+    def __getitem__(self, places: Any) -> NDArray[np.uint8]:
+        """The image at a place ``[H, W, C]``, or those at several ``[n, H, W, C]``."""
+
+
+Images = NDArray[np.uint8] | Streamed
 
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """Images and labels in memory.
+    """Images and labels.
 
     Attributes:
-        images: uint8 ``[N, H, W, C]``.
+        images: uint8 ``[N, H, W, C]``; streamed ones have the size and channels that are wanted already.
         labels: int64 ``[N]`` in ``[0, K)``.
     """
 
-    images: NDArray[np.uint8]
+    images: Images
     labels: NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -37,13 +58,15 @@ class LabelledImages:
 
         Args:
             image_size, channels: wanted.
-            fit: ``resize`` (bilinear, antialiased) or ``center_crop`` (what is left over is cut off, the odd pixel at
-                the bottom and the right).
+            fit: ``resize`` (bilinear, antialiased), ``center_crop`` (what is left over is cut off, the odd pixel at
+                the bottom and the right) or ``center_square`` (the largest square in the middle, resized).
 
         Raises:
             ValueError: if there is less to crop from than is wanted.
         """
         images = self.images
+        if isinstance(images, Streamed):
+            return self
         if fit == "center_crop":
             height, width = images.shape[1:3]
             if min(height, width) < image_size:
@@ -51,6 +74,11 @@ class LabelledImages:
                 raise ValueError(f"data.fit=center_crop needs images no smaller than {wanted}, got {height}x{width}")
             top, left = (height - image_size) // 2, (width - image_size) // 2
             images = images[:, top : top + image_size, left : left + image_size]
+        if fit == "center_square":
+            height, width = images.shape[1:3]
+            side = min(height, width)
+            top, left = (height - side) // 2, (width - side) // 2
+            images = images[:, top : top + side, left : left + side]
         if images.shape[1:3] != (image_size, image_size):
             tensor = F.resize(torch.from_numpy(images).permute(0, 3, 1, 2), [image_size, image_size], antialias=True)
             images = tensor.permute(0, 2, 3, 1).contiguous().numpy()
@@ -64,18 +92,48 @@ class LabelledImages:
 
 
 @dataclass(frozen=True)
+class Given:
+    """What is known of labels that somebody gave, which may be wrong.
+
+    Attributes:
+        truth: ``[N]`` true labels of the training set, None where nobody knows them.
+        trusted: ``[N]``, whose given label is known to be right; None if nobody said so of any.
+        val: numbers of the samples that are for validation; None if nobody said which.
+        files: name of each training sample's file; None of samples that are no files. ``test_files`` likewise.
+        skipped: samples that were left out, and why.
+        remarks: what the user is to hear; the first line of each on the terminal, the rest in the log.
+    """
+
+    truth: Labels | None = None
+    trusted: NDArray[np.bool_] | None = None
+    val: Labels | None = None
+    files: list[str] | None = None
+    test_files: list[str] | None = None
+    skipped: Sequence[tuple[str, str]] = ()
+    remarks: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
 class Dataset:
-    """A dataset with its true labels: where noise starts from.
+    """A dataset with its labels: where noise starts from.
 
     Attributes:
         train: the training set, in the dataset's own order; validation is split off it later.
         test: the test set.
         classes: K class names in label order.
+        given: of labels that somebody gave; None where the labels are the true ones.
     """
 
     train: LabelledImages
     test: LabelledImages
     classes: Sequence[str]
+    given: Given | None = None
+
+
+def natural_size(shape: tuple[int, ...]) -> int:
+    """The side in pixels that images ``[N, H, W, C]`` are brought to if nobody says: their own, if it is small."""
+    height, width = shape[1:3]
+    return height if height == width and height <= 96 else 64
 
 
 def stratified_choice(labels: NDArray[np.int64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -13,6 +13,7 @@ from torchvision.transforms import v2
 
 from lnl.data.augment import Augmentation
 from lnl.data.batch import Batch
+from lnl.data.images import Streamed
 
 Normalize = Literal["dataset", "per_image"]
 
@@ -170,11 +171,11 @@ class DeviceLoader:
 class ImageDataset(Dataset[Batch]):
     """One image at a time, transformed by torchvision, for worker processes."""
 
-    def __init__(self, images: Tensor, labels: Tensor, transform: v2.Transform, views: int) -> None:
+    def __init__(self, images: Tensor | Streamed, labels: Tensor, transform: v2.Transform, views: int) -> None:
         self.images, self.labels, self.transform, self.views = images, labels, transform, views
 
     def __getitem__(self, index: int) -> Batch:
-        image = self.images[index].permute(2, 0, 1)
+        image = torch.as_tensor(self.images[index]).permute(2, 0, 1)
         views = tuple(self.transform(image) for _ in range(self.views))
         return Batch(views[0], self.labels[index], torch.tensor(index), views)
 
@@ -188,7 +189,7 @@ def collate(samples: list[Batch]) -> Batch:
 
 
 def worker_loader(
-    images: Tensor,
+    images: Tensor | Streamed,
     labels: Tensor,
     sampler: EpochSampler,
     *,

@@ -13,13 +13,13 @@ from torch.utils.data import DataLoader
 from lnl.corruption import ImageCorruption, NoCorruption
 from lnl.data.augment import Augmentation
 from lnl.data.batch import Batch
-from lnl.data.images import Dataset, Fit, LabelledImages
+from lnl.data.images import Dataset, Fit, LabelledImages, Streamed, natural_size
 from lnl.data.loader import WHOLE, DeviceLoader, EpochSampler, Normalize, Share, worker_loader
 from lnl.data.read_once import CleanData
 from lnl.data.splits import Split, Splitting
 from lnl.data.trusted import Trusted, read_trusted
 from lnl.errors import UserError
-from lnl.noise import LabelNoise, NoisyLabels, NoNoise
+from lnl.noise import InstanceNoise, LabelNoise, NoisyLabels, NoNoise, of_given
 
 Loader = DeviceLoader | DataLoader[Batch]
 
@@ -39,8 +39,9 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
             channels; nothing by default. Noise that depends on the images sees them as they were.
         data_dir: where the dataset's files are or will be downloaded to.
         cache_dir: where decoded images are kept.
-        num_classes, channels, image_size: K, 1 or 3, and the side in pixels that images are brought to.
-        fit: how they are brought there, ``resize`` or ``center_crop``.
+        num_classes, channels, image_size: K, 1 or 3, and the side in pixels that images are brought to; null for as
+            many classes as the data has, and what :func:`lnl.data.images.natural_size` says.
+        fit: how they are brought there, ``resize``, ``center_crop`` or ``center_square``.
         mean, std: per channel, for pixels scaled to [0, 1].
         normalize: ``dataset``, by ``mean`` and ``std``, or ``per_image`` (:func:`lnl.data.loader.whiten`).
         batch_size, eval_batch_size: samples in a step, of all processes together, and in a step of evaluation.
@@ -61,8 +62,13 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         seed: seeds order and augmentation, with the epoch.
 
     Attributes (after ``setup``):
-        classes: names.
-        labels: :class:`~lnl.noise.NoisyLabels` of the whole training set; clean labels in it are for metrics alone.
+        classes: names; ``num_classes`` and ``image_size`` are numbers now.
+        labels: :class:`~lnl.noise.NoisyLabels` of the whole training set; clean labels in it are for metrics alone, and
+            not there where nobody knows them.
+        files: the file of each training sample, relative to the data's folder; None of a set that is no files.
+            ``test_files`` likewise.
+        remarks: what the user is to hear of the data; the first line of each on the terminal, the rest in the log.
+        skipped: name and reason of each sample that was left out.
         test_labels: clean labels of the test set, for metrics alone: test batches carry -1 in their place.
         splits: sample numbers of ``train``, ``val``, ``trusted_test`` (in the training set) and ``test`` (in the test
             set).
@@ -76,9 +82,9 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         corruption: ImageCorruption | None = None,
         data_dir: str | Path = "data",
         cache_dir: str | Path = "cache",
-        num_classes: int,
+        num_classes: int | None,
         channels: int,
-        image_size: int,
+        image_size: int | None,
         fit: Fit = "resize",
         mean: list[float],
         std: list[float],
@@ -104,17 +110,22 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        check_choice("fit", fit, ("resize", "center_crop"))
+        check_choice("fit", fit, ("resize", "center_crop", "center_square"))
         check_choice("normalize", normalize, ("dataset", "per_image"))
         check_choice("device_cache", device_cache, (True, False, "auto"))
         if not len(mean) == len(std) == channels:
             raise ValueError(
                 f"data.mean and data.std need one value for each of {channels} channels, got {mean} and {std}"
             )
-        check_positive(batch_size=batch_size, eval_batch_size=eval_batch_size, views=views, image_size=image_size)
+        check_positive(batch_size=batch_size, eval_batch_size=eval_batch_size, views=views)
+        if image_size is not None:
+            check_positive(image_size=image_size)
         self.noise, self.corruption = noise or NoNoise(), corruption or NoCorruption()
         self.data_dir, self.cache_dir = Path(data_dir).expanduser(), Path(cache_dir).expanduser()
-        self.num_classes, self.channels, self.image_size = num_classes, channels, image_size
+        # Both are numbers once the data is read, which is before anybody else asks.
+        self.num_classes: Any = num_classes
+        self.image_size: Any = image_size
+        self.channels = channels
         self.fit, self.normalize = fit, normalize
         self.mean, self.std = list(mean), list(std)
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
@@ -123,8 +134,9 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         self.splitting = Splitting(val_fraction, split_seed, limits, subset_mode, trusted_test, folds, fold)
         self.augmentation, self.views = Augmentation.named(augment, crop_padding), views
         self.device_cache, self.num_workers = device_cache, num_workers
+        self.show_progress = False  # of reading
         self.clean: CleanData | None = None
-        self._images: dict[str, Tensor] = {}
+        self._images: dict[str, Tensor | Streamed] = {}
         self._labels: dict[str, Tensor] = {}
         self._training: Loader | None = None
         self._on_device: dict[tuple[int, torch.device], Tensor] = {}
@@ -149,13 +161,21 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         clean = self.clean or self.read()
         dataset, train, test = clean.original, clean.train, clean.test
         self.classes = list(dataset.classes)
+        self.num_classes = self.num_classes or len(self.classes)
         if len(self.classes) != self.num_classes:
             raise UserError(f"data.num_classes is {self.num_classes}, but the labels have {len(self.classes)} classes")
+        given, self.image_size = dataset.given, train.images.shape[1]
+        self.files, self.test_files = (given.files, given.test_files) if given else (None, None)
+        self.remarks, self.skipped = (list(given.remarks), list(given.skipped)) if given else ([], [])
+        self._check_streamed(dataset.train.images)
         # From the images as they are, so that instance noise does not depend on the size a model wants.
-        self.labels: NoisyLabels = self.noise(dataset.train.labels, dataset.train.images, self.classes)
+        images: Any = dataset.train.images
+        self.labels: NoisyLabels = self.noise(dataset.train.labels, images, self.classes)
+        if given is not None:
+            self.labels = of_given(self.labels, given.truth, self.noise.drawn, self.num_classes)
         self.test_labels = test.labels
-        trusted = read_trusted(self.trusted_spec, train.labels, self.classes, self.splitting.seed)
-        self.splits = self.splitting(train.labels, test.labels, trusted)
+        trusted = read_trusted(self.trusted_spec, train.labels, self.classes, self.splitting.seed, given)
+        self.splits = self.splitting(train.labels, test.labels, trusted, given)
         trained = np.isin(trusted.index, self.splits["train"])
         self.trusted = Trusted(trusted.index[trained], trusted.labels[trained])
         tested = np.isin(trusted.index, self.splits.get("trusted_test", []))
@@ -169,12 +189,28 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
 
     def _prepare(self, dataset: Dataset) -> tuple[LabelledImages, LabelledImages]:
         """Training and test images as models see them: brought to their size, then corrupted."""
-        train, test = (part.fit_to(self.image_size, self.channels, self.fit) for part in (dataset.train, dataset.test))
+        self._check_streamed(dataset.train.images)
+        size = self.image_size or natural_size(dataset.train.images.shape)
+        train, test = (part.fit_to(size, self.channels, self.fit) for part in (dataset.train, dataset.test))
+        if isinstance(train.images, Streamed) or isinstance(test.images, Streamed):
+            return train, test
         self.corruption.fit(train.images)
         return (
             LabelledImages(self.corruption(train.images, "train"), train.labels),
             LabelledImages(self.corruption(test.images, "test"), test.labels),
         )
+
+    def _check_streamed(self, images: Any) -> None:
+        if not isinstance(images, Streamed):
+            return
+        fitting = "images that fit on the disk: raise data.cache_limit_gb, or set a smaller data.image_size"
+        for name, asked in (
+            (f"noise={self.noise.kind}", isinstance(self.noise, InstanceNoise)),
+            ("corruption", not isinstance(self.corruption, NoCorruption)),
+            ("data.device_cache=true", self.device_cache is True),
+        ):
+            if asked:
+                raise UserError(f"{name} needs {fitting}.")
 
     def trust(self) -> None:
         """Gives the trusted training samples their right labels: for methods that declare it (``uses_trusted``)."""
@@ -194,7 +230,8 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
 
     def images(self, split: Split, places: Any = slice(None)) -> np.ndarray:
         """The images of a split as they are, uint8 ``[n, H, W, C]``; all of them, or those at ``places`` in it."""
-        return self._images["test" if split == "test" else "train"].numpy()[self.splits[split][places]]
+        images = self._images["test" if split == "test" else "train"]
+        return (images.numpy() if isinstance(images, Tensor) else images)[self.splits[split][places]]
 
     def loader(
         self,
@@ -217,11 +254,12 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         # A training step's samples are divided among the processes, an evaluation's are the same in each of them.
         batch_size = self.batch_size if shuffle else self.eval_batch_size * share.processes
         sampler = EpochSampler(index, self.seed, shuffle, batch_size, share)
-        if self._fits(device):
-            tensors = (self._moved(self._images[source], device), self._moved(self._labels[labels], device))
+        images = self._images[source]
+        if isinstance(images, Tensor) and self._fits(device):
+            tensors = (self._moved(images, device), self._moved(self._labels[labels], device))
             return DeviceLoader(*tensors, sampler, **options)
         return worker_loader(
-            self._images[source],
+            images,
             self._labels[labels],
             sampler,
             num_workers=self.num_workers,

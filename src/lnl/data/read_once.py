@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from lnl.data.images import Dataset, LabelledImages
+from lnl.data.images import Dataset, LabelledImages, Streamed
 
 MAX_BYTES = 2 * 2**30  # of images that are kept; the latest are, whatever their size
 
@@ -28,15 +29,20 @@ class CleanData:
         train, test: as models see it: at their size, corrupted.
 
     Attributes:
-        images: uint8 tensors ``[N, H, W, C]`` of ``train`` and ``test``, sharing their memory.
+        images: uint8 tensors ``[N, H, W, C]`` of ``train`` and ``test``, sharing their memory, or as they are
+            streamed.
     """
 
     def __init__(self, original: Dataset, train: LabelledImages, test: LabelledImages) -> None:
         self.original, self.train, self.test = original, train, test
-        self.images = {"train": torch.from_numpy(train.images), "test": torch.from_numpy(test.images)}
+        self.images: dict[str, Tensor | Streamed] = {
+            name: part.images if isinstance(part.images, Streamed) else torch.from_numpy(part.images)
+            for name, part in (("train", train), ("test", test))
+        }
         parts = (original.train, original.test, train, test)
         for array in (array for part in parts for array in (part.images, part.labels)):
-            array.flags.writeable = False
+            if not isinstance(array, Streamed):
+                array.flags.writeable = False
         self.nbytes = sum({id(part.images): part.images.nbytes for part in parts}.values())
 
 

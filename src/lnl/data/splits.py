@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lnl.data.images import stratified_choice
+from lnl.data.images import Given, stratified_choice
 from lnl.data.trusted import Trusted
 from lnl.errors import UserError
 
@@ -45,13 +45,17 @@ class Splitting:
         if type(self.trusted_test) is not int:
             raise ValueError(f"data.trusted_test must be a number of samples, got {self.trusted_test}")
 
-    def __call__(self, truth: Index, test_truth: Index, trusted: Trusted) -> dict[Split, Index]:
+    def __call__(
+        self, truth: Index, test_truth: Index, trusted: Trusted, given: Given | None = None
+    ) -> dict[Split, Index]:
         """Sorted sample numbers of each split, in the training set or the test set.
 
         Args:
             truth, test_truth: true labels, for keeping every class's share under a limit.
             trusted: never validated on, because validation is to be as noisy as the rest. Those of them that are not
                 held out in ``trusted_test`` are trained on.
+            given: of labels that somebody gave (``truth`` are those). Unless it says what is for validation, every
+                class has its share there, and one with a single sample none.
         """
         order = np.random.default_rng(self.seed).permutation(len(truth))
         doubtful = order[~np.isin(order, trusted.index)]
@@ -59,7 +63,8 @@ class Splitting:
         kept = np.setdiff1d(trusted.index, tested)
         if self.folds is None:
             count = round(self.val_fraction * len(doubtful))
-            val, train = doubtful[:count], doubtful[count:]
+            val = doubtful[:count] if given is None else self._given_val(np.sort(doubtful), count, truth, given)
+            train = np.setdiff1d(doubtful, val)
         else:  # a limit is on what is cut into folds, so that each of it is in one
             doubtful = doubtful[np.isin(doubtful, self._limited("train", np.sort(doubtful), truth))]
             val = np.array_split(doubtful, self.folds)[(self.fold or 1) - 1]
@@ -73,6 +78,13 @@ class Splitting:
                 cause = f"data.folds={self.folds}" if self.folds else f"data.val_fraction={self.val_fraction}"
                 raise UserError(f"{cause} leaves no samples for {split}, of {len(doubtful)} that are not trusted")
         return {**parts, "trusted_test": tested} if len(tested) else parts
+
+    def _given_val(self, doubtful: Index, count: int, labels: Index, given: Given) -> Index:
+        if given.val is not None:
+            return np.intersect1d(doubtful, given.val)
+        common = doubtful[np.bincount(labels[doubtful])[labels[doubtful]] > 1] if len(doubtful) else doubtful
+        rng = np.random.default_rng([self.seed, *b"val"])
+        return common[stratified_choice(labels[common], min(count, len(common)), rng)]
 
     def _trusted_test(self, trusted: Trusted) -> Index:
         if not 0 <= self.trusted_test <= len(trusted):

@@ -33,7 +33,7 @@ class TorchvisionDataModule(NoisyDataModule):
     source: ClassVar[Any]
 
     def prepare_data(self) -> None:
-        if all(path.exists() for path in self.files()):
+        if all(path.exists() for path in self.needed_files()):
             return  # whole or not, `load` will see
         try:
             for train in (True, False):
@@ -42,7 +42,7 @@ class TorchvisionDataModule(NoisyDataModule):
             raise missing(self.source.__name__, self.data_dir, error) from error
 
     def load(self) -> Dataset:
-        for path, whole in self.files().items():
+        for path, whole in self.needed_files().items():
             if whole is not None and path.stat().st_size != whole:
                 raise damaged(path)
         try:
@@ -52,7 +52,7 @@ class TorchvisionDataModule(NoisyDataModule):
         return Dataset(self.labelled(train), self.labelled(test), self.class_names(train))
 
     @abstractmethod
-    def files(self) -> dict[Path, int | None]:
+    def needed_files(self) -> dict[Path, int | None]:
         """The files that must be there, with their size in bytes where torchvision checks no sum of them."""
 
     def find_damaged(self) -> Path:
@@ -79,7 +79,7 @@ class CIFAR10(TorchvisionDataModule):
         meta = (self.source.meta["filename"], self.source.meta["md5"])
         return {folder / name: md5 for name, md5 in [*self.source.train_list, *self.source.test_list, meta]}
 
-    def files(self) -> dict[Path, int | None]:
+    def needed_files(self) -> dict[Path, int | None]:
         return dict.fromkeys(self.checksums())
 
     def find_damaged(self) -> Path:
@@ -97,7 +97,7 @@ class MNIST(TorchvisionDataModule):
 
     source = torchvision.datasets.MNIST
 
-    def files(self) -> dict[Path, int | None]:
+    def needed_files(self) -> dict[Path, int | None]:
         # torchvision checks the archives it downloads, not the unpacked files.
         folder = self.data_dir / self.source.__name__ / "raw"
         sizes: dict[Path, int | None] = {}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lnl.data.images import stratified_choice
+from lnl.data.images import Given, stratified_choice
 from lnl.noise import read_labels
 from lnl.noise.corrupt import Labels
 
@@ -22,7 +22,9 @@ class Trusted:
         return len(self.index)
 
 
-def read_trusted(spec: int | str | None, clean: Labels, classes: Sequence[str], seed: int) -> Trusted:
+def read_trusted(
+    spec: int | str | None, clean: Labels, classes: Sequence[str], seed: int, given: Given | None = None
+) -> Trusted:
     """The trusted samples that ``data.trusted`` names.
 
     Args:
@@ -32,16 +34,25 @@ def read_trusted(spec: int | str | None, clean: Labels, classes: Sequence[str], 
         clean: ``[N]`` true labels of the training set; read at the trusted samples, and to give every class its share.
         classes: K class names.
         seed: of the draw.
+        given: of labels that somebody gave: ``clean`` are those, and right as far as ``given`` says so. Without a
+            ``spec``, what it calls trusted is.
 
     Raises:
-        ValueError: if it names samples that there are not.
+        ValueError: if it names samples that there are not, or draws from labels of which nobody knows the truth.
     """
     first = str(spec).removeprefix("first-")
+    if given is not None and given.truth is not None:
+        clean = given.truth
     if spec is None:
-        index = np.arange(0)
+        index = np.arange(0) if given is None or given.trusted is None else np.flatnonzero(given.trusted)
     elif type(spec) is int or str(spec).isdecimal():
         if not 0 <= int(spec) <= len(clean):
             raise ValueError(f"data.trusted must be between 0 and the {len(clean)} training samples, got {spec}")
+        if given is not None and given.truth is None:
+            raise ValueError(
+                f"data.trusted={spec} would be drawn from labels that may all be wrong: name those that are right, "
+                "in a .csv (index,label), as first-<n>, or in a table's column `trusted`."
+            )
         index = stratified_choice(clean, int(spec), np.random.default_rng([seed, *b"trusted"]))
     elif str(spec).startswith("first-") and first.isdecimal():
         if int(first) > len(clean):

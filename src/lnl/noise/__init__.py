@@ -2,6 +2,7 @@
 
 from lnl.noise.corrupt import corrupt
 from lnl.noise.files import FileNoise, empirical_transition, read_labels
+from lnl.noise.given import of_given
 from lnl.noise.human import HumanNoise
 from lnl.noise.instance import InstanceNoise
 from lnl.noise.kinds import (
@@ -31,6 +32,7 @@ __all__ = [
     "asymmetric",
     "corrupt",
     "empirical_transition",
+    "of_given",
     "pairflip",
     "read_labels",
     "symmetric",

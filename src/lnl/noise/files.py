@@ -25,7 +25,7 @@ class FileNoise(LabelNoise):
         ValueError: if there is no such file, it cannot be read, or its labels do not fit the training set.
     """
 
-    kind, convention = "file", "labels given in a file"
+    kind, convention, drawn = "file", "labels given in a file", False
 
     def __init__(self, path: str | Path) -> None:
         super().__init__()

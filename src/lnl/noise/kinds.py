@@ -21,10 +21,14 @@ class LabelNoise(ABC):
         rate: share of labels to change, in [0, 1]; what "change" means is the kind's convention.
         seed: of the draw, independent of the training seed.
         exact: exact counts per class in place of independent draws (see :func:`lnl.noise.corrupt`).
+
+    Attributes:
+        drawn: false if the labels are somebody's, so that a difference from others is no noise that was added.
     """
 
     kind: ClassVar[str]
     convention: ClassVar[str]
+    drawn: ClassVar[bool] = True
 
     def __init__(self, rate: float = 0.0, seed: int = 0, exact: bool = False) -> None:
         self.rate, self.seed, self.exact = transition.check_rate(rate), seed, exact
@@ -55,7 +59,7 @@ class ClassConditionalNoise(LabelNoise):
 class NoNoise(ClassConditionalNoise):
     """Labels as they are."""
 
-    kind, convention = "none", "labels as they are"
+    kind, convention, drawn = "none", "labels as they are", False
 
     def __init__(self) -> None:
         super().__init__()

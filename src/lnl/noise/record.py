@@ -19,14 +19,14 @@ class NoisyLabels:
         noisy: ``[N]`` int64, what a method is trained on.
         clean: ``[N]`` int64, what the labels were, or None where nobody knows. For metrics alone.
         transition: ``[K, K]``, the matrix the labels were drawn by (for instance noise, its mean over each class); of
-            labels that were not drawn, the shares that were counted.
+            labels that were not drawn, the shares that were counted; None where the truth is not known.
         kind, convention: e.g. ``symmetric``, ``exclusive``.
         rate, seed, exact: as asked for; rate is None where none was (labels from a file).
     """
 
     noisy: Labels
     clean: Labels | None
-    transition: Matrix
+    transition: Matrix | None
     kind: str
     convention: str
     rate: float | None
@@ -59,8 +59,8 @@ class NoisyLabels:
         }
 
     def save(self, path: Path) -> None:
-        """Writes ``noise.npz`` with ``noisy_labels``, ``transition_matrix`` and, where known, ``clean_labels``."""
-        arrays: dict[str, Any] = {"noisy_labels": self.noisy, "transition_matrix": self.transition}
-        if self.clean is not None:
-            arrays["clean_labels"] = self.clean
+        """Writes ``noise.npz`` with ``noisy_labels`` and, where known, ``transition_matrix`` and ``clean_labels``."""
+        arrays: dict[str, Any] = {"noisy_labels": self.noisy}
+        known = {"transition_matrix": self.transition, "clean_labels": self.clean}
+        arrays |= {name: array for name, array in known.items() if array is not None}
         np.savez_compressed(path, **arrays)

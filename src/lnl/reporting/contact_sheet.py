@@ -28,7 +28,8 @@ def contact_sheet(data: NoisyDataModule) -> Picture:
     wrong = "nobody knows how many are wrong" if rate is None else f"{rate:.1%} are wrong"
     marked = " (\u2717, with the true class below)" if rate else ""
     of = "" if labels.rate is None else f" of {labels.rate:g}"
-    noise = "no noise drawn" if labels.kind == "none" else f"{labels.kind} noise{of}"
+    kinds = {"none": "no noise drawn", "given": "as they were given"}
+    noise = kinds.get(labels.kind, f"{labels.kind} noise{of}")
     heading = f"{len(index):,} training labels, {noise}: {wrong}{marked}"
     return labels_picture(data.images("train", places), captions(labels.noisy[shown], clean, data.classes), heading)
 

@@ -70,7 +70,7 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
         "data": result["data"]["name"],
         "corruption": result.get("corruption", "none"),
         "noise": noise["kind"],
-        "rate": 0.0 if noise["kind"] == "none" else noise["rate"],
+        "rate": 0.0 if noise["kind"] in ("none", "given") else noise["rate"],
         "actual_rate": noise["actual_rate"],
         "train_rate": noise.get("train_rate"),
         "train_samples": result["data"].get("train"),

@@ -21,10 +21,11 @@ from lnl.runs.processes import ALONE, Process, strategy
 
 
 def build_data(cfg: DictConfig) -> NoisyDataModule:
-    """The data, read, with its noise drawn."""
+    """The data, read, with its noise drawn. What ``cfg`` left to the data (classes, size) is in it from then on."""
     data: NoisyDataModule = build(
         "data", cfg.data, noise=build("noise", cfg.noise), corruption=build("corruption", cfg.corruption)
     )
+    data.show_progress = "callbacks" not in cfg or cfg.callbacks.get("progress") is not None
     data.prepare_data()
     config = {part: OmegaConf.to_container(cfg[part], resolve=True) for part in ("data", "corruption")}
     try:
@@ -32,6 +33,9 @@ def build_data(cfg: DictConfig) -> NoisyDataModule:
         data.setup()
     except ValueError as error:
         raise UserError(str(error)) from error
+    for key in ("num_classes", "image_size"):
+        if cfg.data[key] is None:
+            cfg.data[key] = getattr(data, key)
     return data
 
 

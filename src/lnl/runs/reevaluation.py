@@ -131,9 +131,13 @@ class Evaluator:
         return Evaluation(run, record, prediction)
 
     def _check_classes(self, run: FinishedRun) -> None:
-        if self.dataset is not None and self.cfg.data.num_classes != len(run.classes):
+        if self.dataset is not None and self.cfg.data.num_classes is not None:
+            self._check_count(run, self.cfg.data.num_classes)
+
+    def _check_count(self, run: FinishedRun, count: int) -> None:
+        if count != len(run.classes):
             raise UserError(
-                f"{self.dataset} has {self.cfg.data.num_classes} classes, but {run.folder.path} was trained on "
+                f"{self.dataset} has {count} classes, but {run.folder.path} was trained on "
                 f"{len(run.classes)} ({', '.join(run.classes[:5])}{', ...' if len(run.classes) > 5 else ''})"
             )
 
@@ -155,6 +159,8 @@ class Evaluator:
         if self._read is None or self._read[0] != part:
             self._read = part, build_data(made)
         data = self._read[1]
+        if self.dataset is not None:
+            self._check_count(run, len(data.classes))
         held_out = [split for split in data.splits if split not in ("train", "val")]
         if self.cfg.split not in held_out:
             raise UserError(f"split must be one of {', '.join(held_out)}, got '{self.cfg.split}'")

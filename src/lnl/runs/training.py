@@ -75,6 +75,10 @@ def train_here(
     options = {group: option for group, option in choices.items() if "/" not in group}
     with process.first():  # downloads and decodes what the others then find
         data = build_data(cfg)
+    if not process.number:
+        for remark in data.remarks:
+            log.warning(remark)
+            say(remark.split("\n")[0])
     pl.seed_everything(cfg.seed, verbose=False)
     method = build_method(cfg, data)
     table = MetricsTable(folder.metrics)

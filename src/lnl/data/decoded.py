@@ -1,0 +1,248 @@
+"""Many pictures -> one array on the disk, decoded once; or a stream, where the array would be too large."""
+
+import hashlib
+import json
+import os
+import shutil
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+
+from lnl.data.images import Fit, Images, Streamed, natural_size
+from lnl.data.pictures import PictureError, picture_size, read_picture
+from lnl.errors import UserError
+
+VERSION = 1  # to be raised when the same files would be decoded to other pixels
+CHUNK_BYTES = 64 * 2**20  # of decoded pictures in memory at a time
+LOOKED_AT = 1000  # pictures, to learn what size they have
+
+
+class Sources(ABC):
+    """Pictures that are to be read.
+
+    Args:
+        origin: where they are from. Of the arrays that are kept of pictures of the same origin the latest stays.
+        names: what to call each.
+    """
+
+    def __init__(self, origin: str, names: Sequence[str]) -> None:
+        self.prefix = hashlib.sha256(origin.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+        self.names = list(names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @abstractmethod
+    def __getitem__(self, place: int) -> Path | bytes:
+        """A file or its content, for :func:`lnl.data.pictures.read_picture`."""
+
+    @abstractmethod
+    def key(self) -> str:
+        """Changes with any of the pictures."""
+
+    @abstractmethod
+    def digest(self, place: int) -> str:
+        """The same for pictures of the same content; empty where it is certain that there is no other."""
+
+
+class Files(Sources):
+    """Picture files ``names`` in the folder ``root``."""
+
+    def __init__(self, root: Path, names: Sequence[str]) -> None:
+        super().__init__(str(root.absolute()), names)
+        self.root = root
+
+    def __getitem__(self, place: int) -> Path:
+        return self.root / self.names[place]
+
+    def key(self) -> str:
+        """Of names, sizes and times."""
+        self.sizes = []
+        digest = hashlib.sha256()
+        for name in self.names:
+            try:
+                status = os.stat(self.root / name)
+                size, changed = status.st_size, status.st_mtime_ns
+            except (OSError, ValueError):  # it will be named when it is read
+                size, changed = -1, 0
+            self.sizes.append(size)
+            digest.update(f"{name}\0{size}\0{changed}\n".encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()
+
+    def digest(self, place: int) -> str:
+        if not hasattr(self, "_sizes_seen_twice"):
+            seen = np.unique(self.sizes, return_counts=True)
+            self._sizes_seen_twice = set(seen[0][seen[1] > 1].tolist())
+        if self.sizes[place] not in self._sizes_seen_twice:
+            return ""
+        with self[place].open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Pictures, those of them that could be read.
+
+    Attributes:
+        images: uint8 ``[n, S, S, C]`` of the readable ones, in their order.
+        bad: place and reason of each of the others.
+        twins: places of pictures with the same content, a list for each such content.
+    """
+
+    images: Images
+    bad: dict[int, str]
+    twins: list[list[int]]
+
+    def cut(self, place: int) -> tuple[Images, Images]:
+        """The images before a place and those from there on, without a copy; bad ones count in places."""
+        kept = place - sum(bad < place for bad in self.bad)
+        if isinstance(self.images, StreamedPictures):
+            return self.images.part(slice(kept)), self.images.part(slice(kept, None))
+        assert not isinstance(self.images, Streamed)
+        return self.images[:kept], self.images[kept:]
+
+
+class StreamedPictures(Streamed):
+    """Pictures of ``sources`` at ``places``, decoded anew whenever they are asked for."""
+
+    def __init__(self, sources: Sources, places: NDArray[np.int64], size: int, channels: int, fit: Fit) -> None:
+        super().__init__((len(places), size, size, channels))
+        self.sources, self.places, self.options = sources, places, (size, channels, fit)
+
+    def part(self, which: slice) -> "StreamedPictures":
+        return StreamedPictures(self.sources, self.places[which], *self.options)
+
+    def __getitem__(self, places: Any) -> NDArray[np.uint8]:
+        chosen = self.places[places]
+        if chosen.ndim:
+            return np.stack([self._read(place) for place in chosen])
+        return self._read(chosen)
+
+    def _read(self, place: np.int64) -> NDArray[np.uint8]:
+        try:
+            return read_picture(self.sources[int(place)], *self.options)
+        except PictureError as error:
+            name = self.sources.names[int(place)]
+            raise UserError(f"{name} could be read when the run started, and cannot now: {error}") from error
+
+
+def common_size(sources: Sources) -> int:
+    """What :func:`natural_size` says of pictures that are all alike; else 64. A thousand of them are looked at."""
+    sizes = set()
+    for place in np.unique(np.linspace(0, len(sources) - 1, min(LOOKED_AT, len(sources))).astype(int)).tolist():
+        try:
+            sizes.add(picture_size(sources[place]))
+        except PictureError:
+            continue
+        if len(sizes) > 1:
+            break
+    width, height = sizes.pop() if len(sizes) == 1 else (0, 1)
+    return natural_size((len(sources), height, width))
+
+
+def decode(
+    sources: Sources, size: int, channels: int, fit: Fit, *, cache_dir: Path, limit: float, show: bool = False
+) -> Decoded:
+    """All pictures at ``size`` x ``size``, on all cores the first time, from ``cache_dir`` from then on.
+
+    Args:
+        sources: of the pictures.
+        size, channels, fit: as of :func:`lnl.data.pictures.read_picture`.
+        cache_dir: of the array.
+        limit: in bytes; of a larger array nothing is kept: every picture is looked at once, and decoded when wanted.
+        show: a progress bar, if there is a terminal.
+
+    Raises:
+        UserError: if the disk has no room for the array.
+    """
+    key = hashlib.sha256(f"{VERSION} {size} {channels} {fit} {sources.key()}".encode()).hexdigest()[:16]
+    needed = len(sources) * size * size * channels
+    streamed = needed > limit
+    stem = f"pictures-{sources.prefix}-{size}-{channels}-{fit}-{'stream' if streamed else 'array'}-"
+    array, record = cache_dir / f"{stem}{key}.npy", cache_dir / f"{stem}{key}.json"
+    if not record.exists() or not (streamed or array.exists()):
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        if not streamed and needed > shutil.disk_usage(cache_dir).free:
+            raise UserError(
+                f"the decoded pictures take {needed / 1e9:.1f} GB, which {cache_dir} has no room for: set "
+                "paths.cache_dir, or data.cache_limit_gb=0 to decode them again in each epoch."
+            )
+        for stale in (*cache_dir.glob(f"{stem}*.npy"), *cache_dir.glob(f"{stem}*.json")):
+            stale.unlink(missing_ok=True)  # another process may have been faster
+        _decode_all(sources, (size, channels, fit), None if streamed else array, record, show)
+    found = json.loads(record.read_text())
+    bad = {int(place): reason for place, reason in found["bad"].items()}
+    if streamed:
+        good = np.setdiff1d(np.arange(len(sources)), np.array(list(bad), dtype=np.int64))
+        return Decoded(StreamedPictures(sources, good, size, channels, fit), bad, found["twins"])
+    if len(bad) == len(sources):
+        return Decoded(np.zeros((0, size, size, channels), np.uint8), bad, [])
+    try:  # copied on write: nobody writes, but torch wants to be able to
+        return Decoded(np.asarray(np.load(array, mmap_mode="c")), bad, found["twins"])
+    except ValueError:  # damaged, and made anew
+        record.unlink()
+        return decode(sources, size, channels, fit, cache_dir=cache_dir, limit=limit, show=show)
+
+
+def _decode_all(sources: Sources, options: tuple[int, int, Fit], array: Path | None, record: Path, show: bool) -> None:
+    """Writes the array, if one is wanted, and then the record of what could not be read."""
+    size, channels, _ = options
+    bad: dict[int, str] = {}
+    digests: dict[str, list[int]] = defaultdict(list)
+    unfinished = record.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        with unfinished.open("wb") as file:
+            _write_header(file, len(sources), size, channels)
+            for place, (pixels, reason, digest) in enumerate(_each(sources, options, show)):
+                if pixels is None:
+                    bad[place] = reason
+                    continue
+                if digest:
+                    digests[digest].append(place)
+                if array is not None:
+                    file.write(pixels.tobytes())
+            file.seek(0)
+            _write_header(file, len(sources) - len(bad), size, channels)
+        if array is not None:
+            unfinished.replace(array)
+        twins = [places for places in digests.values() if len(places) > 1]
+        unfinished.write_text(json.dumps({"bad": bad, "twins": twins}))
+        unfinished.replace(record)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _write_header(file: Any, count: int, size: int, channels: int) -> None:
+    """Of an .npy file; numpy gives it the same length for every count."""
+    form = {"descr": "|u1", "fortran_order": False, "shape": (count, size, size, channels)}
+    np.lib.format.write_array_header_1_0(file, form)
+
+
+def _each(
+    sources: Sources, options: tuple[int, int, Fit], show: bool
+) -> Iterator[tuple[NDArray[np.uint8] | None, str, str]]:
+    """Pixels or the reason why there are none, and the digest, of each picture in its order, with a progress bar."""
+
+    def one(place: int) -> tuple[NDArray[np.uint8] | None, str, str]:
+        try:
+            return read_picture(sources[place], *options), "", sources.digest(place)
+        except (PictureError, OSError) as error:
+            return None, str(error), ""
+
+    size, channels, _ = options
+    at_once = max(16, min(2048, CHUNK_BYTES // (size * size * channels)))
+    console = Console(stderr=True)
+    console.quiet = not (show and console.is_terminal)
+    with ThreadPoolExecutor() as pool:
+        chunks = (range(start, min(start + at_once, len(sources))) for start in range(0, len(sources), at_once))
+        every = (answer for chunk in chunks for answer in pool.map(one, chunk))
+        yield from track(every, "decoding pictures", total=len(sources), console=console, transient=True)

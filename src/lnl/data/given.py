@@ -1,0 +1,264 @@
+"""Labels that somebody gave, which may be wrong: what they are checked for, and how samples are divided."""
+
+import re
+import unicodedata
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lnl.data.decoded import Decoded
+from lnl.data.images import Dataset, Given, Images, LabelledImages, stratified_choice
+from lnl.data.listing import Listing, details, some
+from lnl.data.module import NoisyDataModule, check_choice
+from lnl.errors import UserError
+
+MISSING = ("", "nan")
+
+
+class GivenDataModule(NoisyDataModule):
+    """A user's own data: labels as they were given, of which nobody may know the truth.
+
+    A dataset is a subclass with :meth:`listing` and :meth:`pictures`.
+
+    Args:
+        classes: names, in label order, if they are not to be taken from the labels. Labels may then be their numbers.
+        on_error: ``fail`` names what cannot be used, ``skip`` leaves it out, counts and lists it.
+        test_fraction: the share that is held out for testing where no sample is said to be: always the same samples,
+            whatever the seeds, every class with its share.
+        cache_limit_gb: pictures that take more when they are decoded are read from their files in each epoch.
+        base: of :class:`~lnl.data.NoisyDataModule`.
+    """
+
+    def __init__(
+        self,
+        *,
+        classes: Sequence[str] | None = None,
+        on_error: str = "fail",
+        test_fraction: float = 0.2,
+        cache_limit_gb: float = 8.0,
+        **base: Any,
+    ) -> None:
+        super().__init__(**base)
+        check_choice("on_error", on_error, ("fail", "skip"))
+        if not 0 < test_fraction < 1:
+            raise ValueError(f"data.test_fraction must be between 0 and 1, got {test_fraction}")
+        self.class_names = None if classes is None else [str(name) for name in classes]
+        if self.class_names and len(set(self.class_names)) < len(self.class_names):
+            raise ValueError(f"data.classes has a name twice: {', '.join(self.class_names)}")
+        self.on_error, self.test_fraction, self.cache_limit = on_error, test_fraction, cache_limit_gb * 1e9
+
+    @abstractmethod
+    def listing(self) -> Listing:
+        """The samples, with their labels as text."""
+
+    @abstractmethod
+    def pictures(self, table: pd.DataFrame) -> Decoded:
+        """The images of the samples in ``table``, whose index is their place in the listing."""
+
+    names_are_files = True
+
+    def load(self) -> Dataset:
+        listing = self.listing()
+        remarks, skipped = list(listing.remarks), list(listing.bad)
+        table, said = clean_labels(listing.table)
+        remarks += said
+        classes = self.class_names or class_names(table)
+        reasons = [self._reason(row, classes) for row in table.to_dict("records")]
+        skipped += [(name, reason) for name, reason in zip(table["name"], reasons, strict=True) if reason]
+        self._fail(skipped, len(table))  # before decoding takes its time
+        table = table[[not reason for reason in reasons]]
+        for key in ("label", "true_label"):
+            if key in table:
+                table = table.assign(**{key: _numbers(table[key], classes)})
+        table, said = divide(table, classes, self.test_fraction)
+        decoded = self.pictures(table)
+        skipped += [(table["name"].iloc[place], reason) for place, reason in decoded.bad.items()]
+        self._fail(skipped, len(listing.table))
+        remarks += said + about_twins(table, decoded.twins, classes)
+        train, test = decoded.cut(int((table["split"] != "test").sum()))
+        table = table.drop(index=table.index[list(decoded.bad)])
+        remarks += about_classes(table, classes)
+        if skipped:
+            first, *_ = described(skipped)
+            line = f"{len(skipped):,} samples are left out (data.on_error=skip), first {first}"
+            remarks.append(details(line, described(skipped)))
+        return self._dataset(table, classes, (train, test), skipped, remarks)
+
+    def _dataset(
+        self, table: pd.DataFrame, classes: Sequence[str], images: tuple[Images, Images], skipped: Any, remarks: Any
+    ) -> Dataset:
+        train, test = table[table["split"] != "test"], table[table["split"] == "test"]
+        if not len(train) or not len(test):
+            raise UserError(
+                f"no sample is left for {'testing' if len(train) else 'training'}: {some(described(skipped))}"
+            )
+        is_val = (train["split"] == "val").to_numpy()
+        named = self.names_are_files
+        given = Given(
+            truth=train["true_label"].to_numpy(np.int64) if "true_label" in train else None,
+            trusted=train["trusted"].to_numpy(bool) if "trusted" in train else None,
+            val=np.flatnonzero(is_val) if is_val.any() else None,
+            files=train["name"].tolist() if named else None,
+            test_files=test["name"].tolist() if named else None,
+            skipped=skipped,
+            remarks=remarks,
+        )
+        judged = test["true_label" if "true_label" in test else "label"].to_numpy(np.int64)
+        labels = train["label"].to_numpy(np.int64)
+        return Dataset(LabelledImages(images[0], labels), LabelledImages(images[1], judged), classes, given)
+
+    def _reason(self, row: Any, classes: Sequence[str]) -> str:
+        """Why a sample cannot be used; empty if it can."""
+        try:
+            str(row["name"]).encode()
+        except UnicodeEncodeError:
+            return "its name is not UTF-8: rename it"
+        if row["label"].lower() in MISSING:
+            return "it has no label"
+        for key in ("label", "true_label"):
+            if key in row and _number(row[key], classes) is None:
+                return (
+                    f"its {key.replace('_', ' ')} '{row[key]}' is no class; the classes are {some(list(classes), 10)}"
+                )
+        return ""
+
+    def _fail(self, bad: Sequence[tuple[str, str]], of: int) -> None:
+        """Raises UserError if something is bad and nothing may be."""
+        if not bad or self.on_error == "skip":
+            return
+        lines = described(bad)
+        rest = f"{len(bad):,} of {of:,} samples cannot be used: {some([_printable(name) for name, _ in bad])}. "
+        many = rest if len(bad) > 1 else ""
+        raise UserError(f"{lines[0]}\n{many}data.on_error=skip leaves out what cannot be used, and lists it.")
+
+
+def described(bad: Sequence[tuple[str, str]]) -> list[str]:
+    """Names and reasons, to be printed."""
+    return [f"{_printable(name)}: {reason}" for name, reason in bad]
+
+
+def _printable(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def clean_labels(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Labels without spaces around them, in one Unicode form, 1.0 as 1; true labels are gone unless all are there."""
+    remarks = []
+    for key in (key for key in ("label", "true_label") if key in table):
+        before = table[key].astype(str)
+        kinds = {name: unicodedata.normalize("NFC", name).strip() for name in before.unique()}
+        changed = [name for name, stripped in kinds.items() if name != stripped]
+        if changed:
+            count = int(before.isin(changed).sum())
+            names = some([f"'{kinds[name]}'" for name in changed])
+            remarks.append(f"{count:,} labels had spaces or accents of another form, which are gone: {names}")
+        if all(re.fullmatch(r"-?\d+(\.0*)?", name) for name in kinds.values() if name.lower() not in MISSING):
+            kinds = {name: stripped.partition(".")[0] for name, stripped in kinds.items()}
+        table = table.assign(**{key: before.map(kinds)})
+    if "true_label" in table and (missing := int(table["true_label"].str.lower().isin(MISSING).sum())):
+        table = table.drop(columns="true_label")
+        if missing < len(table):
+            remarks.append(f"true labels are missing in {missing:,} of {len(table):,} rows, and are not used")
+    alike: dict[str, list[str]] = {}
+    for name in table["label"].unique():
+        alike.setdefault(name.lower(), []).append(name)
+    for group in (group for group in alike.values() if len(group) > 1):
+        remarks.append(f"{' and '.join(group)} are different classes, by their case alone")
+    return table, remarks
+
+
+def class_names(table: pd.DataFrame) -> list[str]:
+    """The labels that there are for training, numbers in their order, names by the alphabet.
+
+    Raises:
+        UserError: if there is one alone, or another only among the samples that are not for training.
+    """
+    trained = table[table["split"] == "train"] if "split" in table else table
+    if not len(trained):
+        raise UserError("no sample is for training: the splits of the data are val and test alone.")
+    columns = [trained[key] for key in ("label", "true_label") if key in table]
+    names = set(pd.concat(columns).unique()) - {
+        name for column in columns for name in column if name.lower() in MISSING
+    }
+    if len(names) < 2:
+        raise UserError(f"there is one class alone ({some(sorted(names))}): a classifier needs two.")
+    if "split" in table:
+        others = table[(table["split"] != "train") & ~table["label"].isin(names)]
+        others = others[~others["label"].str.lower().isin(MISSING)]
+        if len(others):
+            row = others.iloc[0]
+            raise UserError(
+                f"{row['split']} has the class '{row['label']}' ({len(others):,} samples, such as {row['name']}), "
+                "which training has not: move samples of it to training, or leave it out."
+            )
+    return sorted(names, key=lambda name: (0, int(name), "") if name.lstrip("-").isdigit() else (1, 0, name))
+
+
+def _number(label: str, classes: Sequence[str]) -> int | None:
+    if label in classes:
+        return list(classes).index(label)
+    return int(label) if label.isdigit() and int(label) < len(classes) else None
+
+
+def _numbers(labels: "pd.Series[str]", classes: Sequence[str]) -> "pd.Series[int]":
+    return labels.map({name: _number(name, classes) for name in labels.unique()}).astype(np.int64)
+
+
+def divide(table: pd.DataFrame, classes: Sequence[str], fraction: float) -> tuple[pd.DataFrame, list[str]]:
+    """Every sample gets its split, those for testing last. Where none is for testing, some are held out.
+
+    Trusted samples are not held out, nor is the only one of its class.
+    """
+    if "split" not in table:
+        table = table.assign(split="train")
+    if (table["split"] == "test").any():
+        return table.sort_values("split", key=lambda split: split == "test", kind="stable"), []
+    trusted = table["trusted"] if "trusted" in table else pd.Series(False, index=table.index)
+    free = table[(table["split"] == "train") & ~trusted]
+    free = free[free.groupby("label")["label"].transform("size") > 1]
+    count = round(fraction * len(free))
+    if not count:
+        raise UserError(
+            f"{len(table)} samples are too few to hold out some for testing (data.test_fraction={fraction})."
+        )
+    chosen = stratified_choice(free["label"].to_numpy(np.int64), count, np.random.default_rng(0))
+    table = table.assign(split=table["split"].mask(table.index.isin(free.index[chosen]), "test"))
+    line = f"no sample is said to be for testing: {count:,} of {len(table):,} are held out, by their given labels"
+    return table.sort_values("split", key=lambda split: split == "test", kind="stable"), [line]
+
+
+def about_classes(table: pd.DataFrame, classes: Sequence[str]) -> list[str]:
+    """Remarks on classes that have too few samples."""
+    counts = np.bincount(table.loc[table["split"] != "test", "label"], minlength=len(classes))
+    remarks = []
+    if none := [classes[label] for label in np.flatnonzero(counts == 0).tolist()]:
+        remarks.append(f"{len(none)} classes have no training sample: {some(none)}")
+    if single := [classes[label] for label in np.flatnonzero(counts == 1).tolist()]:
+        line = f"{len(single)} classes have a single training sample, which cannot be in training and validation: "
+        remarks.append(details(line + some(single), single))
+    return remarks
+
+
+def about_twins(table: pd.DataFrame, twins: Sequence[Sequence[int]], classes: Sequence[str]) -> list[str]:
+    """Remarks on files with the same content: with different labels, in training and test, and for no reason."""
+    names, labels, splits = (table[key].to_numpy() for key in ("name", "label", "split"))
+    differ, leaked, copies = [], [], 0
+    for group in twins:
+        described = " = ".join(f"{names[place]} ({classes[labels[place]]})" for place in group)
+        copies += len(group) - 1
+        if len({labels[place] for place in group}) > 1:
+            differ.append(described)
+        if len({splits[place] == "test" for place in group}) > 1:
+            leaked.append(described)
+    remarks = []
+    if differ:
+        line = f"{len(differ):,} pictures are there more than once with different labels: {some(differ, 1)}"
+        remarks.append(details(line, differ))
+    if leaked:
+        remarks.append(details(f"{len(leaked):,} pictures are in training and in test: {some(leaked, 1)}", leaked))
+    if copies:
+        remarks.append(f"{copies:,} files are copies of others, byte by byte")
+    return remarks

@@ -1,0 +1,247 @@
+"""Which samples there are, with the labels that somebody gave them: from a folder of folders, or from a table."""
+
+import csv
+import io
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lnl.data.pictures import SUFFIXES
+from lnl.errors import UserError, nearest
+
+SPLITS = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
+SPLIT_OF = {name: split for split, names in SPLITS.items() for name in names}
+YES, NO = ("true", "1", "1.0", "yes", "y", "t"), ("false", "0", "0.0", "no", "n", "f", "")
+
+
+@dataclass
+class Listing:
+    """Samples as they were given.
+
+    Attributes:
+        table: a row for each, with ``name`` (its file, or what else to call it), ``label``, and, where they were said,
+            ``split`` (train, val or test), ``true_label`` and ``trusted`` (bool). Labels are text.
+        bad: name and reason of each that cannot be used.
+        remarks: what the user is to hear.
+    """
+
+    table: pd.DataFrame
+    bad: list[tuple[str, str]] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
+def some(names: list[str], most: int = 3) -> str:
+    """The first few of many names."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
+
+
+def details(line: str, entries: list[str]) -> str:
+    """A remark: a line for the terminal, and an entry a line for the log."""
+    return "\n  ".join([line, *entries])
+
+
+def list_folder(path: Path) -> Listing:
+    """The pictures ``path/<class>/*``, or ``path/{train,val,test}/<class>/*``. The class is the folder's name.
+
+    Raises:
+        UserError: if there are none, or the folders are neither.
+    """
+    top = _entries(path)
+    folders = {name: entry for name, entry in top.items() if entry.is_dir()}
+    splits = {
+        name: SPLIT_OF[name.lower()] for name in folders if name.lower() in SPLIT_OF and _has_folders(path / name)
+    }
+    remarks = []
+    if splits:
+        if "train" not in splits.values():
+            raise UserError(f"{path} has {', '.join(splits)}/, but no train/ beside it.")
+        if others := sorted(set(folders) - set(splits)):
+            raise UserError(
+                f"{path} has train/, and beside it {some(others)}: only train/, val/ and test/ are expected."
+            )
+    places = [(name, split, sub) for name, split in splits.items() for sub in sorted(_entries(path / name))]
+    places = places or [(".", "", name) for name in sorted(folders)]
+    rows, empty, left_out, loose = [], [], Counter[str](), Counter[str]()
+    for parent, split, name in places:
+        relative = os.path.normpath(os.path.join(parent, name))
+        if not os.path.isdir(path / relative):
+            loose[parent] += _is_picture(name)
+            continue
+        found = 0
+        for file, entry in sorted(_entries(path / relative).items()):
+            if _is_picture(file):
+                rows.append((f"{relative}/{file}".replace(os.sep, "/"), name, split))
+                found += 1
+            else:
+                left_out["folders" if entry.is_dir() else Path(file).suffix or "no suffix"] += 1
+        if not found:
+            empty.append(relative)
+    loose["."] += sum(_is_picture(name) for name, entry in top.items() if not entry.is_dir())
+    if not rows:
+        raise UserError(_no_pictures(path, top, loose["."]))
+    if empty:
+        remarks.append(details(f"{len(empty)} class folders have no pictures and are left out: {some(empty)}", empty))
+    if left_out:
+        kinds = ", ".join(f"{count:,} ({kind})" for kind, count in left_out.most_common())
+        remarks.append(f"left out of class folders, because their names are not those of pictures: {kinds}")
+    for parent, count in loose.items():
+        if count:
+            remarks.append(f"{count:,} pictures in {path / parent} are left out: they are in no class's folder")
+    table = pd.DataFrame(rows, columns=["name", "label", "split"])
+    return Listing(table if splits else table.drop(columns="split"), remarks=remarks)
+
+
+def _entries(path: Path) -> dict[str, os.DirEntry[str]]:
+    """What is in a folder, without what is hidden."""
+    try:
+        entries = {entry.name: entry for entry in os.scandir(path) if not entry.name.startswith(".")}
+        for entry in entries.values():
+            entry.is_dir()  # follows links, and fails for one in a circle
+        return entries
+    except FileNotFoundError:
+        raise UserError(f"there is no folder {path}: set data.path") from None
+    except NotADirectoryError:
+        raise UserError(f"{path} is a file; data=folder reads folders, data=table a CSV, data=arrays an .npz") from None
+    except OSError as error:
+        raise UserError(f"{error.filename or path} cannot be read: {error.strerror}") from error
+
+
+def _has_folders(path: Path) -> bool:
+    """Whether it is a folder of classes, and no class that is called train."""
+    entries = _entries(path)
+    return any(entry.is_dir() and not _is_picture(name) for name, entry in entries.items()) or not entries
+
+
+def _is_picture(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES)
+
+
+def _no_pictures(path: Path, top: Mapping[str, object], loose: int) -> str:
+    expected = f"expected are {path}/<class>/*.jpg (or .png, .webp, .bmp, ...)"
+    if loose:
+        return f"{loose:,} pictures are in {path} itself, so that none has a class: {expected}, or data=table."
+    tables = [name for name in top if name.endswith((".csv", ".tsv", ".parquet"))]
+    hint = f"; data=table data.path={path / tables[0]} reads a table" if tables else ""
+    return f"there are no pictures in the folders of {path}: {expected}{hint}."
+
+
+def read_table(path: Path, root: Path, columns: Mapping[str, str], encoding: str = "utf-8") -> Listing:
+    """The rows of a CSV or Parquet file.
+
+    Args:
+        path: of the file; its delimiter is a comma, semicolon or tab.
+        root: the folder that file names are relative to, and that no file may lie outside of.
+        columns: what the columns ``file``, ``label``, ``split``, ``trusted`` and ``true_label`` are called. The last
+            three need not be there.
+        encoding: of a CSV.
+
+    Raises:
+        UserError: if it is no such table.
+    """
+    if not path.is_file():
+        raise UserError(
+            f"there is no file {path}: set data.path" if not path.exists() else f"{path} is a folder, no table"
+        )
+    raw = _read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _read_csv(path, encoding)
+    raw.columns = raw.columns.map(lambda name: str(name).strip())
+    if not raw.columns.is_unique:
+        raise UserError(f"{path} has two columns '{raw.columns[raw.columns.duplicated()][0]}'.")
+    for key, name in columns.items():
+        needed = key in ("file", "label") or name != key
+        if needed and name not in raw:
+            raise UserError(
+                f"{path} has no column '{name}'{nearest(name, raw.columns).rstrip('.')}\n"
+                f"Its columns are {', '.join(raw.columns)}; data.columns.{key}=NAME says which is the {key}."
+            )
+    if raw.empty:
+        raise UserError(f"{path} has a header and no rows.")
+    raw = raw[[name for name in columns.values() if name in raw]]
+    raw.columns = pd.Index([key for key, name in columns.items() if name in raw])
+    rows = [f"row {number + 1}" for number in range(len(raw))]
+    table = raw.assign(row=rows).drop_duplicates(subset=[key for key in columns if key in raw])
+    remarks = []
+    if copies := len(raw) - len(table):
+        remarks.append(f"{copies:,} rows of {path.name} are there twice and count once")
+    bad = []
+    table["name"] = [_relative(name, root) for name in table.pop("file")]
+    for key in ("split", "trusted"):
+        if key in table:
+            table[key] = table[key].str.strip().str.lower()
+    reasons = [_reason(row) for row in table.to_dict("records")]
+    for name, row, reason in zip(table["name"], table["row"], reasons, strict=True):
+        if reason:
+            bad.append((f"{path.name}, {row}" + (f", {name}" if name else ""), reason))
+    table = table[[not reason for reason in reasons]].drop(columns="row").reset_index(drop=True)
+    if "split" in table:
+        table["split"] = table["split"].map(SPLIT_OF)
+    if "trusted" in table:
+        table["trusted"] = table["trusted"].isin(YES)
+    return Listing(table, bad, remarks)
+
+
+def _relative(name: str, root: Path) -> str:
+    """The name relative to the root; one that leads out of it starts with two dots."""
+    return os.path.relpath(os.path.join(root, name.strip()), root).replace(os.sep, "/") if name.strip() else ""
+
+
+def _reason(row: Mapping[Any, str]) -> str:
+    """Why a row cannot be used; empty if it can."""
+    if not row["name"] or row["name"] == ".":
+        return "it names no file"
+    if row["name"].split("/")[0] == "..":
+        return "it leaves the folder that files are relative to: set data.root to one that holds them all"
+    if row.get("split", "train") not in SPLIT_OF:
+        return f"its split '{row['split']}' is none of train, val and test"
+    if row.get("trusted", "") not in YES + NO:
+        return f"trusted is '{row['trusted']}', and not true or false"
+    return ""
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_parquet(path)
+    except ImportError:
+        raise UserError("reading Parquet needs pyarrow: pip install pyarrow") from None
+    except Exception as error:  # whatever pyarrow has to say of a file that is none
+        raise UserError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from error
+    missing = table.isna()
+    return table.astype(str).mask(missing, "")
+
+
+def _read_csv(path: Path, encoding: str) -> pd.DataFrame:
+    """All values as text."""
+    encoding = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
+    content = path.read_bytes()
+    try:
+        text = content.decode(encoding)
+    except LookupError:
+        raise UserError(f"data.encoding={encoding} is no encoding; utf-8, latin-1, cp1252 and utf-16 are") from None
+    except UnicodeError as error:
+        line = content[: getattr(error, "start", 0)].count(b"\n") + 1
+        guess = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "cp1252 or latin-1"
+        raise UserError(
+            f"{path} is not {encoding.removesuffix('-sig').upper()} in line {line}: save it so, or set data.encoding "
+            f"to what it is (perhaps {guess}; all lines must have the same)."
+        ) from None
+    header = text.split("\n", 1)[0]
+    if not header.strip():
+        raise UserError(f"{path} is empty: a header such as file,label is expected, and a row for each picture.")
+    delimiter = max(",;\t", key=header.count)
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True) if row]
+    except csv.Error as error:
+        raise UserError(f"{path} cannot be read as CSV: {error}") from error
+    names = rows[0]
+    for number, row in enumerate(rows[1:], 1):
+        if len(row) != len(names):
+            raise UserError(f"{path} has {len(row)} values in row {number}, and {len(names)} columns.")
+    return pd.DataFrame(rows[1:], columns=names, dtype=str)

@@ -1,0 +1,205 @@
+"""A user's own images and labels: a folder of folders, a table, or arrays."""
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lnl.data.decoded import Decoded, Files, common_size, decode
+from lnl.data.given import GivenDataModule
+from lnl.data.listing import Listing, list_folder, read_table
+from lnl.errors import UserError
+
+COLUMNS = ("file", "label", "split", "trusted", "true_label")
+
+
+class PictureData(GivenDataModule):
+    """Pictures that are to be decoded, in files of the folder ``root`` unless a subclass says otherwise."""
+
+    root: Path
+
+    def pictures(self, table: pd.DataFrame) -> Decoded:
+        return self.decoded(Files(self.root, table["name"].tolist()))
+
+    def decoded(self, sources: Any) -> Decoded:
+        """Pictures at the size that is asked for, or that they have."""
+        size = self.image_size or common_size(sources)
+        options: Any = {"cache_dir": self.cache_dir, "limit": self.cache_limit, "show": self.show_progress}
+        return decode(sources, size, self.channels, self.fit, **options)
+
+
+class FolderData(PictureData):
+    """Pictures in a folder for each class: ``path/<class>/*``, or ``path/{train,val,test}/<class>/*``.
+
+    Args:
+        path: of the folder.
+        base: of :class:`~lnl.data.given.GivenDataModule`.
+    """
+
+    def __init__(self, *, path: str | Path, **base: Any) -> None:
+        super().__init__(**base)
+        self.root = Path(path).expanduser()
+
+    def listing(self) -> Listing:
+        return list_folder(self.root)
+
+
+class TableData(PictureData):
+    """Pictures and labels that a CSV or Parquet file names (:func:`lnl.data.listing.read_table`).
+
+    Args:
+        path: of the file.
+        root: the folder that file names are relative to; null: the table's own.
+        columns: what the columns are called.
+        encoding: of a CSV.
+        base: of :class:`~lnl.data.given.GivenDataModule`.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: str | Path,
+        root: str | Path | None = None,
+        columns: Mapping[str, str] | None = None,
+        encoding: str = "utf-8",
+        **base: Any,
+    ) -> None:
+        super().__init__(**base)
+        self.path = Path(path).expanduser()
+        self.root = self.path.parent if root is None else Path(root).expanduser()
+        self.columns = dict(zip(COLUMNS, COLUMNS, strict=True)) | dict(columns or {})
+        self.encoding = encoding
+
+    def listing(self) -> Listing:
+        return read_table(self.path, self.root, self.columns, self.encoding)
+
+
+# What arrays may be called in an .npz; the second are those of Keras.
+ARRAYS = {
+    "images": ("images", "x_train", "x"),
+    "labels": ("labels", "y_train", "y"),
+    "test_images": ("test_images", "x_test"),
+    "test_labels": ("test_labels", "y_test"),
+    "true_labels": ("true_labels",),
+    "trusted": ("trusted",),
+}
+
+
+class ArrayData(GivenDataModule):
+    """Images and labels in NumPy's files. Nothing in them is ever unpickled.
+
+    Args:
+        path: an .npz with ``images`` and ``labels``, and if there are ``test_images`` and ``test_labels``, and
+            ``true_labels`` and ``trusted`` of the training set; or an .npy of images.
+            Images are uint8 ``[N, H, W]``, ``[N, H, W, 1]`` or ``[N, H, W, 3]``, labels ``[N]`` numbers or names.
+        labels: an .npy of labels for the latter.
+        base: of :class:`~lnl.data.given.GivenDataModule`.
+    """
+
+    names_are_files = False
+
+    def __init__(self, *, path: str | Path, labels: str | Path | None = None, **base: Any) -> None:
+        super().__init__(**base)
+        self.path = Path(path).expanduser()
+        self.labels_path = None if labels is None else Path(labels).expanduser()
+
+    def listing(self) -> Listing:
+        arrays = self._arrays()
+        tables, images = [], []
+        for split, prefix in (("train", ""), ("test", "test_")):
+            if prefix + "images" not in arrays and prefix + "labels" not in arrays:
+                continue
+            pixels, labels = (self._array(arrays, prefix + name) for name in ("images", "labels"))
+            images.append(self._checked(prefix + "images", pixels))
+            table = pd.DataFrame({"label": self._text(prefix + "labels", labels, len(pixels)), "split": split})
+            if split == "train" and "true_labels" in arrays:
+                table["true_label"] = self._text("true_labels", arrays["true_labels"], len(pixels))
+            if split == "train" and "trusted" in arrays:
+                trusted = arrays["trusted"]
+                if trusted.shape != (len(pixels),) or trusted.dtype != bool:
+                    raise UserError(
+                        f"{self.path}: trusted must be {len(pixels)} of true and false, got {_kind(trusted)}"
+                    )
+                table["trusted"] = trusted
+            tables.append(table)
+        if images[0].shape[1:] != images[-1].shape[1:]:
+            raise UserError(f"{self.path}: test_images are {_kind(images[1])}, images {_kind(images[0])}")
+        self._pixels = images[0] if len(images) == 1 else np.concatenate(images)
+        table = pd.concat(tables, ignore_index=True)
+        if "true_label" in table:  # of test samples there are no others
+            table["true_label"] = table["true_label"].fillna(table["label"])
+        if "trusted" in table:
+            table["trusted"] = table["trusted"].eq(True)
+        return Listing(table.assign(name=[f"sample {place}" for place in table.index]))
+
+    def pictures(self, table: pd.DataFrame) -> Decoded:
+        places, pixels = table.index.to_numpy(), self._pixels
+        del self._pixels
+        return Decoded(pixels if np.array_equal(places, np.arange(len(pixels))) else pixels[places], {}, [])
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        if self.path.suffix.lower() == ".npy":
+            if self.labels_path is None:
+                raise UserError(f"{self.path} has images alone: set data.labels to an .npy of their labels.")
+            return {"images": _load(self.path), "labels": _load(self.labels_path)}
+        found = _load(self.path)
+        try:
+            names = {name: next((key for key in keys if key in found), None) for name, keys in ARRAYS.items()}
+            return {name: found[key] for name, key in names.items() if key is not None}
+        except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
+            raise UserError(_unloadable(self.path, error)) from error
+
+    def _array(self, arrays: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:
+        if name not in arrays:
+            raise UserError(f"{self.path} has no array `{name}` (or {', '.join(ARRAYS[name][1:])}).")
+        return arrays[name]
+
+    def _checked(self, name: str, pixels: NDArray[Any]) -> NDArray[np.uint8]:
+        if pixels.ndim == 3:
+            pixels = pixels[..., None]
+        if pixels.ndim != 4 or pixels.shape[3] not in (1, 3) or not pixels.size:
+            hint = (
+                "; images.transpose(0, 2, 3, 1) brings channels to the end" if pixels.shape[1:2] in ((1,), (3,)) else ""
+            )
+            raise UserError(
+                f"{self.path}: {name} must be [N, H, W], [N, H, W, 1] or [N, H, W, 3], got {_kind(pixels)}{hint}"
+            )
+        if pixels.dtype != np.uint8:
+            hint = "np.round(255 * images).astype('uint8') if they are in 0..1" if pixels.dtype.kind == "f" else "uint8"
+            raise UserError(f"{self.path}: {name} must be uint8 in 0..255, got {pixels.dtype}: save {hint}")
+        return pixels
+
+    def _text(self, name: str, labels: NDArray[Any], count: int) -> "pd.Series[str]":
+        if labels.ndim == 2 and labels.shape[1] == 1:
+            labels = labels[:, 0]
+        if labels.ndim != 1 or labels.dtype.kind not in "iufUSb":
+            raise UserError(f"{self.path}: {name} must be [N] numbers or names, got {_kind(labels)}")
+        if len(labels) != count:
+            raise UserError(f"{self.path}: there are {count:,} images and {len(labels):,} {name}")
+        return pd.Series(np.char.decode(labels, "utf-8") if labels.dtype.kind == "S" else labels).astype(str)
+
+
+def _kind(array: NDArray[Any]) -> str:
+    return f"{list(array.shape)} {array.dtype}"
+
+
+def _load(path: Path) -> Any:
+    if not path.is_file():
+        raise UserError(f"there is no file {path}: set data.path (and data.labels)")
+    try:
+        loaded = np.load(path, mmap_mode="c" if path.suffix.lower() == ".npy" else None, allow_pickle=False)
+    except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
+        raise UserError(_unloadable(path, error)) from error
+    if isinstance(loaded, np.ndarray) != (path.suffix.lower() == ".npy"):
+        raise UserError(f"{path} is not what its name says: .npy holds one array, .npz several by name.")
+    return loaded
+
+
+def _unloadable(path: Path, error: Exception) -> str:
+    if "pickle" in str(error):
+        return f"{path} holds pickled Python objects, which could run code and are not read: save numbers and texts."
+    return f"{path} is damaged or no file of NumPy's: {(str(error) or type(error).__name__).splitlines()[0]}"

@@ -1,0 +1,160 @@
+"""Picture files of any size and kind -> uint8 arrays, or the reason why not."""
+
+import errno
+import io
+import stat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from lnl.data.images import Fit
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2")
+# Named, because Pillow would hand a PostScript file, whatever it is called, to an interpreter.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000")
+MAX_PIXELS = 150_000_000  # of a picture; a small file can unpack to more than the memory holds
+GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N")
+
+REASONS = {
+    errno.ENOENT: "there is no such file",
+    errno.ELOOP: "its symbolic link leads in a circle",
+    errno.EACCES: "it may not be read (permission denied)",
+    errno.ENOTDIR: "there is no such file",
+    errno.ENAMETOOLONG: "its name is too long",
+}
+
+
+class PictureError(Exception):
+    """A file that cannot be read as a picture; the message is the reason, in one line, without the file's name."""
+
+
+def read_picture(
+    path: Path | str | bytes, size: int | None = None, channels: int | None = None, fit: Fit = "resize"
+) -> NDArray[np.uint8]:
+    """A picture's pixels, turned as its EXIF says; of an animation the first one.
+
+    What is transparent becomes white, 16 bits become 8, and a palette the colours it stands for.
+
+    Args:
+        path: of a JPEG, PNG, WebP, BMP, GIF, TIFF, PPM or JPEG 2000 file, whatever it is called; or its content.
+        size: side in pixels that it is brought to; null leaves it as it is.
+        channels: 1 or 3; null gives 1 for a grey picture, else 3.
+        fit: how it is brought to ``size``: :meth:`lnl.data.LabelledImages.fit_to`.
+
+    Returns:
+        uint8 ``[H, W, channels]``.
+
+    Raises:
+        PictureError: if it cannot be read, or is too small to be cropped.
+    """
+    picture = _decoded(path, size if fit != "center_crop" else None)
+    if channels is not None:
+        picture = picture.convert("L" if channels == 1 else "RGB")
+    if size is not None:
+        picture = _fitted(picture, size, fit)
+    pixels = np.asarray(picture)
+    return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def picture_size(path: Path | str | bytes) -> tuple[int, int]:
+    """Width and height, as its EXIF turns it, from the header alone.
+
+    Raises:
+        PictureError: if it cannot be read.
+    """
+    with _reasons(), _opened(path) as picture:
+        turned = picture.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+        return picture.size[::-1] if turned else picture.size
+
+
+class _reasons:
+    """Makes a PictureError of whatever is raised: broken data makes decoders raise nearly everything."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        if not isinstance(error, Exception) or isinstance(error, PictureError):
+            return
+        if isinstance(error, UnidentifiedImageError):
+            reason = "it is no image of a known format"
+        elif isinstance(error, Image.DecompressionBombError):
+            reason = _too_large()
+        elif isinstance(error, OSError) and error.errno is not None:
+            reason = REASONS.get(error.errno, error.strerror or "it cannot be read")
+        elif "truncated" in str(error).lower():
+            reason = "it is truncated: the end of the file is missing"
+        else:
+            reason = f"it is damaged ({(str(error) or type(error).__name__).splitlines()[0]})"
+        raise PictureError(reason) from error
+
+
+def _too_large(size: tuple[int, int] | None = None) -> str:
+    shape = f"it is {size[0]}x{size[1]}, " if size else "it is "
+    return f"{shape}larger than the {MAX_PIXELS:,} pixels that are decoded at most"
+
+
+def _opened(path: Path | str | bytes) -> Image.Image:
+    """The picture with its header read."""
+    if not isinstance(path, bytes):
+        _check_file(Path(path))
+    picture = Image.open(io.BytesIO(path) if isinstance(path, bytes) else path, formats=FORMATS)
+    if picture.width * picture.height > MAX_PIXELS:
+        picture.close()
+        raise PictureError(_too_large(picture.size))
+    return picture
+
+
+def _check_file(path: Path) -> None:
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        raise PictureError("it is a folder")
+    if not stat.S_ISREG(status.st_mode):  # reading from a pipe would wait for ever
+        raise PictureError("it is no ordinary file")
+    if not status.st_size:
+        raise PictureError("it is empty (0 bytes)")
+
+
+def _decoded(path: Path | str | bytes, size: int | None) -> Image.Image:
+    """The whole picture in mode L or RGB, upright; a JPEG at no more than it needs for ``size``."""
+    with _reasons(), _opened(path) as opened:
+        if size is not None:
+            opened.draft(None, (size, size))  # lets the decoder skip what would be scaled away
+        opened.load()
+        grey = opened.mode in GREY
+        picture = ImageOps.exif_transpose(opened)
+        if picture.mode.startswith("I"):
+            picture = _eight_bits(picture)
+        elif picture.mode == "F":
+            raise PictureError("its pixels are floating-point numbers, of no known range")
+        if picture.has_transparency_data:
+            picture = picture.convert("RGBA")
+            picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+        return picture.convert("L" if grey else "RGB")
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    values = np.asarray(picture).astype(np.int64)
+    if values.min() < 0 or values.max() > 65535:
+        raise PictureError(f"its pixels are in {values.min()}..{values.max()}, which is neither 8 nor 16 bits")
+    return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+
+
+def _fitted(picture: Image.Image, size: int, fit: Fit) -> Image.Image:
+    width, height = picture.size
+    if fit == "center_crop":
+        if min(width, height) < size:
+            raise PictureError(f"it is {width}x{height}, too small for data.fit=center_crop to {size}x{size}")
+        left, top = (width - size) // 2, (height - size) // 2
+        return picture.crop((left, top, left + size, top + size))
+    box = (0, 0, width, height)
+    if fit == "center_square":
+        side = min(width, height)
+        left, top = (width - side) // 2, (height - side) // 2
+        box = (left, top, left + side, top + side)
+    if picture.size == (size, size):
+        return picture
+    return picture.resize((size, size), Image.Resampling.BILINEAR, box=box)
