@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 SMALL = ("data=digits", "noise=symmetric", "noise.rate=0.3", "data.subset=600", "data.folds=3", "trainer.max_epochs=6")
-SMALL = (*SMALL, "trainer.precision=32-true", "output=found", "data.augment=none")
+SMALL = (*SMALL, "trainer.precision=32-true", "output=found", "data.augment=none", "model.channels=[8,32,64]")
 
 
 @pytest.fixture
@@ -102,7 +102,10 @@ def test_an_audit_of_digits(audited, audit, train):
 MISTAKES = {
     "no folds": (["data.folds=null"], ["needs all folds", "data.folds=5"]),
     "one fold": (["data.fold=1"], ["needs all folds"]),
-    "fewer samples in a class than folds": (["data.subset=60", "data.folds=7"], ["the class", "fewer than data.folds=7"]),
+    "fewer samples in a class than folds": (
+        ["data.subset=60", "data.folds=7"],
+        ["the class", "fewer than data.folds=7"],
+    ),
     "more folds than samples": (["data.subset=12", "data.folds=20"], ["data.folds=20"]),
     "a smoke run": (["trainer.fast_dev_run=true"], ["leave out trainer.fast_dev_run"]),
     "no pictures": (["suspects=0"], ["suspects must be a number of at least 1"]),

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from lnl.auditing.decisions import corrected_labels, read_decisions, read_labels_so_far
 from lnl.auditing.estimate import estimate_noise
 from lnl.auditing.evidence import Evidence, read_evidence
-from lnl.auditing.issues import COMBINED, find_issues
+from lnl.auditing.issues import SEEN, UNSEEN, find_issues
 from lnl.auditing.page import write_page
 from lnl.auditing.quality import ranking_quality
 from lnl.data import NoisyDataModule
@@ -81,11 +81,12 @@ def make_audit(evidence: Evidence, data: NoisyDataModule) -> tuple[pd.DataFrame,
         evidence.probabilities,
         data.classes,
         index=index,
+        files=None if data.files is None else [data.files[i] for i in index],
         **evidence.history,
     )
     probabilities = evidence.probabilities if evidence.epoch_probabilities is None else evidence.epoch_probabilities
     estimate = estimate_noise(labels, probabilities, data.classes, issues)
-    estimate["combined"] = [name for name in COMBINED if name in issues]
+    estimate["combined"] = [name for name in (*UNSEEN, *SEEN) if name in issues]
     if data.labels.clean is not None:
         place = {name: i for i, name in enumerate(data.classes)}
         given, suggested = (issues[name].map(place).to_numpy() for name in ("given_label", "suggested_label"))
@@ -149,7 +150,7 @@ def _train(cfg: DictConfig, hydra: HydraConf, output: Path) -> NoisyDataModule:
     run_cfg = OmegaConf.masked_copy(cfg, [key for key in cfg if key not in KEYS])
     folder = RunFolder(hydra.runtime.output_dir, identity(run_cfg))
     _check_output(output, [folder.identity], bool(cfg.force), folder)
-    data = build_data(run_cfg)
+    data = build_data(run_cfg.copy())  # which writes into it what it finds
     _check_classes(data, cfg.data.folds)
     run_job(run_cfg, hydra)
     return data
@@ -194,7 +195,7 @@ def _all_labels(data: NoisyDataModule) -> pd.DataFrame:
     """Every given label of the training set, audited or not: what a file of labels must have."""
     names = np.array(data.classes, dtype=object)
     return pd.DataFrame(
-        {"index": np.arange(len(data.labels.noisy)), "file": "", "given_label": names[data.labels.noisy]}
+        {"index": np.arange(len(data.labels.noisy)), "file": data.files or "", "given_label": names[data.labels.noisy]}
     )
 
 

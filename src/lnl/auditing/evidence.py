@@ -24,9 +24,9 @@ class Evidence:
         labels: given, ``[n]``.
         probabilities: out of sample, ``[n, K]``, of the last epoch.
         epoch_probabilities: the same, the mean over the epochs.
-        held_out_margin: ``[n]``, the given class's logit less the largest other one, out of sample, the mean over the epochs.
-        training_margin: ``[n]``, the same of the models that were trained on the sample: the area under the margin.
-        last_margin: ``[n]``, the same in their last epoch.
+        training_margin: ``[n]``, the area under the margin (arXiv:2001.10528): the given class's logit less the largest
+            other one, the mean over the epochs of the models that were trained on the sample.
+        best_margin: ``[n]``, the largest of them in any epoch, of any of these models.
         neighbours: ``[n, K]``, the share of each label among a sample's neighbours in feature space.
 
     What follows ``probabilities`` is None where the runs have kept no history (``callbacks=sample_history``), and
@@ -37,9 +37,8 @@ class Evidence:
     labels: Labels
     probabilities: Floats
     epoch_probabilities: Floats | None = None
-    held_out_margin: Floats | None = None
     training_margin: Floats | None = None
-    last_margin: Floats | None = None
+    best_margin: Floats | None = None
     neighbours: Floats | None = None
 
     @property
@@ -48,8 +47,8 @@ class Evidence:
         return {name: getattr(self, name) for name in (*HELD_OUT, *TRAINED)}
 
 
-HELD_OUT = ("epoch_probabilities", "held_out_margin", "neighbours")  # of a sample's own fold
-TRAINED = ("training_margin", "last_margin")  # of all folds but its own
+HELD_OUT = ("epoch_probabilities", "neighbours")  # of a sample's own fold
+TRAINED = ("training_margin", "best_margin")  # of all folds but its own
 
 
 def read_evidence(runs: Sequence[Path]) -> Evidence:
@@ -88,14 +87,14 @@ def _of_run(run: Path) -> Evidence:
             history[name] = np.zeros((len(index), *folds[0][name].shape[1:]))
             for fold in folds:
                 history[name][np.searchsorted(index, fold["index"])] = fold[name]
-    for name in TRAINED:
-        total, seen = np.zeros(len(index)), np.zeros(len(index))
-        for fold in folds:
-            asked = np.isin(fold["train_index"], index)  # trusted samples are trained on, and in no fold
-            place = np.searchsorted(index, fold["train_index"][asked])
-            total[place] += fold[name][asked]
-            seen[place] += 1
-        history[name] = total / np.maximum(seen, 1)
+    total, seen, best = np.zeros(len(index)), np.zeros(len(index)), np.full(len(index), -np.inf)
+    for fold in folds:
+        asked = np.isin(fold["train_index"], index)  # trusted samples are trained on, and in no fold
+        place = np.searchsorted(index, fold["train_index"][asked])
+        total[place] += fold["training_margin"][asked]
+        best[place] = np.maximum(best[place], fold["best_margin"][asked])
+        seen[place] += 1
+    history |= {"training_margin": total / np.maximum(seen, 1), "best_margin": best}
     return Evidence(index, labels, probabilities, **history)
 
 

@@ -19,10 +19,10 @@ class SampleHistory(Callback):
     Nothing is computed for it but the last: the rest is what training and validation steps return anyway, summed where
     it is, and part of the checkpoint, so that a resumed run has the same.
 
-    - ``train_index[m]``, ``training_margin[m]``: of training samples the area under the margin (arXiv:2001.10528), the mean
-      over the epochs of the given class's logit less the largest other one, in the step that trains on the sample;
-      ``last_margin[m]``: the same of the last epoch.
-    - ``index[n]``, ``held_out_margin[n]``, ``epoch_probabilities[n, K]``: of validation samples, means over the epochs.
+    - ``train_index[m]``, ``training_margin[m]``: of training samples the area under the margin (arXiv:2001.10528), the
+      mean over the epochs of the given class's logit less the largest other one, in the step that trains on the
+      sample; ``best_margin[m]``: the largest of them, below 0 if the given class was never predicted.
+    - ``index[n]``, ``epoch_probabilities[n, K]``: of validation samples, the mean over the epochs.
     - ``neighbours[n, K]``: of each validation sample's nearest training samples, by the cosine of what the last linear
       layer is given, the share that has each label. Absent for a model without such a layer.
 
@@ -53,9 +53,8 @@ class SampleHistory(Callback):
         val = torch.from_numpy(trainer.datamodule.splits["val"])  # type: ignore[attr-defined]
         empty = {
             "training_margin": torch.zeros(samples),
-            "last_margin": torch.zeros(samples),
+            "best_margin": torch.full((samples,), -torch.inf),
             "seen": torch.zeros(samples),
-            "held_out_margin": torch.zeros(len(val)),
             "probabilities": torch.zeros(len(val), classes),
             "epochs": torch.zeros(()),
         }
@@ -77,14 +76,13 @@ class SampleHistory(Callback):
             return
         self.batch = None  # the first answer counts
         logits = logits.float()
-        margins = margin(logits, batch.labels)
         if module.training:
+            margins, best = margin(logits, batch.labels), self.sums["best_margin"]
+            best[batch.index] = torch.maximum(best[batch.index], margins)
             self.sums["training_margin"].index_add_(0, batch.index, margins)
-            self.sums["last_margin"].index_copy_(0, batch.index, margins)
             self.sums["seen"].index_add_(0, batch.index, torch.ones_like(margins))
         else:
             place = torch.searchsorted(self.val, batch.index)  # a split's numbers are sorted
-            self.sums["held_out_margin"].index_add_(0, place, margins)
             self.sums["probabilities"].index_add_(0, place, logits.softmax(dim=1))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
@@ -100,9 +98,8 @@ class SampleHistory(Callback):
         arrays = {
             "train_index": seen,
             "training_margin": sums["training_margin"][seen] / sums["seen"][seen],
-            "last_margin": sums["last_margin"][seen],
+            "best_margin": sums["best_margin"][seen],
             "index": data.splits["val"],
-            "held_out_margin": sums["held_out_margin"] / sums["epochs"],
             "epoch_probabilities": sums["probabilities"] / sums["epochs"],
         }
         pl_module.to(trainer.strategy.root_device).eval()
