@@ -35,12 +35,12 @@ def find_issues(
 ) -> pd.DataFrame:
     """Ranks labels by how doubtful they are.
 
-    The ``score`` is half the mean rank of ``loss``, ``held_out_margin`` and ``neighbours``, of models that have not seen the
-    label, and half the rank of the ``training_margin`` within the given class, of those that were trained on it: two
-    kinds of evidence, each of which sees what the other cannot.
+    The ``score`` is half the mean rank of ``loss``, ``held_out_margin`` and ``neighbours``, of models that have not
+    seen the label, and half the rank of the ``training_margin`` within the given class, of those that were trained on
+    it: two kinds of evidence, each of which sees what the other cannot.
 
     An ``issue`` is a label that confident learning prunes, that no model which was trained on it ever predicted in
-    training, and in place of which all other views name the same class: so that its suggestion can be accepted unseen. More
+    training, and in place of which all other views name the same class: the suggestion can be accepted unseen. More
     labels than those are worth a look, in the order of their rank.
 
     Args:
@@ -59,8 +59,8 @@ def find_issues(
         - ``self_confidence``, ``normalized_margin``: cleanlab's label quality, in [0, 1], 1 is good;
         - ``loss``: cross entropy of the given label, 0 is good;
         - ``margin``: its probability less the largest other one, in [-1, 1];
-        - ``held_out_margin``: its :func:`relative` log probability less the largest other one, of ``epoch_probabilities``
-          (else of ``probabilities``);
+        - ``held_out_margin``: its :func:`relative` log probability less the largest other one, of
+          ``epoch_probabilities`` (else of ``probabilities``);
         - ``training_margin``, ``best_margin``: as in the history, of logits;
         - ``neighbours``: share of the neighbours that have the given label, in [0, 1].
 
@@ -125,8 +125,11 @@ def mean_rank(suspicions: Sequence[Floats]) -> Floats:
 
 
 def relative(labels: Labels, probabilities: Floats) -> Floats:
-    """Log probabilities ``[n, K]``, each less that of its class's confident threshold (cleanlab): how much likelier a class is
-    than it is on average where it is given. A class that is hard, or rare, is thus not held for wrong everywhere."""
+    """Log probabilities ``[n, K]``, each less the log of its class's confident threshold (cleanlab).
+
+    That is how much likelier a class is than it is on average where it is given: a class that is hard, or rare, is thus
+    not held for wrong everywhere.
+    """
     thresholds = get_confident_thresholds(labels, probabilities)
     return np.log(np.maximum(probabilities, TINY)) - np.log(np.maximum(thresholds, TINY))
 
