@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
 from sklearn.metrics import average_precision_score
 
 SMALL = ("data=digits", "noise=symmetric", "noise.rate=0.3", "data.subset=600", "data.folds=3", "trainer.max_epochs=6")
@@ -127,3 +129,44 @@ def test_a_mistake_is_said_and_leaves_nothing(audit, name):
     assert "Traceback" not in outcome.err
     assert not (outcome.root / "found").exists()
     assert not list(outcome.root.rglob("*.csv"))
+
+
+def test_the_files_of_a_folder_are_named(audit, train, tmp_path):
+    """Digits in folders whose names look like class numbers and are none; five of them in the wrong one."""
+    digits = load_digits()
+    wrong = []
+    for name, digit in (("1", 0), ("2", 6), ("3", 4)):
+        places = np.flatnonzero(digits.target == digit)[:60]
+        for i, place in enumerate(places):
+            other = name == "1" and i < 5
+            path = tmp_path / "photos" / ("3" if other else name) / f"{digit}-{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.round(digits.images[place] * (255 / 16)).astype(np.uint8)).save(path)
+            wrong += [f"3/{path.name}"] * other
+    small = ("data.folds=3", "data.augment=none", "data.batch_size=16", "data.split_seed=1", "model.channels=[8,16,32]")
+    outcome = audit("data=folder", "data.path=photos", "output=found", "trainer.precision=32-true", *small)
+    assert outcome.code == 0, outcome.err
+    assert "average precision" not in outcome.out  # nobody knows the truth
+    found = tmp_path / "found"
+    assert "quality" not in json.loads((found / "estimate.json").read_text())
+    issues = pd.read_csv(found / "issues.csv", dtype=str)
+    assert all((tmp_path / "photos" / file).is_file() for file in issues["file"])
+    assert (issues["file"].str.split("/").str[0] == issues["given_label"]).all()
+    there = set(wrong) & set(issues["file"])  # the others are in the test set
+    assert len(there) >= 3
+    assert set(issues["file"].iloc[: len(there)]) == there
+    assert set(issues["suggested_label"].iloc[: len(there)]) == {"1"}
+
+    corrected = pd.read_csv(found / "corrected_labels.csv", dtype=str)
+    accepted = issues[issues["issue"] == "true"]
+    assert set(corrected["file"][corrected["changed"] == "true"]) == set(accepted["file"])
+    again = train(
+        "data=folder",
+        "data.path=photos",
+        "noise=file",
+        f"noise.path={found / 'corrected_labels.csv'}",
+        "model=mlp_1x512",
+    )
+    assert again.code == 0, again.err
+    run = next(path for path in again.folders if "found" not in path.parts)
+    assert [str(number + 1) for number in np.load(run / "noise.npz")["noisy_labels"]] == corrected["label"].tolist()

@@ -124,7 +124,8 @@ def summary(estimate: dict[str, Any], output: Path) -> str:
     low, high = estimate["noise_rate_interval"]
     lines = [
         f"{estimate['samples']:,} labels, {estimate['issues']:,} of them suspected to be wrong",
-        f"estimated share of wrong labels {estimate['noise_rate']:.1%} ({low:.1%} to {high:.1%})",
+        f"confident learning's estimate of wrong labels: {estimate['noise_rate']:.1%} ({low:.1%} to {high:.1%}), "
+        "too high by what the models err",
         *(
             f"  {pair['given']} that may be {pair['suggested']}: {pair['count']:,}"
             for pair in estimate["pairs"][:3]
