@@ -186,8 +186,8 @@ def exported(browser, folder):
 
 def test_names_are_shown_as_they_are(opened):
     assert text_of(opened, "h1") == f"pets {NASTY}"
-    assert text_of(opened, "#sheet .rank") == "#1 · score 1.000"
-    assert text_of(opened, "#sheet li:last-child .rank") == "#9 · score 0.556 · not flagged"
+    assert text_of(opened, "#sheet .rank") == "#1 · 1.000"
+    assert text_of(opened, "#sheet li:last-child .rank") == "#9 · 0.556 · not flagged"
     assert text_of(opened, "#sheet .file") == f"d/0{SCRIPT}.png"
     assert text_of(opened, "#sheet li:nth-child(2) .file") == "sample 4"
     assert text_of(opened, "#sheet li:nth-child(3) .label b") == NASTY

@@ -51,7 +51,8 @@ def write_page(
         payload(issues, pictures, classes, estimate),
         kind="audit",
         name=title,
-        facts=f"{estimate['samples']:,} given labels, of which the {len(pictures):,} most suspect are shown",
+        facts=f"{estimate['samples']:,} given labels",
+        flagged=estimate["issues"],
         shown=len(pictures),
         numbers=_numbers(estimate),
         quality=_quality(estimate.get("quality")),
@@ -131,7 +132,7 @@ def _numbers(estimate: dict[str, Any]) -> dict[str, str]:
     share = estimate["issues"] / max(estimate["samples"], 1)
     return {
         "Estimated share of wrong labels": _rate(estimate["noise_rate"], estimate.get("noise_rate_interval")),
-        "Flagged by confident learning": f"{estimate['issues']:,} of {estimate['samples']:,} ({_percent(share)})",
+        "Flagged labels": f"{estimate['issues']:,} of {estimate['samples']:,} ({_percent(share)})",
     }
 
 

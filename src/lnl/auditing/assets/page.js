@@ -13,7 +13,7 @@ let current = 0;
 const named = (label) => data.classes[label];
 const pairOf = (place) => `${data.given[place]},${data.suggested[place]}`;
 const arrow = (pair) => pair.split(",").map(named).join(" → ");
-const counted = (number) => number.toLocaleString("en");
+const counted = new Intl.NumberFormat("en").format;
 const passes = (place) =>
   (!filter.pair || pairOf(place) === filter.pair) && (!filter.state || (decided[place]?.[0] ?? "undecided") === filter.state);
 const say = (text) => { byId("message").textContent = text; };
@@ -137,7 +137,7 @@ function fillCard(place) {
   if (card.firstChild) return;
   card.append(byId("card").content.cloneNode(true));
   card.querySelector("img").src = data.pictures[place];
-  card.querySelector(".rank").textContent = `#${data.rank[place]} · score ${data.score[place].toFixed(3)}${data.flagged[place] ? "" : " · not flagged"}`;
+  card.querySelector(".rank").textContent = `#${data.rank[place]} · ${data.score[place].toFixed(3)}${data.flagged[place] ? "" : " · not flagged"}`;
   card.querySelectorAll(".label").forEach((line, i) => {
     line.querySelector("b").textContent = line.title = named([data.given, data.suggested][i][place]);
   });
@@ -306,6 +306,7 @@ function start() {
   cards.push(...places.map((place) => make("li", { tabIndex: -1 })));
   cards.forEach((card, place) => { card.dataset.place = place; });
   sheet.classList.toggle("tiny", data.tiny);
+  sheet.classList.toggle("unnamed", !data.file.some(Boolean));
   sheet.append(...cards);
   places.forEach(showCard);
   const pairs = [...onPage].sort((a, b) => b[1] - a[1]);
