@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torchvision
 
 from lnl.config import CONF_DIR
+from tests.data.own import write_arrays, write_folder, write_table
 from tests.generated import write_cifar, write_cifar_n, write_course_labels, write_flowers, write_mnist
 
 GROUPS = sorted(path.name for path in Path(CONF_DIR).iterdir() if path.is_dir())
@@ -23,6 +25,10 @@ NEEDS = {
     "fit_once": ["model=histogram_logistic"],
     "file": ["noise.path=labels.csv"],
     "human": ["data=cifar10"],
+    "folder": ["data.path=own"],
+    "table": ["data.path=own/labels.csv"],
+    "arrays": ["data.path=own.npz"],
+    "huggingface": ["data.name=own"],
 }
 
 
@@ -45,6 +51,15 @@ def test_an_option_runs_one_batch(train, group, option, monkeypatch, tmp_path):
         write_mnist(root, "FashionMNIST" if option == "fashion_mnist" else "MNIST")
     elif "experiment" in group or option in ("cifar10", "cifar100", "human"):
         write_cifar(root, monkeypatch, torchvision.datasets.CIFAR100 if cifar100 else torchvision.datasets.CIFAR10)
+    if option == "huggingface":
+        pytest.importorskip("datasets")
+        monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "hub")
+    if option in ("folder", "huggingface"):
+        write_folder(tmp_path / "own")
+    elif option == "table":
+        write_table(tmp_path / "own")
+    elif option == "arrays":
+        write_arrays(tmp_path / "own.npz", images=np.zeros((60, 12, 12, 3), np.uint8), labels=np.arange(60) % 3)
     data = [] if group == "data" or "experiment" in group or option == "human" else ["data=digits"]
     data += ["data.image_size=32"] if group == "model" else []
     data += NEEDS.get(option, [])

@@ -11,7 +11,7 @@ import pandas as pd
 
 from lnl.data.decoded import Decoded
 from lnl.data.images import Dataset, Given, Images, LabelledImages, stratified_choice
-from lnl.data.listing import Listing, details, some
+from lnl.data.listing import Listing, details, many, some
 from lnl.data.module import NoisyDataModule, check_choice
 from lnl.errors import UserError
 
@@ -27,7 +27,7 @@ class GivenDataModule(NoisyDataModule):
         classes: names, in label order, if they are not to be taken from the labels. Labels may then be their numbers.
         on_error: ``fail`` names what cannot be used, ``skip`` leaves it out, counts and lists it.
         test_fraction: the share that is held out for testing where no sample is said to be: always the same samples,
-            whatever the seeds, every class with its share.
+            whatever the seeds, every class with its share. With 0 there is no test set.
         cache_limit_gb: pictures that take more when they are decoded are read from their files in each epoch.
         base: of :class:`~lnl.data.NoisyDataModule`.
     """
@@ -43,8 +43,8 @@ class GivenDataModule(NoisyDataModule):
     ) -> None:
         super().__init__(**base)
         check_choice("on_error", on_error, ("fail", "skip"))
-        if not 0 < test_fraction < 1:
-            raise ValueError(f"data.test_fraction must be between 0 and 1, got {test_fraction}")
+        if not 0 <= test_fraction < 1:
+            raise ValueError(f"data.test_fraction must be at least 0 and below 1, got {test_fraction}")
         self.class_names = None if classes is None else [str(name) for name in classes]
         if self.class_names and len(set(self.class_names)) < len(self.class_names):
             raise ValueError(f"data.classes has a name twice: {', '.join(self.class_names)}")
@@ -75,7 +75,8 @@ class GivenDataModule(NoisyDataModule):
                 table = table.assign(**{key: _numbers(table[key], classes)})
         table, said = divide(table, classes, self.test_fraction)
         decoded = self.pictures(table)
-        skipped += [(table["name"].iloc[place], reason) for place, reason in decoded.bad.items()]
+        places = sorted(decoded.bad, key=lambda place: table.index[place])  # in the user's order
+        skipped += [(table["name"].iloc[place], decoded.bad[place]) for place in places]
         self._fail(skipped, len(listing.table))
         remarks += said + about_twins(table, decoded.twins, classes)
         train, test = decoded.cut(int((table["split"] != "test").sum()))
@@ -83,7 +84,7 @@ class GivenDataModule(NoisyDataModule):
         remarks += about_classes(table, classes)
         if skipped:
             first, *_ = described(skipped)
-            line = f"{len(skipped):,} samples are left out (data.on_error=skip), first {first}"
+            line = f"{many(len(skipped), 'sample is', 'samples are')} left out (data.on_error=skip), first {first}"
             remarks.append(details(line, described(skipped)))
         return self._dataset(table, classes, (train, test), skipped, remarks)
 
@@ -91,7 +92,7 @@ class GivenDataModule(NoisyDataModule):
         self, table: pd.DataFrame, classes: Sequence[str], images: tuple[Images, Images], skipped: Any, remarks: Any
     ) -> Dataset:
         train, test = table[table["split"] != "test"], table[table["split"] == "test"]
-        if not len(train) or not len(test):
+        if not len(train) or not (len(test) or self.test_fraction == 0):
             raise UserError(
                 f"no sample is left for {'testing' if len(train) else 'training'}: {some(described(skipped))}"
             )
@@ -148,20 +149,21 @@ def clean_labels(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Labels without spaces around them, in one Unicode form, 1.0 as 1; true labels are gone unless all are there."""
     remarks = []
     for key in (key for key in ("label", "true_label") if key in table):
-        before = table[key].astype(str)
+        missing = table[key].isna()
+        before = table[key].astype(object).mask(missing, "").map(str)
         kinds = {name: unicodedata.normalize("NFC", name).strip() for name in before.unique()}
         changed = [name for name, stripped in kinds.items() if name != stripped]
         if changed:
             count = int(before.isin(changed).sum())
             names = some([f"'{kinds[name]}'" for name in changed])
-            remarks.append(f"{count:,} labels had spaces or accents of another form, which are gone: {names}")
+            remarks.append(f"{many(count, 'label', 'labels')} had spaces or accents of another form, now gone: {names}")
         if all(re.fullmatch(r"-?\d+(\.0*)?", name) for name in kinds.values() if name.lower() not in MISSING):
             kinds = {name: stripped.partition(".")[0] for name, stripped in kinds.items()}
         table = table.assign(**{key: before.map(kinds)})
-    if "true_label" in table and (missing := int(table["true_label"].str.lower().isin(MISSING).sum())):
+    if "true_label" in table and (absent := int(table["true_label"].str.lower().isin(MISSING).sum())):
         table = table.drop(columns="true_label")
-        if missing < len(table):
-            remarks.append(f"true labels are missing in {missing:,} of {len(table):,} rows, and are not used")
+        if absent < len(table):
+            remarks.append(f"true labels are missing in {absent:,} of {len(table):,} rows, and are not used")
     alike: dict[str, list[str]] = {}
     for name in table["label"].unique():
         alike.setdefault(name.lower(), []).append(name)
@@ -214,7 +216,7 @@ def divide(table: pd.DataFrame, classes: Sequence[str], fraction: float) -> tupl
     """
     if "split" not in table:
         table = table.assign(split="train")
-    if (table["split"] == "test").any():
+    if (table["split"] == "test").any() or not fraction:
         return table.sort_values("split", key=lambda split: split == "test", kind="stable"), []
     trusted = table["trusted"] if "trusted" in table else pd.Series(False, index=table.index)
     free = table[(table["split"] == "train") & ~trusted]
@@ -235,10 +237,10 @@ def about_classes(table: pd.DataFrame, classes: Sequence[str]) -> list[str]:
     counts = np.bincount(table.loc[table["split"] != "test", "label"], minlength=len(classes))
     remarks = []
     if none := [classes[label] for label in np.flatnonzero(counts == 0).tolist()]:
-        remarks.append(f"{len(none)} classes have no training sample: {some(none)}")
+        remarks.append(f"{many(len(none), 'class has', 'classes have')} no training sample: {some(none)}")
     if single := [classes[label] for label in np.flatnonzero(counts == 1).tolist()]:
-        line = f"{len(single)} classes have a single training sample, which cannot be in training and validation: "
-        remarks.append(details(line + some(single), single))
+        line = f"{many(len(single), 'class has', 'classes have')} a single training sample: none to validate or test on"
+        remarks.append(details(f"{line}: {some(single)}", single))
     return remarks
 
 
@@ -255,10 +257,11 @@ def about_twins(table: pd.DataFrame, twins: Sequence[Sequence[int]], classes: Se
             leaked.append(described)
     remarks = []
     if differ:
-        line = f"{len(differ):,} pictures are there more than once with different labels: {some(differ, 1)}"
+        line = f"{many(len(differ), 'picture is', 'pictures are')} there again with another label: {some(differ, 1)}"
         remarks.append(details(line, differ))
     if leaked:
-        remarks.append(details(f"{len(leaked):,} pictures are in training and in test: {some(leaked, 1)}", leaked))
+        line = f"{many(len(leaked), 'picture is', 'pictures are')} in training and in test: {some(leaked, 1)}"
+        remarks.append(details(line, leaked))
     if copies:
-        remarks.append(f"{copies:,} files are copies of others, byte by byte")
+        remarks.append(f"{many(copies, 'file is a copy', 'files are copies')} of another, byte by byte")
     return remarks

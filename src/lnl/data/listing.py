@@ -44,6 +44,11 @@ def some(names: list[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 
+def many(count: int, one: str, several: str) -> str:
+    """``1 <one>``, or ``<count> <several>``."""
+    return f"{count:,} {one if count == 1 else several}"
+
+
 def details(line: str, entries: list[str]) -> str:
     """A remark: a line for the terminal, and an entry a line for the log."""
     return "\n  ".join([line, *entries])
@@ -56,7 +61,7 @@ def list_folder(path: Path) -> Listing:
         UserError: if there are none, or the folders are neither.
     """
     top = _entries(path)
-    folders = {name: entry for name, entry in top.items() if entry.is_dir()}
+    folders = {name: entry for name, entry in top.items() if os.path.isdir(entry.path)}
     splits = {
         name: SPLIT_OF[name.lower()] for name in folders if name.lower() in SPLIT_OF and _has_folders(path / name)
     }
@@ -82,21 +87,23 @@ def list_folder(path: Path) -> Listing:
                 rows.append((f"{relative}/{file}".replace(os.sep, "/"), name, split))
                 found += 1
             else:
-                left_out["folders" if entry.is_dir() else Path(file).suffix or "no suffix"] += 1
+                left_out["folders" if os.path.isdir(entry.path) else Path(file).suffix or "no suffix"] += 1
         if not found:
             empty.append(relative)
-    loose["."] += sum(_is_picture(name) for name, entry in top.items() if not entry.is_dir())
+    loose["."] += sum(_is_picture(name) for name in top if name not in folders)
     if not rows:
         raise UserError(_no_pictures(path, top, loose["."]))
     if empty:
-        remarks.append(details(f"{len(empty)} class folders have no pictures and are left out: {some(empty)}", empty))
+        said = many(len(empty), "class folder has no pictures and is", "class folders have no pictures and are")
+        remarks.append(details(f"{said} left out: {some(empty)}", empty))
     if left_out:
         kinds = ", ".join(f"{count:,} ({kind})" for kind, count in left_out.most_common())
         remarks.append(f"left out of class folders, because their names are not those of pictures: {kinds}")
     for parent, count in loose.items():
         if count:
-            remarks.append(f"{count:,} pictures in {path / parent} are left out: they are in no class's folder")
-    table = pd.DataFrame(rows, columns=["name", "label", "split"])
+            said = many(count, "picture is", "pictures are")
+            remarks.append(f"{said} left out of {path / parent}, being in no class's folder")
+    table = pd.DataFrame(rows, columns=["name", "label", "split"], dtype=object)
     return Listing(table if splits else table.drop(columns="split"), remarks=remarks)
 
 
@@ -104,13 +111,18 @@ def _entries(path: Path) -> dict[str, os.DirEntry[str]]:
     """What is in a folder, without what is hidden."""
     try:
         entries = {entry.name: entry for entry in os.scandir(path) if not entry.name.startswith(".")}
-        for entry in entries.values():
-            entry.is_dir()  # follows links, and fails for one in a circle
+        for name, entry in entries.items():
+            if not _is_picture(name):
+                name.encode()  # a class is called so
+                entry.is_dir()  # follows links, and fails for one in a circle
         return entries
     except FileNotFoundError:
         raise UserError(f"there is no folder {path}: set data.path") from None
     except NotADirectoryError:
         raise UserError(f"{path} is a file; data=folder reads folders, data=table a CSV, data=arrays an .npz") from None
+    except UnicodeEncodeError as error:
+        name = error.object.encode("utf-8", "backslashreplace").decode()
+        raise UserError(f"the name of {name} in {path} is not UTF-8: rename it") from None
     except OSError as error:
         raise UserError(f"{error.filename or path} cannot be read: {error.strerror}") from error
 
@@ -118,7 +130,7 @@ def _entries(path: Path) -> dict[str, os.DirEntry[str]]:
 def _has_folders(path: Path) -> bool:
     """Whether it is a folder of classes, and no class that is called train."""
     entries = _entries(path)
-    return any(entry.is_dir() and not _is_picture(name) for name, entry in entries.items()) or not entries
+    return any(os.path.isdir(path / name) and not _is_picture(name) for name in entries) or not entries
 
 
 def _is_picture(name: str) -> bool:
@@ -128,7 +140,8 @@ def _is_picture(name: str) -> bool:
 def _no_pictures(path: Path, top: Mapping[str, object], loose: int) -> str:
     expected = f"expected are {path}/<class>/*.jpg (or .png, .webp, .bmp, ...)"
     if loose:
-        return f"{loose:,} pictures are in {path} itself, so that none has a class: {expected}, or data=table."
+        said = many(loose, "picture is", "pictures are")
+        return f"{said} in {path} itself, and have no class: {expected}, or data=table."
     tables = [name for name in top if name.endswith((".csv", ".tsv", ".parquet"))]
     hint = f"; data=table data.path={path / tables[0]} reads a table" if tables else ""
     return f"there are no pictures in the folders of {path}: {expected}{hint}."
@@ -167,10 +180,11 @@ def read_table(path: Path, root: Path, columns: Mapping[str, str], encoding: str
     raw = raw[[name for name in columns.values() if name in raw]]
     raw.columns = pd.Index([key for key, name in columns.items() if name in raw])
     rows = [f"row {number + 1}" for number in range(len(raw))]
-    table = raw.assign(row=rows).drop_duplicates(subset=[key for key in columns if key in raw])
+    table = raw.astype(object).assign(row=rows).drop_duplicates(subset=[key for key in columns if key in raw])
     remarks = []
     if copies := len(raw) - len(table):
-        remarks.append(f"{copies:,} rows of {path.name} are there twice and count once")
+        said = many(copies, "row", "rows")
+        remarks.append(f"{said} of {path.name} repeat another and do not count")
     bad = []
     table["name"] = [_relative(name, root) for name in table.pop("file")]
     for key in ("split", "trusted"):

@@ -191,7 +191,12 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         """Training and test images as models see them: brought to their size, then corrupted."""
         self._check_streamed(dataset.train.images)
         size = self.image_size or natural_size(dataset.train.images.shape)
-        train, test = (part.fit_to(size, self.channels, self.fit) for part in (dataset.train, dataset.test))
+        train, test = (
+            part.fit_to(size, self.channels, self.fit)
+            if len(part)
+            else LabelledImages(np.zeros((0, size, size, self.channels), np.uint8), part.labels)
+            for part in (dataset.train, dataset.test)
+        )
         if isinstance(train.images, Streamed) or isinstance(test.images, Streamed):
             return train, test
         self.corruption.fit(train.images)

@@ -55,7 +55,7 @@ def read_picture(
         picture = picture.convert("L" if channels == 1 else "RGB")
     if size is not None:
         picture = _fitted(picture, size, fit)
-    pixels = np.asarray(picture)
+    pixels = np.array(picture)  # a copy, which may be written to, as torch wants it
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
 

@@ -70,7 +70,8 @@ class Splitting:
             val = np.array_split(doubtful, self.folds)[(self.fold or 1) - 1]
             train = np.setdiff1d(doubtful, val)
         parts: dict[Split, Index] = {"train": np.sort(np.concatenate([train, kept])), "val": np.sort(val)}
-        parts["test"] = np.arange(len(test_truth))
+        if given is None or len(test_truth):  # of labels that somebody gave, all may be for training
+            parts["test"] = np.arange(len(test_truth))
         for split, index in parts.items():
             if not (self.folds and split != "test"):
                 parts[split] = self._limited(split, index, test_truth if split == "test" else truth)

@@ -118,6 +118,7 @@ class Trackers:
             f"{protocol}/test_{name}": entry["test"][name]
             for protocol, entry in result["protocol"].items()
             for name in ("accuracy", "macro_f1", "ece")
+            if "test" in entry
         }
         worth = {
             "epochs": result["epochs"],
@@ -126,24 +127,22 @@ class Trackers:
             "wrong_labels": result["noise"]["train_rate"],
         }
         step = result["epochs"]
-        pictures = {
-            "confusion_matrix": confusion_picture(
-                result["protocol"]["last"]["test"]["confusion_matrix"], data.classes, "test set, last epoch"
-            ),
-            "labels": contact_sheet(data),
-        }
+        pictures = {"labels": contact_sheet(data)}
+        if test := result["protocol"]["last"].get("test"):
+            title = "test set, last epoch"
+            pictures["confusion_matrix"] = confusion_picture(test["confusion_matrix"], data.classes, title)
         for board in self.tensorboard:
             from torch.utils.tensorboard.summary import hparams  # slow to load
 
             for name, value in final.items():
                 board.experiment.add_scalar(name, value, step)
+            for name, picture in pictures.items():
+                board.experiment.add_image(name, picture, step, dataformats="HWC")
             # Lightning would add the columns that it thinks the table of all runs has, and TensorBoard takes those of
             # the first run it finds. Without them the table has what any run has.
             _, start, end = hparams(compared(self.config), {})
             for record in (start, end):
                 board.experiment.file_writer.add_summary(record)
-            for name, picture in pictures.items():
-                board.experiment.add_image(name, picture, step, dataformats="HWC")
         for tracker in self.wandb:
             tracker.experiment.summary.update(final | worth)
             for name, picture in pictures.items():

@@ -17,10 +17,7 @@ def closing_block(result: dict[str, Any], folder: Path) -> str:
         f"{result['epochs']} epochs in {result['time']['fit_seconds']:.1f} s",
         f"trained on {data['train']:,} labels, {wrong} of them wrong{share}",
         *_folds(result),
-        *(
-            f"test accuracy {entry['test']['accuracy']:7.2%}  {_meaning(name, entry)}"
-            for name, entry in result["protocol"].items()
-        ),
+        *(f"{_accuracy(entry)}  {_meaning(name, entry)}" for name, entry in result["protocol"].items()),
         str(Path(os.path.relpath(folder))),
     ]
     if result["fast_dev_run"]:
@@ -40,6 +37,12 @@ def evaluation_block(record: dict[str, Any], folder: Path) -> str:
     if not data["same_classes"]:
         lines.append("its classes are not those of training: label k is compared with output k, so numbers are matched")
     return "\n".join(f"  {line}" for line in lines)
+
+
+def _accuracy(entry: dict[str, Any]) -> str:
+    if "test" in entry:
+        return f"test accuracy {entry['test']['accuracy']:7.2%}"
+    return f"validation accuracy {entry['val']['accuracy']:7.2%}"  # there is no test set
 
 
 def _meaning(protocol: str, entry: dict[str, Any]) -> str:

@@ -74,6 +74,7 @@ def merge(cfg: DictConfig, folder: RunFolder, results: list[dict[str, Any]]) -> 
     accuracies = {
         f"{split}_accuracy": [result["protocol"]["last"][split]["accuracy"] for result in results]
         for split in ("val", "test")
+        if split in results[0]["protocol"]["last"]
     }
     seconds = [result["time"]["fit_seconds"] for result in results]
     return {

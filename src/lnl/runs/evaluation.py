@@ -50,8 +50,10 @@ def evaluate(
     folder: RunFolder,
     rows: list[dict[str, float]],
     smoke: bool = False,
-) -> tuple[dict[str, Any], Prediction]:
-    """The entries of the protocol, and the last epoch's prediction. Test labels are used here and nowhere else.
+) -> tuple[dict[str, Any], Prediction | None]:
+    """The entries of the protocol, and the last epoch's prediction (None without a test set).
+
+    Test labels are used here and nowhere else.
 
     Args:
         method: ends with the last epoch's weights.
@@ -67,7 +69,8 @@ def evaluate(
     """
     method.to(trainer.strategy.root_device)
     checkpoints = {} if smoke else {**folder.stages(), "noisy_val_best": folder.noisy_val_best}
-    tested: list[Split] = ["trusted_test", "test"] if "trusted_test" in data.splits else ["test"]
+    tested: list[Split] = [split for split in ("trusted_test", "test") if split in data.splits]
+    prediction = None
     entries: dict[str, Any] = {}
     for protocol, path in {**checkpoints, "last": folder.last}.items():
         epoch = len(rows) - 1
@@ -81,8 +84,9 @@ def evaluate(
             "val": _part("val/", rows[epoch]),
         }
         for split in tested:
-            prediction = predict_split(method, data, trainer, split, batches=1 if smoke else None)
-            entries[protocol][split] = classification_metrics(prediction.logits, prediction.labels)
+            found = predict_split(method, data, trainer, split, batches=1 if smoke else None)
+            entries[protocol][split] = classification_metrics(found.logits, found.labels)
+            prediction = found if split == "test" else None
     return {name: entries[name] for name in ("last", "noisy_val_best", *entries) if name in entries}, prediction
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from lnl.runs.fingerprint import fingerprints
+
 NUMBERS_VERSION = 2  # to be raised whenever a change of lnl's code changes the numbers of the same configuration
 
 # Everything else can change a run's numbers.
@@ -39,12 +41,14 @@ FILES = (("init_from",), ("noise", "path"), ("data", "trusted"))
 
 
 def identity(cfg: DictConfig) -> str:
-    """sha256 of all that can change a run's numbers; of a file, its content."""
+    """sha256 of all that can change a run's numbers; of a file, its content; of a folder, what is in it."""
     config = relevant_config(cfg)
     for *section, key in FILES:
         part = config.get(section[0], {}) if section else config
         if isinstance(part.get(key), str) and Path(part[key]).expanduser().is_file():
             part[key] = hashlib.sha256(Path(part[key]).expanduser().read_bytes()).hexdigest()
+    if isinstance(config.get("data"), dict):
+        config["data"] |= fingerprints(config["data"])
     canonical = json.dumps(_canonical({"numbers_version": NUMBERS_VERSION, **config}), sort_keys=True, default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()
 

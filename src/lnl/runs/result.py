@@ -29,10 +29,10 @@ def make_result(
     trainer: pl.Trainer,
     rows: list[dict[str, float]],
     entries: dict[str, Any],
-    prediction: Prediction,
+    prediction: Prediction | None,
 ) -> dict[str, Any]:
     """The content of ``result.json``."""
-    sizes = {split: len(index) for split, index in data.splits.items()}
+    sizes = {"test": 0} | {split: len(index) for split, index in data.splits.items()}
     rates = {f"{split}_rate": data.labels.actual_rate(data.splits[split]) for split in ("train", "val")}
     epoch_seconds = [row["seconds"] for row in rows]
     device = trainer.strategy.root_device
@@ -61,7 +61,7 @@ def make_result(
         "time": {
             "fit_seconds": sum(epoch_seconds),
             "seconds_per_epoch": statistics.median(epoch_seconds),
-            "test_images_per_second": len(prediction.logits) / prediction.seconds,
+            "test_images_per_second": len(prediction.logits) / prediction.seconds if prediction else None,
         },
         "size": {
             "parameters": sum(parameter.numel() for parameter in method.parameters()),

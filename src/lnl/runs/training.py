@@ -99,7 +99,8 @@ def train_here(
             trackers.start({**relevant_config(cfg), "options": options})
             fit(trainer, method, data, folder, say)
             entries, prediction = evaluate(method, data, trainer, folder, table.rows, smoke)
-            prediction.save(folder.predictions, data.classes)
+            if prediction is not None:
+                prediction.save(folder.predictions, data.classes)
             if cfg.data.fold is not None and not smoke:
                 save_out_of_fold(method, data, trainer, folder)
             result = make_result(cfg, options, folder, data, method, trainer, table.rows, entries, prediction)

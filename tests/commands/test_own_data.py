@@ -1,0 +1,124 @@
+"""A user's own data through the command line: labels of which nobody knows the truth."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.data.own import picture, write_folder, write_table
+
+SMALL = ["model=mlp_1x512", "trainer.max_epochs=1", "trainer.precision=32-true", "data.batch_size=16"]
+
+
+def test_a_folder_is_trained_on_without_a_word_of_what_nobody_knows(train, tmp_path):
+    write_folder(tmp_path / "own", 20)
+    outcome = train("data=folder", "data.path=own", "callbacks=contact_sheet", *SMALL)
+    assert outcome.code == 0, outcome.err
+    assert "12 of 60 are held out" in outcome.out
+    assert "trained on 38 labels, an unknown number of them wrong" in outcome.out
+    result = outcome.result
+    assert result["data"] | {"classes": 0} == {
+        "name": "folder",
+        "classes": 0,
+        "train": 38,
+        "val": 10,
+        "test": 12,
+        "trusted": 0,
+        "skipped": 0,
+    }
+    assert result["data"]["classes"] == ["cat", "dog", "owl"]
+    noise = result["noise"]
+    assert (noise["kind"], noise["rate"], noise["actual_rate"], noise["train_rate"]) == ("given", None, None, None)
+    assert (result["config"]["data"]["num_classes"], result["config"]["data"]["image_size"]) == (3, 12)
+    assert sorted(np.load(outcome.folder / "noise.npz").files) == ["noisy_labels"]
+    metrics = pd.read_csv(outcome.folder / "metrics.csv")
+    assert not {"train/memorised", "train/accuracy_wrong"} & set(metrics.columns[metrics.notna().any()])
+    assert (outcome.folder / "figures/labels.png").exists()
+
+
+def test_what_is_skipped_is_counted_and_listed(train, tmp_path):
+    write_folder(tmp_path / "own")
+    for name in ("cat/b.png", "owl/a.png"):
+        (tmp_path / "own" / name).write_bytes(b"")
+    failed = train("data=folder", "data.path=own", *SMALL)
+    assert failed.code == 1
+    assert (
+        "error: cat/b.png: it is empty (0 bytes)\n2 of 32 samples cannot be used: cat/b.png, owl/a.png." in failed.err
+    )
+    assert "Traceback" not in failed.err
+    assert not failed.folders
+    outcome = train("data=folder", "data.path=own", "data.on_error=skip", *SMALL)
+    assert outcome.code == 0, outcome.err
+    assert "2 samples are left out (data.on_error=skip), first cat/b.png: it is empty (0 bytes)\n" in outcome.out
+    assert outcome.result["data"]["skipped"] == 2
+    log = (outcome.folder / "train.log").read_text()
+    assert "\n  cat/b.png: it is empty (0 bytes)\n  owl/a.png: it is empty (0 bytes)\n" in log
+
+
+def test_the_same_data_is_the_same_run_and_other_labels_are_another(train, tmp_path):
+    path = write_table(tmp_path / "own")
+    ask = ["data=table", "noise=symmetric", *SMALL]
+    assert train(*ask, f"data.path={path}").code == 0
+    (tmp_path / "own").rename(tmp_path / "moved")
+    moved = tmp_path / "moved/labels.csv"
+    assert "finished already" in train(*ask, f"data.path={moved}").out
+    moved.write_text(moved.read_text().replace("cat0.png,cat", "cat0.png,dog"))
+    assert "finished already" not in train(*ask, f"data.path={moved}").out
+    picture(tmp_path / "moved/cat/cat1.png", "owl", 12345)
+    assert "finished already" not in train(*ask, f"data.path={moved}").out
+
+
+def test_a_run_is_evaluated_on_its_own_data_and_on_other_data(train, evaluate, tmp_path):
+    write_folder(tmp_path / "own", 20)
+    write_folder(tmp_path / "other", 12, split="train")
+    write_folder(tmp_path / "other", 7, split="test", first=50)
+    write_folder(tmp_path / "two", 12, classes=("cat", "dog"))
+    folder = train("data=folder", "data.path=own", *SMALL).folder
+    accuracy = json.loads((folder / "result.json").read_text())["protocol"]["last"]["test"]["accuracy"]
+    assert f"12 images, last epoch: accuracy {accuracy:.2%}" in evaluate(f"run={folder}").out
+    assert "21 images" in evaluate(f"run={folder}", "data=folder", "data.path=other").out
+    refused = evaluate(f"run={folder}", "data=folder", "data.path=two")
+    assert "folder has 2 classes, but" in refused.err
+
+
+def test_every_label_is_for_training_where_there_is_no_test_set(train, tmp_path):
+    write_folder(tmp_path / "own", 20)
+    ask = ["data=folder", "data.path=own", "data.test_fraction=0", "logger=tensorboard", *SMALL]
+    outcome = train(*ask, "data.folds=2")
+    assert outcome.code == 0, outcome.err
+    (whole,) = (folder for folder in outcome.folders if folder.name not in ("fold1", "fold2"))
+    assert np.load(whole / "out_of_fold.npz")["index"].tolist() == list(range(60))
+    result = json.loads((whole / "result.json").read_text())
+    assert result["data"]["test"] == 0
+    assert "test" not in result["protocol"]["last"]
+    assert "test accuracy" not in outcome.out
+    mean = result["cross_validation"]["val_accuracy"]["mean"]
+    assert f"validation accuracy {mean:7.2%}  last epoch" in outcome.out
+    assert not list(tmp_path.rglob("predictions.csv"))
+
+
+def test_a_cross_validated_run_has_a_probability_for_every_given_label(train, tmp_path):
+    write_folder(tmp_path / "own", 20)
+    outcome = train("data=folder", "data.path=own", "data.folds=2", *SMALL)
+    assert outcome.code == 0, outcome.err
+    (whole,) = (folder for folder in outcome.folders if folder.name not in ("fold1", "fold2"))
+    found = np.load(whole / "out_of_fold.npz")
+    assert found["index"].tolist() == list(range(48))
+    assert found["probabilities"].shape == (48, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["data=folder"], "data.path has to be given"),
+        (["data=folder", "data.path=own", "data.on_error=stop"], "data.on_error must be fail or skip, got 'stop'"),
+        (["data=folder", "data.path=own", "data.test_fraction=1"], "data.test_fraction must be at least 0 and below 1"),
+        (["data=table", "data.path=own/labels.csv", "data.columns.lable=x"], "there is no 'data.columns.lable'"),
+    ],
+)
+def test_a_mistake_in_the_command_is_named(train, tmp_path, arguments, words):
+    write_table(tmp_path / "own")
+    outcome = train(*arguments, *SMALL)
+    assert outcome.code == 1
+    assert words in outcome.err

@@ -1,0 +1,102 @@
+"""Pictures are decoded once, and again when anything of them changes."""
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+from lnl.data import decoded
+from lnl.data.decoded import Files, common_size, decode
+from lnl.errors import UserError
+from tests.bad_files import noise_picture
+from tests.data.own import picture
+
+
+@pytest.fixture
+def sources(tmp_path):
+    for number, label in enumerate(("cat", "dog", "owl")):
+        picture(tmp_path / f"{number}.png", label, number)
+    return Files(tmp_path, ["0.png", "1.png", "2.png"])
+
+
+@pytest.fixture
+def cached(tmp_path, sources, monkeypatch):
+    """Decodes, and says how many pictures were."""
+
+    def run(size=8, limit=1e9, files=sources):
+        count = []
+        with monkeypatch.context() as patch:
+            real = decoded.read_picture
+            patch.setattr(decoded, "read_picture", lambda *args: count.append(args) or real(*args))
+            return decode(files, size, 3, "resize", cache_dir=tmp_path / "cache", limit=limit), len(count)
+
+    return run
+
+
+def test_pictures_are_decoded_once(cached):
+    (first, count), (second, again) = cached(), cached()
+    assert (count, again) == (3, 0)
+    np.testing.assert_array_equal(first.images, second.images)
+    np.testing.assert_array_equal(first.images[:, 4, 4].argmax(axis=1), [0, 1, 2])
+
+
+def test_what_changes_is_decoded_anew_and_what_is_out_of_date_goes(cached, tmp_path):
+    cached()
+    status = (tmp_path / "1.png").stat()
+    os.utime(tmp_path / "1.png", ns=(status.st_mtime_ns, status.st_mtime_ns + 1))
+    assert cached()[1] == 3
+    assert cached(size=9)[1] == 3
+    assert cached(files=Files(tmp_path, ["0.png", "2.png"]))[1] == 2
+    assert len(list((tmp_path / "cache").glob("*-8-*.npy"))) == 1
+
+
+def test_a_damaged_cache_is_made_anew(cached, tmp_path):
+    first, _ = cached()
+    before = first.images.copy()
+    (array,) = (tmp_path / "cache").glob("*.npy")
+    array.write_bytes(array.read_bytes()[:-10])
+    again, count = cached()
+    assert count == 3
+    np.testing.assert_array_equal(again.images, before)
+
+
+def test_bad_pictures_are_left_out_of_the_array_and_of_both_its_parts(cached, tmp_path):
+    (tmp_path / "1.png").write_bytes(b"")
+    found, _ = cached()
+    assert found.bad == {1: "it is empty (0 bytes)"}
+    for place, counts in ((1, (1, 1)), (2, (1, 1)), (3, (2, 0)), (0, (0, 2))):
+        assert tuple(map(len, found.cut(place))) == counts
+    assert found.images.shape == (2, 8, 8, 3)
+    assert cached()[0].bad == found.bad
+
+
+def test_nothing_but_a_record_is_kept_of_what_is_streamed(cached, tmp_path):
+    kept, _ = cached()
+    shutil.rmtree(tmp_path / "cache")
+    streamed, _ = cached(limit=3 * 8 * 8 * 3 - 1)
+    assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".json"]
+    np.testing.assert_array_equal(streamed.images[np.arange(3)], kept.images)
+    np.testing.assert_array_equal(streamed.cut(1)[1][1], kept.images[2])
+    assert cached(limit=0)[1] == 0  # they have been looked at
+
+
+def test_there_must_be_room_on_the_disk(cached, monkeypatch):
+    monkeypatch.setattr(decoded.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 0, 10))
+    with pytest.raises(UserError, match=r"no room for: set paths\.cache_dir, or data\.cache_limit_gb=0"):
+        cached()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ([(28, 28)] * 3, 28),
+        ([(96, 96)] * 3, 96),
+        ([(97, 97)] * 3, 64),
+        ([(28, 28), (28, 30)], 64),
+        ([(30, 28)] * 2, 64),
+    ],
+)
+def test_pictures_keep_their_size_if_it_is_one(tmp_path, sizes, expected):
+    names = [noise_picture(tmp_path / f"{number}.png", size).name for number, size in enumerate(sizes)]
+    assert common_size(Files(tmp_path, names)) == expected

@@ -1,0 +1,238 @@
+"""Labels that somebody gave: splits, truth, trust, and what is said of them."""
+
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+from lnl.data.listing import some
+from lnl.errors import UserError
+from lnl.noise import FileNoise, InstanceNoise, SymmetricNoise, corrupt, symmetric
+from tests.data.conftest import CPU, whole
+from tests.data.own import COLOURS, arrays, folder, picture, table, write_arrays, write_folder, write_table
+
+
+def read(data):
+    data.setup()
+    return data
+
+
+def colour(data, split):
+    """The class that the pixels of each image of a split show."""
+    return data.images(split).mean(axis=(1, 2)).argmax(axis=1)
+
+
+def labels_of(data, split):
+    everything = data.test_labels if split == "test" else data.labels.noisy
+    return everything[data.splits[split]]
+
+
+def test_a_folder_of_folders_is_divided_with_every_class_in_its_share(tmp_path):
+    data = read(folder(write_folder(tmp_path / "data", 50)))
+    assert data.classes == ["cat", "dog", "owl"]
+    assert (data.num_classes, data.image_size) == (3, 12)
+    for split, count in (("test", 10), ("val", 8), ("train", 32)):
+        assert np.bincount(labels_of(data, split)).tolist() == [count] * 3
+        np.testing.assert_array_equal(colour(data, split), labels_of(data, split))
+    assert data.labels.clean is None
+    assert (data.labels.kind, data.labels.rate, data.labels.transition) == ("given", None, None)
+    assert data.labels.actual_rate() is None
+    assert [name.split("/")[0] for name in data.files] == [data.classes[label] for label in data.labels.noisy]
+    assert [name.split("/")[0] for name in data.test_files] == [data.classes[label] for label in data.test_labels]
+    assert any("30 of 150 are held out" in remark for remark in data.remarks)
+
+
+def test_seeds_move_validation_and_never_the_test_set(tmp_path):
+    root = write_folder(tmp_path / "data", 50)
+    one, other = (read(folder(root, split_seed=seed)) for seed in (1, 2))
+    assert one.test_files == other.test_files
+    assert one.splits["val"].tolist() != other.splits["val"].tolist()
+
+
+@pytest.mark.parametrize("val", ["val", "Validation"])
+def test_folders_of_splits_are_kept(tmp_path, val):
+    for number, split in enumerate(("train", val, "test")):
+        write_folder(tmp_path / "data", 5 + number, split, first=10 * number)
+    data = read(folder(tmp_path / "data"))
+    for split, count in (("train", 5), ("val", 6), ("test", 7)):
+        assert np.bincount(labels_of(data, split)).tolist() == [count] * 3
+    assert {data.files[place].split("/")[0] for place in data.splits["val"]} == {val}
+    assert not data.remarks
+
+
+def test_a_class_may_be_called_train(tmp_path):
+    write_folder(tmp_path / "data", classes=("train", "car"))
+    assert read(folder(tmp_path / "data")).classes == ["car", "train"]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_table_gives_labels_splits_trust_and_truth(tmp_path, delimiter):
+    lines = [["picture", "given", "part", "sure", "truth"]]
+    for number in range(40):
+        picture(tmp_path / f"images/{number}.png", "dog" if number % 2 else "cat", number)
+        part = "test" if number < 8 else "val" if number < 16 else "train"
+        given = "dog" if number % 2 or number % 10 == 0 else "cat"
+        truth = "dog" if number % 2 else "cat"
+        lines.append([f"images/{number}.png", given, part, str(number % 5 == 1).lower(), truth])
+    (tmp_path / "a.csv").write_text("\ufeff" + "\n".join(map(delimiter.join, lines)), encoding="utf-8")
+    columns = {"file": "picture", "label": "given", "split": "part", "trusted": "sure", "true_label": "truth"}
+    data = read(table(tmp_path / "a.csv", columns=columns))
+    assert [len(data.splits[split]) for split in ("train", "val", "test")] == [25, 7, 8]  # 11 is trusted
+    numbers = np.array([int(name.split("/")[1].removesuffix(".png")) for name in data.files])
+    np.testing.assert_array_equal(data.labels.clean, numbers % 2)
+    assert (numbers[data.labels.noisy != data.labels.clean] % 10 == 0).all()
+    assert data.labels.actual_rate() == 3 / 32
+    np.testing.assert_allclose(data.labels.transition, [[13 / 16, 3 / 16], [0, 1]])
+    assert (numbers[data.trusted.index] % 5 == 1).all()
+    assert len(data.trusted) == 6
+    np.testing.assert_array_equal(data.trusted.labels, data.labels.clean[data.trusted.index])
+    np.testing.assert_array_equal(data.test_labels, np.arange(8) % 2)  # the true ones
+
+
+def test_labels_that_are_numbers_are_in_their_order(tmp_path):
+    labels = np.array([10, 9, 2])[np.arange(30) % 3].astype(float)
+    data = read(arrays(write_arrays(tmp_path / "a.npz", labels=labels)))
+    assert data.classes == ["2", "9", "10"]
+
+
+def test_named_classes_may_be_given_by_number(tmp_path):
+    path = write_arrays(tmp_path / "a.npz", labels=np.arange(30) % 3)
+    assert read(arrays(path, classes=["x", "y", "z", "unseen"])).num_classes == 4
+    names = read(arrays(path, classes=["x", "y", "z"]))
+    np.testing.assert_array_equal(np.bincount(names.labels.noisy), [8, 8, 8])
+
+
+def test_arrays_keep_their_pixels_and_splits(tmp_path):
+    rng = np.random.default_rng(1)
+    images, test = (rng.integers(0, 256, (count, 8, 8), dtype=np.uint8) for count in (30, 9))
+    path = write_arrays(tmp_path / "a.npz", images=images, test_images=test, test_labels=np.arange(9) % 3)
+    data = read(arrays(path, channels=1, mean=[0.5], std=[0.5]))
+    assert (data.image_size, data.files) == (8, None)
+    np.testing.assert_array_equal(data.images("test")[..., 0], test)
+    np.testing.assert_array_equal(data.images("train")[..., 0], images[data.splits["train"]])
+
+
+def test_two_npy_are_images_and_labels(tmp_path):
+    np.save(tmp_path / "i.npy", np.zeros((20, 100, 40, 3), np.uint8))
+    np.save(tmp_path / "l.npy", np.array(["a", "b"] * 10))
+    data = read(arrays(tmp_path / "i.npy", labels=tmp_path / "l.npy"))
+    assert (data.classes, data.image_size) == (["a", "b"], 64)
+
+
+def test_noise_is_drawn_from_given_labels_and_compared_with_the_truth_where_there_is_one(tmp_path):
+    labels = np.arange(900) % 3
+    truth = np.where(np.arange(900) < 90, (labels + 1) % 3, labels)
+    images = np.zeros((900, 2, 2, 3), np.uint8)
+    path = write_arrays(tmp_path / "a.npz", images=images, labels=labels)
+    unknown = read(arrays(path, noise=SymmetricNoise(0.2, exact=True)))
+    given = read(arrays(path)).labels.noisy
+    np.testing.assert_array_equal(unknown.labels.clean, given)
+    assert abs(unknown.labels.actual_rate() - 0.2) < 0.01
+    path = write_arrays(tmp_path / "b.npz", images=images, labels=labels, true_labels=truth)
+    noisy, quiet = read(arrays(path, noise=SymmetricNoise(0.2))).labels, read(arrays(path)).labels
+    np.testing.assert_array_equal(quiet.noisy, given)
+    np.testing.assert_array_equal(noisy.noisy, corrupt(given, symmetric(3, 0.2), seed=0))
+    np.testing.assert_array_equal(noisy.clean, quiet.clean)
+    assert abs(quiet.actual_rate() - 0.1) < 0.03
+    # Wrong are those that were and stayed so (noise puts one in ten of them right), and those that noise made wrong.
+    assert abs(noisy.actual_rate() - (0.1 * (1 - 0.2 / 2) + 0.9 * 0.2)) < 0.05
+    for record in (noisy, quiet):
+        np.testing.assert_allclose(np.diag(record.transition).mean(), 1 - record.actual_rate(), atol=0.02)
+
+
+def test_labels_of_a_file_in_place_of_given_ones_are_wrong_nobody_knows_how_often(tmp_path):
+    path = write_arrays(tmp_path / "a.npz")
+    np.save(tmp_path / "l.npy", np.zeros(24, np.int64))
+    data = read(arrays(path, noise=FileNoise(tmp_path / "l.npy")))
+    assert data.labels.clean is None
+    assert data.labels.kind == "file"
+    assert (data.labels.noisy == 0).all()
+
+
+def test_trust_is_not_drawn_from_labels_that_may_be_wrong(tmp_path):
+    path = write_arrays(tmp_path / "a.npz")
+    with pytest.raises(ValueError, match="may all be wrong"):
+        read(arrays(path, trusted=10))
+    data = read(arrays(path, trusted="first-5"))
+    np.testing.assert_array_equal(data.trusted.labels, data.labels.noisy[:5])
+    assert len(read(arrays(write_arrays(tmp_path / "b.npz", true_labels=np.arange(30) % 3), trusted=10)).trusted) == 10
+
+
+def test_the_only_sample_of_a_class_is_trained_on(tmp_path):
+    write_folder(tmp_path / "data", 20, classes=("cat", "dog"))
+    write_folder(tmp_path / "data", 1, classes=("owl",))
+    for seed in range(5):
+        data = read(folder(tmp_path / "data", split_seed=seed))
+        assert 2 in labels_of(data, "train")
+        assert 2 not in labels_of(data, "val")
+        assert 2 not in data.test_labels
+    assert any("a single training sample" in remark and "owl" in remark for remark in data.remarks)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda root: (root / "cow").mkdir(), "no pictures and is left out: cow"),
+        (lambda root: (root / "cat").rename(root / "cat "), "10 labels had spaces.*'cat'"),
+        (lambda root: write_folder(root, classes=("Cat",)), "Cat and cat are different classes|cat and Cat"),
+        (lambda root: (root / "cat/note.txt").write_text("x"), r"not those of pictures: 1 \(.txt\)"),
+        (lambda root: (root / "cat/deeper").mkdir(), r"not those of pictures: 1 \(folders\)"),
+        (lambda root: picture(root / "loose.png"), "in no class's folder"),
+        (
+            lambda root: shutil.copy(root / "cat/cat0.png", root / "dog/x.png"),
+            r"cat/cat0.png \(cat\) = dog/x.png \(d",
+        ),
+        (lambda root: shutil.copy(root / "cat/cat0.png", root / "cat/x.png"), "1 file is a copy"),
+    ],
+)
+def test_what_is_odd_in_a_folder_is_said_and_no_more(tmp_path, change, words):
+    root = write_folder(tmp_path / "data")
+    usual = read(folder(root)).remarks
+    assert len(usual) == 1  # that some are held out
+    change(root)
+    remarks = read(folder(root)).remarks
+    assert any(re.search(words, remark.split("\n")[0]) for remark in remarks), remarks
+    assert len(remarks) <= len(usual) + 2
+
+
+def test_what_is_odd_in_a_table_is_said(tmp_path):
+    path = write_table(tmp_path / "data", "cat/cat0.png,cat\ndog/dog0.png, dog\ncat/cat1.png,owl\n")
+    data = read(table(path))
+    said = "\n".join(data.remarks)
+    assert "1 row of labels.csv" in said
+    assert "1 label had spaces" in said
+    assert "cat/cat1.png (cat) = cat/cat1.png (owl)" in said
+    assert len(data.files) + len(data.test_files) == 32
+
+
+def test_a_picture_in_training_and_in_test_is_said(tmp_path):
+    write_folder(tmp_path / "data", split="train")
+    write_folder(tmp_path / "data", split="test", first=50)
+    shutil.copy(tmp_path / "data/train/cat/cat3.png", tmp_path / "data/test/cat/x.png")
+    (leak, _) = read(folder(tmp_path / "data")).remarks
+    assert leak.startswith("1 picture is in training and in test: train/cat/cat3.png (cat) = test/cat/x.png (cat)")
+
+
+def test_pictures_that_are_streamed_are_those_that_are_kept(tmp_path):
+    root = write_folder(tmp_path / "data", 20)
+    (root / "cat/bad.png").write_bytes(b"x")
+    kept, streamed = (read(folder(root, on_error="skip", cache_limit_gb=limit, num_workers=0)) for limit in (1, 0))
+    assert not list((tmp_path / "cache").glob("*stream*.npy"))
+    assert kept.files == streamed.files
+    assert len(streamed.skipped) == 1
+    for split in ("train", "val", "test"):
+        np.testing.assert_array_equal(kept.images(split), streamed.images(split))
+        one, other = (whole(data.loader(split, CPU)) for data in (kept, streamed))
+        np.testing.assert_allclose(one.images, other.images, atol=1e-5)
+        np.testing.assert_array_equal(one.index, other.index)
+    with pytest.raises(UserError, match=r"noise=instance needs images that fit .* data\.cache_limit_gb"):
+        read(folder(root, on_error="skip", cache_limit_gb=0, noise=InstanceNoise(0.2)))
+    (root / streamed.files[3]).unlink()
+    with pytest.raises(UserError, match=f"{streamed.files[3]} could be read when the run started"):
+        streamed._images["train"][3]
+
+
+def test_names_are_cut():
+    assert some(list("abcd")) == "a, b, c and 1 more"
+    assert some(list(COLOURS)) == "cat, dog, owl"

@@ -1,0 +1,64 @@
+"""What stands for a user's data in a run's identity."""
+
+import numpy as np
+import pytest
+
+from lnl.runs import fingerprint
+from lnl.runs.fingerprint import fingerprints
+from tests.data.own import picture, write_arrays, write_folder, write_table
+
+
+def of(path, **data):
+    return fingerprints({"path": str(path), **data})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda root: picture(root / "cat/new.png"),
+        lambda root: (root / "cat/cat0.png").unlink(),
+        lambda root: (root / "cat/cat0.png").rename(root / "dog/cat0.png"),
+        lambda root: (root / "cat").rename(root / "cow"),
+        lambda root: (root / "cat/cat0.png").write_bytes(b""),
+        lambda root: (root / "linked/new.png").write_bytes(b""),
+    ],
+)
+def test_a_folder_is_its_files_names_and_sizes(tmp_path, change):
+    root = write_folder(tmp_path / "data")
+    (tmp_path / "elsewhere").mkdir()
+    (root / "linked").symlink_to(tmp_path / "elsewhere")
+    (root / "linked/loop").symlink_to(root)
+    before = of(root)
+    assert of(root.rename(tmp_path / "moved")) == before
+    (tmp_path / "moved").rename(root)
+    change(root)
+    assert of(root) != before
+
+
+def test_a_table_is_its_content_and_the_sizes_of_its_files(tmp_path):
+    path = write_table(tmp_path / "data")
+    columns = {"columns": {"file": "file"}, "root": None}
+    before = of(path, **columns)
+    assert of(path, columns={"file": "file"}, root=str(path.parent)) == before
+    (path.parent / "cat/cat3.png").write_bytes(b"")
+    assert of(path, **columns) != before
+    path.write_bytes(b"file\n\xff\x00\n")  # whatever it is
+    assert of(path, **columns) != before
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_arrays_are_their_content_large_or_not(tmp_path, monkeypatch, whole):
+    images = np.random.default_rng(0).integers(0, 256, (9000, 8, 8, 3), dtype=np.uint8)
+    path = write_arrays(tmp_path / "a.npz", images=images)
+    if not whole:
+        monkeypatch.setattr(fingerprint, "WHOLE", 1000)
+        monkeypatch.setattr(fingerprint, "PARTS", 3)
+        monkeypatch.setattr(fingerprint, "PART", 2000)
+    before = of(path)
+    assert of(write_arrays(tmp_path / "b.npz", images=images)) == before
+    images[2000, 3, 3, 1] ^= 1
+    assert of(write_arrays(path, images=images)) != before
+
+
+def test_names_of_nothing_on_the_disk_stay(tmp_path):
+    assert of("nowhere", name="user/set") == {}
