@@ -113,6 +113,14 @@ def report(command):
 
 
 @pytest.fixture
+def audit(command):
+    """``python -m lnl.audit``."""
+    from lnl import audit as module
+
+    return command(module)
+
+
+@pytest.fixture
 def digits(train):
     """``train`` on digits in float32, two epochs unless said otherwise."""
 

@@ -18,9 +18,10 @@ EVALUATE = yaml.safe_load((ROOT / "conf/evaluate.yaml").read_text())["hydra"]["h
 REPORT = yaml.safe_load((ROOT / "conf/report.yaml").read_text())["hydra"]["help"]["template"]
 REPORTS = (ROOT / "docs/reports.md").read_text()
 STUDIES = "".join(page.read_text() for page in sorted((ROOT / "docs/studies").glob("*.md")))
-SWEEPS, DATA = ((ROOT / f"docs/{name}.md").read_text() for name in ("sweeps", "data"))
-EVERYTHING = README + HELP + EVALUATE + REPORT + REPORTS + STUDIES + SWEEPS + DATA
-COMMANDS = re.findall(r"python -m lnl\.(train|evaluate|report) ([^#`\n]*)", EVERYTHING)
+SWEEPS, DATA, AUDITS = ((ROOT / f"docs/{name}.md").read_text() for name in ("sweeps", "data", "audit"))
+AUDIT = yaml.safe_load((ROOT / "conf/audit.yaml").read_text())["hydra"]["help"]["template"]
+EVERYTHING = README + HELP + EVALUATE + REPORT + REPORTS + STUDIES + SWEEPS + DATA + AUDIT + AUDITS
+COMMANDS = re.findall(r"python -m lnl\.(train|evaluate|report|audit) ([^#`\n]*)", EVERYTHING)
 
 
 @pytest.mark.parametrize(("command", "arguments"), [command for command in COMMANDS if "--help" not in command[1]])

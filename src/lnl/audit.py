@@ -11,8 +11,6 @@ from lnl.errors import UserError
 def job(cfg: DictConfig) -> None:
     """Audits the labels of ``cfg.data``, or of ``cfg.runs``; or turns decisions, ``cfg.apply``, into a label file."""
     hydra = HydraConfig.get()
-    if hydra.mode == RunMode.MULTIRUN:
-        raise UserError("an audit is of one data set: leave out -m")
     # Imported here, so that --help and a misspelt key are answered at once.
     from pathlib import Path
 
@@ -20,6 +18,8 @@ def job(cfg: DictConfig) -> None:
     from lnl.runs.folder import RunFolder
 
     try:
+        if hydra.mode == RunMode.MULTIRUN:
+            raise UserError("an audit is of one data set: leave out -m")
         if cfg.apply is not None:
             print(apply_decisions(Path(cfg.apply).expanduser(), Path(cfg.output).expanduser()))
         else:

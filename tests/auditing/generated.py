@@ -17,5 +17,7 @@ def noisy_problem(n=2000, rate=0.2, sureness=3.0, seed=0, classes=4):
     true = (of_truth.cumsum(axis=1) < rng.random((n, 1))).sum(axis=1).clip(max=classes - 1)
     flipped = rng.random(n) < rate
     given = np.where(flipped, (true + rng.integers(1, classes, n)) % classes, true)
-    transition = np.full((classes, classes), rate / (classes - 1)) + (1 - rate * classes / (classes - 1)) * np.eye(classes)
+    transition = np.full((classes, classes), rate / (classes - 1)) + (1 - rate * classes / (classes - 1)) * np.eye(
+        classes
+    )
     return given, true, of_truth @ transition

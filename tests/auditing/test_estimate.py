@@ -30,7 +30,8 @@ def test_a_model_that_knows_the_truth_counts_it():
     assert estimate["classes"] == ["a", "b", "c"]
 
 
-def wilson(p, n, z=norm.ppf(0.975)):
+def wilson(p, n):
+    z = norm.ppf(0.975)
     centre, half = p + z**2 / (2 * n), z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
     return [(centre - half) / (1 + z**2 / n), (centre + half) / (1 + z**2 / n)]
 
@@ -76,7 +77,9 @@ def test_issues_are_counted_by_pair():
     counts = [pair["count"] for pair in estimate["pairs"]]
     assert counts == sorted(counts, reverse=True)
     top = estimate["pairs"][0]
-    rows = issues[issues["issue"] & (issues["given_label"] == top["given"]) & (issues["suggested_label"] == top["suggested"])]
+    rows = issues[
+        issues["issue"] & (issues["given_label"] == top["given"]) & (issues["suggested_label"] == top["suggested"])
+    ]
     assert len(rows) == top["count"]
 
 

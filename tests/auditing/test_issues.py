@@ -3,10 +3,11 @@ import pandas as pd
 import pytest
 from cleanlab.filter import find_label_issues
 from cleanlab.rank import get_label_quality_scores
+from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score
 
 from lnl.auditing import find_issues, ranking_quality
-from lnl.auditing.issues import combine
+from lnl.auditing.issues import mean_rank, relative, within_class
 from tests.auditing.generated import CLASSES, noisy_problem
 
 LABELS = np.array([0, 1, 2, 0])
@@ -15,13 +16,19 @@ PROBABILITIES = np.array([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.2, 0.3, 0.5], [0.
 
 def test_scores_are_those_of_their_definitions():
     neighbours = np.array([[0.9, 0.1, 0], [1, 0, 0], [0.1, 0.1, 0.8], [0.2, 0.4, 0.4]])
-    training_margin = np.array([2.0, -1.0, 1.0, -3.0])
-    table = find_issues(LABELS, PROBABILITIES, ("a", "b", "c"), training_margin=training_margin, neighbours=neighbours)
+    margins = np.array([2.0, -1.0, 1.0, -3.0])
+    history = {"best_margin": margins + 1, "training_margin": margins, "neighbours": neighbours}
+    table = find_issues(LABELS, PROBABILITIES, ("a", "b", "c"), **history)
     by_index = table.set_index("index").sort_index()
     np.testing.assert_allclose(by_index["self_confidence"], [0.7, 0.3, 0.5, 0.1])
     np.testing.assert_allclose(by_index["loss"], -np.log([0.7, 0.3, 0.5, 0.1]))
-    np.testing.assert_allclose(by_index["held_out_margin"], [0.5, -0.3, 0.2, -0.4])
-    np.testing.assert_allclose(by_index["training_margin"], training_margin)
+    np.testing.assert_allclose(by_index["margin"], [0.5, -0.3, 0.2, -0.4])
+    np.testing.assert_allclose(by_index["best_margin"], margins + 1)
+    thresholds = np.array([0.4, 0.3, 0.5])  # mean probability of a class where it is given
+    ratios = PROBABILITIES / thresholds
+    largest = [ratios[0, 1], ratios[1, 0], ratios[2, 1], ratios[3, 1]]
+    np.testing.assert_allclose(by_index["held_out_margin"], np.log(ratios[range(4), LABELS] / largest))
+    np.testing.assert_allclose(by_index["training_margin"], margins)
     np.testing.assert_allclose(by_index["neighbours"], [0.9, 0, 0.8, 0.2])
     assert by_index["given_label"].tolist() == ["a", "b", "c", "a"]
     assert by_index["suggested_label"].tolist() == ["b", "a", "b", "b"]
@@ -32,10 +39,10 @@ def test_scores_are_those_of_their_definitions():
 
 def test_the_combined_score_is_the_mean_rank():
     scores = [np.array([5.0, 1.0, 3.0]), np.array([0.0, 0.0, 9.0])]
-    np.testing.assert_allclose(combine(scores), [3.5 / 6, 1.5 / 6, 4 / 6])
-    alone = combine(scores[:1])
+    np.testing.assert_allclose(mean_rank(scores), [3.5 / 6, 1.5 / 6, 4 / 6])
+    alone = mean_rank(scores[:1])
     np.testing.assert_allclose(alone, [5 / 6, 1 / 6, 1 / 2])
-    assert combine([np.exp(scores[0]), scores[1] * 7]).tolist() == combine(scores).tolist()  # no scale matters
+    assert mean_rank([np.exp(scores[0]), scores[1] * 7]).tolist() == mean_rank(scores).tolist()  # no scale matters
 
 
 def test_cleanlabs_scores_are_cleanlabs():
@@ -43,17 +50,44 @@ def test_cleanlabs_scores_are_cleanlabs():
     table = find_issues(given, probabilities).sort_values("index")
     for name in ("self_confidence", "normalized_margin"):
         np.testing.assert_allclose(table[name], get_label_quality_scores(given, probabilities, method=name))
-    flagged = find_label_issues(given, probabilities, filter_by="both", n_jobs=1)
-    np.testing.assert_array_equal(table["issue"], flagged)
 
 
-def test_what_training_has_learnt_is_no_issue():
+def test_the_score_is_half_of_what_has_not_seen_the_label_and_half_of_what_has():
+    given, _, probabilities = noisy_problem(300)
+    rng = np.random.default_rng(0)
+    margins, neighbours = rng.normal(0, 1, 300), rng.dirichlet([1] * 4, 300)
+    table = find_issues(given, probabilities, training_margin=margins, neighbours=neighbours).set_index("index")
+    rank = table.sort_index().rank()
+    unseen = (rank["loss"] + 301 - rank["held_out_margin"] + 301 - rank["neighbours"]) / 3
+    medians = np.array([np.median(margins[given == label]) for label in range(4)])
+    seen = rankdata(medians[given] - margins)
+    np.testing.assert_allclose(table.sort_index()["score"], ((unseen + seen) / 2 - 0.5) / 300)
+
+
+def test_a_class_is_judged_by_what_is_usual_for_it():
+    labels = np.array([0, 0, 0, 1, 1])
+    np.testing.assert_allclose(within_class(labels, np.array([1.0, 2.0, 9.0, 4.0, 6.0])), [-1, 0, 7, -1, 1])
+    probabilities = np.array([[0.4, 0.6], [0.2, 0.8], [0.3, 0.7], [0.1, 0.9], [0.3, 0.7]])  # class 0 is never sure
+    expected = np.log(probabilities / [0.3, 0.8])
+    np.testing.assert_allclose(relative(labels, probabilities), expected, atol=1e-12)
+    assert find_issues(labels, probabilities)["index"].iloc[0] != 0  # 0.4 is much for it
+
+
+def test_an_issue_is_what_every_view_holds_for_wrong():
     given, _, probabilities = noisy_problem(500)
-    margins = np.where(np.arange(500) % 2, 1.0, -1.0)
-    alone = find_issues(given, probabilities).sort_values("index")["issue"].to_numpy()
-    both = find_issues(given, probabilities, training_margin=margins).sort_values("index")["issue"].to_numpy()
-    np.testing.assert_array_equal(both, alone & (margins < 0))
-    assert alone.sum() > both.sum() > 0
+    rng = np.random.default_rng(0)
+    margins, neighbours, last = rng.normal(0, 1, 500), rng.dirichlet([0.3] * 4, 500), rng.dirichlet([0.3] * 4, 500)
+    history = {"epoch_probabilities": probabilities, "best_margin": margins, "neighbours": neighbours}
+    table = find_issues(given, last, **history).sort_values("index")
+    compared = relative(given, probabilities)
+    others = compared.copy()
+    others[np.arange(500), given] = -np.inf
+    suggested = others.argmax(axis=1)
+    np.testing.assert_array_equal(table["suggested_label"].astype(int), suggested)
+    pruned = find_label_issues(given, probabilities, filter_by="both", n_jobs=1)
+    agreed = np.all([view.argmax(axis=1) == suggested for view in (compared, probabilities, neighbours, last)], axis=0)
+    np.testing.assert_array_equal(table["issue"], pruned & (margins < 0) & agreed)
+    assert 0 < table["issue"].sum() < (pruned & agreed).sum() < pruned.sum()
 
 
 def test_independent_views_rank_better_than_one():

@@ -1,4 +1,4 @@
-"""What ``python -m lnl.audit`` does: a cross-validated run, or several that are there, and out of them the audit's files."""
+"""What ``python -m lnl.audit`` does: cross-validated runs, and out of them the files of an audit."""
 
 import os
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from lnl.auditing.decisions import corrected_labels, read_decisions, read_labels_so_far
 from lnl.auditing.estimate import estimate_noise
 from lnl.auditing.evidence import Evidence, read_evidence
-from lnl.auditing.issues import COMBINED, find_issues
+from lnl.auditing.issues import SEEN, UNSEEN, find_issues
 from lnl.auditing.page import write_page
 from lnl.auditing.quality import ranking_quality
 from lnl.data import NoisyDataModule
@@ -81,16 +81,17 @@ def make_audit(evidence: Evidence, data: NoisyDataModule) -> tuple[pd.DataFrame,
         evidence.probabilities,
         data.classes,
         index=index,
-        epoch_probabilities=evidence.epoch_probabilities,
-        training_margin=evidence.training_margin,
-        neighbours=evidence.neighbours,
+        files=None if data.files is None else [data.files[i] for i in index],
+        **evidence.history,
     )
     probabilities = evidence.probabilities if evidence.epoch_probabilities is None else evidence.epoch_probabilities
     estimate = estimate_noise(labels, probabilities, data.classes, issues)
-    estimate["combined"] = [name for name in COMBINED if name in issues]
+    estimate["combined"] = [name for name in (*UNSEEN, *SEEN) if name in issues]
     if data.labels.clean is not None:
         place = {name: i for i, name in enumerate(data.classes)}
-        given, suggested = (issues[name].map(place).to_numpy() for name in ("given_label", "suggested_label"))
+        given, suggested = (
+            np.array([place[name] for name in issues[f"{kind}_label"]]) for kind in ("given", "suggested")
+        )
         quality = ranking_quality(issues, given, data.labels.clean[issues["index"]], suggested)
         estimate |= {"quality": quality} if quality else {}
     return issues, estimate
@@ -112,7 +113,8 @@ def apply_decisions(path: Path, output: Path) -> str:
     counts = decisions["decision"].value_counts()
     decided = ", ".join(f"{counts.get(name, 0):,} {name}" for name in ("change", "keep", "unsure"))
     return (
-        f"  {len(decisions):,} decisions ({decided}): {int(table['changed'].sum()):,} of {len(table):,} labels changed\n"
+        f"  {len(decisions):,} decisions ({decided}): "
+        f"{int(table['changed'].sum()):,} of {len(table):,} labels changed\n"
         f"  {os.path.relpath(output / 'corrected_labels.csv')}"
     )
 
@@ -122,7 +124,8 @@ def summary(estimate: dict[str, Any], output: Path) -> str:
     low, high = estimate["noise_rate_interval"]
     lines = [
         f"{estimate['samples']:,} labels, {estimate['issues']:,} of them suspected to be wrong",
-        f"estimated share of wrong labels {estimate['noise_rate']:.1%} ({low:.1%} to {high:.1%})",
+        f"confident learning's estimate of wrong labels: {estimate['noise_rate']:.1%} ({low:.1%} to {high:.1%}), "
+        "too high by what the models err",
         *(
             f"  {pair['given']} that may be {pair['suggested']}: {pair['count']:,}"
             for pair in estimate["pairs"][:3]
@@ -148,10 +151,10 @@ def _train(cfg: DictConfig, hydra: HydraConf, output: Path) -> NoisyDataModule:
         )
     if cfg.trainer.fast_dev_run:
         raise UserError("an audit needs whole runs: leave out trainer.fast_dev_run, or try data.subset=1000")
-    run_cfg = OmegaConf.masked_copy(cfg, [key for key in cfg if key not in KEYS])
+    run_cfg = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in KEYS])
     folder = RunFolder(hydra.runtime.output_dir, identity(run_cfg))
     _check_output(output, [folder.identity], bool(cfg.force), folder)
-    data = build_data(run_cfg)
+    data = build_data(run_cfg.copy())  # which writes into it what it finds
     _check_classes(data, cfg.data.folds)
     run_job(run_cfg, hydra)
     return data
@@ -178,8 +181,8 @@ def _check_classes(data: NoisyDataModule, folds: int) -> None:
     if len(small := np.flatnonzero((counts > 0) & (counts < folds))):
         name, count = data.classes[small[0]], counts[small[0]]
         raise UserError(
-            f"the class '{name}' has {count} of {len(index)} labels, fewer than data.folds={folds}: no model could learn "
-            "it. Leave the class out, or set fewer folds."
+            f"the class '{name}' has {count} of {len(index)} labels, fewer than data.folds={folds}: no model could "
+            "learn it. Leave the class out, or set fewer folds."
         )
 
 
@@ -187,8 +190,8 @@ def _data_of(result: dict[str, Any], cfg: DictConfig) -> NoisyDataModule:
     """The data of a run that is there, as it was configured when it was trained."""
     directories = {"data_dir": cfg.data.data_dir, "cache_dir": cfg.data.cache_dir}
     config = {**result["config"], "data": {**result["config"]["data"], **directories}}
-    if "data_dir" in cfg.noise or config["noise"]["_target_"].endswith("HumanNoise"):
-        config["noise"] = {**config["noise"], "data_dir": str(cfg.data.data_dir)}
+    if config["noise"]["_target_"].endswith("HumanNoise"):
+        config["noise"] = {**config["noise"], "data_dir": cfg.data.data_dir}  # which is no part of what is kept either
     return build_data(OmegaConf.create(config))
 
 
@@ -196,7 +199,7 @@ def _all_labels(data: NoisyDataModule) -> pd.DataFrame:
     """Every given label of the training set, audited or not: what a file of labels must have."""
     names = np.array(data.classes, dtype=object)
     return pd.DataFrame(
-        {"index": np.arange(len(data.labels.noisy)), "file": "", "given_label": names[data.labels.noisy]}
+        {"index": np.arange(len(data.labels.noisy)), "file": data.files or "", "given_label": names[data.labels.noisy]}
     )
 
 
@@ -219,5 +222,7 @@ def _pictures(data: NoisyDataModule, index: np.ndarray) -> np.ndarray:
 
 
 def _write_table(path: Path, table: pd.DataFrame) -> None:
-    flags = {name: table[name].map({True: "true", False: "false"}) for name in table if table[name].dtype == bool}
+    flags = {
+        str(name): column.map({True: "true", False: "false"}) for name, column in table.items() if column.dtype == bool
+    }
     write_atomically(path, table.assign(**flags).to_csv(index=False, float_format="%.6g"))

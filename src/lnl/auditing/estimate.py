@@ -23,9 +23,9 @@ def estimate_noise(
 ) -> dict[str, Any]:
     """Confident learning (arXiv:1911.00068): the joint of given and true labels, and what follows from it.
 
-    The interval of a class pair is Wilson's, of the confident samples labelled ``given``; that of the noise rate
-    is Wilson's too, with the number of samples that gives the variance of the sum over the classes. Both say how much the
-    estimate would differ for other samples, and nothing of a model that errs: where it takes one class for
+    The interval of a class pair is Wilson's, of the confident samples labelled ``given``; that of the noise rate is
+    Wilson's too, with the number of samples that gives the variance of the sum over the classes. Both say how much
+    the estimate would differ for other samples, and nothing of a model that errs: where it takes one class for
     another, the joint has wrong labels that are none.
 
     Args:
@@ -36,10 +36,10 @@ def estimate_noise(
         confidence: of the intervals, in (0, 1).
 
     Returns:
-        ``classes``; ``noise_rate``, ``noise_rate_interval``; ``joint[i][j]``, the share of samples that are labelled i and are
-        truly j; ``transition[j][i]``, P(labelled i | truly j); ``pairs``, by ``given`` and ``suggested`` class, of
-        ``rate``, the share of samples labelled ``given`` that are truly ``suggested``, its ``interval``, and
-        ``count``, how many issues are of that pair; most issues first; ``samples`` and ``issues``, how many.
+        ``classes``; ``samples`` and ``issues``, how many; ``noise_rate``, ``noise_rate_interval``; ``joint[i][j]``, the
+        share of samples that are labelled i and are truly j; ``transition[j][i]``, P(labelled i | truly j); ``pairs``,
+        by ``given`` and ``suggested`` class, of ``rate``, the share of samples labelled ``given`` that are truly
+        ``suggested``, its ``interval``, and ``count``, how many issues are of that pair; most issues first.
     """
     flagged = _count(issues, classes)
     counts = compute_confident_joint(labels, probabilities, calibrate=False)

@@ -24,10 +24,13 @@ class Evidence:
         labels: given, ``[n]``.
         probabilities: out of sample, ``[n, K]``, of the last epoch.
         epoch_probabilities: the same, the mean over the epochs.
-        training_margin: ``[n]``, the area under the margin, of the models that were trained on the sample.
+        training_margin: ``[n]``, the area under the margin (arXiv:2001.10528): the given class's logit less the largest
+            other one, the mean over the epochs of the models that were trained on the sample.
+        best_margin: ``[n]``, the largest of them in any epoch, of any of these models.
         neighbours: ``[n, K]``, the share of each label among a sample's neighbours in feature space.
 
-    The last three are None where the runs have kept no history (``callbacks=sample_history``), or have no features.
+    What follows ``probabilities`` is None where the runs have kept no history (``callbacks=sample_history``), and
+    ``neighbours`` where their model has no features.
     """
 
     index: Labels
@@ -35,10 +38,17 @@ class Evidence:
     probabilities: Floats
     epoch_probabilities: Floats | None = None
     training_margin: Floats | None = None
+    best_margin: Floats | None = None
     neighbours: Floats | None = None
 
+    @property
+    def history(self) -> dict[str, Floats | None]:
+        """What follows ``probabilities``, by name."""
+        return {name: getattr(self, name) for name in (*HELD_OUT, *TRAINED)}
 
-HISTORY = ("epoch_probabilities", "training_margin", "neighbours")
+
+HELD_OUT = ("epoch_probabilities", "neighbours")  # of a sample's own fold
+TRAINED = ("training_margin", "best_margin")  # of all folds but its own
 
 
 def read_evidence(runs: Sequence[Path]) -> Evidence:
@@ -55,7 +65,7 @@ def read_evidence(runs: Sequence[Path]) -> Evidence:
             raise UserError(f"{run} is of other samples or labels than {runs[0]}: their probabilities have no mean")
     means = {
         name: np.mean([getattr(evidence, name) for evidence in read], axis=0)
-        for name in ("probabilities", *HISTORY)
+        for name in ("probabilities", *HELD_OUT, *TRAINED)
         if all(getattr(evidence, name) is not None for evidence in read)
     }
     return Evidence(first.index, first.labels, **means)
@@ -70,25 +80,21 @@ def _of_run(run: Path) -> Evidence:
     parts = [fold / "sample_history.npz" for fold in sorted(run.glob("fold*"))]
     if not parts or not all(part.is_file() for part in parts):
         return Evidence(index, labels, probabilities)
-    history: dict[str, Floats] = {
-        "epoch_probabilities": np.zeros_like(probabilities),
-        "training_margin": np.zeros(len(index)),
-        "neighbours": np.zeros_like(probabilities),
-    }
-    seen = np.zeros(len(index))
-    for part in parts:
-        arrays = _arrays(part)
-        held_out = np.searchsorted(index, arrays["index"])
-        for name in ("epoch_probabilities", "neighbours"):
-            if name in history and name in arrays:
-                history[name][held_out] = arrays[name]
-            else:
-                history.pop(name, None)
-        asked = np.isin(arrays["train_index"], index)  # trusted samples are trained on, and in no fold
-        place = np.searchsorted(index, arrays["train_index"][asked])
-        history["training_margin"][place] += arrays["training_margin"][asked]
+    folds = [_arrays(part) for part in parts]
+    history: dict[str, Floats] = {}
+    for name in HELD_OUT:
+        if all(name in fold for fold in folds):
+            history[name] = np.zeros((len(index), *folds[0][name].shape[1:]))
+            for fold in folds:
+                history[name][np.searchsorted(index, fold["index"])] = fold[name]
+    total, seen, best = np.zeros(len(index)), np.zeros(len(index)), np.full(len(index), -np.inf)
+    for fold in folds:
+        asked = np.isin(fold["train_index"], index)  # trusted samples are trained on, and in no fold
+        place = np.searchsorted(index, fold["train_index"][asked])
+        total[place] += fold["training_margin"][asked]
+        best[place] = np.maximum(best[place], fold["best_margin"][asked])
         seen[place] += 1
-    history["training_margin"] /= np.maximum(seen, 1)
+    history |= {"training_margin": total / np.maximum(seen, 1), "best_margin": best}
     return Evidence(index, labels, probabilities, **history)
 
 

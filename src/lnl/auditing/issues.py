@@ -1,10 +1,12 @@
 """Every label with what speaks against it, ranked: cleanlab's confident learning next to our own scores."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from cleanlab.count import get_confident_thresholds
 from cleanlab.filter import find_label_issues
 from cleanlab.rank import get_label_quality_scores
 from numpy.typing import NDArray
@@ -13,8 +15,10 @@ from scipy.stats import rankdata
 from lnl.noise.corrupt import Labels
 
 Floats = NDArray[np.floating[Any]]
-# Of which the combined score is the mean rank; each is from another view of the sample.
-COMBINED = ("held_out_margin", "training_margin", "neighbours")
+TINY = float(np.finfo(np.float32).tiny)
+# What the combined score is made of, as far as it is there.
+UNSEEN = ("loss", "held_out_margin", "neighbours")  # by models that have not seen the label
+SEEN = ("training_margin",)  # by those that were trained on it
 
 
 def find_issues(
@@ -24,17 +28,27 @@ def find_issues(
     *,
     epoch_probabilities: Floats | None = None,
     training_margin: Floats | None = None,
+    best_margin: Floats | None = None,
     neighbours: Floats | None = None,
     index: Labels | None = None,
     files: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Ranks labels by how doubtful they are.
 
+    The ``score`` is half the mean rank of ``loss``, ``held_out_margin`` and ``neighbours``, of models that have not
+    seen the label, and half the rank of the ``training_margin`` within the given class, of those that were trained on
+    it: two kinds of evidence, each of which sees what the other cannot.
+
+    An ``issue`` is a label that confident learning prunes, that no model which was trained on it ever predicted in
+    training, and in place of which all other views name the same class: the suggestion can be accepted unseen. More
+    labels than those are worth a look, in the order of their rank.
+
     Args:
         labels: given, ``[n]`` in ``[0, K)``.
         probabilities: out of sample, ``[n, K]``.
         classes: K names; the numbers if None.
-        epoch_probabilities, training_margin, neighbours: see :class:`lnl.auditing.Evidence`.
+        epoch_probabilities, training_margin, best_margin, neighbours: a run's history, as far as there
+            is one, see :class:`lnl.auditing.Evidence`.
         index: the samples' numbers, ``[n]``; ``0..n-1`` if None.
         files: the samples' files, ``[n]``.
 
@@ -43,10 +57,11 @@ def find_issues(
         ``given_label``, ``suggested_label`` (names), ``score`` in [0, 1], ``issue`` and, of what there is,
 
         - ``self_confidence``, ``normalized_margin``: cleanlab's label quality, in [0, 1], 1 is good;
-        - ``loss``: cross entropy of the given label, of 0 or more, 0 is good;
-        - ``held_out_margin``: probability of the given label less the largest other one, in [-1, 1], of
-          ``epoch_probabilities``, if there are any;
-        - ``training_margin``: the same of logits, in training (area under the margin);
+        - ``loss``: cross entropy of the given label, 0 is good;
+        - ``margin``: its probability less the largest other one, in [-1, 1];
+        - ``held_out_margin``: its :func:`relative` log probability less the largest other one, of
+          ``epoch_probabilities`` (else of ``probabilities``);
+        - ``training_margin``, ``best_margin``: as in the history, of logits;
         - ``neighbours``: share of the neighbours that have the given label, in [0, 1].
 
     Raises:
@@ -58,26 +73,41 @@ def find_issues(
         [str(i) for i in range(probabilities.shape[1])] if classes is None else list(classes), dtype=object
     )
     averaged = probabilities if epoch_probabilities is None else epoch_probabilities
-    rows = np.arange(len(labels))
-    scores = {
+    rows, compared = np.arange(len(labels)), relative(labels, averaged)
+    suggested = without(compared, labels).argmax(axis=1)
+    given = probabilities[rows, labels]
+    scores: dict[str, Floats | None] = {
         "self_confidence": get_label_quality_scores(labels, probabilities),
         "normalized_margin": get_label_quality_scores(labels, probabilities, method="normalized_margin"),
-        "loss": -np.log(np.maximum(probabilities[rows, labels], np.finfo(np.float32).tiny)),
-        "held_out_margin": averaged[rows, labels] - without(averaged, labels).max(axis=1),
+        "loss": -np.log(np.maximum(given, TINY)),
+        "margin": given - without(probabilities, labels).max(axis=1),
+        "held_out_margin": compared[rows, labels] - without(compared, labels).max(axis=1),
+        "training_margin": training_margin,
+        "best_margin": best_margin,
+        "neighbours": None if neighbours is None else neighbours[rows, labels],
     }
+    known = {name: score for name, score in scores.items() if score is not None}
+    suspicion = {name: -score for name, score in known.items()} | {"loss": known["loss"]}
     if training_margin is not None:
-        scores["training_margin"] = training_margin
-    if neighbours is not None:
-        scores["neighbours"] = neighbours[rows, labels]
+        suspicion["training_margin"] = -within_class(labels, training_margin)
+    halves = [
+        mean_rank([suspicion[name] for name in half if name in known]) for half in (UNSEEN, SEEN) if half[0] in known
+    ]
+    issue = pruned(labels, averaged)
+    if best_margin is not None:
+        issue &= best_margin < 0
+    for view in (compared, averaged, probabilities, neighbours):
+        if view is not None:
+            issue &= view.argmax(axis=1) == suggested
     table = pd.DataFrame(
         {
             "index": rows if index is None else index,
             "file": "" if files is None else list(files),
             "given_label": names[labels],
-            "suggested_label": names[suggest(labels, averaged)],
-            "score": combine([-scores[name] for name in COMBINED if name in scores]),
-            "issue": flag(labels, averaged, training_margin),
-            **scores,
+            "suggested_label": names[suggested],
+            "score": np.mean(halves, axis=0),
+            "issue": issue,
+            **known,
         }
     )
     table = table.sort_values(["score", "loss", "index"], ascending=[False, False, True], ignore_index=True)
@@ -85,31 +115,42 @@ def find_issues(
     return table
 
 
-def combine(suspicions: Sequence[Floats]) -> Floats:
+def mean_rank(suspicions: Sequence[Floats]) -> Floats:
     """The mean of the ranks that samples have in each of several scores ``[n]``, in [0, 1]; 1 is first in all of them.
 
-    Ranks, because the scores have scales of their own, and a mean of them without weights, because nothing is known that
-    weights could be fitted to.
+    Ranks, because the scores have scales of their own; without weights, because nothing is known to fit them to.
     """
     ranks = [(rankdata(suspicion) - 0.5) / len(suspicion) for suspicion in suspicions]
     return np.mean(ranks, axis=0)
 
 
-def suggest(labels: Labels, probabilities: Floats) -> Labels:
-    """The likeliest class other than the given one."""
-    return without(probabilities, labels).argmax(axis=1)
+def relative(labels: Labels, probabilities: Floats) -> Floats:
+    """Log probabilities ``[n, K]``, each less the log of its class's confident threshold (cleanlab).
+
+    That is how much likelier a class is than it is on average where it is given: a class that is hard, or rare, is thus
+    not held for wrong everywhere.
+    """
+    thresholds = get_confident_thresholds(labels, probabilities)
+    return np.log(np.maximum(probabilities, TINY)) - np.log(np.maximum(thresholds, TINY))
 
 
-def flag(labels: Labels, probabilities: Floats, training_margin: Floats | None) -> NDArray[np.bool_]:
-    """Which labels confident learning holds for wrong (cleanlab, both ways of pruning), and training could not teach."""
-    issue = find_label_issues(labels, probabilities, filter_by="both", n_jobs=1)
-    return issue if training_margin is None else issue & (training_margin < 0)
+def within_class(labels: Labels, score: Floats) -> Floats:
+    """The score ``[n]`` less the median of its given class."""
+    return score - pd.Series(score).groupby(labels).transform("median").to_numpy()
 
 
-def without(probabilities: Floats, labels: Labels) -> Floats:
-    """The probabilities, less than any at the given label."""
-    others = np.array(probabilities, dtype=float)
-    others[np.arange(len(labels)), labels] = -1.0
+def pruned(labels: Labels, probabilities: Floats) -> NDArray[np.bool_]:
+    """The labels that confident learning holds for wrong: cleanlab's pruning by class and by noise rate, in both."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "May not flag all label issues")  # of classes of a sample or none
+        mask: NDArray[np.bool_] = find_label_issues(labels, probabilities, filter_by="both", n_jobs=1)
+    return mask
+
+
+def without(values: Floats, labels: Labels) -> Floats:
+    """The values ``[n, K]`` with less than any other at the given label."""
+    others = np.array(values, dtype=float)
+    others[np.arange(len(labels)), labels] = -np.inf
     return others
 
 

@@ -17,10 +17,10 @@ def ranking_quality(issues: pd.DataFrame, given: Labels, true: Labels, suggested
         given, true, suggested: labels ``[n]``, in the order of ``issues``.
 
     Returns:
-        ``average_precision`` of the ranking; ``cleanlab_average_precision`` of cleanlab's own (its default, self-confidence)
-        and ``cleanlab_margin_average_precision``, from the same probabilities; ``chance``, the share of wrong labels,
-        which a random ranking has; ``precision`` and ``recall`` of the issues; ``wrong_before``, and
-        ``wrong_after`` all suggestions for issues are accepted. None where no label is wrong, and nothing can be found.
+        ``average_precision`` of the ranking; ``cleanlab_average_precision`` of cleanlab's own (its default,
+        self-confidence) and ``cleanlab_margin_average_precision``, from the same probabilities; ``chance``, the share
+        of wrong labels, which a random ranking has; ``precision`` and ``recall`` of the issues; ``wrong_before``, and
+        ``wrong_after`` all suggestions for issues are accepted. None where no label is wrong: nothing can be found.
     """
     wrong = given != true
     if not wrong.any():

@@ -19,8 +19,9 @@ class SampleHistory(Callback):
     Nothing is computed for it but the last: the rest is what training and validation steps return anyway, summed where
     it is, and part of the checkpoint, so that a resumed run has the same.
 
-    - ``train_index[m]``, ``training_margin[m]``: the area under the margin (arXiv:2001.10528), the mean over the epochs of
-      the given class's logit less the largest other one, in the step that trains on the sample.
+    - ``train_index[m]``, ``training_margin[m]``: of training samples the area under the margin (arXiv:2001.10528), the
+      mean over the epochs of the given class's logit less the largest other one, in the step that trains on the
+      sample; ``best_margin[m]``: the largest of them, below 0 if the given class was never predicted.
     - ``index[n]``, ``epoch_probabilities[n, K]``: of validation samples, the mean over the epochs.
     - ``neighbours[n, K]``: of each validation sample's nearest training samples, by the cosine of what the last linear
       layer is given, the share that has each label. Absent for a model without such a layer.
@@ -51,7 +52,8 @@ class SampleHistory(Callback):
         samples, classes, device = pl_module.num_samples, pl_module.num_classes, pl_module.device
         val = torch.from_numpy(trainer.datamodule.splits["val"])  # type: ignore[attr-defined]
         empty = {
-            "margin": torch.zeros(samples),
+            "training_margin": torch.zeros(samples),
+            "best_margin": torch.full((samples,), -torch.inf),
             "seen": torch.zeros(samples),
             "probabilities": torch.zeros(len(val), classes),
             "epochs": torch.zeros(()),
@@ -75,10 +77,12 @@ class SampleHistory(Callback):
         self.batch = None  # the first answer counts
         logits = logits.float()
         if module.training:
-            self.sums["margin"].index_add_(0, batch.index, margin(logits, batch.labels))
-            self.sums["seen"].index_add_(0, batch.index, torch.ones_like(logits[:, 0]))
+            margins, best = margin(logits, batch.labels), self.sums["best_margin"]
+            best[batch.index] = torch.maximum(best[batch.index], margins)
+            self.sums["training_margin"].index_add_(0, batch.index, margins)
+            self.sums["seen"].index_add_(0, batch.index, torch.ones_like(margins))
         else:
-            place = torch.searchsorted(self.val, batch.index)  # split's numbers are sorted
+            place = torch.searchsorted(self.val, batch.index)  # a split's numbers are sorted
             self.sums["probabilities"].index_add_(0, place, logits.softmax(dim=1))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
@@ -93,7 +97,8 @@ class SampleHistory(Callback):
         seen = np.flatnonzero(sums["seen"])
         arrays = {
             "train_index": seen,
-            "training_margin": sums["margin"][seen] / sums["seen"][seen],
+            "training_margin": sums["training_margin"][seen] / sums["seen"][seen],
+            "best_margin": sums["best_margin"][seen],
             "index": data.splits["val"],
             "epoch_probabilities": sums["probabilities"] / sums["epochs"],
         }

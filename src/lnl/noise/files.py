@@ -98,7 +98,7 @@ def read_labels(path: Path, classes: Sequence[str]) -> tuple[Labels, Labels]:
 
 
 def _numbers(labels: "pd.Series[str]", classes: Sequence[str]) -> NDArray[Any]:
-    """Numbers of labels that are names, or else numbers themselves: of classes called 1, 2, 3 a label 1 is the first."""
+    """Numbers of labels that are names, or else numbers: of classes called 1, 2, 3 a label 1 is the first."""
     if (labels == "").any():
         raise ValueError(f"the label in row {int((labels == '').to_numpy().argmax()) + 1} is empty")
     numbers = {name: number for number, name in enumerate(classes)}

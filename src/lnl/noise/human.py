@@ -44,7 +44,7 @@ class HumanNoise(LabelNoise):
         ValueError: if there is no such file, it cannot be read, or its clean labels are not those of the training set.
     """
 
-    kind = "human"
+    kind, drawn = "human", False
 
     def __init__(self, labels: str | None = None, path: str | Path | None = None, data_dir: str | Path = ".") -> None:
         super().__init__()

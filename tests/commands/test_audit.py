@@ -1,0 +1,172 @@
+"""``python -m lnl.audit`` as a user runs it."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+from sklearn.metrics import average_precision_score
+
+SMALL = ("data=digits", "noise=symmetric", "noise.rate=0.3", "data.subset=600", "data.folds=3", "trainer.max_epochs=6")
+SMALL = (*SMALL, "trainer.precision=32-true", "output=found", "data.augment=none", "model.channels=[8,32,64]")
+
+
+@pytest.fixture
+def audited(audit):
+    """An audit of 600 digits, a third of them labelled wrong, in the folder ``found``."""
+    outcome = audit(*SMALL)
+    assert outcome.code == 0, outcome.err
+    return outcome
+
+
+def test_an_audit_of_digits(audited, audit, train):
+    found = audited.root / "found"
+    assert {path.name for path in found.iterdir()} == {
+        *("run", "issues.csv", "corrected_labels.csv", "estimate.json", "index.html")
+    }
+    issues, estimate = pd.read_csv(found / "issues.csv"), json.loads((found / "estimate.json").read_text())
+    out, noise = np.load(found / "run/out_of_fold.npz"), np.load(found / "run/fold1/noise.npz")
+    assert sorted(issues["index"]) == out["index"].tolist()
+    assert len(issues) == estimate["samples"] == 600
+    given, clean = (noise[name][issues["index"]] for name in ("noisy_labels", "clean_labels"))
+    np.testing.assert_array_equal(issues["given_label"], given)
+    assert issues["rank"].tolist() == list(range(1, 601))
+    by_index = issues.set_index("index").loc[out["index"]]
+    np.testing.assert_allclose(
+        by_index["self_confidence"], out["probabilities"][np.arange(600), out["labels"]], rtol=1e-5, atol=1e-9
+    )
+
+    wrong, quality = given != clean, estimate["quality"]
+    assert quality["average_precision"] == pytest.approx(average_precision_score(wrong, issues["score"]), abs=1e-4)
+    assert quality["average_precision"] >= quality["cleanlab_average_precision"] > quality["chance"] == wrong.mean()
+    assert quality["precision"] == wrong[issues["issue"]].mean()
+    accepted = np.where(issues["issue"], issues["suggested_label"], given)
+    assert quality["wrong_after"] == pytest.approx((accepted != clean).mean())
+    assert quality["wrong_after"] < quality["wrong_before"] == wrong.mean()
+    assert f"average precision {quality['average_precision']:.4f}" in audited.out
+    assert "found/index.html" in audited.out
+    assert "<html" in (found / "index.html").read_text()
+
+    # The corrected labels are of the whole training set, and a run can have them.
+    corrected = pd.read_csv(found / "corrected_labels.csv")
+    assert corrected["index"].tolist() == list(range(len(noise["noisy_labels"])))
+    expected = noise["noisy_labels"].copy()
+    expected[issues["index"]] = accepted
+    np.testing.assert_array_equal(corrected["label"], expected)
+    assert corrected["changed"].sum() == issues["issue"].sum() > 0
+    path = f"noise.path={found / 'corrected_labels.csv'}"
+    again = train("data=digits", "noise=file", path, "trainer.max_epochs=1", "hydra.run.dir=again")
+    assert again.code == 0, again.err
+    np.testing.assert_array_equal(np.load(again.root / "again/noise.npz")["noisy_labels"], expected)
+
+    # The same command is done at once; one fold of it is trained again if it is lost.
+    before = {path.name: path.read_bytes() for path in found.glob("*.*")}
+    (found / "run/result.json").unlink()
+    (found / "run/fold2/result.json").unlink()
+    times = [(found / f"run/fold{i}/checkpoints/last.ckpt").stat().st_mtime_ns for i in (1, 3)]
+    assert audit(*SMALL).code == 0
+    assert times == [(found / f"run/fold{i}/checkpoints/last.ckpt").stat().st_mtime_ns for i in (1, 3)]
+    assert before == {path.name: path.read_bytes() for path in found.glob("*.*")}
+    assert "finished already" in audit(*SMALL).out
+
+    # Another audit does not write over it.
+    outcome = audit(*SMALL, "noise.rate=0.1")
+    assert outcome.code == 1
+    assert "found holds the audit of something else: choose another output=" in outcome.err
+
+    # A run that is there can be audited, here by its own probabilities.
+    outcome = audit("runs=found/run", "output=other")
+    assert outcome.code == 0, outcome.err
+    pd.testing.assert_frame_equal(pd.read_csv(found.parent / "other/issues.csv"), issues)
+    assert not (found.parent / "other/run").exists()
+    outcome = audit("runs=[found/run,found/run/fold1]", "output=third")
+    assert outcome.code == 1
+    assert "fold1" in outcome.err
+
+    # Decisions of the page.
+    rows = issues.iloc[:3].assign(decision=["change", "keep", "unsure"])
+    rows["label"] = [9 - rows["given_label"].iloc[0], *rows["given_label"].iloc[1:]]
+    rows.to_csv("decisions.csv", index=False)
+    outcome = audit("apply=decisions.csv", "output=found")
+    assert outcome.code == 0, outcome.err
+    assert "3 decisions (1 change, 1 keep, 1 unsure): 1 of 1,438 labels changed" in outcome.out
+    corrected = pd.read_csv(found / "corrected_labels.csv")
+    expected = noise["noisy_labels"].copy()
+    expected[rows["index"].iloc[0]] = rows["label"].iloc[0]
+    np.testing.assert_array_equal(corrected["label"], expected)
+    rows.assign(given_label=(rows["given_label"] + 1) % 10).to_csv("decisions.csv", index=False)
+    outcome = audit("apply=decisions.csv", "output=found")
+    assert outcome.code == 1
+    assert "decisions.csv: it is of other data" in outcome.err
+
+
+MISTAKES = {
+    "no folds": (["data.folds=null"], ["needs all folds", "data.folds=5"]),
+    "one fold": (["data.fold=1"], ["needs all folds"]),
+    "fewer samples in a class than folds": (
+        ["data.subset=60", "data.folds=7"],
+        ["the class", "fewer than data.folds=7"],
+    ),
+    "more folds than samples": (["data.subset=12", "data.folds=20"], ["data.folds=20"]),
+    "a smoke run": (["trainer.fast_dev_run=true"], ["leave out trainer.fast_dev_run"]),
+    "no pictures": (["suspects=0"], ["suspects must be a number of at least 1"]),
+    "runs that are none": (["runs=nowhere"], ["nowhere has no out_of_fold.npz", "data.folds"]),
+    "decisions that are none": (["apply=nowhere.csv", "output=empty"], ["no audit in empty", "output="]),
+    "a sweep": (["-m"], ["leave out -m"]),
+    "a misspelt key": (["suspect=3"], ["no 'suspect'", "did you mean 'suspects'"]),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_said_and_leaves_nothing(audit, name):
+    arguments, expected = MISTAKES[name]
+    outcome = audit("data=digits", "output=found", *arguments)
+    assert outcome.code == 1
+    for words in expected:
+        assert words in outcome.err
+    assert "Traceback" not in outcome.err
+    assert not (outcome.root / "found").exists()
+    assert not list(outcome.root.rglob("*.csv"))
+
+
+def test_the_files_of_a_folder_are_named(audit, train, tmp_path):
+    """Digits in folders whose names look like class numbers and are none; ten of them in the wrong one."""
+    digits = load_digits()
+    wrong = []
+    for name, digit in (("1", 0), ("2", 6), ("3", 4)):
+        places = np.flatnonzero(digits.target == digit)[:60]
+        for i, place in enumerate(places):
+            other = name == "1" and i < 10
+            path = tmp_path / "photos" / ("3" if other else name) / f"{digit}-{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.round(digits.images[place] * (255 / 16)).astype(np.uint8)).save(path)
+            wrong += [f"3/{path.name}"] * other
+    small = ("data.folds=3", "data.augment=none", "data.batch_size=16", "data.split_seed=1", "model.channels=[8,16,32]")
+    outcome = audit("data=folder", "data.path=photos", "output=found", "trainer.precision=32-true", *small)
+    assert outcome.code == 0, outcome.err
+    assert "average precision" not in outcome.out  # nobody knows the truth
+    found = tmp_path / "found"
+    assert "quality" not in json.loads((found / "estimate.json").read_text())
+    issues = pd.read_csv(found / "issues.csv", dtype=str)
+    assert all((tmp_path / "photos" / file).is_file() for file in issues["file"])
+    assert (issues["file"].str.split("/").str[0] == issues["given_label"]).all()
+    there = set(wrong) & set(issues["file"])  # the others are in the test set
+    assert len(there) >= 3
+    assert set(issues["file"].iloc[: len(there)]) == there
+    assert set(issues["suggested_label"].iloc[: len(there)]) == {"1"}
+
+    corrected = pd.read_csv(found / "corrected_labels.csv", dtype=str)
+    accepted = issues[issues["issue"] == "true"]
+    assert set(corrected["file"][corrected["changed"] == "true"]) == set(accepted["file"])
+    again = train(
+        "data=folder",
+        "data.path=photos",
+        "noise=file",
+        f"noise.path={found / 'corrected_labels.csv'}",
+        "model=mlp_1x512",
+    )
+    assert again.code == 0, again.err
+    run = next(path for path in again.folders if "found" not in path.parts)
+    assert [str(number + 1) for number in np.load(run / "noise.npz")["noisy_labels"]] == corrected["label"].tolist()
