@@ -252,9 +252,10 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
 
     def _images(self, X: Any, reset: bool) -> NDArray[np.uint8]:
         """uint8 ``[n, H, W, C]``."""
-        if np.ndim(X) <= 2:
-            return self._from_rows(validate_data(self, X, dtype=np.float64, reset=reset), reset)
-        array = np.asarray(X)
+        array = X if hasattr(X, "ndim") else np.asarray(X)
+        if array.ndim <= 2:
+            return self._from_rows(validate_data(self, array, dtype=np.float64, reset=reset), reset)
+        array = np.asarray(array)
         images = array[..., None] if array.ndim == 3 else array
         if images.ndim != 4 or images.shape[3] not in (1, 3) or not all(images.shape):
             hint = "; images.transpose(0, 2, 3, 1) puts channels last" if images.shape[1:2] in ((1,), (3,)) else ""
