@@ -4,9 +4,11 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from hydra import compose, initialize_config_dir
+from PIL import Image
 
 from lnl.config import CONF_DIR
 from lnl.resolvers import register_resolvers
@@ -16,11 +18,16 @@ README, CONTRIBUTING = ((ROOT / name).read_text() for name in ("README.md", "CON
 HELP = yaml.safe_load((ROOT / "conf/hydra/lnl.yaml").read_text())["help"]["template"]
 EVALUATE = yaml.safe_load((ROOT / "conf/evaluate.yaml").read_text())["hydra"]["help"]["template"]
 REPORT = yaml.safe_load((ROOT / "conf/report.yaml").read_text())["hydra"]["help"]["template"]
+PREDICT, EXPORT = (
+    yaml.safe_load((ROOT / f"conf/{name}.yaml").read_text())["hydra"]["help"]["template"]
+    for name in ("predict", "export")
+)
+USE = (ROOT / "docs/use.md").read_text()
 REPORTS = (ROOT / "docs/reports.md").read_text()
 STUDIES = "".join(page.read_text() for page in sorted((ROOT / "docs/studies").glob("*.md")))
 SWEEPS = (ROOT / "docs/sweeps.md").read_text()
-EVERYTHING = README + HELP + EVALUATE + REPORT + REPORTS + STUDIES + SWEEPS
-COMMANDS = re.findall(r"python -m lnl\.(train|evaluate|report) ([^#`\n]*)", EVERYTHING)
+EVERYTHING = README + HELP + EVALUATE + REPORT + PREDICT + EXPORT + REPORTS + STUDIES + SWEEPS + USE
+COMMANDS = re.findall(r"python -m lnl\.(train|evaluate|report|predict|export) ([^#`\n]*)", EVERYTHING)
 
 
 @pytest.mark.parametrize(("command", "arguments"), [command for command in COMMANDS if "--help" not in command[1]])
@@ -56,6 +63,30 @@ def test_the_example_of_an_addition_works_from_outside_the_package(digits, tmp_p
     outcome = digits("--config-dir=mine", f"{group}={name.lower()}")
     assert outcome.code == 0, outcome.err
     assert outcome.result[group] == name.lower()
+
+
+def test_the_page_about_use_works_word_for_word(digits, predict, export, tmp_path, capsys):
+    pytest.importorskip("onnxruntime")
+    assert digits("hydra.run.dir=outputs/runs/mine").code == 0
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 20, 3), dtype=np.uint8)
+    (tmp_path / "photos").mkdir()
+    for place in ("photo.png", "photos/a.jpg"):
+        Image.fromarray(pixels).save(tmp_path / place)
+    (tmp_path / "new.csv").write_text("path\nphoto.png\nmissing.png\n")
+    commands = re.findall(r"^python -m lnl\.(predict|export) (.*)$", USE, re.MULTILINE)
+    assert len(commands) == 4
+    for name, arguments in commands:
+        outcome = {"predict": predict, "export": export}[name](*shlex.split(arguments))
+        assert outcome.code == 0, outcome.err
+    foreign, notebook = re.findall(r"```python\n(.*?)```", USE, re.DOTALL)
+    capsys.readouterr()
+    exec(foreign, {})
+    assert capsys.readouterr().out.strip() in [str(digit) for digit in range(10)]
+    exec(notebook, {})
+    score, header, *issues = capsys.readouterr().out.splitlines()
+    assert float(score) > 0.7
+    assert header.split() == ["index", "given_label", "suggested_label", "score"]
+    assert len(issues) == 5
 
 
 def test_every_key_of_a_result_is_documented(digits):
