@@ -184,7 +184,7 @@ def quiet_trainer(run: FinishedRun, accelerator: str, precision: Any) -> pl.Trai
     try:
         precision = environment.resolve_precision(precision or run.result["environment"]["precision"], accelerator)
         return pl.Trainer(accelerator=accelerator, devices=1, precision=precision, **quiet)
-    except (MisconfigurationException, ValueError) as error:
+    except (MisconfigurationException, ValueError, ModuleNotFoundError) as error:  # the last: of a TPU
         raise UserError(f"trainer: {first_line(error)}") from error
 
 
