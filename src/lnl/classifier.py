@@ -210,16 +210,19 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         method = build_method(cfg, data)
         table = MetricsTable(folder.metrics)
         trainer = build_trainer(cfg, folder, data, method, table)
-        fit(trainer, method, data, folder, say=lambda _: None)
+        try:
+            fit(trainer, method, data, folder, say=lambda _: None)
+        except SystemExit:  # a notebook goes on after Ctrl-C
+            raise KeyboardInterrupt from None
         path = folder.last if self.protocol == "last" else folder.noisy_val_best
         load_weights(method, load_checkpoint(path)["state_dict"], path)
-        method.trainer = None  # type: ignore[assignment]  # which holds the data
+        method.trainer = None  # which holds the data
         self.model_ = ImageClassifier(method, Preparation.of(data), data.classes).cpu()
         self.history_ = pd.DataFrame(table.rows)
 
     def _config(self, dataset: Dataset) -> DictConfig:
         """What ``python -m lnl.train`` would be given."""
-        images = dataset.train.images
+        images = np.asarray(dataset.train.images)
         sample = images[:: len(images) // 5000 + 1].reshape(-1, images.shape[3]) / 255
         seed = self.random_state
         if not isinstance(seed, int | np.integer):

@@ -51,7 +51,8 @@ class Preparation:
             ValueError: if they are too small to be cropped.
         """
         unlabelled = LabelledImages(images, np.zeros(len(images), dtype=np.int64))
-        return unlabelled.fit_to(self.image_size, self.channels, self.fit).images
+        fitted = unlabelled.fit_to(self.image_size, self.channels, self.fit).images
+        return np.asarray(fitted)
 
 
 class ImageClassifier(nn.Module):
