@@ -4,24 +4,26 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from hydra import compose, initialize_config_dir
+from PIL import Image
 
 from lnl.config import CONF_DIR
 from lnl.resolvers import register_resolvers
 
 ROOT = Path(__file__).parents[1]
-README, CONTRIBUTING = ((ROOT / name).read_text() for name in ("README.md", "CONTRIBUTING.md"))
-HELP = yaml.safe_load((ROOT / "conf/hydra/lnl.yaml").read_text())["help"]["template"]
-EVALUATE = yaml.safe_load((ROOT / "conf/evaluate.yaml").read_text())["hydra"]["help"]["template"]
-REPORT = yaml.safe_load((ROOT / "conf/report.yaml").read_text())["hydra"]["help"]["template"]
-REPORTS = (ROOT / "docs/reports.md").read_text()
-STUDIES = "".join(page.read_text() for page in sorted((ROOT / "docs/studies").glob("*.md")))
-SWEEPS, DATA, AUDITS = ((ROOT / f"docs/{name}.md").read_text() for name in ("sweeps", "data", "audit"))
-AUDIT = yaml.safe_load((ROOT / "conf/audit.yaml").read_text())["hydra"]["help"]["template"]
-EVERYTHING = README + HELP + EVALUATE + REPORT + REPORTS + STUDIES + SWEEPS + DATA + AUDIT + AUDITS
-COMMANDS = re.findall(r"python -m lnl\.(train|evaluate|report|audit) ([^#`\n]*)", EVERYTHING)
+README = (ROOT / "README.md").read_text()
+COMMAND_NAMES = ("train", "evaluate", "report", "audit", "predict", "export")
+CONFIGS = ("hydra/lnl", *COMMAND_NAMES[1:])
+HELPS = {name: yaml.safe_load((ROOT / f"conf/{name}.yaml").read_text()) for name in CONFIGS}
+EVERYTHING = README + "".join(  # the guides are run, whole, in test_guides.py
+    page.read_text() for folder in ("docs", "docs/studies") for page in sorted((ROOT / folder).glob("*.md"))
+)
+EVERYTHING += "".join(config.get("hydra", config)["help"]["template"] for config in HELPS.values())
+COMMANDS = re.findall(rf"python -m lnl\.({'|'.join(COMMAND_NAMES)}) ([^#`\n]*)", EVERYTHING)
+USE = (ROOT / "docs/use.md").read_text()
 
 
 @pytest.mark.parametrize(("command", "arguments"), [command for command in COMMANDS if "--help" not in command[1]])
@@ -40,23 +42,40 @@ def test_a_command_is_one_that_can_be_given(command, arguments):
                 assert compose(command, overrides=overrides)
 
 
-@pytest.mark.parametrize(
-    ("text", "name", "group"), [(README, "Unhinged", "loss"), (CONTRIBUTING, "Bootstrap", "method")]
-)
-def test_the_example_of_an_addition_works_from_outside_the_package(digits, tmp_path, monkeypatch, text, name, group):
-    (code,) = (block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if f"class {name}" in block)
-    imports = (
-        "from typing import Any\nfrom torch import Tensor, nn\nfrom torch.nn import functional as F\n"
-        "from lnl.data import Batch\nfrom lnl.methods import NoisyLabelMethod\n"
-    )
-    (tmp_path / f"my_{group}.py").write_text(imports + code)
-    option = tmp_path / "mine" / group / f"{name.lower()}.yaml"
+def test_the_loss_of_the_readme_works_from_outside_the_package(digits, tmp_path, monkeypatch):
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "my_loss.py").write_text("from torch import Tensor, nn\n" + code)
+    option = tmp_path / "mine/loss/unhinged.yaml"
     option.parent.mkdir(parents=True)
-    option.write_text(f"_target_: my_{group}.{name}\n")
+    option.write_text("_target_: my_loss.Unhinged\n")
     monkeypatch.syspath_prepend(tmp_path)
-    outcome = digits("--config-dir=mine", f"{group}={name.lower()}")
+    outcome = digits("--config-dir=mine", "loss=unhinged")
     assert outcome.code == 0, outcome.err
-    assert outcome.result[group] == name.lower()
+    assert outcome.result["loss"] == "unhinged"
+
+
+def test_the_page_about_use_works_word_for_word(digits, predict, export, tmp_path, capsys):
+    pytest.importorskip("onnxruntime")
+    assert digits("hydra.run.dir=outputs/runs/mine").code == 0
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 20, 3), dtype=np.uint8)
+    (tmp_path / "photos").mkdir()
+    for place in ("photo.png", "photos/a.jpg"):
+        Image.fromarray(pixels).save(tmp_path / place)
+    (tmp_path / "new.csv").write_text("path\nphoto.png\nmissing.png\n")
+    commands = re.findall(r"^python -m lnl\.(predict|export) (.*)$", USE, re.MULTILINE)
+    assert len(commands) == 4
+    for name, arguments in commands:
+        outcome = {"predict": predict, "export": export}[name](*shlex.split(arguments))
+        assert outcome.code == 0, outcome.err
+    foreign, notebook = re.findall(r"```python\n(.*?)```", USE, re.DOTALL)
+    capsys.readouterr()
+    exec(foreign, {})
+    assert capsys.readouterr().out.strip() in [str(digit) for digit in range(10)]
+    exec(notebook, {})
+    score, header, *issues = capsys.readouterr().out.splitlines()
+    assert float(score) > 0.7
+    assert header.split() == ["index", "given_label", "suggested_label", "score"]
+    assert len(issues) == 5
 
 
 def test_every_key_of_a_result_is_documented(digits):

@@ -27,6 +27,7 @@ from lnl.cli import KNOWN, explain
 from lnl.config import CONF_DIR, build
 from lnl.data import Dataset, LabelledImages, NoisyDataModule
 from lnl.data.images import Given, natural_size
+from lnl.data.in_memory import as_images, as_mask
 from lnl.errors import UserError
 from lnl.resolvers import register_resolvers
 from lnl.runs.assembly import build_method, build_trainer
@@ -116,7 +117,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         if len(self.classes_) < 2:
             raise ValueError(f"labels of at least 2 classes are needed, got 1 class: {self.classes_[0]!r}")
         everything = LabelledImages(images, labels.astype(np.int64))
-        known = Given(trusted=_mask(trusted, len(images)))
+        known = Given(trusted=as_mask(trusted, len(images)))
         # Nothing is tested here, but a dataset has a test set.
         dataset = Dataset(everything, everything[np.arange(1)], [str(name) for name in self.classes_], known)
         with contextlib.ExitStack() as stack:
@@ -172,7 +173,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
 
         given = column_or_1d(y)
         classes, labels = np.unique(given, return_inverse=True)
-        mask = _mask(trusted, len(given))
+        mask = as_mask(trusted, len(given))
         probabilities = cross_val_predict(
             clone(self).set_params(folder=None),
             X,
@@ -209,22 +210,25 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         method = build_method(cfg, data)
         table = MetricsTable(folder.metrics)
         trainer = build_trainer(cfg, folder, data, method, table)
-        fit(trainer, method, data, folder, say=lambda _: None)
+        try:
+            fit(trainer, method, data, folder, say=lambda _: None)
+        except SystemExit:  # a notebook goes on after Ctrl-C
+            raise KeyboardInterrupt from None
         path = folder.last if self.protocol == "last" else folder.noisy_val_best
         load_weights(method, load_checkpoint(path)["state_dict"], path)
-        method.trainer = None  # type: ignore[assignment]  # which holds the data
+        method.trainer = None  # which holds the data
         self.model_ = ImageClassifier(method, Preparation.of(data), data.classes).cpu()
         self.history_ = pd.DataFrame(table.rows)
 
     def _config(self, dataset: Dataset) -> DictConfig:
         """What ``python -m lnl.train`` would be given."""
-        images = dataset.train.images
+        images = np.asarray(dataset.train.images)
         sample = images[:: len(images) // 5000 + 1].reshape(-1, images.shape[3]) / 255
         seed = self.random_state
         if not isinstance(seed, int | np.integer):
             seed = check_random_state(seed).randint(2**31)
         overrides = [
-            *("~data", "+data._target_=lnl.classifier.ArraysInMemory", "noise=none"),
+            *("~data", "+data._target_=lnl.data.in_memory.InMemory", "noise=none"),
             *(f"{group}={option}" for group in ("method", "loss", "model") if (option := getattr(self, group))),
             *(f"optimizer={self.optimizer}", f"optimizer.lr={float(self.learning_rate)}", f"seed={seed}"),
             *(f"trainer.max_epochs={self.epochs}", f"trainer.accelerator={self.accelerator}"),
@@ -252,23 +256,10 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
 
     def _images(self, X: Any, reset: bool) -> NDArray[np.uint8]:
         """uint8 ``[n, H, W, C]``."""
-        if np.ndim(X) <= 2:
-            return self._from_rows(validate_data(self, X, dtype=np.float64, reset=reset), reset)
-        array = np.asarray(X)
-        images = array[..., None] if array.ndim == 3 else array
-        if images.ndim != 4 or images.shape[3] not in (1, 3) or not all(images.shape):
-            hint = "; images.transpose(0, 2, 3, 1) puts channels last" if images.shape[1:2] in ((1,), (3,)) else ""
-            raise ValueError(f"images must be [n, H, W] or [n, H, W, C] of 1 or 3 channels, got {array.shape}{hint}")
-        if images.dtype == np.uint8:
-            return images.view()  # what holds it may forbid writing to it, but not to the user's
-        low, high = images.min(), images.max()
-        if np.issubdtype(images.dtype, np.floating) and low >= 0 and high <= 1:
-            return (images * 255).round().astype(np.uint8)
-        if np.issubdtype(images.dtype, np.integer) and low >= 0 and high <= 255:
-            return images.astype(np.uint8)
-        raise ValueError(
-            f"images must be uint8, whole numbers in 0..255, or floats in 0..1; got {images.dtype} in {low}..{high}"
-        )
+        array = X if hasattr(X, "ndim") else np.asarray(X)
+        if array.ndim <= 2:
+            return self._from_rows(validate_data(self, array, dtype=np.float64, reset=reset), reset)
+        return as_images(np.asarray(array))
 
     def _from_rows(self, rows: NDArray[np.float64], reset: bool) -> NDArray[np.uint8]:
         if reset:
@@ -278,45 +269,6 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         pixels = np.zeros((len(rows), side * side), dtype=np.uint8)
         pixels[:, : rows.shape[1]] = ((rows - low) / ((high - low) or 1) * 255).clip(0, 255).round()
         return pixels.reshape(-1, side, side, 1)
-
-
-class ArraysInMemory(NoisyDataModule):
-    """A dataset that somebody has in memory.
-
-    Args:
-        dataset: with labels as they were given.
-        base: of :class:`~lnl.data.NoisyDataModule`.
-    """
-
-    def __init__(self, *, dataset: Dataset, **base: Any) -> None:
-        super().__init__(**base)
-        self.dataset = dataset
-
-    def load(self) -> Dataset:
-        return self.dataset
-
-    def trust(self) -> None:
-        if not len(self.trusted):
-            raise UserError("this method needs samples with trusted labels: fit(images, labels, trusted=...)")
-        super().trust()
-
-
-def _mask(trusted: ArrayLike | None, count: int) -> NDArray[np.bool_] | None:
-    """``trusted`` as ``[count]`` bool."""
-    if trusted is None:
-        return None
-    chosen = np.asarray(trusted)
-    if chosen.dtype == bool and chosen.shape == (count,):
-        return chosen
-    if chosen.dtype == bool or chosen.ndim != 1 or (chosen.size and not np.issubdtype(chosen.dtype, np.integer)):
-        raise ValueError(
-            f"trusted must be {count} booleans or numbers of samples, got {chosen.dtype} of shape {chosen.shape}"
-        )
-    if chosen.size and not 0 <= chosen.min() <= chosen.max() < count:
-        raise ValueError(f"trusted names sample {chosen.max()} or {chosen.min()}, but samples are 0..{count - 1}")
-    mask = np.zeros(count, dtype=bool)
-    mask[chosen.astype(np.int64)] = True
-    return mask
 
 
 @contextlib.contextmanager

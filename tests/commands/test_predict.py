@@ -171,7 +171,7 @@ MISTAKES = {
     "on_error": (["run=RUN", "images=photos", "on_error=ignore"], "on_error must be fail or skip"),
     "batch size": (["run=RUN", "images=photos", "batch_size=0"], "batch_size must be at least 1"),
     "option": (["run=RUN", "images=photos", "ouput=x.csv"], "did you mean 'output'?"),
-    "device": (["run=RUN", "images=photos", "trainer.accelerator=tpu"], "trainer:"),
+    "device": (["run=RUN", "images=photos", "trainer.accelerator=abacus"], "trainer:"),
     "output": (["run=RUN", "images=photos", "output=t.csv/x.csv"], "cannot be written"),
 }
 
@@ -221,7 +221,7 @@ def test_photographs_are_cut_as_the_flowers_were(train, predict, tmp_path):
     from lnl.data import TFFlowers
     from lnl.data.images import stratified_choice
 
-    files = TFFlowers(num_classes=5, channels=3, image_size=32, mean=[0] * 3, std=[1] * 3, data_dir=DATA_DIR).files()
+    files = TFFlowers(num_classes=5, channels=3, image_size=32, mean=[0] * 3, std=[1] * 3, data_dir=DATA_DIR).photos()
     labels = np.unique([path.parent.name for path in files], return_inverse=True)[1]
     test = stratified_choice(labels, round(0.2 * len(files)), np.random.default_rng(0))[::20]
     (tmp_path / "new.txt").write_text("\n".join(str(files[number]) for number in test))

@@ -32,9 +32,9 @@ def export(trained: TrainedRun, formats: Sequence[str], folder: Path) -> list[Pa
     Raises:
         UserError: if a format is unknown, not installed, cannot hold this model, or a file cannot be written.
     """
-    for name in formats:
-        if name not in SUFFIXES:
-            raise UserError(f"format must be one of {', '.join(SUFFIXES)}, or a list of them, got '{name}'")
+    if not formats or set(formats) - set(SUFFIXES):
+        given = ", ".join(formats) or "none"
+        raise UserError(f"format must be one of {', '.join(SUFFIXES)}, or a list of them, got {given}")
     description = describe(trained)
     paths = []
     try:
@@ -85,6 +85,14 @@ def read_safetensors(path: Path | str) -> ImageClassifier:
     return classifier
 
 
+def has_onnx() -> bool:
+    """Whether what ``format=onnx`` needs is installed."""
+    try:
+        return all(importlib.import_module(package) for package in ("onnx", "onnxscript", "onnxruntime"))
+    except ImportError:
+        return False
+
+
 def _write(name: str, trained: TrainedRun, description: str, path: Path) -> None:
     classifier = trained.classifier.cpu()
     shape = (5, classifier.preparation.image_size, classifier.preparation.image_size, classifier.preparation.channels)
@@ -113,11 +121,8 @@ def _write(name: str, trained: TrainedRun, description: str, path: Path) -> None
 
 
 def _onnx(classifier: ImageClassifier, example: torch.Tensor, description: str, path: Path) -> Predictor:
-    for package in ("onnx", "onnxscript", "onnxruntime"):
-        try:
-            importlib.import_module(package)
-        except ImportError as error:
-            raise UserError(f"format=onnx needs {package}, which is not installed: pip install 'lnl[onnx]'") from error
+    if not has_onnx():
+        raise UserError("format=onnx needs onnx, onnxscript and onnxruntime: pip install 'lnl[onnx]'")
     import onnxruntime
 
     program = torch.onnx.export(

@@ -51,7 +51,8 @@ class Preparation:
             ValueError: if they are too small to be cropped.
         """
         unlabelled = LabelledImages(images, np.zeros(len(images), dtype=np.int64))
-        return unlabelled.fit_to(self.image_size, self.channels, self.fit).images
+        fitted = unlabelled.fit_to(self.image_size, self.channels, self.fit).images
+        return np.asarray(fitted)
 
 
 class ImageClassifier(nn.Module):
@@ -184,7 +185,7 @@ def quiet_trainer(run: FinishedRun, accelerator: str, precision: Any) -> pl.Trai
     try:
         precision = environment.resolve_precision(precision or run.result["environment"]["precision"], accelerator)
         return pl.Trainer(accelerator=accelerator, devices=1, precision=precision, **quiet)
-    except (MisconfigurationException, ValueError) as error:
+    except (MisconfigurationException, ValueError, ModuleNotFoundError) as error:  # the last: of a TPU
         raise UserError(f"trainer: {first_line(error)}") from error
 
 
