@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from lnl.auditing import corrected_labels
-from lnl.auditing.decisions import read_decisions, read_labels_so_far
+from lnl.auditing.decisions import read_decisions, read_estimate, read_labels_so_far
 from lnl.errors import UserError
 from lnl.noise import read_labels
 
@@ -65,3 +65,10 @@ def test_no_file_and_no_audit(tmp_path):
     table, classes = read_labels_so_far(tmp_path)
     assert table.equals(LABELS.astype({"file": "str", "given_label": "str"}))
     assert classes == CLASSES
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", '{"protocol": 1}'])
+def test_a_damaged_estimate_is_named(tmp_path, content):
+    (tmp_path / "estimate.json").write_text(content)
+    with pytest.raises(UserError, match=r"estimate\.json is not the estimate of an audit.*force=true"):
+        read_estimate(tmp_path)

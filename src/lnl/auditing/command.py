@@ -10,7 +10,7 @@ import pandas as pd
 from hydra.conf import HydraConf
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from lnl.auditing.decisions import corrected_labels, read_decisions, read_labels_so_far
+from lnl.auditing.decisions import corrected_labels, read_decisions, read_estimate, read_labels_so_far
 from lnl.auditing.estimate import estimate_noise
 from lnl.auditing.evidence import Evidence, read_evidence
 from lnl.auditing.issues import SEEN, UNSEEN, find_issues
@@ -162,11 +162,12 @@ def _train(cfg: DictConfig, hydra: HydraConf, output: Path) -> NoisyDataModule:
 
 def _check_output(output: Path, identities: Sequence[str], force: bool, folder: RunFolder | None = None) -> None:
     """Raises UserError if another audit is in the folder."""
-    estimate = output / "estimate.json"
-    others = [read_result(estimate).get("runs")] if estimate.is_file() else []
+    if force:
+        return
+    others = [read_estimate(output).get("runs")] if (output / "estimate.json").is_file() else []
     if folder is not None and folder.marker.exists():
         others.append([folder.marker.read_text().strip()])
-    if not force and any(other != list(identities) for other in others):
+    if any(other != list(identities) for other in others):
         raise UserError(
             f"{output} holds the audit of something else: choose another output=, or replace it by force=true."
         )

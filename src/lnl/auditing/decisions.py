@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -38,7 +39,23 @@ def read_labels_so_far(output: Path) -> tuple[pd.DataFrame, list[str]]:
     for name in ("corrected_labels.csv", "estimate.json"):
         if not (output / name).is_file():
             raise UserError(f"there is no audit in {output}: {name} is missing. Say which audit it was by output=...")
-    return _read(output / "corrected_labels.csv"), json.loads((output / "estimate.json").read_text())["classes"]
+    return _read(output / "corrected_labels.csv"), read_estimate(output)["classes"]
+
+
+def read_estimate(output: Path) -> dict[str, Any]:
+    """An audit's ``estimate.json``.
+
+    Raises:
+        UserError: if it is damaged.
+    """
+    path = output / "estimate.json"
+    try:
+        estimate = json.loads(path.read_text())
+        if isinstance(estimate, dict) and "classes" in estimate:
+            return estimate
+    except (OSError, ValueError):
+        pass
+    raise UserError(f"{path} is not the estimate of an audit: do the audit again, with force=true.")
 
 
 def read_decisions(path: Path, labels: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:

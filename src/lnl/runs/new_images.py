@@ -187,7 +187,7 @@ def _rows(
     predicted = np.full(len(names), "", dtype=object)
     predicted[good] = np.asarray(classes, dtype=object)[every[good].argmax(axis=1)]
     table = pd.DataFrame(every, columns=[f"p_{name}" for name in classes])
-    table.insert(0, "file", names)
+    table.insert(0, "file", pd.Series(names, dtype=object))  # not pandas' text: a file's name may be none
     table.insert(1, "predicted", predicted)
     return table.assign(error=errors)
 
