@@ -58,7 +58,8 @@ def until(condition: Callable[[], bool], seconds: float = 20) -> None:
 
 
 def press(browser, selector):
-    """With the keyboard."""
+    """With the keyboard, once it is there."""
+    until(lambda: bool(browser.find_elements("css selector", selector)))
     element = browser.find_element("css selector", selector)
     browser.execute_script("arguments[0].focus({ preventScroll: true })", element)
     element.send_keys("\ue007")

@@ -164,7 +164,7 @@ def test_help_names_groups_options_and_examples():
         [sys.executable, "-m", "lnl.train", "--help"], capture_output=True, text=True, check=True
     ).stdout
     for word in (
-        "noise: asymmetric, file, instance, none, pairflip, symmetric, uniform",
+        "noise: asymmetric, file, human, instance, none, pairflip, symmetric, uniform",
         "apl_nfl_rce",
         "tf_flowers_sunflower",
     ):
