@@ -82,10 +82,9 @@ def test_a_run_is_evaluated_on_its_own_data_and_on_other_data(train, evaluate, t
     assert "folder has 2 classes, but" in refused.err
 
 
-def test_every_label_is_for_training_where_there_is_no_test_set(train, tmp_path):
+def test_folds_hold_every_sample_out_where_the_data_has_no_test_set(train, tmp_path):
     write_folder(tmp_path / "own", 20)
-    ask = ["data=folder", "data.path=own", "data.test_fraction=0", "logger=tensorboard", *SMALL]
-    outcome = train(*ask, "data.folds=2")
+    outcome = train("data=folder", "data.path=own", "data.folds=2", "logger=tensorboard", *SMALL)
     assert outcome.code == 0, outcome.err
     (whole,) = (folder for folder in outcome.folders if folder.name not in ("fold1", "fold2"))
     assert np.load(whole / "out_of_fold.npz")["index"].tolist() == list(range(60))
@@ -98,9 +97,9 @@ def test_every_label_is_for_training_where_there_is_no_test_set(train, tmp_path)
     assert not list(tmp_path.rglob("predictions.csv"))
 
 
-def test_a_cross_validated_run_has_a_probability_for_every_given_label(train, tmp_path):
+def test_a_cross_validated_run_can_have_a_test_set_beside_its_folds(train, tmp_path):
     write_folder(tmp_path / "own", 20)
-    outcome = train("data=folder", "data.path=own", "data.folds=2", *SMALL)
+    outcome = train("data=folder", "data.path=own", "data.folds=2", "data.test_fraction=0.2", *SMALL)
     assert outcome.code == 0, outcome.err
     (whole,) = (folder for folder in outcome.folders if folder.name not in ("fold1", "fold2"))
     found = np.load(whole / "out_of_fold.npz")

@@ -27,7 +27,8 @@ class GivenDataModule(NoisyDataModule):
         classes: names, in label order, if they are not to be taken from the labels. Labels may then be their numbers.
         on_error: ``fail`` names what cannot be used, ``skip`` leaves it out, counts and lists it.
         test_fraction: the share that is held out for testing where no sample is said to be: always the same samples,
-            whatever the seeds, every class with its share. With 0 there is no test set.
+            whatever the seeds, every class with its share. With 0 there is no test set. Null is 0.2, and 0 with
+            ``folds``, which hold every sample out once.
         cache_limit_gb: pictures that take more when they are decoded are read from their files in each epoch.
         base: of :class:`~lnl.data.NoisyDataModule`.
     """
@@ -37,12 +38,14 @@ class GivenDataModule(NoisyDataModule):
         *,
         classes: Sequence[str] | None = None,
         on_error: str = "fail",
-        test_fraction: float = 0.2,
+        test_fraction: float | None = None,
         cache_limit_gb: float = 8.0,
         **base: Any,
     ) -> None:
         super().__init__(**base)
         check_choice("on_error", on_error, ("fail", "skip"))
+        if test_fraction is None:
+            test_fraction = 0.0 if self.splitting.folds else 0.2
         if not 0 <= test_fraction < 1:
             raise ValueError(f"data.test_fraction must be at least 0 and below 1, got {test_fraction}")
         self.class_names = None if classes is None else [str(name) for name in classes]
