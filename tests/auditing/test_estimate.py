@@ -4,6 +4,8 @@ from cleanlab.count import estimate_joint
 from scipy.stats import norm
 
 from lnl.auditing import estimate_noise, find_issues
+from lnl.auditing.estimate import systematic_pairs, wrong_at_random
+from lnl.auditing.scores import margins, relative
 from tests.auditing.generated import CLASSES, noisy_problem
 
 
@@ -67,6 +69,65 @@ def test_without_wrong_labels_the_interval_starts_at_zero():
     assert estimate["noise_rate"] == 0
     assert estimate["noise_rate_interval"] == pytest.approx([0, wilson(0, 400)[1]], abs=1e-6)
     assert estimate["pairs"] == []
+
+
+def test_labels_wrong_at_random_are_counted_by_hand():
+    """Of ten samples of a sure model two are given a class that it holds for the least likely."""
+    given = np.array([0, 0, 0, 0, 1, 1, 1, 1, 2, 2])
+    held = np.array([[0.8, 0.15, 0.05]] * 4 + [[0.15, 0.8, 0.05]] * 4 + [[0.9, 0.08, 0.02]] * 2)
+    margin = margins(relative(given, held))
+    others = np.sort(margin[np.arange(3) != given[:, None]])
+    share = np.mean(margin[np.arange(10), given] <= np.quantile(others, 0.1)) / 0.1
+    rate, (low, high) = wrong_at_random(given, held)
+    assert rate == pytest.approx(min(share * 2 / (2 + share), 1))
+    bounds = [10 * end for end in wilson(share / 10, 10)]
+    assert (low, high) == pytest.approx([min(2 * end / (2 + end), 1) for end in bounds], abs=1e-6)
+
+
+@pytest.mark.parametrize("classes", [2, 4, 10])
+@pytest.mark.parametrize("rate", [0.0, 0.05, 0.2, 0.4])
+@pytest.mark.parametrize("sureness", [5.0, 3.0])
+def test_labels_wrong_at_random_are_estimated_by_models_that_err(classes, rate, sureness):
+    """Models are right for 66 to 92 % of the images; confident learning counts up to 23 points too many."""
+    given, true, probabilities = noisy_problem(20_000, rate, sureness, classes=classes)
+    estimated, (low, high) = wrong_at_random(given, probabilities)
+    actual = np.mean(given != true)
+    width = high - low
+    assert low - width / 2 <= actual <= high + width / 2  # of 24 intervals one is expected to miss
+    assert abs(estimated - actual) < 0.03
+    assert abs(estimated - actual) < estimate_noise(given, probabilities, list(range(classes)))["noise_rate"] - actual
+
+
+def test_mistakes_for_a_similar_class_are_estimated_too_low():
+    """As documented: of classes that models cannot tell apart, a tenth of the wrong labels is not among the doubted."""
+    true = np.repeat([0, 1, 2, 3], 500)
+    given = np.where(np.random.default_rng(0).random(2000) < 0.3, true ^ 1, true)
+    pairs = np.eye(4)[true] + 0.9 * np.eye(4)[true ^ 1] + 0.02
+    rate, _ = wrong_at_random(given, pairs / pairs.sum(axis=1, keepdims=True))
+    assert rate < 0.1 < np.mean(given != true)
+
+
+@pytest.mark.parametrize("planted", [[], [(0, 1)], [(2, 3), (3, 2), (4, 0)]])
+def test_pairs_that_are_mistaken_systematically_are_found(planted):
+    """Labels j are given to a third of class i, and 2 % of all labels are wrong anyhow; models are right for 82 %."""
+    _, true, of_truth = noisy_problem(20_000, rate=0, sureness=5, classes=6)
+    transition = 0.98 * np.eye(6) + 0.02 / 6
+    for j, i in planted:
+        transition[i, i], transition[i, j] = transition[i, i] * 2 / 3, transition[i, j] + transition[i, i] / 3
+    drawn = np.random.default_rng(1).random((len(true), 1))
+    given = (transition[true].cumsum(axis=1) < drawn).sum(axis=1).clip(max=5)
+    found = systematic_pairs(given, of_truth @ transition)
+    assert [tuple(pair) for pair in np.argwhere(found)] == planted
+    estimate = estimate_noise(given, of_truth @ transition, [str(i) for i in range(6)])
+    said = sorted((int(pair["given"]), int(pair["suggested"])) for pair in estimate["pairs"] if pair["systematic"])
+    assert said == planted
+
+
+def test_neither_noise_at_random_nor_two_classes_have_a_system():
+    for classes in (2, 3, 10):
+        given, _, probabilities = noisy_problem(5000, rate=0.4, classes=classes)
+        wider = np.column_stack([probabilities, np.zeros(len(given))])  # and a class that nobody has
+        assert not systematic_pairs(given, wider).any()
 
 
 def test_issues_are_counted_by_pair():

@@ -7,7 +7,8 @@ from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score
 
 from lnl.auditing import find_issues, ranking_quality
-from lnl.auditing.issues import mean_rank, relative, within_class
+from lnl.auditing.estimate import wrong_at_random
+from lnl.auditing.scores import margins, mean_rank, relative, within_class
 from tests.auditing.generated import CLASSES, noisy_problem
 
 LABELS = np.array([0, 1, 2, 0])
@@ -17,13 +18,12 @@ PROBABILITIES = np.array([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.2, 0.3, 0.5], [0.
 def test_scores_are_those_of_their_definitions():
     neighbours = np.array([[0.9, 0.1, 0], [1, 0, 0], [0.1, 0.1, 0.8], [0.2, 0.4, 0.4]])
     margins = np.array([2.0, -1.0, 1.0, -3.0])
-    history = {"best_margin": margins + 1, "training_margin": margins, "neighbours": neighbours}
+    history = {"training_margin": margins, "neighbours": neighbours}
     table = find_issues(LABELS, PROBABILITIES, ("a", "b", "c"), **history)
     by_index = table.set_index("index").sort_index()
     np.testing.assert_allclose(by_index["self_confidence"], [0.7, 0.3, 0.5, 0.1])
     np.testing.assert_allclose(by_index["loss"], -np.log([0.7, 0.3, 0.5, 0.1]))
     np.testing.assert_allclose(by_index["margin"], [0.5, -0.3, 0.2, -0.4])
-    np.testing.assert_allclose(by_index["best_margin"], margins + 1)
     thresholds = np.array([0.4, 0.3, 0.5])  # mean probability of a class where it is given
     ratios = PROBABILITIES / thresholds
     largest = [ratios[0, 1], ratios[1, 0], ratios[2, 1], ratios[3, 1]]
@@ -64,6 +64,11 @@ def test_the_score_is_half_of_what_has_not_seen_the_label_and_half_of_what_has()
     np.testing.assert_allclose(table.sort_index()["score"], ((unseen + seen) / 2 - 0.5) / 300)
 
 
+def test_margins_are_to_the_largest_other_value():
+    values = np.array([[3.0, 1.0, 2.0], [0.0, 0.0, -5.0]])
+    assert margins(values).tolist() == [[1, -2, -1], [0, 0, -5]]
+
+
 def test_a_class_is_judged_by_what_is_usual_for_it():
     labels = np.array([0, 0, 0, 1, 1])
     np.testing.assert_allclose(within_class(labels, np.array([1.0, 2.0, 9.0, 4.0, 6.0])), [-1, 0, 7, -1, 1])
@@ -73,11 +78,11 @@ def test_a_class_is_judged_by_what_is_usual_for_it():
     assert find_issues(labels, probabilities)["index"].iloc[0] != 0  # 0.4 is much for it
 
 
-def test_an_issue_is_what_every_view_holds_for_wrong():
+def test_an_issue_is_what_every_view_holds_for_wrong_and_no_more_than_are_surely_so():
     given, _, probabilities = noisy_problem(500)
     rng = np.random.default_rng(0)
-    margins, neighbours, last = rng.normal(0, 1, 500), rng.dirichlet([0.3] * 4, 500), rng.dirichlet([0.3] * 4, 500)
-    history = {"epoch_probabilities": probabilities, "best_margin": margins, "neighbours": neighbours}
+    neighbours, last = rng.dirichlet([0.3] * 4, 500), rng.dirichlet([0.3] * 4, 500)
+    history = {"epoch_probabilities": probabilities, "neighbours": neighbours}
     table = find_issues(given, last, **history).sort_values("index")
     compared = relative(given, probabilities)
     others = compared.copy()
@@ -86,8 +91,24 @@ def test_an_issue_is_what_every_view_holds_for_wrong():
     np.testing.assert_array_equal(table["suggested_label"].astype(int), suggested)
     pruned = find_label_issues(given, probabilities, filter_by="both", n_jobs=1)
     agreed = np.all([view.argmax(axis=1) == suggested for view in (compared, probabilities, neighbours, last)], axis=0)
-    np.testing.assert_array_equal(table["issue"], pruned & (margins < 0) & agreed)
+    _, (surely, _) = wrong_at_random(given, probabilities)
+    first = table["rank"].to_numpy() <= surely * 500
+    np.testing.assert_array_equal(table["issue"], pruned & agreed & first)
     assert 0 < table["issue"].sum() < (pruned & agreed).sum() < pruned.sum()
+
+
+def test_labels_of_a_systematic_pair_are_issues_wherever_they_rank():
+    """Every third label 1 is truly 0, of models to which that is all that is wrong."""
+    _, true, of_truth = noisy_problem(6000, rate=0, sureness=5)
+    given = np.where((true == 0) & (np.random.default_rng(1).random(6000) < 0.33), 1, true)
+    transition = np.eye(4)
+    transition[0, :2] = [0.67, 0.33]
+    table = find_issues(given, of_truth @ transition).sort_values("index")
+    _, (surely, _) = wrong_at_random(given, of_truth @ transition)
+    issue = table["issue"].to_numpy()
+    assert issue.sum() > 100 > surely * 6000
+    assert set(zip(table["given_label"][issue], table["suggested_label"][issue], strict=True)) == {("1", "0")}
+    assert (given != true)[issue].mean() > 0.8
 
 
 def test_independent_views_rank_better_than_one():

@@ -26,7 +26,8 @@ ARROW = {"ArrowRight": "\ue014", "ArrowLeft": "\ue012", "ArrowDown": "\ue015"}
 def estimate(**others):
     pair = {"given": "cat", "suggested": NASTY, "count": 2, "rate": 0.2, "interval": [0.125, 0.3]}
     sizes = {"samples": 40, "issues": FLAGGED}
-    return {"noise_rate": 0.25, "noise_rate_interval": [0.2, 0.31], "pairs": [pair], **sizes, **others}
+    at_random = {"at_random": 0.15, "at_random_interval": [0.1, 0.22]}
+    return {"noise_rate": 0.25, "noise_rate_interval": [0.2, 0.31], **at_random, "pairs": [pair], **sizes, **others}
 
 
 def issues(pairs=PAIRS, classes=CLASSES):

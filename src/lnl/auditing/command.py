@@ -121,24 +121,27 @@ def apply_decisions(path: Path, output: Path) -> str:
 
 def summary(estimate: dict[str, Any], output: Path) -> str:
     """What a user wants to read when an audit is done."""
-    low, high = estimate["noise_rate_interval"]
+    rates = [
+        "{:.1%} ({:.1%} to {:.1%})".format(estimate[name], *estimate[f"{name}_interval"])
+        for name in ("at_random", "noise_rate")
+    ]
     lines = [
-        f"{estimate['samples']:,} labels, {estimate['issues']:,} of them suspected to be wrong",
-        f"confident learning's estimate of wrong labels: {estimate['noise_rate']:.1%} ({low:.1%} to {high:.1%}), "
-        "too high by what the models err",
+        f"{estimate['samples']:,} labels, {estimate['issues']:,} of them flagged: corrected_labels.csv has suggestions",
         *(
             f"  {pair['given']} that may be {pair['suggested']}: {pair['count']:,}"
             for pair in estimate["pairs"][:3]
             if pair["count"]
         ),
+        f"wrong labels, if they fell at random: {rates[0]}; more if like was taken for like",
+        f"wrong labels by confident learning: {rates[1]}; too many by what the models err",
     ]
     if quality := estimate.get("quality"):
         precision = "none" if quality["precision"] is None else f"{quality['precision']:.1%}"
         lines += [
             f"against the known truth: average precision {quality['average_precision']:.4f} "
             f"(cleanlab's ranking {quality['cleanlab_average_precision']:.4f}, chance {quality['chance']:.4f})",
-            f"suspected labels: precision {precision}, recall {quality['recall']:.1%}; "
-            f"wrong labels {quality['wrong_before']:.2%}, {quality['wrong_after']:.2%} if all suggestions are accepted",
+            f"flagged labels: precision {precision}, recall {quality['recall']:.1%}; "
+            f"wrong labels {quality['wrong_before']:.2%}, {quality['wrong_after']:.2%} with their suggestions",
         ]
     return "\n".join(f"  {line}" for line in [*lines, os.path.relpath(output / "index.html")])
 

@@ -9,9 +9,12 @@ from cleanlab.count import compute_confident_joint, estimate_joint
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
+from lnl.auditing.scores import margins, relative
 from lnl.noise.corrupt import Labels
 
 Probabilities = NDArray[np.floating[Any]]
+TENTH = 0.1  # the samples that models are surest of: only they are asked, since of others models err
+TIMES = 20  # as often as it is for other pairs; the mistakes of weak models were seen to reach 10
 
 
 def estimate_noise(
@@ -36,12 +39,15 @@ def estimate_noise(
         confidence: of the intervals, in (0, 1).
 
     Returns:
-        ``classes``; ``samples`` and ``issues``, how many; ``noise_rate``, ``noise_rate_interval``; ``joint[i][j]``, the
+        ``classes``; ``samples`` and ``issues``, how many; ``noise_rate``, ``noise_rate_interval``; ``at_random``,
+        ``at_random_interval``, of :func:`wrong_at_random`; ``joint[i][j]``, the
         share of samples that are labelled i and are truly j; ``transition[j][i]``, P(labelled i | truly j); ``pairs``,
         by ``given`` and ``suggested`` class, of ``rate``, the share of samples labelled ``given`` that are truly
         ``suggested``, its ``interval``, and ``count``, how many issues are of that pair; most issues first.
     """
     flagged = _count(issues, classes)
+    systematic = systematic_pairs(labels, probabilities)
+    at_random, at_random_interval = wrong_at_random(labels, probabilities, confidence)
     counts = compute_confident_joint(labels, probabilities, calibrate=False)
     joint = estimate_joint(labels, probabilities)
     trials, weights = counts.sum(axis=1), np.bincount(labels, minlength=len(classes)) / len(labels)
@@ -57,6 +63,7 @@ def estimate_noise(
             "count": int(flagged[given, true]),
             "rate": float(counts[given, true] / trials[given]),
             "interval": _wilson(counts[given, true], trials[given], confidence),
+            "systematic": bool(systematic[given, true]),
         }
         for given, true in np.argwhere(counts + flagged)
         if given != true
@@ -67,10 +74,64 @@ def estimate_noise(
         "classes": list(classes),
         "noise_rate": rate,
         "noise_rate_interval": _wilson(rate * effective, effective, confidence),
+        "at_random": at_random,
+        "at_random_interval": at_random_interval,
         "joint": joint.tolist(),
         "transition": _rows(joint.T).tolist(),
         "pairs": sorted(pairs, key=lambda pair: (-pair["count"], -pair["rate"])),
     }
+
+
+def wrong_at_random(
+    labels: Labels, probabilities: Probabilities, confidence: float = 0.95
+) -> tuple[float, list[float]]:
+    """The noise rate if wrong labels fall at random, by comparison with labels that are known to be wrong.
+
+    Every class (that there is) which a sample was *not* given is a label that is wrong on purpose, of which models know
+    as little as of the given one. A tenth of those have a :func:`margin <lnl.auditing.scores.margins>` of
+    :func:`relative <lnl.auditing.scores.relative>` log probabilities below some t, where right labels hardly ever are.
+    Of wrong labels that fell at random a tenth is there too: a share s of all given labels, below t, says a = s / 0.1.
+    Where the given label is wrong, one of the K - 1 others is right, which leaves a (K - 1) / (K - 1 + a).
+
+    A weak model moves t, and not the rate, until right labels are below t as well. Of labels that are mistakes for a
+    similar class fewer are there: their rate comes out too low. It is the estimate of a mixture's share where the other
+    part is absent (Scott, 2015, A rate of convergence for mixture proportion estimation, AISTATS).
+
+    Returns:
+        The rate and, at both ends of Wilson's interval of s, its interval; all in [0, 1].
+    """
+    present, place = np.unique(labels, return_inverse=True)
+    margin = margins(relative(labels, probabilities)[:, present])
+    rows, others = np.arange(len(labels)), len(present) - 1
+    given = margin[rows, place]
+    margin[rows, place] = np.nan
+    doubted = int((given <= np.nanquantile(margin, TENTH)).sum())
+    shares = np.array([doubted / len(labels), *_wilson(doubted, len(labels), confidence)]) / TENTH
+    rate, low, high = np.minimum(shares * others / (others + shares), 1).tolist()
+    return rate, [low, high]
+
+
+def systematic_pairs(labels: Labels, probabilities: Probabilities) -> NDArray[np.bool_]:
+    """Pairs ``[i, j]`` of classes of which samples that are truly j are labelled i, and hardly anything else.
+
+    Of the samples labelled j, a tenth has a probability of j that is above some t. A share of the samples labelled i
+    has it too, because they are wrong or because models err. Where that share is twenty times as large as it is for the
+    class in the middle, and twenty samples larger, wrong labels have a system.
+
+    Returns:
+        ``[K, K]``; false where there are two classes alone, which have none in the middle.
+    """
+    counts = np.bincount(labels, minlength=probabilities.shape[1])
+    share = np.full((len(counts), len(counts)), np.nan)
+    present = np.flatnonzero(counts)
+    for j in present:
+        sure = probabilities[:, j] >= np.quantile(probabilities[labels == j, j], 1 - TENTH)
+        share[present, j] = np.bincount(labels[sure], minlength=len(counts))[present] / counts[present]
+    np.fill_diagonal(share, np.nan)
+    systematic = np.zeros(share.shape, dtype=bool)
+    within = np.ix_(present, present)
+    systematic[within] = share[within] >= TIMES * (np.nanmedian(share[within], axis=0) + 1 / counts[present, None])
+    return systematic
 
 
 def _count(issues: pd.DataFrame | None, classes: Sequence[str]) -> NDArray[np.int64]:

@@ -26,7 +26,6 @@ class Evidence:
         epoch_probabilities: the same, the mean over the epochs.
         training_margin: ``[n]``, the area under the margin (arXiv:2001.10528): the given class's logit less the largest
             other one, the mean over the epochs of the models that were trained on the sample.
-        best_margin: ``[n]``, the largest of them in any epoch, of any of these models.
         neighbours: ``[n, K]``, the share of each label among a sample's neighbours in feature space.
 
     What follows ``probabilities`` is None where the runs have kept no history (``callbacks=sample_history``), and
@@ -38,17 +37,16 @@ class Evidence:
     probabilities: Floats
     epoch_probabilities: Floats | None = None
     training_margin: Floats | None = None
-    best_margin: Floats | None = None
     neighbours: Floats | None = None
 
     @property
     def history(self) -> dict[str, Floats | None]:
         """What follows ``probabilities``, by name."""
-        return {name: getattr(self, name) for name in (*HELD_OUT, *TRAINED)}
+        return {name: getattr(self, name) for name in HISTORY}
 
 
 HELD_OUT = ("epoch_probabilities", "neighbours")  # of a sample's own fold
-TRAINED = ("training_margin", "best_margin")  # of all folds but its own
+HISTORY = (*HELD_OUT, "training_margin")  # the last of all folds but its own
 
 
 def read_evidence(runs: Sequence[Path]) -> Evidence:
@@ -65,7 +63,7 @@ def read_evidence(runs: Sequence[Path]) -> Evidence:
             raise UserError(f"{run} is of other samples or labels than {runs[0]}: their probabilities have no mean")
     means = {
         name: np.mean([getattr(evidence, name) for evidence in read], axis=0)
-        for name in ("probabilities", *HELD_OUT, *TRAINED)
+        for name in ("probabilities", *HISTORY)
         if all(getattr(evidence, name) is not None for evidence in read)
     }
     return Evidence(first.index, first.labels, **means)
@@ -87,14 +85,13 @@ def _of_run(run: Path) -> Evidence:
             history[name] = np.zeros((len(index), *folds[0][name].shape[1:]))
             for fold in folds:
                 history[name][np.searchsorted(index, fold["index"])] = fold[name]
-    total, seen, best = np.zeros(len(index)), np.zeros(len(index)), np.full(len(index), -np.inf)
+    total, seen = np.zeros(len(index)), np.zeros(len(index))
     for fold in folds:
         asked = np.isin(fold["train_index"], index)  # trusted samples are trained on, and in no fold
         place = np.searchsorted(index, fold["train_index"][asked])
         total[place] += fold["training_margin"][asked]
-        best[place] = np.maximum(best[place], fold["best_margin"][asked])
         seen[place] += 1
-    history |= {"training_margin": total / np.maximum(seen, 1), "best_margin": best}
+    history["training_margin"] = total / np.maximum(seen, 1)
     return Evidence(index, labels, probabilities, **history)
 
 

@@ -2,20 +2,17 @@
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from cleanlab.count import get_confident_thresholds
 from cleanlab.filter import find_label_issues
 from cleanlab.rank import get_label_quality_scores
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
+from lnl.auditing.estimate import systematic_pairs, wrong_at_random
+from lnl.auditing.scores import TINY, Floats, margins, mean_rank, relative, within_class
 from lnl.noise.corrupt import Labels
 
-Floats = NDArray[np.floating[Any]]
-TINY = float(np.finfo(np.float32).tiny)
 # What the combined score is made of, as far as it is there.
 UNSEEN = ("loss", "held_out_margin", "neighbours")  # by models that have not seen the label
 SEEN = ("training_margin",)  # by those that were trained on it
@@ -28,7 +25,6 @@ def find_issues(
     *,
     epoch_probabilities: Floats | None = None,
     training_margin: Floats | None = None,
-    best_margin: Floats | None = None,
     neighbours: Floats | None = None,
     index: Labels | None = None,
     files: Sequence[str] | None = None,
@@ -39,16 +35,17 @@ def find_issues(
     seen the label, and half the rank of the ``training_margin`` within the given class, of those that were trained on
     it: two kinds of evidence, each of which sees what the other cannot.
 
-    An ``issue`` is a label that confident learning prunes, that no model which was trained on it ever predicted in
-    training, and in place of which all other views name the same class: the suggestion can be accepted unseen. More
-    labels than those are worth a look, in the order of their rank.
+    An ``issue`` is a label that confident learning prunes, in place of which all views name the same class, and which
+    is among the first in rank, as many as are surely :func:`wrong at random <lnl.auditing.estimate.wrong_at_random>`,
+    or in a :func:`systematic pair <lnl.auditing.estimate.systematic_pairs>`: its suggestion can be accepted unseen.
+    More labels than those are worth a look, in the order of their rank.
 
     Args:
         labels: given, ``[n]`` in ``[0, K)``.
         probabilities: out of sample, ``[n, K]``.
         classes: K names; the numbers if None.
-        epoch_probabilities, training_margin, best_margin, neighbours: a run's history, as far as there
-            is one, see :class:`lnl.auditing.Evidence`.
+        epoch_probabilities, training_margin, neighbours: a run's history, as far as there is one, see
+            :class:`lnl.auditing.Evidence`.
         index: the samples' numbers, ``[n]``; ``0..n-1`` if None.
         files: the samples' files, ``[n]``.
 
@@ -61,7 +58,7 @@ def find_issues(
         - ``margin``: its probability less the largest other one, in [-1, 1];
         - ``held_out_margin``: its :func:`relative` log probability less the largest other one, of
           ``epoch_probabilities`` (else of ``probabilities``);
-        - ``training_margin``, ``best_margin``: as in the history, of logits;
+        - ``training_margin``: as in the history, of logits;
         - ``neighbours``: share of the neighbours that have the given label, in [0, 1].
 
     Raises:
@@ -74,16 +71,16 @@ def find_issues(
     )
     averaged = probabilities if epoch_probabilities is None else epoch_probabilities
     rows, compared = np.arange(len(labels)), relative(labels, averaged)
-    suggested = without(compared, labels).argmax(axis=1)
-    given = probabilities[rows, labels]
+    others = compared.copy()
+    others[rows, labels] = -np.inf
+    suggested = others.argmax(axis=1)
     scores: dict[str, Floats | None] = {
         "self_confidence": get_label_quality_scores(labels, probabilities),
         "normalized_margin": get_label_quality_scores(labels, probabilities, method="normalized_margin"),
-        "loss": -np.log(np.maximum(given, TINY)),
-        "margin": given - without(probabilities, labels).max(axis=1),
-        "held_out_margin": compared[rows, labels] - without(compared, labels).max(axis=1),
+        "loss": -np.log(np.maximum(probabilities[rows, labels], TINY)),
+        "margin": margins(probabilities)[rows, labels],
+        "held_out_margin": margins(compared)[rows, labels],
         "training_margin": training_margin,
-        "best_margin": best_margin,
         "neighbours": None if neighbours is None else neighbours[rows, labels],
     }
     known = {name: score for name, score in scores.items() if score is not None}
@@ -94,8 +91,6 @@ def find_issues(
         mean_rank([suspicion[name] for name in half if name in known]) for half in (UNSEEN, SEEN) if half[0] in known
     ]
     issue = pruned(labels, averaged)
-    if best_margin is not None:
-        issue &= best_margin < 0
     for view in (compared, averaged, probabilities, neighbours):
         if view is not None:
             issue &= view.argmax(axis=1) == suggested
@@ -107,36 +102,15 @@ def find_issues(
             "suggested_label": names[suggested],
             "score": np.mean(halves, axis=0),
             "issue": issue,
+            "systematic": systematic_pairs(labels, averaged)[labels, suggested],
             **known,
         }
     )
     table = table.sort_values(["score", "loss", "index"], ascending=[False, False, True], ignore_index=True)
     table.insert(0, "rank", np.arange(1, len(table) + 1))
+    _, (surely, _) = wrong_at_random(labels, averaged)
+    table["issue"] &= (table["rank"] <= surely * len(table)) | table.pop("systematic")
     return table
-
-
-def mean_rank(suspicions: Sequence[Floats]) -> Floats:
-    """The mean of the ranks that samples have in each of several scores ``[n]``, in [0, 1]; 1 is first in all of them.
-
-    Ranks, because the scores have scales of their own; without weights, because nothing is known to fit them to.
-    """
-    ranks = [(rankdata(suspicion) - 0.5) / len(suspicion) for suspicion in suspicions]
-    return np.mean(ranks, axis=0)
-
-
-def relative(labels: Labels, probabilities: Floats) -> Floats:
-    """Log probabilities ``[n, K]``, each less the log of its class's confident threshold (cleanlab).
-
-    That is how much likelier a class is than it is on average where it is given: a class that is hard, or rare, is thus
-    not held for wrong everywhere.
-    """
-    thresholds = get_confident_thresholds(labels, probabilities)
-    return np.log(np.maximum(probabilities, TINY)) - np.log(np.maximum(thresholds, TINY))
-
-
-def within_class(labels: Labels, score: Floats) -> Floats:
-    """The score ``[n]`` less the median of its given class."""
-    return score - pd.Series(score).groupby(labels).transform("median").to_numpy()
 
 
 def pruned(labels: Labels, probabilities: Floats) -> NDArray[np.bool_]:
@@ -145,13 +119,6 @@ def pruned(labels: Labels, probabilities: Floats) -> NDArray[np.bool_]:
         warnings.filterwarnings("ignore", "May not flag all label issues")  # of classes of a sample or none
         mask: NDArray[np.bool_] = find_label_issues(labels, probabilities, filter_by="both", n_jobs=1)
     return mask
-
-
-def without(values: Floats, labels: Labels) -> Floats:
-    """The values ``[n, K]`` with less than any other at the given label."""
-    others = np.array(values, dtype=float)
-    others[np.arange(len(labels)), labels] = -np.inf
-    return others
 
 
 def _check(labels: Labels, probabilities: Floats) -> None:

@@ -37,8 +37,7 @@ def write_page(
             labels are class names. The matrix counts all rows with ``issue``.
         pictures: of its first m rows, which the page shows: ``[m, H, W, C]``, C 1 or 3.
         classes: K names, all different.
-        estimate: ``noise_rate``, ``noise_rate_interval``, ``samples``, ``issues``, ``pairs``, and ``quality`` where the
-            truth is known.
+        estimate: of :func:`~lnl.auditing.estimate.estimate_noise`, and ``quality`` where the truth is known.
         title: over the page.
 
     Raises:
@@ -131,7 +130,8 @@ def _numbers(estimate: dict[str, Any]) -> dict[str, str]:
     """What the audit says of the whole set."""
     share = estimate["issues"] / max(estimate["samples"], 1)
     return {
-        "Estimated share of wrong labels": _rate(estimate["noise_rate"], estimate.get("noise_rate_interval")),
+        "Wrong labels, if at random": _rate(estimate["at_random"], estimate["at_random_interval"]),
+        "Wrong labels by confident learning": _rate(estimate["noise_rate"], estimate["noise_rate_interval"]),
         "Flagged labels": f"{estimate['issues']:,} of {estimate['samples']:,} ({_percent(share)})",
     }
 

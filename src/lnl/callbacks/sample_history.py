@@ -21,7 +21,7 @@ class SampleHistory(Callback):
 
     - ``train_index[m]``, ``training_margin[m]``: of training samples the area under the margin (arXiv:2001.10528), the
       mean over the epochs of the given class's logit less the largest other one, in the step that trains on the
-      sample; ``best_margin[m]``: the largest of them, below 0 if the given class was never predicted.
+      sample.
     - ``index[n]``, ``epoch_probabilities[n, K]``: of validation samples, the mean over the epochs.
     - ``neighbours[n, K]``: of each validation sample's nearest training samples, by the cosine of what the last linear
       layer is given, the share that has each label. Absent for a model without such a layer.
@@ -53,7 +53,6 @@ class SampleHistory(Callback):
         val = torch.from_numpy(trainer.datamodule.splits["val"])  # type: ignore[attr-defined]
         empty = {
             "training_margin": torch.zeros(samples),
-            "best_margin": torch.full((samples,), -torch.inf),
             "seen": torch.zeros(samples),
             "probabilities": torch.zeros(len(val), classes),
             "epochs": torch.zeros(()),
@@ -77,8 +76,7 @@ class SampleHistory(Callback):
         self.batch = None  # the first answer counts
         logits = logits.float()
         if module.training:
-            margins, best = margin(logits, batch.labels), self.sums["best_margin"]
-            best[batch.index] = torch.maximum(best[batch.index], margins)
+            margins = margin(logits, batch.labels)
             self.sums["training_margin"].index_add_(0, batch.index, margins)
             self.sums["seen"].index_add_(0, batch.index, torch.ones_like(margins))
         else:
@@ -98,7 +96,6 @@ class SampleHistory(Callback):
         arrays = {
             "train_index": seen,
             "training_margin": sums["training_margin"][seen] / sums["seen"][seen],
-            "best_margin": sums["best_margin"][seen],
             "index": data.splits["val"],
             "epoch_probabilities": sums["probabilities"] / sums["epochs"],
         }

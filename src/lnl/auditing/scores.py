@@ -1,0 +1,48 @@
+"""What makes a label doubtful, in numbers that can be compared between classes and between scores."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from cleanlab.count import get_confident_thresholds
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from lnl.noise.corrupt import Labels
+
+Floats = NDArray[np.floating[Any]]
+TINY = float(np.finfo(np.float32).tiny)
+
+
+def mean_rank(suspicions: Sequence[Floats]) -> Floats:
+    """The mean of the ranks that samples have in each of several scores ``[n]``, in [0, 1]; 1 is first in all of them.
+
+    Ranks, because the scores have scales of their own; without weights, because nothing is known to fit them to.
+    """
+    ranks = [(rankdata(suspicion) - 0.5) / len(suspicion) for suspicion in suspicions]
+    return np.mean(ranks, axis=0)
+
+
+def relative(labels: Labels, probabilities: Floats) -> Floats:
+    """Log probabilities ``[n, K]``, each less the log of its class's confident threshold (cleanlab).
+
+    That is how much likelier a class is than it is on average where it is given: a class that is hard, or rare, is thus
+    not held for wrong everywhere.
+    """
+    thresholds = get_confident_thresholds(labels, probabilities)
+    return np.log(np.maximum(probabilities, TINY)) - np.log(np.maximum(thresholds, TINY))
+
+
+def within_class(labels: Labels, score: Floats) -> Floats:
+    """The score ``[n]`` less the median of its given class."""
+    return score - pd.Series(score).groupby(labels).transform("median").to_numpy()
+
+
+def margins(values: Floats) -> Floats:
+    """Each of the values ``[n, K]`` less the largest other one of its row: of a model, how it holds with each class."""
+    rows, order = np.arange(len(values)), values.argsort(axis=1)
+    first, second = values[rows, order[:, -1]], values[rows, order[:, -2]]
+    result: Floats = values - first[:, None]
+    result[rows, order[:, -1]] = first - second
+    return result
