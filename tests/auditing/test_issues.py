@@ -154,6 +154,7 @@ def test_the_quality_of_a_ranking_by_hand():
     [
         ([0, 1], [[1.0, 0.0]], "do not fit"),
         ([0, 2], [[0.5, 0.5], [0.5, 0.5]], r"labels must be in 0\.\.1, got 0\.\.2"),
+        ([1, 1], [[0.5, 0.5], [0.5, 0.5]], "all labels are 1"),
         ([0, 1], [[np.nan, 0.5], [0.5, 0.5]], "probabilities must be in"),
         ([0, 1], [[2.0, -1.0], [0.5, 0.5]], "probabilities must be in"),
     ],

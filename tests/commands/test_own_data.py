@@ -101,6 +101,7 @@ def test_a_cross_validated_run_can_have_a_test_set_beside_its_folds(train, tmp_p
     write_folder(tmp_path / "own", 20)
     outcome = train("data=folder", "data.path=own", "data.folds=2", "data.test_fraction=0.2", *SMALL)
     assert outcome.code == 0, outcome.err
+    assert outcome.out.count("no sample is said to be for testing: 12 of 60 are held out") == 1
     (whole,) = (folder for folder in outcome.folders if folder.name not in ("fold1", "fold2"))
     found = np.load(whole / "out_of_fold.npz")
     assert found["index"].tolist() == list(range(48))

@@ -126,5 +126,7 @@ def _check(labels: Labels, probabilities: Floats) -> None:
         raise ValueError(f"labels[n] and probabilities[n, K] do not fit: {labels.shape} and {probabilities.shape}")
     if labels.min() < 0 or labels.max() >= probabilities.shape[1]:
         raise ValueError(f"labels must be in 0..{probabilities.shape[1] - 1}, got {labels.min()}..{labels.max()}")
+    if labels.min() == labels.max():
+        raise ValueError(f"all labels are {labels[0]}: of one class alone nothing can be said")
     if not (np.isfinite(probabilities).all() and (probabilities >= 0).all() and (probabilities <= 1 + 1e-6).all()):
         raise ValueError("probabilities must be in [0, 1]")

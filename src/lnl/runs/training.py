@@ -78,7 +78,8 @@ def train_here(
     if not process.number:
         for remark in data.remarks:
             log.warning(remark)
-            say(remark.split("\n")[0])
+            if cfg.data.fold in (None, 1):  # the others would say the same
+                say(remark.split("\n")[0])
     pl.seed_everything(cfg.seed, verbose=False)
     method = build_method(cfg, data)
     table = MetricsTable(folder.metrics)
