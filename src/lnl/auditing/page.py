@@ -130,7 +130,7 @@ def _numbers(estimate: dict[str, Any]) -> dict[str, str]:
     """What the audit says of the whole set."""
     share = estimate["issues"] / max(estimate["samples"], 1)
     return {
-        "Wrong labels, if at random": _rate(estimate["at_random"], estimate["at_random_interval"]),
+        "Wrong labels, if they fell at random": _rate(estimate["at_random"], estimate["at_random_interval"]),
         "Wrong labels by confident learning": _rate(estimate["noise_rate"], estimate["noise_rate_interval"]),
         "Flagged labels": f"{estimate['issues']:,} of {estimate['samples']:,} ({_percent(share)})",
     }
