@@ -181,7 +181,7 @@ class ArrayData(GivenDataModule):
             raise UserError(f"{self.path}: {name} must be [N] numbers or names, got {_kind(labels)}")
         if len(labels) != count:
             raise UserError(f"{self.path}: there are {count:,} images and {len(labels):,} {name}")
-        return pd.Series(np.char.decode(labels, "utf-8") if labels.dtype.kind == "S" else labels).astype(str)
+        return pd.Series(np.char.decode(labels, "utf-8") if labels.dtype.kind == "S" else labels.astype(str))
 
 
 def _kind(array: NDArray[Any]) -> str:
