@@ -208,9 +208,9 @@ def _decode_all(sources: Sources, options: tuple[int, int, Fit], array: Path | N
     try:
         with unfinished.open("wb") as file:
             _write_header(file, len(sources), size, channels)
-            for place, (pixels, reason, digest) in enumerate(_each(sources, options, show)):
-                if pixels is None:
-                    bad[place] = reason
+            for place, (pixels, digest) in enumerate(_each(sources, options, show)):
+                if isinstance(pixels, str):
+                    bad[place] = pixels
                     continue
                 if digest:
                     digests[digest].append(place)
@@ -233,16 +233,14 @@ def _write_header(file: Any, count: int, size: int, channels: int) -> None:
     np.lib.format.write_array_header_1_0(file, form)
 
 
-def _each(
-    sources: Sources, options: tuple[int, int, Fit], show: bool
-) -> Iterator[tuple[NDArray[np.uint8] | None, str, str]]:
+def _each(sources: Sources, options: tuple[int, int, Fit], show: bool) -> Iterator[tuple[NDArray[np.uint8] | str, str]]:
     """Pixels or the reason why there are none, and the digest, of each picture in its order, with a progress bar."""
 
-    def one(place: int) -> tuple[NDArray[np.uint8] | None, str, str]:
+    def one(place: int) -> tuple[NDArray[np.uint8] | str, str]:
         try:
-            return read_picture(sources[place], *options), "", sources.digest(place)
+            return read_picture(sources[place], *options), sources.digest(place)
         except (PictureError, OSError) as error:
-            return None, str(error), ""
+            return str(error), ""
 
     size, channels, _ = options
     at_once = max(16, min(2048, CHUNK_BYTES // (size * size * channels)))

@@ -137,16 +137,13 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
 
 def _fitted(picture: Image.Image, size: int, fit: Fit) -> Image.Image:
     width, height = picture.size
+    side = size if fit == "center_crop" else min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    middle = (left, top, left + side, top + side)
     if fit == "center_crop":
         if min(width, height) < size:
             raise PictureError(f"it is {width}x{height}, too small for data.fit=center_crop to {size}x{size}")
-        left, top = (width - size) // 2, (height - size) // 2
-        return picture.crop((left, top, left + size, top + size))
-    box = (0, 0, width, height)
-    if fit == "center_square":
-        side = min(width, height)
-        left, top = (width - side) // 2, (height - side) // 2
-        box = (left, top, left + side, top + side)
+        return picture.crop(middle)
     if picture.size == (size, size):
         return picture
-    return picture.resize((size, size), Image.Resampling.BILINEAR, box=box)
+    return picture.resize((size, size), Image.Resampling.BILINEAR, box=middle if fit == "center_square" else None)
