@@ -115,31 +115,22 @@ class ArrayData(GivenDataModule):
 
     def listing(self) -> Listing:
         arrays = self._arrays()
-        tables, images = [], []
-        for split, prefix in (("train", ""), ("test", "test_")):
-            if prefix + "images" not in arrays and prefix + "labels" not in arrays:
-                continue
-            pixels, labels = (self._array(arrays, prefix + name) for name in ("images", "labels"))
-            images.append(self._checked(prefix + "images", pixels))
-            table = pd.DataFrame({"label": self._text(prefix + "labels", labels, len(pixels)), "split": split})
-            if split == "train" and "true_labels" in arrays:
-                table["true_label"] = self._text("true_labels", arrays["true_labels"], len(pixels))
-            if split == "train" and "trusted" in arrays:
-                trusted = arrays["trusted"]
-                if trusted.shape != (len(pixels),) or trusted.dtype != bool:
-                    raise UserError(
-                        f"{self.path}: trusted must be {len(pixels)} of true and false, got {_kind(trusted)}"
-                    )
-                table["trusted"] = trusted
-            tables.append(table)
-        if images[0].shape[1:] != images[-1].shape[1:]:
-            raise UserError(f"{self.path}: test_images are {_kind(images[1])}, images {_kind(images[0])}")
-        self._pixels = images[0] if len(images) == 1 else np.concatenate(images)
-        table = pd.concat(tables, ignore_index=True)
-        if "true_label" in table:  # of test samples there are no others
-            table["true_label"] = table["true_label"].fillna(table["label"])
-        if "trusted" in table:
-            table["trusted"] = table["trusted"].eq(True)
+        pixels, table = self._part(arrays, "train", "")
+        if "true_labels" in arrays:
+            table["true_label"] = self._text("true_labels", arrays["true_labels"], len(pixels))
+        if "trusted" in arrays:
+            trusted = arrays["trusted"]
+            if trusted.shape != (len(pixels),) or trusted.dtype != bool:
+                raise UserError(f"{self.path}: trusted must be {len(pixels)} of true and false, got {_kind(trusted)}")
+            table["trusted"] = trusted
+        if "test_images" in arrays or "test_labels" in arrays:
+            others, test = self._part(arrays, "test", "test_")
+            if others.shape[1:] != pixels.shape[1:]:
+                raise UserError(f"{self.path}: test_images are {_kind(others)}, images {_kind(pixels)}")
+            pixels = np.concatenate([pixels, others])
+            test = test.assign(true_label=test["label"], trusted=False)
+            table = pd.concat([table, test[table.columns]], ignore_index=True)
+        self._pixels = pixels
         return Listing(table.assign(name=[f"sample {place}" for place in table.index]))
 
     def pictures(self, table: pd.DataFrame) -> Decoded:
@@ -154,10 +145,15 @@ class ArrayData(GivenDataModule):
             return {"images": _load(self.path), "labels": _load(self.labels_path)}
         return _load(self.path)
 
-    def _array(self, arrays: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:
-        if name not in arrays:
-            raise UserError(f"{self.path} has no array `{name}` (or {', '.join(ARRAYS[name][1:])}).")
-        return arrays[name]
+    def _part(
+        self, arrays: Mapping[str, NDArray[Any]], split: str, prefix: str
+    ) -> tuple[NDArray[np.uint8], pd.DataFrame]:
+        images, labels = f"{prefix}images", f"{prefix}labels"
+        for name in (images, labels):
+            if name not in arrays:
+                raise UserError(f"{self.path} has no array `{name}` (or {', '.join(ARRAYS[name][1:])}).")
+        pixels = self._checked(images, arrays[images])
+        return pixels, pd.DataFrame({"label": self._text(labels, arrays[labels], len(pixels)), "split": split})
 
     def _checked(self, name: str, pixels: NDArray[Any]) -> NDArray[np.uint8]:
         if pixels.ndim == 3:
