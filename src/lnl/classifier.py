@@ -32,7 +32,7 @@ from lnl.errors import UserError
 from lnl.resolvers import register_resolvers
 from lnl.runs.assembly import build_method, build_trainer
 from lnl.runs.folder import RunFolder, load_checkpoint, load_weights
-from lnl.runs.trained import ImageClassifier, Preparation, check_protocol
+from lnl.runs.trained import ImageClassifier, Preparation, check_protocol, checkpoint_path
 from lnl.runs.training import fit
 
 FEWEST = 3  # samples: two to train on, which batch norm needs, and one to validate on
@@ -117,9 +117,9 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         if len(self.classes_) < 2:
             raise ValueError(f"labels of at least 2 classes are needed, got 1 class: {self.classes_[0]!r}")
         everything = LabelledImages(images, labels.astype(np.int64))
+        nothing = everything[np.arange(0)]  # is for testing
         known = Given(trusted=as_mask(trusted, len(images)))
-        # Nothing is tested here, but a dataset has a test set.
-        dataset = Dataset(everything, everything[np.arange(1)], [str(name) for name in self.classes_], known)
+        dataset = Dataset(everything, nothing, [str(name) for name in self.classes_], known)
         with contextlib.ExitStack() as stack:
             if not self.verbose:
                 stack.enter_context(_silence())
@@ -163,12 +163,10 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         Raises:
             ValueError: if there is nothing to judge.
         """
+        if X is None and y is None:
+            X, y, trusted = getattr(self, "_fitted_on", (None, None, None))
         if X is None or y is None:
-            if X is not None or y is not None or getattr(self, "_fitted_on", None) is None:
-                raise ValueError(
-                    "find_label_issues(X, y) needs the images and the labels, unless fit was just given them"
-                )
-            X, y, trusted = self._fitted_on
+            raise ValueError("find_label_issues(X, y) needs the images and the labels, unless fit was just given them")
         from lnl.auditing import find_issues  # which loads cleanlab
 
         given = column_or_1d(y)
@@ -178,7 +176,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
             clone(self).set_params(folder=None),
             X,
             given,
-            cv=StratifiedKFold(folds, shuffle=True, random_state=check_random_state(self.random_state)),
+            cv=StratifiedKFold(folds, shuffle=True, random_state=self.random_state),
             method="predict_proba",
             params=None if mask is None else {"trusted": mask},
         )
@@ -214,7 +212,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
             fit(trainer, method, data, folder, say=lambda _: None)
         except SystemExit:  # a notebook goes on after Ctrl-C
             raise KeyboardInterrupt from None
-        path = folder.last if self.protocol == "last" else folder.noisy_val_best
+        path = checkpoint_path(folder, self.protocol)
         load_weights(method, load_checkpoint(path)["state_dict"], path)
         method.trainer = None  # which holds the data
         self.model_ = ImageClassifier(method, Preparation.of(data), data.classes).cpu()
@@ -228,16 +226,20 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         if not isinstance(seed, int | np.integer):
             seed = check_random_state(seed).randint(2**31)
         overrides = [
-            *("~data", "+data._target_=lnl.data.in_memory.InMemory", "noise=none"),
+            "~data",
+            "+data._target_=lnl.data.in_memory.InMemory",
+            "noise=none",
             *(f"{group}={option}" for group in ("method", "loss", "model") if (option := getattr(self, group))),
-            *(f"optimizer={self.optimizer}", f"optimizer.lr={float(self.learning_rate)}", f"seed={seed}"),
-            *(f"trainer.max_epochs={self.epochs}", f"trainer.accelerator={self.accelerator}"),
-            *(f"data.batch_size={self.batch_size}", f"data.val_fraction={float(self.validation_fraction)}"),
-            *(
-                f"data.split_seed={seed}",
-                f"+data.num_classes={len(dataset.classes)}",
-                f"data.channels={images.shape[3]}",
-            ),
+            f"optimizer={self.optimizer}",
+            f"optimizer.lr={float(self.learning_rate)}",
+            f"seed={seed}",
+            f"trainer.max_epochs={self.epochs}",
+            f"trainer.accelerator={self.accelerator}",
+            f"data.batch_size={self.batch_size}",
+            f"data.val_fraction={float(self.validation_fraction)}",
+            f"data.split_seed={seed}",
+            f"+data.num_classes={len(dataset.classes)}",
+            f"data.channels={images.shape[3]}",
             f"+data.image_size={self.image_size or natural_size(images.shape)}",
             f"data.mean={sample.mean(axis=0).round(4).tolist()}",
             f"data.std={sample.std(axis=0).round(4).clip(1 / 255).tolist()}",
@@ -274,7 +276,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
     """Keeps Lightning's remarks to itself."""
-    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric")]
+    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric")]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

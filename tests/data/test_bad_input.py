@@ -138,6 +138,7 @@ MISTAKES = {
     "no such arrays": (lambda root: arrays(root / "a.npz"), "there is no file .*a.npz"),
     "no images": (in_arrays(images=None), "no array `images`"),
     "no labels": (in_arrays(labels=None), "no array `labels`"),
+    "neither images nor labels": (in_arrays(images=None, labels=None), "no array `images`"),
     "images without labels": (no_labels, "set data.labels"),
     "images of two dimensions": (in_arrays(images=IMAGES[0, ..., 0]), r"must be \[N, H, W\].*got \[8, 8\]"),
     "channels first": (in_arrays(images=IMAGES.transpose(0, 3, 1, 2)), r"images.transpose\(0, 2, 3, 1\)"),

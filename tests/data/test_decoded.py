@@ -14,21 +14,17 @@ from tests.data.own import picture
 
 
 @pytest.fixture
-def sources(tmp_path):
+def cached(tmp_path, monkeypatch):
+    """Decodes, and says how many pictures were."""
     for number, label in enumerate(("cat", "dog", "owl")):
         picture(tmp_path / f"{number}.png", label, number)
-    return Files(tmp_path, ["0.png", "1.png", "2.png"])
 
-
-@pytest.fixture
-def cached(tmp_path, sources, monkeypatch):
-    """Decodes, and says how many pictures were."""
-
-    def run(size=8, limit=1e9, files=sources):
+    def run(size=8, limit=1e9, names=("0.png", "1.png", "2.png")):
         count = []
         with monkeypatch.context() as patch:
             real = decoded.read_picture
             patch.setattr(decoded, "read_picture", lambda *args: count.append(args) or real(*args))
+            files = Files(tmp_path, names)
             return decode(files, size, 3, "resize", cache_dir=tmp_path / "cache", limit=limit), len(count)
 
     return run
@@ -47,7 +43,7 @@ def test_what_changes_is_decoded_anew_and_what_is_out_of_date_goes(cached, tmp_p
     os.utime(tmp_path / "1.png", ns=(status.st_mtime_ns, status.st_mtime_ns + 1))
     assert cached()[1] == 3
     assert cached(size=9)[1] == 3
-    assert cached(files=Files(tmp_path, ["0.png", "2.png"]))[1] == 2
+    assert cached(names=("0.png", "2.png"))[1] == 2
     assert len(list((tmp_path / "cache").glob("*-8-*.npy"))) == 1
 
 

@@ -58,6 +58,7 @@ def test_folders_of_splits_are_kept(tmp_path, val):
     for split, count in (("train", 5), ("val", 6), ("test", 7)):
         assert np.bincount(labels_of(data, split)).tolist() == [count] * 3
     assert {data.files[place].split("/")[0] for place in data.splits["val"]} == {val}
+    assert data.files == sorted(data.files)  # whatever the order on the disk is
     assert not data.remarks
 
 
@@ -94,6 +95,8 @@ def test_labels_that_are_numbers_are_in_their_order(tmp_path):
     labels = np.array([10, 9, 2])[np.arange(30) % 3].astype(float)
     data = read(arrays(write_arrays(tmp_path / "a.npz", labels=labels)))
     assert data.classes == ["2", "9", "10"]
+    labels = np.array(["10", "\u00b2", "9"])[np.arange(30) % 3]  # a digit that is no number
+    assert read(arrays(write_arrays(tmp_path / "b.npz", labels=labels))).classes == ["9", "10", "\u00b2"]
 
 
 def test_named_classes_may_be_given_by_number(tmp_path):

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -64,25 +65,31 @@ class Files(Sources):
     def __getitem__(self, place: int) -> Path:
         return self.root / self.names[place]
 
-    def key(self) -> str:
-        """Of names, sizes and times."""
-        self.sizes = []
-        digest = hashlib.sha256()
+    @cached_property
+    def states(self) -> NDArray[np.int64]:
+        """``[n, 2]``, size and time of change of each file; -1 and 0 of one that is not there: reading it says so."""
+        found = []
         for name in self.names:
             try:
                 status = os.stat(self.root / name)
-                size, changed = status.st_size, status.st_mtime_ns
-            except (OSError, ValueError):  # it will be named when it is read
-                size, changed = -1, 0
-            self.sizes.append(size)
+                found.append((status.st_size, status.st_mtime_ns))
+            except (OSError, ValueError):
+                found.append((-1, 0))
+        return np.array(found)
+
+    @cached_property
+    def sizes_of_several(self) -> set[int]:
+        sizes, counts = np.unique(self.states[:, 0], return_counts=True)
+        return set(sizes[counts > 1].tolist())
+
+    def key(self) -> str:
+        digest = hashlib.sha256()
+        for name, (size, changed) in zip(self.names, self.states, strict=True):
             digest.update(f"{name}\0{size}\0{changed}\n".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
 
     def digest(self, place: int) -> str:
-        if not hasattr(self, "_sizes_seen_twice"):
-            seen = np.unique(self.sizes, return_counts=True)
-            self._sizes_seen_twice = set(seen[0][seen[1] > 1].tolist())
-        if self.sizes[place] not in self._sizes_seen_twice:
+        if self.states[place, 0] not in self.sizes_of_several:
             return ""
         with self[place].open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -98,7 +105,7 @@ class Decoded:
         twins: places of pictures with the same content, a list for each such content.
     """
 
-    images: Images
+    images: "NDArray[np.uint8] | StreamedPictures"
     bad: dict[int, str]
     twins: list[list[int]]
 
@@ -107,7 +114,6 @@ class Decoded:
         kept = place - sum(bad < place for bad in self.bad)
         if isinstance(self.images, StreamedPictures):
             return self.images.part(slice(kept)), self.images.part(slice(kept, None))
-        assert not isinstance(self.images, Streamed)
         return self.images[:kept], self.images[kept:]
 
 
@@ -202,9 +208,9 @@ def _decode_all(sources: Sources, options: tuple[int, int, Fit], array: Path | N
     try:
         with unfinished.open("wb") as file:
             _write_header(file, len(sources), size, channels)
-            for place, (pixels, reason, digest) in enumerate(_each(sources, options, show)):
-                if pixels is None:
-                    bad[place] = reason
+            for place, (pixels, digest) in enumerate(_each(sources, options, show)):
+                if isinstance(pixels, str):
+                    bad[place] = pixels
                     continue
                 if digest:
                     digests[digest].append(place)
@@ -227,22 +233,20 @@ def _write_header(file: Any, count: int, size: int, channels: int) -> None:
     np.lib.format.write_array_header_1_0(file, form)
 
 
-def _each(
-    sources: Sources, options: tuple[int, int, Fit], show: bool
-) -> Iterator[tuple[NDArray[np.uint8] | None, str, str]]:
+def _each(sources: Sources, options: tuple[int, int, Fit], show: bool) -> Iterator[tuple[NDArray[np.uint8] | str, str]]:
     """Pixels or the reason why there are none, and the digest, of each picture in its order, with a progress bar."""
 
-    def one(place: int) -> tuple[NDArray[np.uint8] | None, str, str]:
+    def one(place: int) -> tuple[NDArray[np.uint8] | str, str]:
         try:
-            return read_picture(sources[place], *options), "", sources.digest(place)
+            return read_picture(sources[place], *options), sources.digest(place)
         except (PictureError, OSError) as error:
-            return None, str(error), ""
+            return str(error), ""
 
     size, channels, _ = options
     at_once = max(16, min(2048, CHUNK_BYTES // (size * size * channels)))
     console = Console(stderr=True)
-    console.quiet = not (show and console.is_terminal)
+    bar: Any = {"console": console, "transient": True, "disable": not (show and console.is_terminal)}
     with ThreadPoolExecutor() as pool:
         chunks = (range(start, min(start + at_once, len(sources))) for start in range(0, len(sources), at_once))
         every = (answer for chunk in chunks for answer in pool.map(one, chunk))
-        yield from track(every, "decoding pictures", total=len(sources), console=console, transient=True)
+        yield from track(every, "decoding pictures", total=len(sources), **bar)

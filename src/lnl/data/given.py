@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from lnl.data.listing import Listing, details, many, some
 from lnl.data.module import NoisyDataModule, check_choice
 from lnl.errors import UserError
 
+LABELS = ("label", "true_label")
 MISSING = ("", "nan")
 
 
@@ -69,13 +70,13 @@ class GivenDataModule(NoisyDataModule):
         table, said = clean_labels(listing.table)
         remarks += said
         classes = self.class_names or class_names(table)
-        reasons = [self._reason(row, classes) for row in table.to_dict("records")]
+        columns = [key for key in LABELS if key in table]
+        numbers = label_numbers(pd.concat([table[key] for key in columns]).unique(), classes)
+        reasons = [_reason(row, numbers, classes) for row in table.to_dict("records")]
         skipped += [(name, reason) for name, reason in zip(table["name"], reasons, strict=True) if reason]
         self._fail(skipped, len(table))  # before decoding takes its time
         table = table[[not reason for reason in reasons]]
-        for key in ("label", "true_label"):
-            if key in table:
-                table = table.assign(**{key: _numbers(table[key], classes)})
+        table = table.assign(**{key: table[key].map(numbers).astype(np.int64) for key in columns})
         table, said = divide(table, classes, self.test_fraction)
         decoded = self.pictures(table)
         places = sorted(decoded.bad, key=lambda place: table.index[place])  # in the user's order
@@ -86,13 +87,18 @@ class GivenDataModule(NoisyDataModule):
         table = table.drop(index=table.index[list(decoded.bad)])
         remarks += about_classes(table, classes)
         if skipped:
-            first, *_ = described(skipped)
-            line = f"{many(len(skipped), 'sample is', 'samples are')} left out (data.on_error=skip), first {first}"
-            remarks.append(details(line, described(skipped)))
+            lines = described(skipped)
+            line = f"{many(len(skipped), 'sample is', 'samples are')} left out (data.on_error=skip), first {lines[0]}"
+            remarks.append(details(line, lines))
         return self._dataset(table, classes, (train, test), skipped, remarks)
 
     def _dataset(
-        self, table: pd.DataFrame, classes: Sequence[str], images: tuple[Images, Images], skipped: Any, remarks: Any
+        self,
+        table: pd.DataFrame,
+        classes: Sequence[str],
+        images: tuple[Images, Images],
+        skipped: list[tuple[str, str]],
+        remarks: list[str],
     ) -> Dataset:
         train, test = table[table["split"] != "test"], table[table["split"] == "test"]
         if not len(train) or not (len(test) or self.test_fraction == 0):
@@ -114,29 +120,14 @@ class GivenDataModule(NoisyDataModule):
         labels = train["label"].to_numpy(np.int64)
         return Dataset(LabelledImages(images[0], labels), LabelledImages(images[1], judged), classes, given)
 
-    def _reason(self, row: Any, classes: Sequence[str]) -> str:
-        """Why a sample cannot be used; empty if it can."""
-        try:
-            str(row["name"]).encode()
-        except UnicodeEncodeError:
-            return "its name is not UTF-8: rename it"
-        if row["label"].lower() in MISSING:
-            return "it has no label"
-        for key in ("label", "true_label"):
-            if key in row and _number(row[key], classes) is None:
-                return (
-                    f"its {key.replace('_', ' ')} '{row[key]}' is no class; the classes are {some(list(classes), 10)}"
-                )
-        return ""
-
     def _fail(self, bad: Sequence[tuple[str, str]], of: int) -> None:
         """Raises UserError if something is bad and nothing may be."""
         if not bad or self.on_error == "skip":
             return
         lines = described(bad)
-        rest = f"{len(bad):,} of {of:,} samples cannot be used: {some([_printable(name) for name, _ in bad])}. "
-        many = rest if len(bad) > 1 else ""
-        raise UserError(f"{lines[0]}\n{many}data.on_error=skip leaves out what cannot be used, and lists it.")
+        names = some([_printable(name) for name, _ in bad])
+        count = f"{len(bad):,} of {of:,} samples cannot be used: {names}. " if len(bad) > 1 else ""
+        raise UserError(f"{lines[0]}\n{count}data.on_error=skip leaves out what cannot be used, and lists it.")
 
 
 def described(bad: Sequence[tuple[str, str]]) -> list[str]:
@@ -151,9 +142,8 @@ def _printable(name: str) -> str:
 def clean_labels(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Labels without spaces around them, in one Unicode form, 1.0 as 1; true labels are gone unless all are there."""
     remarks = []
-    for key in (key for key in ("label", "true_label") if key in table):
-        missing = table[key].isna()
-        before = table[key].astype(object).mask(missing, "").map(str)
+    for key in (key for key in LABELS if key in table):
+        before = table[key]
         kinds = {name: unicodedata.normalize("NFC", name).strip() for name in before.unique()}
         changed = [name for name, stripped in kinds.items() if name != stripped]
         if changed:
@@ -184,10 +174,8 @@ def class_names(table: pd.DataFrame) -> list[str]:
     trained = table[table["split"] == "train"] if "split" in table else table
     if not len(trained):
         raise UserError("no sample is for training: the splits of the data are val and test alone.")
-    columns = [trained[key] for key in ("label", "true_label") if key in table]
-    names = set(pd.concat(columns).unique()) - {
-        name for column in columns for name in column if name.lower() in MISSING
-    }
+    used = pd.concat([trained[key] for key in LABELS if key in table])
+    names = {name for name in used.unique() if name.lower() not in MISSING}
     if len(names) < 2:
         raise UserError(f"there is one class alone ({some(sorted(names))}): a classifier needs two.")
     if "split" in table:
@@ -199,17 +187,27 @@ def class_names(table: pd.DataFrame) -> list[str]:
                 f"{row['split']} has the class '{row['label']}' ({len(others):,} samples, such as {row['name']}), "
                 "which training has not: move samples of it to training, or leave it out."
             )
-    return sorted(names, key=lambda name: (0, int(name), "") if name.lstrip("-").isdigit() else (1, 0, name))
+    return sorted(names, key=lambda name: (0, int(name), "") if re.fullmatch(r"-?\d+", name) else (1, 0, name))
 
 
-def _number(label: str, classes: Sequence[str]) -> int | None:
-    if label in classes:
-        return list(classes).index(label)
-    return int(label) if label.isdigit() and int(label) < len(classes) else None
+def label_numbers(labels: Iterable[str], classes: Sequence[str]) -> dict[str, int]:
+    """The number of every label that is the name of a class, or else its number."""
+    numbers = {label: int(label) for label in labels if label.isdecimal() and int(label) < len(classes)}
+    return numbers | {name: number for number, name in enumerate(classes)}
 
 
-def _numbers(labels: "pd.Series[str]", classes: Sequence[str]) -> "pd.Series[int]":
-    return labels.map({name: _number(name, classes) for name in labels.unique()}).astype(np.int64)
+def _reason(row: Mapping[Hashable, Any], numbers: Mapping[str, int], classes: Sequence[str]) -> str:
+    """Why a sample cannot be used; empty if it can."""
+    try:
+        str(row["name"]).encode()
+    except UnicodeEncodeError:
+        return "its name is not UTF-8: rename it"
+    if row["label"].lower() in MISSING:
+        return "it has no label"
+    for key in LABELS:
+        if key in row and row[key] not in numbers:
+            return f"its {key.replace('_', ' ')} '{row[key]}' is no class; the classes are {some(list(classes), 10)}"
+    return ""
 
 
 def divide(table: pd.DataFrame, classes: Sequence[str], fraction: float) -> tuple[pd.DataFrame, list[str]]:
@@ -252,19 +250,17 @@ def about_twins(table: pd.DataFrame, twins: Sequence[Sequence[int]], classes: Se
     names, labels, splits = (table[key].to_numpy() for key in ("name", "label", "split"))
     differ, leaked, copies = [], [], 0
     for group in twins:
-        described = " = ".join(f"{names[place]} ({classes[labels[place]]})" for place in group)
+        same = " = ".join(f"{names[place]} ({classes[labels[place]]})" for place in group)
         copies += len(group) - 1
         if len({labels[place] for place in group}) > 1:
-            differ.append(described)
+            differ.append(same)
         if len({splits[place] == "test" for place in group}) > 1:
-            leaked.append(described)
+            leaked.append(same)
     remarks = []
-    if differ:
-        line = f"{many(len(differ), 'picture is', 'pictures are')} there again with another label: {some(differ, 1)}"
-        remarks.append(details(line, differ))
-    if leaked:
-        line = f"{many(len(leaked), 'picture is', 'pictures are')} in training and in test: {some(leaked, 1)}"
-        remarks.append(details(line, leaked))
+    for groups, where in ((differ, "there again with another label"), (leaked, "in training and in test")):
+        if groups:
+            line = f"{many(len(groups), 'picture is', 'pictures are')} {where}: {some(groups, 1)}"
+            remarks.append(details(line, groups))
     if copies:
         remarks.append(f"{many(copies, 'file is a copy', 'files are copies')} of another, byte by byte")
     return remarks

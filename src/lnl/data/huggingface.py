@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from lnl.data.decoded import Decoded, Sources
+from lnl.data.decoded import Sources
 from lnl.data.listing import SPLIT_OF, Listing
 from lnl.data.own import PictureData
 from lnl.data.pictures import PictureError
@@ -45,7 +45,7 @@ class HuggingFaceData(PictureData):
         found = {part: SPLIT_OF.get(part.lower()) for part in everything}
         others = [part for part, split in found.items() if split is None]
         remarks = [f"the splits {', '.join(others)} of {self.source} are left out"] if others else []
-        self._parts, tables = [], []
+        self._parts, tables = {}, []
         for part, split in found.items():
             if split is None:
                 continue
@@ -62,13 +62,13 @@ class HuggingFaceData(PictureData):
             labels = ["" if value is None or value == -1 else str(value) for value in given]
             places = [f"{part}/{place}" for place in range(len(data))]
             tables.append(pd.DataFrame({"name": places, "label": labels, "split": split}))
-            self._parts.append((part, data.select_columns(image).cast_column(image, datasets.Image(decode=False))))
+            self._parts[part] = data.select_columns(image).cast_column(image, datasets.Image(decode=False))
         if not tables:
             raise UserError(f"{self.source} has the splits {', '.join(found)}, and none called train.")
         return Listing(pd.concat(tables, ignore_index=True), remarks=remarks)
 
-    def pictures(self, table: pd.DataFrame) -> Decoded:
-        return self.decoded(_Rows(self.source, dict(self._parts), table["name"].tolist()))
+    def sources(self, names: list[str]) -> Sources:
+        return _Rows(self.source, self._parts, names)
 
     def _load(self, datasets: Any) -> Any:
         folder = Path(self.source).expanduser()

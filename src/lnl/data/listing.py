@@ -61,38 +61,36 @@ def list_folder(path: Path) -> Listing:
         UserError: if there are none, or the folders are neither.
     """
     top = _entries(path)
-    folders = {name: entry for name, entry in top.items() if os.path.isdir(entry.path)}
+    folders = [name for name in top if os.path.isdir(path / name)]
     splits = {
         name: SPLIT_OF[name.lower()] for name in folders if name.lower() in SPLIT_OF and _has_folders(path / name)
     }
-    remarks = []
     if splits:
         if "train" not in splits.values():
             raise UserError(f"{path} has {', '.join(splits)}/, but no train/ beside it.")
-        if others := sorted(set(folders) - set(splits)):
+        if others := [name for name in folders if name not in splits]:
             raise UserError(
                 f"{path} has train/, and beside it {some(others)}: only train/, val/ and test/ are expected."
             )
-    places = [(name, split, sub) for name, split in splits.items() for sub in sorted(_entries(path / name))]
-    places = places or [(".", "", name) for name in sorted(folders)]
+    places = [(name, split, sub) for name, split in splits.items() for sub in _entries(path / name)]
+    places += [(".", "", name) for name in top if name not in splits]
     rows, empty, left_out, loose = [], [], Counter[str](), Counter[str]()
     for parent, split, name in places:
-        relative = os.path.normpath(os.path.join(parent, name))
+        relative = Path(parent, name).as_posix()
         if not os.path.isdir(path / relative):
             loose[parent] += _is_picture(name)
             continue
-        found = 0
-        for file, entry in sorted(_entries(path / relative).items()):
-            if _is_picture(file):
-                rows.append((f"{relative}/{file}".replace(os.sep, "/"), name, split))
-                found += 1
-            else:
-                left_out["folders" if os.path.isdir(entry.path) else Path(file).suffix or "no suffix"] += 1
-        if not found:
+        files = _entries(path / relative)
+        pictures = [file for file in files if _is_picture(file)]
+        rows += [(f"{relative}/{file}", name, split) for file in pictures]
+        for file in files:
+            if not _is_picture(file):
+                left_out["folders" if os.path.isdir(path / relative / file) else Path(file).suffix or "no suffix"] += 1
+        if not pictures:
             empty.append(relative)
-    loose["."] += sum(_is_picture(name) for name in top if name not in folders)
     if not rows:
         raise UserError(_no_pictures(path, top, loose["."]))
+    remarks = []
     if empty:
         said = many(len(empty), "class folder has no pictures and is", "class folders have no pictures and are")
         remarks.append(details(f"{said} left out: {some(empty)}", empty))
@@ -107,15 +105,15 @@ def list_folder(path: Path) -> Listing:
     return Listing(table if splits else table.drop(columns="split"), remarks=remarks)
 
 
-def _entries(path: Path) -> dict[str, os.DirEntry[str]]:
-    """What is in a folder, without what is hidden."""
+def _entries(path: Path) -> list[str]:
+    """Sorted names of what is in a folder, without what is hidden."""
     try:
-        entries = {entry.name: entry for entry in os.scandir(path) if not entry.name.startswith(".")}
-        for name, entry in entries.items():
-            if not _is_picture(name):
-                name.encode()  # a class is called so
+        entries = [entry for entry in os.scandir(path) if not entry.name.startswith(".")]
+        for entry in entries:
+            if not _is_picture(entry.name):
+                entry.name.encode()  # a class is called so
                 entry.is_dir()  # follows links, and fails for one in a circle
-        return entries
+        return sorted(entry.name for entry in entries)
     except FileNotFoundError:
         raise UserError(f"there is no folder {path}: set data.path") from None
     except NotADirectoryError:
@@ -137,7 +135,7 @@ def _is_picture(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
 
 
-def _no_pictures(path: Path, top: Mapping[str, object], loose: int) -> str:
+def _no_pictures(path: Path, top: list[str], loose: int) -> str:
     expected = f"expected are {path}/<class>/*.jpg (or .png, .webp, .bmp, ...)"
     if loose:
         said = many(loose, "picture is", "pictures are")
@@ -179,22 +177,22 @@ def read_table(path: Path, root: Path, columns: Mapping[str, str], encoding: str
         raise UserError(f"{path} has a header and no rows.")
     raw = raw[[name for name in columns.values() if name in raw]]
     raw.columns = pd.Index([key for key, name in columns.items() if name in raw])
-    rows = [f"row {number + 1}" for number in range(len(raw))]
-    table = raw.astype(object).assign(row=rows).drop_duplicates(subset=[key for key in columns if key in raw])
+    table = raw.astype(object).drop_duplicates()
     remarks = []
     if copies := len(raw) - len(table):
         said = many(copies, "row", "rows")
         remarks.append(f"{said} of {path.name} repeat another and do not count")
-    bad = []
     table["name"] = [_relative(name, root) for name in table.pop("file")]
     for key in ("split", "trusted"):
         if key in table:
             table[key] = table[key].str.strip().str.lower()
     reasons = [_reason(row) for row in table.to_dict("records")]
-    for name, row, reason in zip(table["name"], table["row"], reasons, strict=True):
-        if reason:
-            bad.append((f"{path.name}, {row}" + (f", {name}" if name else ""), reason))
-    table = table[[not reason for reason in reasons]].drop(columns="row").reset_index(drop=True)
+    bad = [
+        (f"{path.name}, row {place + 1}" + (f", {name}" if name else ""), reason)
+        for place, name, reason in zip(table.index, table["name"], reasons, strict=True)
+        if reason
+    ]
+    table = table[[not reason for reason in reasons]].reset_index(drop=True)
     if "split" in table:
         table["split"] = table["split"].map(SPLIT_OF)
     if "trusted" in table:
@@ -228,7 +226,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     except Exception as error:  # whatever pyarrow has to say of a file that is none
         raise UserError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from error
     missing = table.isna()
-    return table.astype(str).mask(missing, "")
+    return table.astype(str).mask(missing, "").reset_index(drop=True)
 
 
 def _read_csv(path: Path, encoding: str) -> pd.DataFrame:
@@ -254,8 +252,8 @@ def _read_csv(path: Path, encoding: str) -> pd.DataFrame:
         rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True) if row]
     except csv.Error as error:
         raise UserError(f"{path} cannot be read as CSV: {error}") from error
-    names = rows[0]
-    for number, row in enumerate(rows[1:], 1):
+    names, *rows = rows
+    for number, row in enumerate(rows, 1):
         if len(row) != len(names):
             raise UserError(f"{path} has {len(row)} values in row {number}, and {len(names)} columns.")
-    return pd.DataFrame(rows[1:], columns=names, dtype=str)
+    return pd.DataFrame(rows, columns=names, dtype=str)

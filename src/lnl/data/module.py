@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pytorch_lightning as pl
@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from lnl.corruption import ImageCorruption, NoCorruption
 from lnl.data.augment import Augmentation
 from lnl.data.batch import Batch
-from lnl.data.images import Dataset, Fit, LabelledImages, Streamed, natural_size
+from lnl.data.images import Dataset, Fit, Given, LabelledImages, Streamed, natural_size
 from lnl.data.loader import WHOLE, DeviceLoader, EpochSampler, Normalize, Share, worker_loader
 from lnl.data.read_once import CleanData
 from lnl.data.splits import Split, Splitting
@@ -110,16 +110,14 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        check_choice("fit", fit, ("resize", "center_crop", "center_square"))
-        check_choice("normalize", normalize, ("dataset", "per_image"))
+        check_choice("fit", fit, get_args(Fit))
+        check_choice("normalize", normalize, get_args(Normalize))
         check_choice("device_cache", device_cache, (True, False, "auto"))
         if not len(mean) == len(std) == channels:
             raise ValueError(
                 f"data.mean and data.std need one value for each of {channels} channels, got {mean} and {std}"
             )
-        check_positive(batch_size=batch_size, eval_batch_size=eval_batch_size, views=views)
-        if image_size is not None:
-            check_positive(image_size=image_size)
+        check_positive(batch_size=batch_size, eval_batch_size=eval_batch_size, views=views, image_size=image_size)
         self.noise, self.corruption = noise or NoNoise(), corruption or NoCorruption()
         self.data_dir, self.cache_dir = Path(data_dir).expanduser(), Path(cache_dir).expanduser()
         # Both are numbers once the data is read, which is before anybody else asks.
@@ -150,9 +148,15 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         """
 
     def read(self) -> CleanData:
-        """The data before there is any noise."""
+        """The data before there is any noise: as it is, and as models see it, brought to its size, then corrupted."""
         dataset = self.load()
-        return CleanData(dataset, *self._prepare(dataset))
+        size = self.image_size or natural_size(dataset.train.images.shape)
+        train, test = (part.fit_to(size, self.channels, self.fit) for part in (dataset.train, dataset.test))
+        if not isinstance(train.images, Streamed) and not isinstance(test.images, Streamed):
+            self.corruption.fit(train.images)
+            train = LabelledImages(self.corruption(train.images, "train"), train.labels)
+            test = LabelledImages(self.corruption(test.images, "test"), test.labels)
+        return CleanData(dataset, train, test)
 
     def setup(self, stage: str | None = None) -> None:
         """Reads the data, unless somebody has (:attr:`clean`), and draws the noise, once."""
@@ -165,8 +169,9 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         if len(self.classes) != self.num_classes:
             raise UserError(f"data.num_classes is {self.num_classes}, but the labels have {len(self.classes)} classes")
         given, self.image_size = dataset.given, train.images.shape[1]
-        self.files, self.test_files = (given.files, given.test_files) if given else (None, None)
-        self.remarks, self.skipped = (list(given.remarks), list(given.skipped)) if given else ([], [])
+        known = given or Given()
+        self.files, self.test_files = known.files, known.test_files
+        self.remarks, self.skipped = known.remarks, known.skipped
         self._check_streamed(dataset.train.images)
         # From the images as they are, so that instance noise does not depend on the size a model wants.
         images: Any = dataset.train.images
@@ -186,24 +191,6 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
             "test": torch.full((len(test),), -1),
             "trusted_test": torch.full((len(train),), -1),
         }
-
-    def _prepare(self, dataset: Dataset) -> tuple[LabelledImages, LabelledImages]:
-        """Training and test images as models see them: brought to their size, then corrupted."""
-        self._check_streamed(dataset.train.images)
-        size = self.image_size or natural_size(dataset.train.images.shape)
-        train, test = (
-            part.fit_to(size, self.channels, self.fit)
-            if len(part)
-            else LabelledImages(np.zeros((0, size, size, self.channels), np.uint8), part.labels)
-            for part in (dataset.train, dataset.test)
-        )
-        if isinstance(train.images, Streamed) or isinstance(test.images, Streamed):
-            return train, test
-        self.corruption.fit(train.images)
-        return (
-            LabelledImages(self.corruption(train.images, "train"), train.labels),
-            LabelledImages(self.corruption(test.images, "test"), test.labels),
-        )
 
     def _check_streamed(self, images: Any) -> None:
         if not isinstance(images, Streamed):
@@ -320,8 +307,8 @@ def check_choice(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
         raise ValueError(f"data.{name} must be {', '.join(others)} or {last}, got '{value}'")
 
 
-def check_positive(**counts: int) -> None:
-    """Raises ValueError unless all of ``data.<name>`` are at least 1."""
+def check_positive(**counts: int | None) -> None:
+    """Raises ValueError unless all of ``data.<name>`` that are not null are at least 1."""
     for name, value in counts.items():
-        if value < 1:
+        if value is not None and value < 1:
             raise ValueError(f"data.{name} must be at least 1, got {value}")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lnl.data.decoded import Decoded, Files, common_size, decode
+from lnl.data.decoded import Decoded, Files, Sources, common_size, decode
 from lnl.data.given import GivenDataModule
 from lnl.data.listing import Listing, list_folder, read_table
 from lnl.errors import UserError
@@ -22,14 +22,20 @@ class PictureData(GivenDataModule):
 
     root: Path
 
-    def pictures(self, table: pd.DataFrame) -> Decoded:
-        return self.decoded(Files(self.root, table["name"].tolist()))
+    def sources(self, names: list[str]) -> Sources:
+        return Files(self.root, names)
 
-    def decoded(self, sources: Any) -> Decoded:
-        """Pictures at the size that is asked for, or that they have."""
-        size = self.image_size or common_size(sources)
-        options: Any = {"cache_dir": self.cache_dir, "limit": self.cache_limit, "show": self.show_progress}
-        return decode(sources, size, self.channels, self.fit, **options)
+    def pictures(self, table: pd.DataFrame) -> Decoded:
+        sources = self.sources(table["name"].tolist())
+        return decode(
+            sources,
+            self.image_size or common_size(sources),
+            self.channels,
+            self.fit,
+            cache_dir=self.cache_dir,
+            limit=self.cache_limit,
+            show=self.show_progress,
+        )
 
 
 class FolderData(PictureData):
@@ -71,7 +77,7 @@ class TableData(PictureData):
         super().__init__(**base)
         self.path = Path(path).expanduser()
         self.root = self.path.parent if root is None else Path(root).expanduser()
-        self.columns = dict(zip(COLUMNS, COLUMNS, strict=True)) | dict(columns or {})
+        self.columns = {name: name for name in COLUMNS} | dict(columns or {})
         self.encoding = encoding
 
     def listing(self) -> Listing:
@@ -109,31 +115,22 @@ class ArrayData(GivenDataModule):
 
     def listing(self) -> Listing:
         arrays = self._arrays()
-        tables, images = [], []
-        for split, prefix in (("train", ""), ("test", "test_")):
-            if prefix + "images" not in arrays and prefix + "labels" not in arrays:
-                continue
-            pixels, labels = (self._array(arrays, prefix + name) for name in ("images", "labels"))
-            images.append(self._checked(prefix + "images", pixels))
-            table = pd.DataFrame({"label": self._text(prefix + "labels", labels, len(pixels)), "split": split})
-            if split == "train" and "true_labels" in arrays:
-                table["true_label"] = self._text("true_labels", arrays["true_labels"], len(pixels))
-            if split == "train" and "trusted" in arrays:
-                trusted = arrays["trusted"]
-                if trusted.shape != (len(pixels),) or trusted.dtype != bool:
-                    raise UserError(
-                        f"{self.path}: trusted must be {len(pixels)} of true and false, got {_kind(trusted)}"
-                    )
-                table["trusted"] = trusted
-            tables.append(table)
-        if images[0].shape[1:] != images[-1].shape[1:]:
-            raise UserError(f"{self.path}: test_images are {_kind(images[1])}, images {_kind(images[0])}")
-        self._pixels = images[0] if len(images) == 1 else np.concatenate(images)
-        table = pd.concat(tables, ignore_index=True)
-        if "true_label" in table:  # of test samples there are no others
-            table["true_label"] = table["true_label"].fillna(table["label"])
-        if "trusted" in table:
-            table["trusted"] = table["trusted"].eq(True)
+        pixels, table = self._part(arrays, "train", "")
+        if "true_labels" in arrays:
+            table["true_label"] = self._text("true_labels", arrays["true_labels"], len(pixels))
+        if "trusted" in arrays:
+            trusted = arrays["trusted"]
+            if trusted.shape != (len(pixels),) or trusted.dtype != bool:
+                raise UserError(f"{self.path}: trusted must be {len(pixels)} of true and false, got {_kind(trusted)}")
+            table["trusted"] = trusted
+        if "test_images" in arrays or "test_labels" in arrays:
+            others, test = self._part(arrays, "test", "test_")
+            if others.shape[1:] != pixels.shape[1:]:
+                raise UserError(f"{self.path}: test_images are {_kind(others)}, images {_kind(pixels)}")
+            pixels = np.concatenate([pixels, others])
+            test = test.assign(true_label=test["label"], trusted=False)
+            table = pd.concat([table, test[table.columns]], ignore_index=True)
+        self._pixels = pixels
         return Listing(table.assign(name=[f"sample {place}" for place in table.index]))
 
     def pictures(self, table: pd.DataFrame) -> Decoded:
@@ -146,17 +143,17 @@ class ArrayData(GivenDataModule):
             if self.labels_path is None:
                 raise UserError(f"{self.path} has images alone: set data.labels to an .npy of their labels.")
             return {"images": _load(self.path), "labels": _load(self.labels_path)}
-        found = _load(self.path)
-        try:
-            names = {name: next((key for key in keys if key in found), None) for name, keys in ARRAYS.items()}
-            return {name: found[key] for name, key in names.items() if key is not None}
-        except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
-            raise UserError(_unloadable(self.path, error)) from error
+        return _load(self.path)
 
-    def _array(self, arrays: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:
-        if name not in arrays:
-            raise UserError(f"{self.path} has no array `{name}` (or {', '.join(ARRAYS[name][1:])}).")
-        return arrays[name]
+    def _part(
+        self, arrays: Mapping[str, NDArray[Any]], split: str, prefix: str
+    ) -> tuple[NDArray[np.uint8], pd.DataFrame]:
+        images, labels = f"{prefix}images", f"{prefix}labels"
+        for name in (images, labels):
+            if name not in arrays:
+                raise UserError(f"{self.path} has no array `{name}` (or {', '.join(ARRAYS[name][1:])}).")
+        pixels = self._checked(images, arrays[images])
+        return pixels, pd.DataFrame({"label": self._text(labels, arrays[labels], len(pixels)), "split": split})
 
     def _checked(self, name: str, pixels: NDArray[Any]) -> NDArray[np.uint8]:
         if pixels.ndim == 3:
@@ -180,7 +177,7 @@ class ArrayData(GivenDataModule):
             raise UserError(f"{self.path}: {name} must be [N] numbers or names, got {_kind(labels)}")
         if len(labels) != count:
             raise UserError(f"{self.path}: there are {count:,} images and {len(labels):,} {name}")
-        return pd.Series(np.char.decode(labels, "utf-8") if labels.dtype.kind == "S" else labels).astype(str)
+        return pd.Series(np.char.decode(labels, "utf-8") if labels.dtype.kind == "S" else labels.astype(str))
 
 
 def _kind(array: NDArray[Any]) -> str:
@@ -188,18 +185,20 @@ def _kind(array: NDArray[Any]) -> str:
 
 
 def _load(path: Path) -> Any:
+    """The array of an .npy, or those of an .npz that have a name of ARRAYS."""
     if not path.is_file():
         raise UserError(f"there is no file {path}: set data.path (and data.labels)")
+    is_npy = path.suffix.lower() == ".npy"
     try:
-        loaded = np.load(path, mmap_mode="c" if path.suffix.lower() == ".npy" else None, allow_pickle=False)
+        loaded = np.load(path, mmap_mode="c" if is_npy else None, allow_pickle=False)
+        if isinstance(loaded, np.ndarray) != is_npy:
+            raise UserError(f"{path} is not what its name says: .npy holds one array, .npz several by name.")
+        if is_npy:
+            return loaded
+        names = {name: next((key for key in keys if key in loaded), None) for name, keys in ARRAYS.items()}
+        return {name: loaded[key] for name, key in names.items() if key is not None}
     except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
-        raise UserError(_unloadable(path, error)) from error
-    if isinstance(loaded, np.ndarray) != (path.suffix.lower() == ".npy"):
-        raise UserError(f"{path} is not what its name says: .npy holds one array, .npz several by name.")
-    return loaded
-
-
-def _unloadable(path: Path, error: Exception) -> str:
-    if "pickle" in str(error):
-        return f"{path} holds pickled Python objects, which could run code and are not read: save numbers and texts."
-    return f"{path} is damaged or no file of NumPy's: {(str(error) or type(error).__name__).splitlines()[0]}"
+        what = f"is damaged or no file of NumPy's: {(str(error) or type(error).__name__).splitlines()[0]}"
+        if "pickle" in str(error):
+            what = "holds pickled Python objects, which could run code and are not read: save numbers and texts."
+        raise UserError(f"{path} {what}") from error

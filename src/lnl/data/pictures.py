@@ -3,8 +3,9 @@
 import errno
 import io
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", "
 # Named, because Pillow would hand a PostScript file, whatever it is called, to an interpreter.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000")
 MAX_PIXELS = 150_000_000  # of a picture; a small file can unpack to more than the memory holds
+TOO_LARGE = f"larger than the {MAX_PIXELS:,} pixels that are decoded at most"
 GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N")
 
 REASONS = {
@@ -32,7 +34,7 @@ class PictureError(Exception):
 
 
 def read_picture(
-    path: Path | str | bytes, size: int | None = None, channels: int | None = None, fit: Fit = "resize"
+    path: Path | bytes, size: int | None = None, channels: int | None = None, fit: Fit = "resize"
 ) -> NDArray[np.uint8]:
     """A picture's pixels, turned as its EXIF says; of an animation the first one.
 
@@ -59,53 +61,43 @@ def read_picture(
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
 
-def picture_size(path: Path | str | bytes) -> tuple[int, int]:
+def picture_size(path: Path | bytes) -> tuple[int, int]:
     """Width and height, as its EXIF turns it, from the header alone.
 
     Raises:
         PictureError: if it cannot be read.
     """
-    with _reasons(), _opened(path) as picture:
+    with _opened(path) as picture:
         turned = picture.getexif().get(0x0112, 1) in (5, 6, 7, 8)
         return picture.size[::-1] if turned else picture.size
 
 
-class _reasons:
-    """Makes a PictureError of whatever is raised: broken data makes decoders raise nearly everything."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
-        if not isinstance(error, Exception) or isinstance(error, PictureError):
-            return
-        if isinstance(error, UnidentifiedImageError):
-            reason = "it is no image of a known format"
-        elif isinstance(error, Image.DecompressionBombError):
-            reason = _too_large()
-        elif isinstance(error, OSError) and error.errno is not None:
-            reason = REASONS.get(error.errno, error.strerror or "it cannot be read")
-        elif "truncated" in str(error).lower():
-            reason = "it is truncated: the end of the file is missing"
-        else:
-            reason = f"it is damaged ({(str(error) or type(error).__name__).splitlines()[0]})"
-        raise PictureError(reason) from error
+@contextmanager
+def _opened(path: Path | bytes) -> Iterator[Image.Image]:
+    """The picture with its header read. Whatever is raised while it is open becomes a PictureError."""
+    try:
+        if not isinstance(path, bytes):
+            _check_file(path)
+        with Image.open(io.BytesIO(path) if isinstance(path, bytes) else path, formats=FORMATS) as picture:
+            if picture.width * picture.height > MAX_PIXELS:
+                raise PictureError(f"it is {picture.width}x{picture.height}, {TOO_LARGE}")
+            yield picture
+    except PictureError:
+        raise
+    except Exception as error:  # broken data makes decoders raise nearly everything
+        raise PictureError(_reason(error)) from error
 
 
-def _too_large(size: tuple[int, int] | None = None) -> str:
-    shape = f"it is {size[0]}x{size[1]}, " if size else "it is "
-    return f"{shape}larger than the {MAX_PIXELS:,} pixels that are decoded at most"
-
-
-def _opened(path: Path | str | bytes) -> Image.Image:
-    """The picture with its header read."""
-    if not isinstance(path, bytes):
-        _check_file(Path(path))
-    picture = Image.open(io.BytesIO(path) if isinstance(path, bytes) else path, formats=FORMATS)
-    if picture.width * picture.height > MAX_PIXELS:
-        picture.close()
-        raise PictureError(_too_large(picture.size))
-    return picture
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "it is no image of a known format"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"it is {TOO_LARGE}"
+    if isinstance(error, OSError) and error.errno is not None:
+        return REASONS.get(error.errno, error.strerror or "it cannot be read")
+    if "truncated" in str(error).lower():
+        return "it is truncated: the end of the file is missing"
+    return f"it is damaged ({(str(error) or type(error).__name__).splitlines()[0]})"
 
 
 def _check_file(path: Path) -> None:
@@ -118,9 +110,9 @@ def _check_file(path: Path) -> None:
         raise PictureError("it is empty (0 bytes)")
 
 
-def _decoded(path: Path | str | bytes, size: int | None) -> Image.Image:
+def _decoded(path: Path | bytes, size: int | None) -> Image.Image:
     """The whole picture in mode L or RGB, upright; a JPEG at no more than it needs for ``size``."""
-    with _reasons(), _opened(path) as opened:
+    with _opened(path) as opened:
         if size is not None:
             opened.draft(None, (size, size))  # lets the decoder skip what would be scaled away
         opened.load()
@@ -145,16 +137,13 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
 
 def _fitted(picture: Image.Image, size: int, fit: Fit) -> Image.Image:
     width, height = picture.size
+    side = size if fit == "center_crop" else min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    middle = (left, top, left + side, top + side)
     if fit == "center_crop":
         if min(width, height) < size:
             raise PictureError(f"it is {width}x{height}, too small for data.fit=center_crop to {size}x{size}")
-        left, top = (width - size) // 2, (height - size) // 2
-        return picture.crop((left, top, left + size, top + size))
-    box = (0, 0, width, height)
-    if fit == "center_square":
-        side = min(width, height)
-        left, top = (width - side) // 2, (height - side) // 2
-        box = (left, top, left + side, top + side)
+        return picture.crop(middle)
     if picture.size == (size, size):
         return picture
-    return picture.resize((size, size), Image.Resampling.BILINEAR, box=box)
+    return picture.resize((size, size), Image.Resampling.BILINEAR, box=middle if fit == "center_square" else None)

@@ -1,6 +1,7 @@
 """CIFAR-10N and CIFAR-100N: what people called the training images of CIFAR (arXiv:2110.12088)."""
 
 import dataclasses
+import pickle
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -44,7 +45,7 @@ class HumanNoise(LabelNoise):
         ValueError: if there is no such file, it cannot be read, or its clean labels are not those of the training set.
     """
 
-    kind, drawn = "human", False
+    kind, convention, drawn = "human", "labels given by people", False
 
     def __init__(self, labels: str | None = None, path: str | Path | None = None, data_dir: str | Path = ".") -> None:
         super().__init__()
@@ -52,21 +53,21 @@ class HumanNoise(LabelNoise):
             raise ValueError(f"noise.labels must be one of {', '.join(ARRAYS)}, got '{labels}'")
         self.labels = labels
         self.path, self.data_dir = path and Path(path).expanduser(), Path(data_dir).expanduser()
-        self.convention = "labels given by people"  # type: ignore[misc]  # which of them is known once they are read
 
     def __call__(self, clean: Labels, images: NDArray[np.uint8], classes: Sequence[str]) -> NoisyLabels:
-        return dataclasses.replace(super().__call__(clean, images, classes), rate=None)  # nobody asked for one
+        record = super().__call__(clean, images, classes)
+        # Nobody asked for a rate, and which labels they are is known once they are read.
+        return dataclasses.replace(record, rate=None, convention=f"{self.convention}, {self._chosen}")
 
     def draw(self, clean: Labels, images: NDArray[np.uint8], classes: Sequence[str]) -> tuple[Labels, Matrix]:
         path = self.path or self._find(len(classes))
         arrays = read_arrays(path)
         known = {name: array for name, array in ARRAYS.items() if array in arrays}
-        chosen = self.labels or next(iter(known), "")
+        self._chosen = chosen = self.labels or next(iter(known), "")
         if chosen not in known or "clean_label" not in arrays:
             raise ValueError(f"{path} has no labels '{chosen}': it has {', '.join(known) or 'none of CIFAR-N'}")
         noisy, theirs = (np.asarray(arrays[name]).astype(np.int64) for name in (known[chosen], "clean_label"))
         self._check(path, noisy, theirs, clean, len(classes))
-        self.convention = f"labels given by people, {chosen}"  # type: ignore[misc]
         return noisy, empirical_transition(clean, noisy, len(classes))
 
     def _find(self, num_classes: int) -> Path:
@@ -112,9 +113,7 @@ def read_arrays(path: Path) -> Mapping[str, Any]:
 
 
 def _load_pt(path: Path) -> Mapping[str, Any]:
-    import pickle
-
-    import torch
+    import torch  # which no other noise needs, and takes seconds
 
     rebuild = np.ndarray.__reduce__(np.zeros(1))[0]
     # What an array is made of when it is unpickled, under the names of numpy 1 and 2, and nothing else.

@@ -5,7 +5,6 @@ import json
 import os
 import warnings
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -94,39 +93,33 @@ def has_onnx() -> bool:
 
 
 def _write(name: str, trained: TrainedRun, description: str, path: Path) -> None:
-    classifier = trained.classifier.cpu()
-    shape = (5, classifier.preparation.image_size, classifier.preparation.image_size, classifier.preparation.channels)
+    preparation = trained.classifier.preparation
+    shape = (5, preparation.image_size, preparation.image_size, preparation.channels)
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    example = torch.from_numpy(images[:2])
-    config = json.dumps(trained.config)
-    writers: dict[str, Callable[..., Predictor]] = {
-        "onnx": _onnx,
-        "torchscript": _torchscript,
-        "safetensors": partial(_safetensors, config=config),
-    }
+    writers = {"onnx": _onnx, "torchscript": _torchscript, "safetensors": _safetensors}
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # of exporters, about their own future
-            predict = writers[name](classifier, example, description, path)
+            predict = writers[name](trained, torch.from_numpy(images[:2]), description, path)
         # One image, and more of them than the exporter saw: the batch is of any size.
         given = np.concatenate([predict(images[:1]), predict(images[1:])])
     except (UserError, OSError):
         raise
     except Exception as error:  # exporters raise dozens of kinds for an operation that they do not know
         raise UserError(f"this model cannot be exported as {name}: {first_line(error)}") from error
-    expected = classifier.probabilities(images)
+    expected = trained.classifier.probabilities(images)
     if not np.allclose(given, expected, atol=TOLERANCE, rtol=0):
         off = float(np.abs(given - expected).max())
         raise UserError(f"this model cannot be exported as {name}: its probabilities would be off by up to {off:.2g}")
 
 
-def _onnx(classifier: ImageClassifier, example: torch.Tensor, description: str, path: Path) -> Predictor:
+def _onnx(trained: TrainedRun, example: torch.Tensor, description: str, path: Path) -> Predictor:
     if not has_onnx():
         raise UserError("format=onnx needs onnx, onnxscript and onnxruntime: pip install 'lnl[onnx]'")
     import onnxruntime
 
     program = torch.onnx.export(
-        classifier,
+        trained.classifier,
         (example,),
         dynamo=True,
         dynamic_shapes=({0: torch.export.Dim("batch")},),
@@ -141,17 +134,15 @@ def _onnx(classifier: ImageClassifier, example: torch.Tensor, description: str, 
     return lambda images: session.run(["probabilities"], {"images": images})[0]
 
 
-def _torchscript(classifier: ImageClassifier, example: torch.Tensor, description: str, path: Path) -> Predictor:
-    torch.jit.save(torch.jit.trace(classifier, example), path, _extra_files={"lnl.json": description})
+def _torchscript(trained: TrainedRun, example: torch.Tensor, description: str, path: Path) -> Predictor:
+    torch.jit.save(torch.jit.trace(trained.classifier, example), path, _extra_files={"lnl.json": description})
     loaded = torch.jit.load(path)
     return lambda images: loaded(torch.from_numpy(images)).detach().numpy()
 
 
-def _safetensors(
-    classifier: ImageClassifier, example: torch.Tensor, description: str, path: Path, config: str
-) -> Predictor:
+def _safetensors(trained: TrainedRun, example: torch.Tensor, description: str, path: Path) -> Predictor:
     from safetensors.torch import save_file
 
-    weights = {name: value.contiguous() for name, value in classifier.state_dict().items()}
-    save_file(weights, path, {"lnl": description, "config": config})
+    weights = {name: value.contiguous() for name, value in trained.classifier.state_dict().items()}
+    save_file(weights, path, {"lnl": description, "config": json.dumps(trained.config)})
     return read_safetensors(path).probabilities

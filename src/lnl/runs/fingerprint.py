@@ -1,10 +1,12 @@
 """What stands for a user's own data in a run's identity: what is in it, wherever it lies."""
 
+import contextlib
 import csv
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,26 +23,27 @@ def fingerprints(data: Mapping[str, Any]) -> dict[str, Any]:
     """
     found = {}
     for key in ("path", "labels", "name"):
-        path = Path(data[key]).expanduser() if isinstance(data.get(key), str) else None
-        try:
-            if path is not None and path.is_dir():
+        if not isinstance(data.get(key), str):
+            continue
+        path = Path(data[key]).expanduser()
+        # What is wrong with it, the data says when it is loaded.
+        with contextlib.suppress(OSError, csv.Error, LookupError):
+            if path.is_dir():
                 found[key] = _hash(_listing(path))
-            elif path is not None and path.is_file():
-                found[key] = _hash(_content(path), _sizes(path, data) if "columns" in data else iter(()))
-        except (OSError, csv.Error, LookupError):
-            continue  # what is wrong with it, the data says when it is loaded
+            elif path.is_file():
+                found[key] = _hash(chain(_content(path), _sizes(path, data)))
     return found | ({"root": None} if "root" in data else {})
 
 
-def _hash(*parts: Iterator[bytes]) -> str:
+def _hash(parts: Iterable[bytes]) -> str:
     digest = hashlib.sha256()
-    for part in (part for some in parts for part in some):
+    for part in parts:
         digest.update(part)
     return digest.hexdigest()
 
 
 def _listing(folder: Path) -> Iterator[bytes]:
-    for parent, folders, files in os.walk(folder, followlinks=False):
+    for parent, folders, files in os.walk(folder):
         folders.sort()
         relative = os.path.relpath(parent, folder)
         linked = [name for name in folders if os.path.islink(os.path.join(parent, name))]  # a class may lie elsewhere
@@ -78,8 +81,8 @@ def _content(path: Path) -> Iterator[bytes]:
 
 
 def _sizes(path: Path, data: Mapping[str, Any]) -> Iterator[bytes]:
-    """Of the files that a CSV names; of Parquet none."""
-    if path.suffix.lower() in (".parquet", ".pq"):
+    """Of the files that a CSV names; of Parquet, and of what is no table, none."""
+    if "columns" not in data or path.suffix.lower() in (".parquet", ".pq"):
         return
     root = data.get("root") or path.parent
     with path.open(encoding=data.get("encoding") or "utf-8", errors="replace", newline="") as file:

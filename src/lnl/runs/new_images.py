@@ -4,7 +4,7 @@ import csv
 import os
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from lnl.data.pictures import SUFFIXES, PictureError, read_picture
 from lnl.errors import UserError, nearest
 from lnl.runs.finished import FinishedRun
-from lnl.runs.trained import Preparation, load_trained, quiet_trainer
+from lnl.runs.trained import ImageClassifier, Preparation, load_trained, quiet_trainer
 
 SHOWN = 10  # pictures that could not be read, on the terminal; the CSV has them all
 
@@ -44,30 +44,12 @@ def predict_new_images(cfg: DictConfig, run: FinishedRun) -> None:
         raise UserError(f"batch_size must be at least 1, got {cfg.batch_size}")
     files = find_pictures(cfg.images, cfg.file_column, Path(cfg.root).expanduser() if cfg.root else None)
     trained = load_trained(run, cfg.protocol)
-    classifier, started = trained.classifier, time.perf_counter()
+    started = time.perf_counter()
     trainer = quiet_trainer(run, cfg.trainer.accelerator, cfg.trainer.precision)
-    classifier.to(trainer.strategy.root_device)
-    output, bad = Path(cfg.output).expanduser(), []
-    unfinished = output.with_name(f".{output.name}.{os.getpid()}.tmp")
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        # A file's name need not be text; written back as it is.
-        with unfinished.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file, _bar() as bar:
-            task = bar.add_task("predicting", total=len(files))
-            for part, pictures in _read(files, classifier.preparation, cfg.batch_size, cfg.num_workers):
-                with trainer.precision_plugin.forward_context():
-                    probabilities = classifier.probabilities(_stacked(pictures, classifier.preparation))
-                table = _rows([name for name, _ in part], pictures, probabilities, classifier.classes)
-                table.to_csv(file, index=False, float_format="%.6g", header=not file.tell())
-                bad += [(name, p) for (name, _), p in zip(part, pictures, strict=True) if isinstance(p, PictureError)]
-                bar.update(task, advance=len(part))
-        if len(bad) == len(files):
-            raise UserError(f"none of {len(files):,} pictures could be read:\n{_listed(bad)}")
-        unfinished.replace(output)
-    except OSError as error:
-        raise UserError(f"{error.filename or output} cannot be written: {error.strerror or error}.") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
+    trained.classifier.to(trainer.strategy.root_device)
+    output = Path(cfg.output).expanduser()
+    with trainer.precision_plugin.forward_context():
+        bad = _write(output, files, trained.classifier, cfg.batch_size, cfg.num_workers)
     seconds = time.perf_counter() - started
     print(
         f"  {run.folder.path.name}, {'last' if cfg.protocol == 'last' else 'best'} epoch ({trained.epoch + 1})\n"
@@ -151,10 +133,39 @@ def _names_in(path: Path, column: str) -> list[str]:
     return names
 
 
+def _write(
+    output: Path, files: Sequence[tuple[str, Path]], classifier: ImageClassifier, batch_size: int, threads: int | None
+) -> list[tuple[str, PictureError]]:
+    """Writes the table, whole or not at all. Returns the pictures that could not be read, if there are others."""
+    size, channels = classifier.preparation.image_size, classifier.preparation.channels
+    bad: list[tuple[str, PictureError]] = []
+    unfinished = output.with_name(f".{output.name}.{os.getpid()}.tmp")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        # A file's name need not be text; written back as it is.
+        with unfinished.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file, _bar() as bar:
+            task = bar.add_task("predicting", total=len(files))
+            for names, pictures in _read(files, classifier.preparation, batch_size, threads):
+                good = [picture for picture in pictures if not isinstance(picture, PictureError)]
+                images = np.array(good, dtype=np.uint8).reshape(-1, size, size, channels)
+                table = _rows(names, pictures, classifier.probabilities(images), classifier.classes)
+                table.to_csv(file, index=False, float_format="%.6g", header=not file.tell())
+                bad += [(name, p) for name, p in zip(names, pictures, strict=True) if isinstance(p, PictureError)]
+                bar.update(task, advance=len(names))
+        if len(bad) == len(files):
+            raise UserError(f"none of {len(files):,} pictures could be read:\n{_listed(bad)}")
+        unfinished.replace(output)
+    except OSError as error:
+        raise UserError(f"{error.filename or output} cannot be written: {error.strerror or error}.") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return bad
+
+
 def _read(
     files: Sequence[tuple[str, Path]], preparation: Preparation, batch_size: int, threads: int | None
-) -> Iterator[tuple[Sequence[tuple[str, Path]], list[Picture]]]:
-    """The files a batch at a time, with their pixels as the model takes them; the next batch is read meanwhile."""
+) -> Iterator[tuple[list[str], list[Picture]]]:
+    """Names and pixels, as the model takes them, a batch at a time; the next batch is read meanwhile."""
 
     def read(file: tuple[str, Path]) -> Picture:
         try:
@@ -164,17 +175,10 @@ def _read(
 
     parts = [files[start : start + batch_size] for start in range(0, len(files), batch_size)]
     with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
-        following: list[Future[Picture]] = [pool.submit(read, file) for file in parts[0]]
-        for i, part in enumerate(parts):
-            reading, following = following, [pool.submit(read, file) for file in (parts[i + 1 : i + 2] or [()])[0]]
-            yield part, [future.result() for future in reading]
-
-
-def _stacked(pictures: Sequence[Picture], preparation: Preparation) -> NDArray[np.uint8]:
-    """Those that could be read, ``[n, S, S, C]``."""
-    shape = (0, preparation.image_size, preparation.image_size, preparation.channels)
-    good = [picture[None] for picture in pictures if not isinstance(picture, PictureError)]
-    return np.concatenate([np.empty(shape, dtype=np.uint8), *good])
+        reading = pool.map(read, parts[0])
+        for part, following in zip(parts, [*parts[1:], []], strict=True):
+            pictures, reading = reading, pool.map(read, following)
+            yield [name for name, _ in part], list(pictures)
 
 
 def _rows(

@@ -99,7 +99,7 @@ class Evaluator:
             UserError: if the checkpoint is missing or another architecture's, or the data has other classes.
         """
         self._check_classes(run)
-        path = checkpoint_path(run, self.cfg.protocol)
+        path = checkpoint_path(run.folder, self.cfg.protocol)
         checkpoint = load_checkpoint(path)
         trainer = quiet_trainer(run, self.cfg.trainer.accelerator, self.cfg.trainer.precision)
         config, data = self._data(run)

@@ -1,7 +1,7 @@
 """A trained run's model, taken from its folder. Nothing of the data that it was trained on is read."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,12 +20,9 @@ from lnl.methods import NoisyLabelMethod
 from lnl.runs import environment
 from lnl.runs.assembly import make_method
 from lnl.runs.finished import FinishedRun
-from lnl.runs.folder import first_line, load_checkpoint, load_weights
+from lnl.runs.folder import RunFolder, first_line, load_checkpoint, load_weights
 
 PROTOCOLS = ("last", "noisy_val_best")
-
-# How a run's images come to its model. Everything else of `data` says which images, and in what batches.
-PREPARATION = ("image_size", "channels", "fit", "normalize", "mean", "std")
 
 
 @dataclass(frozen=True)
@@ -53,6 +50,10 @@ class Preparation:
         unlabelled = LabelledImages(images, np.zeros(len(images), dtype=np.int64))
         fitted = unlabelled.fit_to(self.image_size, self.channels, self.fit).images
         return np.asarray(fitted)
+
+
+# How a run's images come to its model. Everything else of `data` says which images, and in what batches.
+PREPARATION = tuple(field.name for field in fields(Preparation))
 
 
 class ImageClassifier(nn.Module):
@@ -134,28 +135,27 @@ def load_trained(run: FinishedRun, protocol: str) -> TrainedRun:
         )
     whole = config_to_rebuild(run)
     config = {part: whole[part] for part in ("method", "model", "loss", "optimizer", "scheduler")}
+    config |= {"num_samples": num_samples(run), "classes": run.classes}
     config["data"] = {"num_classes": len(run.classes), **{key: whole["data"][key] for key in PREPARATION}}
     if str(whole["data"].get("_target_")).startswith("lnl.data.TFFlowers"):
         config["data"]["fit"] = "center_square"  # which these sets do themselves, when they read the photographs
-    path = checkpoint_path(run, protocol)
+    path = checkpoint_path(run.folder, protocol)
     checkpoint = load_checkpoint(path)
-    method = rebuild_method(config, samples := num_samples(run))
+    method = rebuild_method(config)
     load_weights(method, checkpoint["state_dict"], path)
-    config |= {"num_samples": samples, "classes": run.classes}
     classifier = ImageClassifier(method, Preparation.of(config["data"]), run.classes)
     return TrainedRun(run, classifier, protocol, checkpoint["epoch"], config)
 
 
 def rebuild(config: dict[str, Any]) -> ImageClassifier:
     """The classifier of :attr:`TrainedRun.config`, with weights yet to be loaded."""
-    method = rebuild_method(config, config["num_samples"])
-    return ImageClassifier(method, Preparation.of(config["data"]), config["classes"])
+    return ImageClassifier(rebuild_method(config), Preparation.of(config["data"]), config["classes"])
 
 
-def rebuild_method(config: dict[str, Any], samples: int) -> NoisyLabelMethod:
+def rebuild_method(config: dict[str, Any]) -> NoisyLabelMethod:
     cfg: DictConfig = OmegaConf.create(config)
-    data = config["data"]
-    return make_method(cfg, data["num_classes"], data["channels"], data["image_size"], samples).eval()
+    data = cfg.data
+    return make_method(cfg, data.num_classes, data.channels, data.image_size, cfg.num_samples).eval()
 
 
 def check_protocol(protocol: str) -> None:
@@ -164,17 +164,18 @@ def check_protocol(protocol: str) -> None:
         raise UserError(f"protocol must be one of {', '.join(PROTOCOLS)}, got '{protocol}'")
 
 
-def checkpoint_path(run: FinishedRun, protocol: str) -> Path:
+def checkpoint_path(folder: RunFolder, protocol: str) -> Path:
     """The checkpoint with the weights of a run's last or chosen epoch."""
-    return run.folder.last if protocol == "last" else run.folder.noisy_val_best
+    return folder.last if protocol == "last" else folder.noisy_val_best
 
 
 def config_to_rebuild(run: FinishedRun) -> dict[str, Any]:
     """The run's configuration, without the weights that training started from: the checkpoint has them all."""
-    config = {**run.result["config"], "init_from": None}
-    if config["model"].get("weights"):
-        config["model"] = {**config["model"], "weights": None}
-    return config
+    config = run.result["config"]
+    model = config["model"]
+    if "weights" in model:
+        model = {**model, "weights": None}
+    return {**config, "init_from": None, "model": model}
 
 
 def quiet_trainer(run: FinishedRun, accelerator: str, precision: Any) -> pl.Trainer:
