@@ -48,10 +48,7 @@ def audit(cfg: DictConfig, hydra: HydraConf) -> str:
     if cfg.runs is None:
         runs, data = [output / "run"], _train(cfg, hydra, output)
     else:
-        for override in hydra.overrides.task:
-            if not f"{override.lstrip('+~').partition('=')[0]}.".startswith(tuple(f"{key}." for key in BESIDE_RUNS)):
-                raise UserError(f"the runs in runs= say what is audited, and by what: leave out {override}")
-        runs, data = named_folders(cfg.runs if isinstance(cfg.runs, ListConfig) else str(cfg.runs)), None
+        runs, data = _named_runs(cfg, hydra), None
     evidence = read_evidence(runs)
     results = [read_result(run / "result.json") for run in runs]
     identities = [str(result.get("identity")) for result in results]
@@ -88,8 +85,8 @@ def make_audit(evidence: Evidence, data: NoisyDataModule) -> tuple[pd.DataFrame,
         files=None if data.files is None else [data.files[i] for i in index],
         **evidence.history,
     )
-    probabilities = evidence.probabilities if evidence.epoch_probabilities is None else evidence.epoch_probabilities
-    estimate = estimate_noise(labels, probabilities, data.classes, issues)
+    averaged = evidence.probabilities if evidence.epoch_probabilities is None else evidence.epoch_probabilities
+    estimate = estimate_noise(labels, averaged, data.classes, issues)
     estimate["combined"] = [name for name in (*UNSEEN, *SEEN) if name in issues]
     estimate["not_judged"] = {"training": len(data.labels.noisy) - len(index), "test": len(data.test_labels)}
     if data.labels.clean is not None:
@@ -133,8 +130,8 @@ def summary(estimate: dict[str, Any], output: Path) -> str:
     left = [f"{count:,} {what}" for what, count in estimate["not_judged"].items() if count]
     besides = f" (not judged: {' and '.join(left)} labels)" if left else ""
     lines = [
-        f"{estimate['samples']:,} labels{besides}, {estimate['issues']:,} of them flagged: "
-        "corrected_labels.csv has suggestions",
+        f"{estimate['samples']:,} labels{besides}, {estimate['issues']:,} of them flagged"
+        + (": corrected_labels.csv has what is suggested for them" if estimate["issues"] else ""),
         *(
             f"  {pair['given']} that may be {pair['suggested']}: {pair['count']:,}"
             for pair in estimate["pairs"][:3]
@@ -154,6 +151,15 @@ def summary(estimate: dict[str, Any], output: Path) -> str:
             f"wrong labels {quality['wrong_before']:.2%}, {quality['wrong_after']:.2%} with their suggestions",
         ]
     return "\n".join(f"  {line}" for line in [*lines, os.path.relpath(output / "index.html")])
+
+
+def _named_runs(cfg: DictConfig, hydra: HydraConf) -> list[Path]:
+    """The folders in ``runs=``, with nothing else asked for that they have decided."""
+    for override in hydra.overrides.task:
+        key = override.lstrip("+~").partition("=")[0]
+        if not f"{key}.".startswith(tuple(f"{known}." for known in BESIDE_RUNS)):
+            raise UserError(f"the runs in runs= say what is audited, and by what: leave out {override}")
+    return named_folders(list(cfg.runs) if isinstance(cfg.runs, ListConfig) else str(cfg.runs))
 
 
 def _train(cfg: DictConfig, hydra: HydraConf, output: Path) -> NoisyDataModule:
