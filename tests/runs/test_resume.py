@@ -1,7 +1,7 @@
-import json
 
 """A run that was stopped goes on as if it had never stopped."""
 
+import json
 import os
 import signal
 import subprocess
