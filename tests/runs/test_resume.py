@@ -1,4 +1,3 @@
-
 """A run that was stopped goes on as if it had never stopped."""
 
 import json
