@@ -92,6 +92,8 @@ def test_folds_hold_every_sample_out_where_the_data_has_no_test_set(train, tmp_p
     assert result["data"]["test"] == 0
     assert "test" not in result["protocol"]["last"]
     assert "test accuracy" not in outcome.out
+    assert (result["cross_validation"]["labels"], result["cross_validation"]["wrong_rate"]) == (60, None)
+    assert "trained on 60 labels cut into folds, an unknown number of them wrong" in outcome.out
     mean = result["cross_validation"]["val_accuracy"]["mean"]
     assert f"validation accuracy {mean:7.2%}  last epoch" in outcome.out
     assert not list(tmp_path.rglob("predictions.csv"))
