@@ -79,6 +79,11 @@ def merge(cfg: DictConfig, folder: RunFolder, results: list[dict[str, Any]]) -> 
         for split in ("val", "test")
         if split in results[0]["protocol"]["last"]
     }
+    # Each fold's two splits are the whole set.
+    sizes = {split: first["data"][split] for split in ("train", "val")}
+    rates = {split: first["noise"][f"{split}_rate"] for split in sizes}
+    labels = sum(sizes.values())
+    wrong_rate = None if None in rates.values() else sum(rates[split] * sizes[split] for split in sizes) / labels
     seconds = [result["time"]["fit_seconds"] for result in results]
     return {
         **first,
@@ -90,6 +95,8 @@ def merge(cfg: DictConfig, folder: RunFolder, results: list[dict[str, Any]]) -> 
         "protocol": protocol,
         "cross_validation": {
             "folds": len(results),
+            "labels": labels,
+            "wrong_rate": wrong_rate,
             **{
                 name: {"mean": statistics.mean(values), "std": statistics.stdev(values), "each": values}
                 for name, values in accuracies.items()
