@@ -153,6 +153,49 @@ def test_labels_of_a_file_in_place_of_given_ones_are_wrong_nobody_knows_how_ofte
     assert (data.labels.noisy == 0).all()
 
 
+def corrected(path, data, changes):
+    """A file of labels of the training set, in an order of its own, with other labels for some files."""
+    labels = {name: data.classes[label] for name, label in zip(data.files, data.labels.noisy, strict=True)} | changes
+    path.write_text("\n".join(["file,label", *(f"{name},{labels[name]}" for name in reversed(data.files))]) + "\n")
+    return path
+
+
+def test_labels_of_a_file_belong_to_the_files_that_it_names(tmp_path):
+    """Whatever the order of the data: there and in the file of labels."""
+    path = write_table(tmp_path / "data", "cat/cat3.png,dog\n")  # one file twice
+    before = read(table(path, test_fraction=0))
+    labels = corrected(tmp_path / "l.csv", before, {"cat/cat0.png": "owl", "owl/owl1.png": "dog"})
+    header, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([header, *sorted(rows, key=lambda row: row[::-1])]) + "\n")
+    after = read(table(path, test_fraction=0, noise=FileNoise(labels)))
+    assert after.files != before.files
+    named = dict(zip(after.files, after.labels.noisy, strict=True))
+    expected = dict(zip(before.files, before.labels.noisy, strict=True)) | {"cat/cat0.png": 2, "owl/owl1.png": 1}
+    del named["cat/cat3.png"], expected["cat/cat3.png"]
+    assert named == expected
+    trusted = tmp_path / "right.csv"
+    trusted.write_text("index,file,label\n0,owl/owl1.png,dog\n1,cat/cat0.png,owl\n")
+    data = read(table(path, test_fraction=0, trusted=str(trusted)))
+    assert {data.files[place]: label for place, label in zip(data.trusted.index, data.trusted.labels, strict=True)} == {
+        "owl/owl1.png": 1,
+        "cat/cat0.png": 2,
+    }
+
+
+def test_labels_of_other_files_are_refused_and_the_first_is_named(tmp_path):
+    root = write_folder(tmp_path / "data")
+    labels = corrected(tmp_path / "l.csv", read(folder(root, test_fraction=0)), {})
+    with pytest.raises(ValueError, match=r"l\.csv is of other files: 6 of 30 .*\n.*data\.test_fraction=0"):
+        read(folder(root, noise=FileNoise(labels)))
+    (root / "owl/owl3.png").rename(root / "cat/owl3.png")  # as many files, in another class
+    with pytest.raises(ValueError, match=r": 1 of 30 .* first owl/owl3\.png\.\n.*data=table data\.path="):
+        read(folder(root, test_fraction=0, noise=FileNoise(labels)))
+    (root / "cat/owl3.png").rename(root / "owl/owl3.png")
+    picture(root / "owl/new.png", "owl", 99)
+    with pytest.raises(ValueError, match=r"30 labels, but .* 31 samples.*the first that has none is owl/new\.png"):
+        read(folder(root, test_fraction=0, noise=FileNoise(labels)))
+
+
 def test_trust_is_not_drawn_from_labels_that_may_be_wrong(tmp_path):
     path = write_arrays(tmp_path / "a.npz")
     with pytest.raises(ValueError, match="may all be wrong"):

@@ -175,6 +175,7 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         self._check_streamed(dataset.train.images)
         # From the images as they are, so that instance noise does not depend on the size a model wants.
         images: Any = dataset.train.images
+        self.noise.files = self.files
         self.labels: NoisyLabels = self.noise(dataset.train.labels, images, self.classes)
         if given is not None:
             self.labels = of_given(self.labels, given.truth, self.noise.drawn, self.num_classes)

@@ -59,7 +59,7 @@ def read_trusted(
             raise ValueError(f"data.trusted={spec}, but there are {len(clean)} training samples")
         index = np.arange(int(first))
     elif isinstance(spec, str) and Path(spec).suffix in (".csv", ".npy"):
-        index, labels = read_labels(Path(spec).expanduser(), classes)
+        index, labels = read_labels(Path(spec).expanduser(), classes, None if given is None else given.files)
         if len(index) and index.max() >= len(clean):
             raise ValueError(f"{spec} names sample {index.max()}, but there are {len(clean)} training samples from 0")
         return Trusted(index, labels)
