@@ -163,6 +163,7 @@ def test_the_files_of_a_folder_are_named(audit, train, tmp_path):
     again = train(
         "data=folder",
         "data.path=photos",
+        "data.test_fraction=0",
         "noise=file",
         f"noise.path={found / 'corrected_labels.csv'}",
         "model=mlp_1x512",
