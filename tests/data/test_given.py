@@ -111,9 +111,22 @@ def test_arrays_keep_their_pixels_and_splits(tmp_path):
     images, test = (rng.integers(0, 256, (count, 8, 8), dtype=np.uint8) for count in (30, 9))
     path = write_arrays(tmp_path / "a.npz", images=images, test_images=test, test_labels=np.arange(9) % 3)
     data = read(arrays(path, channels=1, mean=[0.5], std=[0.5]))
-    assert (data.image_size, data.files) == (8, None)
+    assert data.image_size == 8
     np.testing.assert_array_equal(data.images("test")[..., 0], test)
     np.testing.assert_array_equal(data.images("train")[..., 0], images[data.splits["train"]])
+
+
+def test_a_sample_of_arrays_has_the_name_of_its_place_there(tmp_path):
+    path = write_arrays(tmp_path / "a.npz")
+    images = np.load(path)["images"]
+    data = read(arrays(path))
+    for names, part, source in ((data.files, slice(None), "train"), (data.test_files, data.splits["test"], "test")):
+        assert names[0].startswith("sample ")
+        places = [int(name.removeprefix("sample ")) for name in names]
+        np.testing.assert_array_equal(data._images[source].numpy()[part], images[places])
+    labels = corrected(tmp_path / "l.csv", read(arrays(path, test_fraction=0)), {"sample 17": "0"})
+    whole = read(arrays(path, test_fraction=0, noise=FileNoise(labels))).labels.noisy
+    assert np.flatnonzero(whole != np.arange(30) % 3).tolist() == [17]
 
 
 def test_two_npy_are_images_and_labels(tmp_path):

@@ -62,8 +62,6 @@ class GivenDataModule(NoisyDataModule):
     def pictures(self, table: pd.DataFrame) -> Decoded:
         """The images of the samples in ``table``, whose index is their place in the listing."""
 
-    names_are_files = True
-
     def load(self) -> Dataset:
         listing = self.listing()
         remarks, skipped = list(listing.remarks), list(listing.bad)
@@ -106,13 +104,12 @@ class GivenDataModule(NoisyDataModule):
                 f"no sample is left for {'testing' if len(train) else 'training'}: {some(described(skipped))}"
             )
         is_val = (train["split"] == "val").to_numpy()
-        named = self.names_are_files
         given = Given(
             truth=train["true_label"].to_numpy(np.int64) if "true_label" in train else None,
             trusted=train["trusted"].to_numpy(bool) if "trusted" in train else None,
             val=np.flatnonzero(is_val) if is_val.any() else None,
-            files=train["name"].tolist() if named else None,
-            test_files=test["name"].tolist() if named else None,
+            files=train["name"].tolist(),
+            test_files=test["name"].tolist(),
             skipped=skipped,
             remarks=remarks,
         )

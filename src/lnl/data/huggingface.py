@@ -24,8 +24,6 @@ class HuggingFaceData(PictureData):
         base: of :class:`~lnl.data.given.GivenDataModule`.
     """
 
-    names_are_files = False
-
     def __init__(
         self,
         *,

@@ -65,8 +65,8 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         classes: names; ``num_classes`` and ``image_size`` are numbers now.
         labels: :class:`~lnl.noise.NoisyLabels` of the whole training set; clean labels in it are for metrics alone, and
             not there where nobody knows them.
-        files: the file of each training sample, relative to the data's folder; None of a set that is no files.
-            ``test_files`` likewise.
+        files: name of each training sample (:class:`~lnl.data.images.Given`): its file, relative to the data's folder,
+            or its place in arrays; None of benchmark sets. ``test_files`` likewise.
         remarks: what the user is to hear of the data; the first line of each on the terminal, the rest in the log.
         skipped: name and reason of each sample that was left out.
         test_labels: clean labels of the test set, for metrics alone: test batches carry -1 in their place.
