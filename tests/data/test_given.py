@@ -218,6 +218,21 @@ def test_trust_is_not_drawn_from_labels_that_may_be_wrong(tmp_path):
     assert len(read(arrays(write_arrays(tmp_path / "b.npz", true_labels=np.arange(30) % 3), trusted=10)).trusted) == 10
 
 
+def test_trusted_samples_keep_their_given_label_whatever_the_truth_is(tmp_path):
+    """True labels are for metrics; only a number of trusted samples is drawn from them."""
+    labels, truth = np.arange(30) % 2, np.zeros(30, np.int64)
+    path = write_arrays(tmp_path / "a.npz", labels=labels, true_labels=truth, trusted=np.arange(30) < 20)
+    for options, trusted in (({}, 20), ({"trusted": "first-6"}, 6)):
+        data = read(arrays(path, test_fraction=0, **options))
+        assert len(data.trusted) == trusted
+        np.testing.assert_array_equal(data.trusted.labels, labels[data.trusted.index])
+        data.trust()
+        np.testing.assert_array_equal(data.given, labels)
+        (said,) = (remark for remark in data.remarks if "trusted" in remark)
+        assert said.startswith("10 samples are trusted with a label that is not the true one: sample 1, sample 3")
+    assert not read(arrays(path, test_fraction=0, trusted=10)).trusted.labels.any()
+
+
 def test_the_only_sample_of_a_class_is_trained_on(tmp_path):
     write_folder(tmp_path / "data", 20, classes=("cat", "dog"))
     write_folder(tmp_path / "data", 1, classes=("owl",))

@@ -83,7 +83,7 @@ class GivenDataModule(NoisyDataModule):
         remarks += said + about_twins(table, decoded.twins, classes)
         train, test = decoded.cut(int((table["split"] != "test").sum()))
         table = table.drop(index=table.index[list(decoded.bad)])
-        remarks += about_classes(table, classes)
+        remarks += about_classes(table, classes) + about_trust(table)
         if skipped:
             lines = described(skipped)
             line = f"{many(len(skipped), 'sample is', 'samples are')} left out (data.on_error=skip), first {lines[0]}"
@@ -240,6 +240,16 @@ def about_classes(table: pd.DataFrame, classes: Sequence[str]) -> list[str]:
         line = f"{many(len(single), 'class has', 'classes have')} a single training sample: none to validate or test on"
         remarks.append(details(f"{line}: {some(single)}", single))
     return remarks
+
+
+def about_trust(table: pd.DataFrame) -> list[str]:
+    """Remarks on samples that are trusted, though their true label is another."""
+    if not {"trusted", "true_label"} <= set(table):
+        return []
+    wrong = table.loc[table["trusted"] & (table["split"] != "test") & (table["label"] != table["true_label"]), "name"]
+    said = many(len(wrong), "sample is", "samples are")
+    line = f"{said} trusted with a label that is not the true one: {some(wrong.tolist())}"
+    return [details(line, wrong.tolist())] if len(wrong) else []
 
 
 def about_twins(table: pd.DataFrame, twins: Sequence[Sequence[int]], classes: Sequence[str]) -> list[str]:
