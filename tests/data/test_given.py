@@ -129,6 +129,21 @@ def test_a_sample_of_arrays_has_the_name_of_its_place_there(tmp_path):
     assert np.flatnonzero(whole != np.arange(30) % 3).tolist() == [17]
 
 
+def test_names_of_folders_stay_as_they_are(tmp_path):
+    """What means a missing value or a number in a table is a class there."""
+    names = ["1", "1.0", "NaN", "--1", "\u2460", "\u0661", "-2"]
+    data = read(folder(write_folder(tmp_path / "data", classes=names), test_fraction=0))
+    assert data.classes == ["-2", "1", *sorted({*names} - {"-2", "1"})]
+    assert [name.split("/")[0] for name in data.files] == [data.classes[label] for label in data.labels.noisy]
+    assert np.bincount(data.labels.noisy).tolist() == [10] * 7
+
+
+def test_numbers_in_a_table_are_classes_by_their_value(tmp_path):
+    path = write_table(tmp_path / "data")
+    path.write_text(path.read_text().replace(",cat", ",1").replace(",dog", ",1.0").replace(",owl", ",2."))
+    assert read(table(path)).classes == ["1", "2"]
+
+
 def test_two_npy_are_images_and_labels(tmp_path):
     np.save(tmp_path / "i.npy", np.zeros((20, 100, 40, 3), np.uint8))
     np.save(tmp_path / "l.npy", np.array(["a", "b"] * 10))

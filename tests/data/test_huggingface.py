@@ -60,6 +60,15 @@ def test_a_saved_dataset_is_divided_and_its_columns_are_found(hub, tmp_path):
     assert [int(name.removeprefix("train/")) % 3 for name in data.files] == data.labels.noisy.tolist()
 
 
+def test_class_names_are_cleaned_as_labels_are_and_may_be_called_nan(hub, tmp_path):
+    images = [str(picture(tmp_path / f"{n}.png", "cat", n)) for n in range(40)]
+    path = saved(hub, tmp_path, images, [n % 4 for n in range(40)], ("cat ", "cafe\u0301", "nan", "1.0"))
+    data = module(tmp_path, path)
+    data.setup()
+    assert data.classes == ["cat", "caf\u00e9", "nan", "1.0"]
+    assert np.bincount(data.labels.noisy).tolist() == [8] * 4
+
+
 def test_rows_that_cannot_be_used_are_named_or_left_out(hub, tmp_path):
     images = [str(picture(tmp_path / f"{n}.png", "cat", n)) for n in range(30)]
     path = saved(hub, tmp_path, [None, *images[1:]], [n % 3 for n in range(29)] + [None])

@@ -32,11 +32,13 @@ class Listing:
             ``split`` (train, val or test), ``true_label`` and ``trusted`` (bool). Labels are text.
         bad: name and reason of each that cannot be used.
         remarks: what the user is to hear.
+        named: labels are the names of folders or of classes: 1.0 is not 1 then, and nan is a class.
     """
 
     table: pd.DataFrame
     bad: list[tuple[str, str]] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    named: bool = False
 
 
 def some(names: list[str], most: int = 3) -> str:
@@ -102,7 +104,7 @@ def list_folder(path: Path) -> Listing:
             said = many(count, "picture is", "pictures are")
             remarks.append(f"{said} left out of {path / parent}, being in no class's folder")
     table = pd.DataFrame(rows, columns=["name", "label", "split"], dtype=object)
-    return Listing(table if splits else table.drop(columns="split"), remarks=remarks)
+    return Listing(table if splits else table.drop(columns="split"), remarks=remarks, named=True)
 
 
 def _entries(path: Path) -> list[str]:
