@@ -198,7 +198,8 @@ def test_the_files_of_a_folder_are_named(audit, train, tmp_path):
         places = np.flatnonzero(digits.target == digit)[:60]
         for i, place in enumerate(places):
             other = name == "1" and i < 10
-            path = tmp_path / "photos" / ("3" if other else name) / f"{digit}-{i}.png"
+            called = f"{digit}-{i}\r.png" if i == 59 else f"{digit}-{i}.png"  # which ends a line
+            path = tmp_path / "photos" / ("3" if other else name) / called
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(np.round(digits.images[place] * (255 / 16)).astype(np.uint8)).save(path)
             wrong += [f"3/{path.name}"] * other

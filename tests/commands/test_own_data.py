@@ -98,6 +98,7 @@ def test_folds_hold_every_sample_out_where_the_data_has_no_test_set(train, tmp_p
     mean = result["cross_validation"]["val_accuracy"]["mean"]
     assert f"validation accuracy {mean:7.2%}  last epoch" in outcome.out
     assert not list(tmp_path.rglob("predictions.csv"))
+    assert "12 of 60 are held out" in train("data=folder", "data.path=own", *SMALL).out  # in the same process
 
 
 def test_a_cross_validated_run_can_have_a_test_set_beside_its_folds(train, tmp_path):

@@ -124,12 +124,14 @@ def test_what_cannot_be_read_is_named_and_nothing_else_is_lost(digits, predict, 
 
 def test_a_name_that_is_no_text_comes_back_as_it_is(digits, predict, pictures, tmp_path):
     name = b"caf\xe9,\n.png"
+    (tmp_path / "photos" / pictures[1]).rename(tmp_path / "photos/a\rb.png")
     (tmp_path / "photos").joinpath(pictures[0]).rename(
         (tmp_path / "photos").joinpath(name.decode(errors="surrogateescape"))
     )
     outcome = predict(f"run={digits().folder}", "images=photos")
     assert outcome.code == 0, outcome.err
     assert b'"caf\xe9,\n.png",' in (tmp_path / "predictions.csv").read_bytes()
+    assert "a\rb.png" in pd.read_csv(tmp_path / "predictions.csv", encoding_errors="replace")["file"].tolist()
 
 
 def test_memory_is_bounded_by_the_batch(digits, predict, tmp_path, monkeypatch):

@@ -111,9 +111,37 @@ def test_arrays_keep_their_pixels_and_splits(tmp_path):
     images, test = (rng.integers(0, 256, (count, 8, 8), dtype=np.uint8) for count in (30, 9))
     path = write_arrays(tmp_path / "a.npz", images=images, test_images=test, test_labels=np.arange(9) % 3)
     data = read(arrays(path, channels=1, mean=[0.5], std=[0.5]))
-    assert (data.image_size, data.files) == (8, None)
+    assert data.image_size == 8
     np.testing.assert_array_equal(data.images("test")[..., 0], test)
     np.testing.assert_array_equal(data.images("train")[..., 0], images[data.splits["train"]])
+
+
+def test_a_sample_of_arrays_has_the_name_of_its_place_there(tmp_path):
+    path = write_arrays(tmp_path / "a.npz")
+    images = np.load(path)["images"]
+    data = read(arrays(path))
+    for names, part, source in ((data.files, slice(None), "train"), (data.test_files, data.splits["test"], "test")):
+        assert names[0].startswith("sample ")
+        places = [int(name.removeprefix("sample ")) for name in names]
+        np.testing.assert_array_equal(data._images[source].numpy()[part], images[places])
+    labels = corrected(tmp_path / "l.csv", read(arrays(path, test_fraction=0)), {"sample 17": "0"})
+    whole = read(arrays(path, test_fraction=0, noise=FileNoise(labels))).labels.noisy
+    assert np.flatnonzero(whole != np.arange(30) % 3).tolist() == [17]
+
+
+def test_names_of_folders_stay_as_they_are(tmp_path):
+    """What means a missing value or a number in a table is a class there."""
+    names = ["1", "1.0", "NaN", "--1", "\u2460", "\u0661", "-2"]
+    data = read(folder(write_folder(tmp_path / "data", classes=names), test_fraction=0))
+    assert data.classes == ["-2", "1", *sorted({*names} - {"-2", "1"})]
+    assert [name.split("/")[0] for name in data.files] == [data.classes[label] for label in data.labels.noisy]
+    assert np.bincount(data.labels.noisy).tolist() == [10] * 7
+
+
+def test_numbers_in_a_table_are_classes_by_their_value(tmp_path):
+    path = write_table(tmp_path / "data")
+    path.write_text(path.read_text().replace(",cat", ",1").replace(",dog", ",1.0").replace(",owl", ",2."))
+    assert read(table(path)).classes == ["1", "2"]
 
 
 def test_two_npy_are_images_and_labels(tmp_path):
@@ -153,6 +181,49 @@ def test_labels_of_a_file_in_place_of_given_ones_are_wrong_nobody_knows_how_ofte
     assert (data.labels.noisy == 0).all()
 
 
+def corrected(path, data, changes):
+    """A file of labels of the training set, in an order of its own, with other labels for some files."""
+    labels = {name: data.classes[label] for name, label in zip(data.files, data.labels.noisy, strict=True)} | changes
+    path.write_text("\n".join(["file,label", *(f"{name},{labels[name]}" for name in reversed(data.files))]) + "\n")
+    return path
+
+
+def test_labels_of_a_file_belong_to_the_files_that_it_names(tmp_path):
+    """Whatever the order of the data: there and in the file of labels."""
+    path = write_table(tmp_path / "data", "cat/cat3.png,dog\n")  # one file twice
+    before = read(table(path, test_fraction=0))
+    labels = corrected(tmp_path / "l.csv", before, {"cat/cat0.png": "owl", "owl/owl1.png": "dog"})
+    header, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([header, *sorted(rows, key=lambda row: row[::-1])]) + "\n")
+    after = read(table(path, test_fraction=0, noise=FileNoise(labels)))
+    assert after.files != before.files
+    named = dict(zip(after.files, after.labels.noisy, strict=True))
+    expected = dict(zip(before.files, before.labels.noisy, strict=True)) | {"cat/cat0.png": 2, "owl/owl1.png": 1}
+    del named["cat/cat3.png"], expected["cat/cat3.png"]
+    assert named == expected
+    trusted = tmp_path / "right.csv"
+    trusted.write_text("index,file,label\n0,owl/owl1.png,dog\n1,cat/cat0.png,owl\n")
+    data = read(table(path, test_fraction=0, trusted=str(trusted)))
+    assert {data.files[place]: label for place, label in zip(data.trusted.index, data.trusted.labels, strict=True)} == {
+        "owl/owl1.png": 1,
+        "cat/cat0.png": 2,
+    }
+
+
+def test_labels_of_other_files_are_refused_and_the_first_is_named(tmp_path):
+    root = write_folder(tmp_path / "data")
+    labels = corrected(tmp_path / "l.csv", read(folder(root, test_fraction=0)), {})
+    with pytest.raises(ValueError, match=r"l\.csv is of other files: 6 of 30 .*\n.*data\.test_fraction=0"):
+        read(folder(root, noise=FileNoise(labels)))
+    (root / "owl/owl3.png").rename(root / "cat/owl3.png")  # as many files, in another class
+    with pytest.raises(ValueError, match=r": 1 of 30 .* first owl/owl3\.png\.\n.*data=table data\.path="):
+        read(folder(root, test_fraction=0, noise=FileNoise(labels)))
+    (root / "cat/owl3.png").rename(root / "owl/owl3.png")
+    picture(root / "owl/new.png", "owl", 99)
+    with pytest.raises(ValueError, match=r"30 labels, but .* 31 samples.*the first that has none is owl/new\.png"):
+        read(folder(root, test_fraction=0, noise=FileNoise(labels)))
+
+
 def test_trust_is_not_drawn_from_labels_that_may_be_wrong(tmp_path):
     path = write_arrays(tmp_path / "a.npz")
     with pytest.raises(ValueError, match="may all be wrong"):
@@ -160,6 +231,21 @@ def test_trust_is_not_drawn_from_labels_that_may_be_wrong(tmp_path):
     data = read(arrays(path, trusted="first-5"))
     np.testing.assert_array_equal(data.trusted.labels, data.labels.noisy[:5])
     assert len(read(arrays(write_arrays(tmp_path / "b.npz", true_labels=np.arange(30) % 3), trusted=10)).trusted) == 10
+
+
+def test_trusted_samples_keep_their_given_label_whatever_the_truth_is(tmp_path):
+    """True labels are for metrics; only a number of trusted samples is drawn from them."""
+    labels, truth = np.arange(30) % 2, np.zeros(30, np.int64)
+    path = write_arrays(tmp_path / "a.npz", labels=labels, true_labels=truth, trusted=np.arange(30) < 20)
+    for options, trusted in (({}, 20), ({"trusted": "first-6"}, 6)):
+        data = read(arrays(path, test_fraction=0, **options))
+        assert len(data.trusted) == trusted
+        np.testing.assert_array_equal(data.trusted.labels, labels[data.trusted.index])
+        data.trust()
+        np.testing.assert_array_equal(data.given, labels)
+        (said,) = (remark for remark in data.remarks if "trusted" in remark)
+        assert said.startswith("10 samples are trusted with a label that is not the true one: sample 1, sample 3")
+    assert not read(arrays(path, test_fraction=0, trusted=10)).trusted.labels.any()
 
 
 def test_the_only_sample_of_a_class_is_trained_on(tmp_path):

@@ -51,10 +51,22 @@ def test_a_saved_dataset_is_divided_and_its_columns_are_found(hub, tmp_path):
     images = [str(picture(tmp_path / f"{n}.png", colours[n % 3], n)) for n in range(30)]
     data = module(tmp_path, saved(hub, tmp_path, images, [n % 3 for n in range(30)]))
     data.setup()
-    assert (data.classes, data.image_size, data.files) == (["a", "b", "c"], 12, None)
+    assert (data.classes, data.image_size) == (["a", "b", "c"], 12)
     assert [len(data.splits[split]) for split in ("train", "val", "test")] == [19, 5, 6]
     shown = data.images("train").mean(axis=(1, 2)).argmax(axis=1)
     np.testing.assert_array_equal(shown, data.labels.noisy[data.splits["train"]])
+    rows = {int(name.removeprefix("train/")) for name in data.files + data.test_files}
+    assert rows == set(range(30))
+    assert [int(name.removeprefix("train/")) % 3 for name in data.files] == data.labels.noisy.tolist()
+
+
+def test_class_names_are_cleaned_as_labels_are_and_may_be_called_nan(hub, tmp_path):
+    images = [str(picture(tmp_path / f"{n}.png", "cat", n)) for n in range(40)]
+    path = saved(hub, tmp_path, images, [n % 4 for n in range(40)], ("cat ", "cafe\u0301", "nan", "1.0"))
+    data = module(tmp_path, path)
+    data.setup()
+    assert data.classes == ["cat", "caf\u00e9", "nan", "1.0"]
+    assert np.bincount(data.labels.noisy).tolist() == [8] * 4
 
 
 def test_rows_that_cannot_be_used_are_named_or_left_out(hub, tmp_path):

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lnl.data.images import Given
 from lnl.data.splits import Splitting
 from lnl.data.trusted import Trusted, read_trusted
 
@@ -21,6 +22,38 @@ def trusted_of(truth, count):
 
 
 sizes = st.integers(30, 200)
+
+
+@given(counts=st.lists(st.integers(0, 9), min_size=2, max_size=130), folds=st.integers(2, 4), seed=st.integers(0, 3))
+@settings(deadline=None)
+def test_folds_of_given_labels_have_every_class_in_its_share(counts, folds, seed):
+    """So that no model judges a class that it has not seen, unless there is one sample of it."""
+    labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
+    if len(labels) < 2 * folds:
+        return
+    nobody = trusted_of(labels, None)
+    parts = [
+        splitting(folds=folds, fold=fold, seed=seed)(labels, labels, nobody, Given()) for fold in range(1, folds + 1)
+    ]
+    np.testing.assert_array_equal(np.sort(np.concatenate([part["val"] for part in parts])), np.arange(len(labels)))
+    each = np.array([np.bincount(labels[part["val"]], minlength=len(counts)) for part in parts])
+    assert (np.ptp(each, axis=0) <= 1).all()
+    assert np.ptp(each.sum(axis=1)) <= 1
+
+
+def test_folds_of_given_labels_follow_the_seed():
+    labels = np.arange(40) % 2
+    nobody = trusted_of(labels, None)
+    seeds = [splitting(folds=4, fold=1, seed=seed)(labels, labels, nobody, Given()) for seed in (0, 1)]
+    assert seeds[0]["val"].tolist() != seeds[1]["val"].tolist()
+
+
+def test_folds_of_a_benchmark_are_what_they_were():
+    truth = np.random.default_rng(0).integers(0, 3, 23)
+    order = np.random.default_rng(5).permutation(23)
+    for fold, expected in enumerate(np.array_split(order, 4), 1):
+        found = splitting(folds=4, fold=fold, seed=5)(truth, truth, trusted_of(truth, None))
+        assert found["val"].tolist() == sorted(expected)
 
 
 @given(n=sizes, folds=st.integers(2, 7), trusted=st.integers(0, 20), seed=st.integers(0, 3), limit=st.booleans())

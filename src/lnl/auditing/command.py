@@ -16,6 +16,7 @@ from lnl.auditing.evidence import Evidence, read_evidence
 from lnl.auditing.issues import SEEN, UNSEEN, find_issues
 from lnl.auditing.page import write_page
 from lnl.auditing.quality import ranking_quality
+from lnl.csv_files import csv_text
 from lnl.data import NoisyDataModule
 from lnl.errors import UserError
 from lnl.reporting.find import named_folders
@@ -256,4 +257,4 @@ def _write_table(path: Path, table: pd.DataFrame) -> None:
     flags = {
         str(name): column.map({True: "true", False: "false"}) for name, column in table.items() if column.dtype == bool
     }
-    write_atomically(path, table.assign(**flags).to_csv(index=False, float_format="%.6g"))
+    write_atomically(path, csv_text(table.assign(**flags)))

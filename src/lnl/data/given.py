@@ -16,7 +16,6 @@ from lnl.data.module import NoisyDataModule, check_choice
 from lnl.errors import UserError
 
 LABELS = ("label", "true_label")
-MISSING = ("", "nan")
 
 
 class GivenDataModule(NoisyDataModule):
@@ -49,7 +48,7 @@ class GivenDataModule(NoisyDataModule):
             test_fraction = 0.0 if self.splitting.folds else 0.2
         if not 0 <= test_fraction < 1:
             raise ValueError(f"data.test_fraction must be at least 0 and below 1, got {test_fraction}")
-        self.class_names = None if classes is None else [str(name) for name in classes]
+        self.class_names = None if classes is None else [cleaned(str(name)) for name in classes]
         if self.class_names and len(set(self.class_names)) < len(self.class_names):
             raise ValueError(f"data.classes has a name twice: {', '.join(self.class_names)}")
         self.on_error, self.test_fraction, self.cache_limit = on_error, test_fraction, cache_limit_gb * 1e9
@@ -62,12 +61,10 @@ class GivenDataModule(NoisyDataModule):
     def pictures(self, table: pd.DataFrame) -> Decoded:
         """The images of the samples in ``table``, whose index is their place in the listing."""
 
-    names_are_files = True
-
     def load(self) -> Dataset:
         listing = self.listing()
         remarks, skipped = list(listing.remarks), list(listing.bad)
-        table, said = clean_labels(listing.table)
+        table, said = clean_labels(listing.table, listing.named)
         remarks += said
         classes = self.class_names or class_names(table)
         columns = [key for key in LABELS if key in table]
@@ -85,7 +82,7 @@ class GivenDataModule(NoisyDataModule):
         remarks += said + about_twins(table, decoded.twins, classes)
         train, test = decoded.cut(int((table["split"] != "test").sum()))
         table = table.drop(index=table.index[list(decoded.bad)])
-        remarks += about_classes(table, classes)
+        remarks += about_classes(table, classes) + about_trust(table)
         if skipped:
             lines = described(skipped)
             line = f"{many(len(skipped), 'sample is', 'samples are')} left out (data.on_error=skip), first {lines[0]}"
@@ -106,13 +103,12 @@ class GivenDataModule(NoisyDataModule):
                 f"no sample is left for {'testing' if len(train) else 'training'}: {some(described(skipped))}"
             )
         is_val = (train["split"] == "val").to_numpy()
-        named = self.names_are_files
         given = Given(
             truth=train["true_label"].to_numpy(np.int64) if "true_label" in train else None,
             trusted=train["trusted"].to_numpy(bool) if "trusted" in train else None,
             val=np.flatnonzero(is_val) if is_val.any() else None,
-            files=train["name"].tolist() if named else None,
-            test_files=test["name"].tolist() if named else None,
+            files=train["name"].tolist(),
+            test_files=test["name"].tolist(),
             skipped=skipped,
             remarks=remarks,
         )
@@ -139,21 +135,28 @@ def _printable(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
 
 
-def clean_labels(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Labels without spaces around them, in one Unicode form, 1.0 as 1; true labels are gone unless all are there."""
+def cleaned(name: str) -> str:
+    """Without spaces around it, in one Unicode form."""
+    return unicodedata.normalize("NFC", name).strip()
+
+
+def clean_labels(table: pd.DataFrame, named: bool = False) -> tuple[pd.DataFrame, list[str]]:
+    """Labels :func:`cleaned`; true labels are gone unless all are there. Unless ``named``, 1.0 is 1 and nan is none."""
     remarks = []
     for key in (key for key in LABELS if key in table):
         before = table[key]
-        kinds = {name: unicodedata.normalize("NFC", name).strip() for name in before.unique()}
+        kinds = {name: cleaned(name) for name in before.unique()}
         changed = [name for name, stripped in kinds.items() if name != stripped]
         if changed:
             count = int(before.isin(changed).sum())
             names = some([f"'{kinds[name]}'" for name in changed])
             remarks.append(f"{many(count, 'label', 'labels')} had spaces or accents of another form, now gone: {names}")
-        if all(re.fullmatch(r"-?\d+(\.0*)?", name) for name in kinds.values() if name.lower() not in MISSING):
-            kinds = {name: stripped.partition(".")[0] for name, stripped in kinds.items()}
+        if not named:
+            kinds = {name: "" if stripped.lower() == "nan" else stripped for name, stripped in kinds.items()}
+            if all(re.fullmatch(r"(-?[0-9]+(\.0*)?)?", name) for name in kinds.values()):
+                kinds = {name: stripped.partition(".")[0] for name, stripped in kinds.items()}
         table = table.assign(**{key: before.map(kinds)})
-    if "true_label" in table and (absent := int(table["true_label"].str.lower().isin(MISSING).sum())):
+    if "true_label" in table and (absent := int((table["true_label"] == "").sum())):
         table = table.drop(columns="true_label")
         if absent < len(table):
             remarks.append(f"true labels are missing in {absent:,} of {len(table):,} rows, and are not used")
@@ -175,19 +178,18 @@ def class_names(table: pd.DataFrame) -> list[str]:
     if not len(trained):
         raise UserError("no sample is for training: the splits of the data are val and test alone.")
     used = pd.concat([trained[key] for key in LABELS if key in table])
-    names = {name for name in used.unique() if name.lower() not in MISSING}
+    names = set(used.unique()) - {""}
     if len(names) < 2:
         raise UserError(f"there is one class alone ({some(sorted(names))}): a classifier needs two.")
     if "split" in table:
-        others = table[(table["split"] != "train") & ~table["label"].isin(names)]
-        others = others[~others["label"].str.lower().isin(MISSING)]
+        others = table[(table["split"] != "train") & ~table["label"].isin({"", *names})]
         if len(others):
             row = others.iloc[0]
             raise UserError(
                 f"{row['split']} has the class '{row['label']}' ({len(others):,} samples, such as {row['name']}), "
                 "which training has not: move samples of it to training, or leave it out."
             )
-    return sorted(names, key=lambda name: (0, int(name), "") if re.fullmatch(r"-?\d+", name) else (1, 0, name))
+    return sorted(names, key=lambda name: (0, int(name), "") if re.fullmatch(r"-?[0-9]+", name) else (1, 0, name))
 
 
 def label_numbers(labels: Iterable[str], classes: Sequence[str]) -> dict[str, int]:
@@ -202,7 +204,7 @@ def _reason(row: Mapping[Hashable, Any], numbers: Mapping[str, int], classes: Se
         str(row["name"]).encode()
     except UnicodeEncodeError:
         return "its name is not UTF-8: rename it"
-    if row["label"].lower() in MISSING:
+    if not row["label"]:
         return "it has no label"
     for key in LABELS:
         if key in row and row[key] not in numbers:
@@ -243,6 +245,16 @@ def about_classes(table: pd.DataFrame, classes: Sequence[str]) -> list[str]:
         line = f"{many(len(single), 'class has', 'classes have')} a single training sample: none to validate or test on"
         remarks.append(details(f"{line}: {some(single)}", single))
     return remarks
+
+
+def about_trust(table: pd.DataFrame) -> list[str]:
+    """Remarks on samples that are trusted, though their true label is another."""
+    if not {"trusted", "true_label"} <= set(table):
+        return []
+    wrong = table.loc[table["trusted"] & (table["split"] != "test") & (table["label"] != table["true_label"]), "name"]
+    said = many(len(wrong), "sample is", "samples are")
+    line = f"{said} trusted with a label that is not the true one: {some(wrong.tolist())}"
+    return [details(line, wrong.tolist())] if len(wrong) else []
 
 
 def about_twins(table: pd.DataFrame, twins: Sequence[Sequence[int]], classes: Sequence[str]) -> list[str]:

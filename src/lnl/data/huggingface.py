@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from lnl.data.decoded import Sources
+from lnl.data.given import cleaned
 from lnl.data.listing import SPLIT_OF, Listing
 from lnl.data.own import PictureData
 from lnl.data.pictures import PictureError
@@ -23,8 +24,6 @@ class HuggingFaceData(PictureData):
             called ``label``.
         base: of :class:`~lnl.data.given.GivenDataModule`.
     """
-
-    names_are_files = False
 
     def __init__(
         self,
@@ -45,7 +44,7 @@ class HuggingFaceData(PictureData):
         found = {part: SPLIT_OF.get(part.lower()) for part in everything}
         others = [part for part, split in found.items() if split is None]
         remarks = [f"the splits {', '.join(others)} of {self.source} are left out"] if others else []
-        self._parts, tables = {}, []
+        self._parts, tables, named = {}, [], False
         for part, split in found.items():
             if split is None:
                 continue
@@ -57,15 +56,16 @@ class HuggingFaceData(PictureData):
                     raise UserError(f"{self.source} has no column '{column}', but {', '.join(data.features)}")
             names = getattr(data.features[label], "names", None)
             if names and self.class_names is None:
-                self.class_names = list(names)
+                self.class_names = list(dict.fromkeys(map(cleaned, names)))
             given = [names[value] if names and value is not None and value >= 0 else value for value in data[label]]
             labels = ["" if value is None or value == -1 else str(value) for value in given]
+            named = bool(names)
             places = [f"{part}/{place}" for place in range(len(data))]
             tables.append(pd.DataFrame({"name": places, "label": labels, "split": split}))
             self._parts[part] = data.select_columns(image).cast_column(image, datasets.Image(decode=False))
         if not tables:
             raise UserError(f"{self.source} has the splits {', '.join(found)}, and none called train.")
-        return Listing(pd.concat(tables, ignore_index=True), remarks=remarks)
+        return Listing(pd.concat(tables, ignore_index=True), remarks=remarks, named=named)
 
     def sources(self, names: list[str]) -> Sources:
         return _Rows(self.source, self._parts, names)

@@ -99,7 +99,8 @@ class Given:
         truth: ``[N]`` true labels of the training set, None where nobody knows them.
         trusted: ``[N]``, whose given label is known to be right; None if nobody said so of any.
         val: numbers of the samples that are for validation; None if nobody said which.
-        files: name of each training sample's file; None of samples that are no files. ``test_files`` likewise.
+        files: name of each training sample: its file, or ``sample 17`` of arrays, ``train/17`` of a dataset's split,
+            counted from 0 as they were given; None where nobody named them. ``test_files`` likewise.
         skipped: samples that were left out, and why.
         remarks: what the user is to hear; the first line of each on the terminal, the rest in the log.
     """

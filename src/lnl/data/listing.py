@@ -1,7 +1,5 @@
 """Which samples there are, with the labels that somebody gave them: from a folder of folders, or from a table."""
 
-import csv
-import io
 import os
 from collections import Counter
 from collections.abc import Mapping
@@ -11,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from lnl.csv_files import read_csv
 from lnl.data.pictures import SUFFIXES
 from lnl.errors import UserError, nearest
 
@@ -32,11 +31,13 @@ class Listing:
             ``split`` (train, val or test), ``true_label`` and ``trusted`` (bool). Labels are text.
         bad: name and reason of each that cannot be used.
         remarks: what the user is to hear.
+        named: labels are the names of folders or of classes: 1.0 is not 1 then, and nan is a class.
     """
 
     table: pd.DataFrame
     bad: list[tuple[str, str]] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    named: bool = False
 
 
 def some(names: list[str], most: int = 3) -> str:
@@ -102,7 +103,7 @@ def list_folder(path: Path) -> Listing:
             said = many(count, "picture is", "pictures are")
             remarks.append(f"{said} left out of {path / parent}, being in no class's folder")
     table = pd.DataFrame(rows, columns=["name", "label", "split"], dtype=object)
-    return Listing(table if splits else table.drop(columns="split"), remarks=remarks)
+    return Listing(table if splits else table.drop(columns="split"), remarks=remarks, named=True)
 
 
 def _entries(path: Path) -> list[str]:
@@ -162,7 +163,8 @@ def read_table(path: Path, root: Path, columns: Mapping[str, str], encoding: str
         raise UserError(
             f"there is no file {path}: set data.path" if not path.exists() else f"{path} is a folder, no table"
         )
-    raw = _read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _read_csv(path, encoding)
+    parquet = path.suffix.lower() in (".parquet", ".pq")
+    raw = _read_parquet(path) if parquet else read_csv(path, encoding, "data.encoding")
     raw.columns = raw.columns.map(lambda name: str(name).strip())
     if not raw.columns.is_unique:
         raise UserError(f"{path} has two columns '{raw.columns[raw.columns.duplicated()][0]}'.")
@@ -227,33 +229,3 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         raise UserError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from error
     missing = table.isna()
     return table.astype(str).mask(missing, "").reset_index(drop=True)
-
-
-def _read_csv(path: Path, encoding: str) -> pd.DataFrame:
-    """All values as text."""
-    encoding = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
-    content = path.read_bytes()
-    try:
-        text = content.decode(encoding)
-    except LookupError:
-        raise UserError(f"data.encoding={encoding} is no encoding; utf-8, latin-1, cp1252 and utf-16 are") from None
-    except UnicodeError as error:
-        line = content[: getattr(error, "start", 0)].count(b"\n") + 1
-        guess = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "cp1252 or latin-1"
-        raise UserError(
-            f"{path} is not {encoding.removesuffix('-sig').upper()} in line {line}: save it so, or set data.encoding "
-            f"to what it is (perhaps {guess}; all lines must have the same)."
-        ) from None
-    header = text.split("\n", 1)[0]
-    if not header.strip():
-        raise UserError(f"{path} is empty: a header such as file,label is expected, and a row for each picture.")
-    delimiter = max(",;\t", key=header.count)
-    try:
-        rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True) if row]
-    except csv.Error as error:
-        raise UserError(f"{path} cannot be read as CSV: {error}") from error
-    names, *rows = rows
-    for number, row in enumerate(rows, 1):
-        if len(row) != len(names):
-            raise UserError(f"{path} has {len(row)} values in row {number}, and {len(names)} columns.")
-    return pd.DataFrame(rows, columns=names, dtype=str)

@@ -65,8 +65,8 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         classes: names; ``num_classes`` and ``image_size`` are numbers now.
         labels: :class:`~lnl.noise.NoisyLabels` of the whole training set; clean labels in it are for metrics alone, and
             not there where nobody knows them.
-        files: the file of each training sample, relative to the data's folder; None of a set that is no files.
-            ``test_files`` likewise.
+        files: name of each training sample (:class:`~lnl.data.images.Given`): its file, relative to the data's folder,
+            or its place in arrays; None of benchmark sets. ``test_files`` likewise.
         remarks: what the user is to hear of the data; the first line of each on the terminal, the rest in the log.
         skipped: name and reason of each sample that was left out.
         test_labels: clean labels of the test set, for metrics alone: test batches carry -1 in their place.
@@ -175,6 +175,7 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         self._check_streamed(dataset.train.images)
         # From the images as they are, so that instance noise does not depend on the size a model wants.
         images: Any = dataset.train.images
+        self.noise.files = self.files
         self.labels: NoisyLabels = self.noise(dataset.train.labels, images, self.classes)
         if given is not None:
             self.labels = of_given(self.labels, given.truth, self.noise.drawn, self.num_classes)

@@ -106,8 +106,6 @@ class ArrayData(GivenDataModule):
         base: of :class:`~lnl.data.given.GivenDataModule`.
     """
 
-    names_are_files = False
-
     def __init__(self, *, path: str | Path, labels: str | Path | None = None, **base: Any) -> None:
         super().__init__(**base)
         self.path = Path(path).expanduser()

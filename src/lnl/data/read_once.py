@@ -13,10 +13,11 @@ from lnl.data.images import Dataset, LabelledImages, Streamed
 
 MAX_BYTES = 2 * 2**30  # of images that are kept; the latest are, whatever their size
 
-# Arguments of NoisyDataModule that say what becomes of images once they are read.
+# Arguments of NoisyDataModule that say what becomes of images once they are read. `folds` is none of them: with folds,
+# own data is read without a test set.
 LATER = (
     *("mean", "std", "normalize", "batch_size", "eval_batch_size", "augment", "crop_padding", "views"),
-    *("val_fraction", "split_seed", "subset", "val_subset", "test_subset", "subset_mode", "folds", "fold"),
+    *("val_fraction", "split_seed", "subset", "val_subset", "test_subset", "subset_mode", "fold"),
     *("trusted", "trusted_test", "device_cache", "num_workers", "class_map", "seed"),
 )
 

@@ -54,8 +54,8 @@ class Splitting:
             truth, test_truth: true labels, for keeping every class's share under a limit.
             trusted: never validated on, because validation is to be as noisy as the rest. Those of them that are not
                 held out in ``trusted_test`` are trained on.
-            given: of labels that somebody gave (``truth`` are those). Unless it says what is for validation, every
-                class has its share there, and one with a single sample none.
+            given: of labels that somebody gave (``truth`` are those). Every class has its share in each fold; without
+                folds, unless it says what is for validation, its share there, and one with a single sample none.
         """
         order = np.random.default_rng(self.seed).permutation(len(truth))
         doubtful = order[~np.isin(order, trusted.index)]
@@ -67,7 +67,10 @@ class Splitting:
             train = np.setdiff1d(doubtful, val)
         else:  # a limit is on what is cut into folds, so that each of it is in one
             doubtful = doubtful[np.isin(doubtful, self._limited("train", np.sort(doubtful), truth))]
-            val = np.array_split(doubtful, self.folds)[(self.fold or 1) - 1]
+            if given is None:
+                val = np.array_split(doubtful, self.folds)[(self.fold or 1) - 1]
+            else:  # dealt out class by class
+                val = doubtful[np.argsort(truth[doubtful], kind="stable")][(self.fold or 1) - 1 :: self.folds]
             train = np.setdiff1d(doubtful, val)
         parts: dict[Split, Index] = {"train": np.sort(np.concatenate([train, kept])), "val": np.sort(val)}
         if given is None or len(test_truth):  # of labels that somebody gave, all may be for training

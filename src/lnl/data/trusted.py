@@ -34,15 +34,14 @@ def read_trusted(
         clean: ``[N]`` true labels of the training set; read at the trusted samples, and to give every class its share.
         classes: K class names.
         seed: of the draw.
-        given: of labels that somebody gave: ``clean`` are those, and right as far as ``given`` says so. Without a
-            ``spec``, what it calls trusted is.
+        given: of labels that somebody gave: ``clean`` are those, and right where ``given`` or ``first-n`` calls them
+            trusted. The truth that is known for metrics is read for a number of samples alone. Without a ``spec``, what
+            ``given`` calls trusted is.
 
     Raises:
         ValueError: if it names samples that there are not, or draws from labels of which nobody knows the truth.
     """
     first = str(spec).removeprefix("first-")
-    if given is not None and given.truth is not None:
-        clean = given.truth
     if spec is None:
         index = np.arange(0) if given is None or given.trusted is None else np.flatnonzero(given.trusted)
     elif type(spec) is int or str(spec).isdecimal():
@@ -53,13 +52,15 @@ def read_trusted(
                 f"data.trusted={spec} would be drawn from labels that may all be wrong: name those that are right, "
                 "in a .csv (index,label), as first-<n>, or in a table's column `trusted`."
             )
+        if given is not None and given.truth is not None:
+            clean = given.truth
         index = stratified_choice(clean, int(spec), np.random.default_rng([seed, *b"trusted"]))
     elif str(spec).startswith("first-") and first.isdecimal():
         if int(first) > len(clean):
             raise ValueError(f"data.trusted={spec}, but there are {len(clean)} training samples")
         index = np.arange(int(first))
     elif isinstance(spec, str) and Path(spec).suffix in (".csv", ".npy"):
-        index, labels = read_labels(Path(spec).expanduser(), classes)
+        index, labels = read_labels(Path(spec).expanduser(), classes, None if given is None else given.files)
         if len(index) and index.max() >= len(clean):
             raise ValueError(f"{spec} names sample {index.max()}, but there are {len(clean)} training samples from 0")
         return Trusted(index, labels)

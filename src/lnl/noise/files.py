@@ -1,6 +1,7 @@
 """Labels from a file."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ class FileNoise(LabelNoise):
     """Noisy labels that somebody has given, read from a file (:func:`read_labels`).
 
     Args:
-        path: of the file, with a label for every sample of the training set in the dataset's order.
+        path: of the file, with a label for every sample of the training set.
 
     Raises:
         ValueError: if there is no such file, it cannot be read, or its labels do not fit the training set.
@@ -35,11 +36,13 @@ class FileNoise(LabelNoise):
         return dataclasses.replace(super().__call__(clean, images, classes), rate=None)  # nobody asked for one
 
     def draw(self, clean: Labels, images: NDArray[np.uint8], classes: Sequence[str]) -> tuple[Labels, Matrix]:
-        index, labels = read_labels(self.path, classes)
-        if len(labels) != len(clean) or not np.array_equal(index, np.arange(len(clean))):
+        index, labels = read_labels(self.path, classes, self.files)
+        if not np.array_equal(index, np.arange(len(clean))):
+            lacking = np.setdiff1d(np.arange(len(clean)), index)
+            first = f"; the first that has none is {self.files[lacking[0]]}" if self.files and len(lacking) else ""
             raise ValueError(
                 f"{self.path} has {len(labels)} labels, but the training set has {len(clean)} samples: "
-                "it needs one for each, in order or with an `index` column from 0."
+                f"it needs one for each, in order or with a column `file`, or `index` from 0{first}."
             )
         return labels, empirical_transition(clean, labels, len(classes))
 
@@ -60,11 +63,17 @@ def empirical_transition(clean: Labels, noisy: Labels, num_classes: int, smoothi
     return counts / counts.sum(axis=1, keepdims=True)
 
 
-def read_labels(path: Path, classes: Sequence[str]) -> tuple[Labels, Labels]:
+def read_labels(path: Path, classes: Sequence[str], files: Sequence[str] | None = None) -> tuple[Labels, Labels]:
     """Sample numbers and labels from a file.
 
     A ``.npy`` array of numbers, or a CSV: with a header, the columns ``label`` and, unless the labels are in the
-    dataset's order, ``index`` (from 0); without one, a label a line. Labels are class names, or class numbers.
+    dataset's order, ``index`` (from 0) or ``file``; without one, a label a line. Labels are class names, or class
+    numbers.
+
+    Args:
+        path: of the file.
+        classes: K names.
+        files: of the samples, where they have names. A ``file`` that the table has then says which sample is meant.
 
     Returns:
         index ``[n]``, sorted, and labels ``[n]`` in ``[0, K)``.
@@ -94,7 +103,35 @@ def read_labels(path: Path, classes: Sequence[str]) -> tuple[Labels, Labels]:
     except (ValueError, OSError) as error:
         raise ValueError(f"{path} cannot be used as labels: {error}") from error
     order = np.argsort(index)
-    return index[order], labels.astype(np.int64)[order]
+    index, labels = index[order], labels.astype(np.int64)[order]
+    if files is not None and "file" in table and ((named := table["file"].iloc[order]) != "").any():
+        index = _places(named.tolist(), files, path)
+        order = np.argsort(index)
+        index, labels = index[order], labels[order]
+    return index, labels
+
+
+def _places(named: Sequence[str], files: Sequence[str], path: Path) -> Labels:
+    """Where in ``files`` each is that a table names; those of one name follow one another."""
+    place = {key: number for number, key in enumerate(_numbered(files))}
+    keys = _numbered(named)
+    if unknown := [name for name, turn in keys if (name, turn) not in place]:
+        raise ValueError(
+            f"{path} is of other files: {len(unknown)} of {len(keys)} are not for training, first {unknown[0]}.\n"
+            "Are they held out for testing? data.test_fraction=0 holds none out; "
+            f"data=table data.path={path} trains on the files that it names."
+        )
+    return np.array([place[key] for key in keys], dtype=np.int64)
+
+
+def _numbered(names: Sequence[str]) -> list[tuple[str, int]]:
+    """Each name, and how often it was there before."""
+    before: Counter[str] = Counter()
+    keys = []
+    for name in names:
+        keys.append((name, before[name]))
+        before[name] += 1
+    return keys
 
 
 def _numbers(labels: "pd.Series[str]", classes: Sequence[str]) -> NDArray[Any]:

@@ -23,12 +23,14 @@ class LabelNoise(ABC):
         exact: exact counts per class in place of independent draws (see :func:`lnl.noise.corrupt`).
 
     Attributes:
+        files: names of the samples, where they have names: whoever has the data sets them before the draw.
         drawn: false if the labels are somebody's, so that a difference from others is no noise that was added.
     """
 
     kind: ClassVar[str]
     convention: ClassVar[str]
     drawn: ClassVar[bool] = True
+    files: Sequence[str] | None = None
 
     def __init__(self, rate: float = 0.0, seed: int = 0, exact: bool = False) -> None:
         self.rate, self.seed, self.exact = transition.check_rate(rate), seed, exact

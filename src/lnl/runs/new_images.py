@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from lnl.csv_files import csv_text
 from lnl.data.pictures import SUFFIXES, PictureError, read_picture
 from lnl.errors import UserError, nearest
 from lnl.runs.finished import FinishedRun
@@ -149,7 +150,7 @@ def _write(
                 good = [picture for picture in pictures if not isinstance(picture, PictureError)]
                 images = np.array(good, dtype=np.uint8).reshape(-1, size, size, channels)
                 table = _rows(names, pictures, classifier.probabilities(images), classifier.classes)
-                table.to_csv(file, index=False, float_format="%.6g", header=not file.tell())
+                file.write(csv_text(table, header=not file.tell()))
                 bad += [(name, p) for name, p in zip(names, pictures, strict=True) if isinstance(p, PictureError)]
                 bar.update(task, advance=len(names))
         if len(bad) == len(files):
