@@ -26,6 +26,15 @@ def test_decisions_become_a_file_that_noise_reads(tmp_path):
     assert (index.tolist(), labels.tolist()) == ([0, 1, 2, 3], [3, 1, 1, 3])
 
 
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_decisions_may_come_from_a_spreadsheet(tmp_path, delimiter):
+    path = tmp_path / "decisions.csv"
+    text = HEADER + "1,b,NA,1,change,<b>\n,,,,,\n0,a,1,fox,keep,1\n"
+    path.write_bytes(("\ufeff" + text.replace(",", delimiter).replace("\n", "\r\n")).encode())
+    decisions = read_decisions(path, LABELS, CLASSES)
+    assert decisions[["index", "label"]].to_numpy().tolist() == [[1, "<b>"], [0, "1"]]
+
+
 def test_without_decisions_nothing_changes():
     none = pd.DataFrame({"index": np.array([], dtype=int), "label": np.array([], dtype=object)})
     table = corrected_labels(LABELS, none)
@@ -44,8 +53,8 @@ def test_without_decisions_nothing_changes():
         (HEADER + "0,a,1,fox,keep,fox\n", "only change gives another label"),
         (HEADER + "0,a,1,fox,keep,1\n0,a,1,fox,keep,1\n", "different whole numbers"),
         (HEADER + "zero,a,1,fox,keep,1\n", "different whole numbers"),
-        (HEADER + '0,a,"1,fox\n', "cannot be read as decisions"),
-        ("", "cannot be read as decisions"),
+        (HEADER + '0,a,"1,fox\n', "cannot be read as CSV"),
+        ("", "is empty"),
     ],
 )
 def test_decisions_that_cannot_be_applied(tmp_path, content, message):

@@ -86,6 +86,7 @@ def test_a_picture_a_table_a_list_and_several_of_them(digits, predict, pictures,
     (tmp_path / "new.csv").write_text(
         "id,path\n1,photos/{}\n2, photos/{} \n3,photos/{}\n".format(*pictures[:2], pictures[0])
     )
+    (tmp_path / "excel.csv").write_text("file;note\n{};a,b\n;\n{};\n".format(*pictures[6:8]))
     (tmp_path / "new.txt").write_text(f"{pictures[3]}\n\n{pictures[2]}\n")
 
     def files(*arguments):
@@ -95,6 +96,7 @@ def test_a_picture_a_table_a_list_and_several_of_them(digits, predict, pictures,
 
     assert files(f"images=photos/{pictures[5]}") == [f"photos/{pictures[5]}"]
     assert files("images=new.csv", "file_column=path") == [f"photos/{name}" for name in pictures[:2]]
+    assert files("images=excel.csv", "root=photos") == pictures[6:8]
     assert files("images=new.txt", "root=photos") == [pictures[3], pictures[2]]
     both = files(f"images=[photos/1,photos/{pictures[0]}]")
     assert both == [*sorted(f"photos/{name}" for name in pictures if name.startswith("1/")), f"photos/{pictures[0]}"]

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import socket
+import subprocess
 
 import numpy as np
 import pytest
@@ -37,14 +39,50 @@ def test_pictures_are_decoded_once(cached):
     np.testing.assert_array_equal(first.images[:, 4, 4].argmax(axis=1), [0, 1, 2])
 
 
-def test_what_changes_is_decoded_anew_and_what_is_out_of_date_goes(cached, tmp_path):
+def test_what_changes_is_decoded_anew(cached, tmp_path):
     cached()
     status = (tmp_path / "1.png").stat()
     os.utime(tmp_path / "1.png", ns=(status.st_mtime_ns, status.st_mtime_ns + 1))
     assert cached()[1] == 3
     assert cached(size=9)[1] == 3
     assert cached(names=("0.png", "2.png"))[1] == 2
-    assert len(list((tmp_path / "cache").glob("*-8-*.npy"))) == 1
+
+
+def test_arrays_of_several_splits_and_tables_stay_until_there_are_too_many(cached, tmp_path):
+    """The one that was used longest ago goes."""
+    ways = [("0.png", "1.png"), ("1.png", "0.png"), ("2.png",), ("1.png", "2.png"), ("0.png",)]
+    assert len(ways) == decoded.KEPT + 1
+    for again in (0, 1):
+        for names in ways[:-1]:
+            found, count = cached(names=names)
+            assert count == (0 if again else len(names))
+            assert found.images[:, 4, 4].argmax(axis=1).tolist() == [int(name[0]) for name in names]
+    cached(names=ways[0])
+    assert cached(names=ways[-1])[1] == 1
+    arrays = {suffix: sorted((tmp_path / "cache").glob(f"*{suffix}")) for suffix in (".npy", ".json")}
+    assert [len(paths) for paths in arrays.values()] == [decoded.KEPT] * 2
+    assert [cached(names=names)[1] for names in (*ways[2:], ways[0], ways[1])] == [0, 0, 0, 0, 2]
+
+
+def test_arrays_go_where_there_is_no_room_for_another(cached, tmp_path, monkeypatch):
+    cached()
+    free = lambda path: shutil._ntuple_diskusage(999, 0, 999 if not list(path.glob("*.npy")) else 0)  # noqa: E731
+    monkeypatch.setattr(decoded.shutil, "disk_usage", free)
+    assert cached(names=("2.png",))[1] == 1
+    assert len(list((tmp_path / "cache").glob("*.npy"))) == 1
+
+
+def test_what_a_killed_process_left_goes(cached, tmp_path):
+    process = subprocess.Popen(["true"])
+    process.wait()
+    (tmp_path / "cache").mkdir()
+    host = socket.gethostname()
+    left, others = (tmp_path / f"cache/pictures-x-8-3-resize-array-y.{host}-{pid}.tmp" for pid in (process.pid, 1))
+    left.touch()
+    others.touch()
+    cached()
+    assert not left.exists()
+    assert others.exists()
 
 
 def test_a_damaged_cache_is_made_anew(cached, tmp_path):

@@ -59,7 +59,8 @@ def test_folders_of_splits_are_kept(tmp_path, val):
         assert np.bincount(labels_of(data, split)).tolist() == [count] * 3
     assert {data.files[place].split("/")[0] for place in data.splits["val"]} == {val}
     assert data.files == sorted(data.files)  # whatever the order on the disk is
-    assert not data.remarks
+    assert data.remarks == ["models see pictures of 12x12 pixels (data.image_size)"]
+    assert not read(folder(tmp_path / "data", image_size=12)).remarks
 
 
 def test_a_class_may_be_called_train(tmp_path):
@@ -149,6 +150,7 @@ def test_two_npy_are_images_and_labels(tmp_path):
     np.save(tmp_path / "l.npy", np.array(["a", "b"] * 10))
     data = read(arrays(tmp_path / "i.npy", labels=tmp_path / "l.npy"))
     assert (data.classes, data.image_size) == (["a", "b"], 64)
+    assert "models see pictures of 64x64 pixels (data.image_size)" in data.remarks
 
 
 def test_noise_is_drawn_from_given_labels_and_compared_with_the_truth_where_there_is_one(tmp_path):
@@ -278,7 +280,7 @@ def test_the_only_sample_of_a_class_is_trained_on(tmp_path):
 def test_what_is_odd_in_a_folder_is_said_and_no_more(tmp_path, change, words):
     root = write_folder(tmp_path / "data")
     usual = read(folder(root)).remarks
-    assert len(usual) == 1  # that some are held out
+    assert len(usual) == 2  # that some are held out, and the size
     change(root)
     remarks = read(folder(root)).remarks
     assert any(re.search(words, remark.split("\n")[0]) for remark in remarks), remarks
@@ -299,7 +301,7 @@ def test_a_picture_in_training_and_in_test_is_said(tmp_path):
     write_folder(tmp_path / "data", split="train")
     write_folder(tmp_path / "data", split="test", first=50)
     shutil.copy(tmp_path / "data/train/cat/cat3.png", tmp_path / "data/test/cat/x.png")
-    (leak, _) = read(folder(tmp_path / "data")).remarks
+    (leak, _, _) = read(folder(tmp_path / "data")).remarks
     assert leak.startswith("1 picture is in training and in test: train/cat/cat3.png (cat) = test/cat/x.png (cat)")
 
 

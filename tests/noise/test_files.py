@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lnl.errors import UserError
 from lnl.noise import FileNoise, empirical_transition, read_labels
 
 CLASSES = ("cat", "dog", "fox")
@@ -23,6 +24,8 @@ def write(path, content):
         ("bare.csv", "2\n0\n1\n1\n0\n"),
         ("header.csv", "label\n2\n0\n1\n1\n0\n"),
         ("names.csv", "label\nfox\n cat\ndog\ndog \ncat\n"),
+        ("excel.csv", "\ufeffindex;label;file;\r\n4;cat;e,f;\r\n;;;\r\n0;fox;;\r\n1;cat;;\r\n3;dog;;\r\n2;dog;;\r\n"),
+        ("tabs.csv", "label\tindex\nfox\t0\n\t\ncat\t1\ndog\t2\ndog\t3\ncat\t4\n"),
         ("index.csv", "index,label,file\n4,0,e\n0,2,a\n1,0,b\n3,1,d\n2,1,c\n"),
     ],
 )
@@ -39,6 +42,8 @@ def test_every_format_gives_the_same_labels(tmp_path, name, content):
         ("label\ncat\nwolf\n", "'wolf' is no class"),
         ("0\n3\n", "labels must be in 0..2, got 0..3"),
         ("index,label\n0,1\n0,2\n", "different whole numbers"),
+        ("index,label\n0,1\n1.5,2\n", "different whole numbers"),
+        ("index;label\n0;1\n1;0;2\n", "3 values in row 2, and 2 columns"),
         ("index,class\n0,1\n", "its columns are index, class"),
         ("label\n0\n\n1.5\n", "whole numbers"),
         ("index,label\n0,1\n1,\n", "row 2 is empty"),
@@ -46,7 +51,7 @@ def test_every_format_gives_the_same_labels(tmp_path, name, content):
 )
 def test_a_file_that_cannot_be_read_is_named(tmp_path, content, message):
     path = write(tmp_path / "labels.csv", content)
-    with pytest.raises(ValueError, match=r"labels\.csv") as error:
+    with pytest.raises((ValueError, UserError), match=r"labels\.csv") as error:
         read_labels(path, CLASSES)
     assert message in str(error.value)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lnl.csv_files import read_csv
 from lnl.errors import UserError
 
 COLUMNS = ("index", "given_label", "decision", "label")  # of a file of decisions; it may have more
@@ -97,5 +98,7 @@ def _refuse(path: Path, table: pd.DataFrame, wrong: "pd.Series[bool]", reason: s
 
 def _read(path: Path) -> pd.DataFrame:
     """A CSV whose labels and files are text, whatever they look like: a class may be called 1, or NA."""
-    text = dict.fromkeys(("file", "given_label", "suggested_label", "decision", "label"), "str")
-    return pd.read_csv(path, dtype=text, keep_default_na=False)
+    table = read_csv(path)
+    if "index" in table:
+        table["index"] = pd.to_numeric(table["index"], errors="coerce")
+    return table

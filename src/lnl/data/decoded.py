@@ -4,10 +4,13 @@ import hashlib
 import json
 import os
 import shutil
+import socket
+import time
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +27,7 @@ from lnl.errors import UserError
 
 VERSION = 1  # to be raised when the same files would be decoded to other pixels
 CHUNK_BYTES = 64 * 2**20  # of decoded pictures in memory at a time
+KEPT = 4  # arrays of pictures of the same origin: other splits, or other tables, have them in another order
 LOOKED_AT = 1000  # pictures, to learn what size they have
 
 
@@ -31,7 +35,7 @@ class Sources(ABC):
     """Pictures that are to be read.
 
     Args:
-        origin: where they are from. Of the arrays that are kept of pictures of the same origin the latest stays.
+        origin: where they are from. Of the arrays of pictures of the same origin :data:`KEPT` stay.
         names: what to call each.
     """
 
@@ -177,14 +181,14 @@ def decode(
     array, record = cache_dir / f"{stem}{key}.npy", cache_dir / f"{stem}{key}.json"
     if not record.exists() or not (streamed or array.exists()):
         cache_dir.mkdir(parents=True, exist_ok=True)
-        if not streamed and needed > shutil.disk_usage(cache_dir).free:
+        if not _make_room(cache_dir, stem, 0 if streamed else needed):
             raise UserError(
                 f"the decoded pictures take {needed / 1e9:.1f} GB, which {cache_dir} has no room for: set "
                 "paths.cache_dir, or data.cache_limit_gb=0 to decode them again in each epoch."
             )
-        for stale in (*cache_dir.glob(f"{stem}*.npy"), *cache_dir.glob(f"{stem}*.json")):
-            stale.unlink(missing_ok=True)  # another process may have been faster
         _decode_all(sources, (size, channels, fit), None if streamed else array, record, show)
+    with suppress(OSError):
+        os.utime(record, ns=(time.time_ns(),) * 2)  # was used
     found = json.loads(record.read_text())
     bad = {int(place): reason for place, reason in found["bad"].items()}
     if streamed:
@@ -199,12 +203,39 @@ def decode(
         return decode(sources, size, channels, fit, cache_dir=cache_dir, limit=limit, show=show)
 
 
+def _make_room(cache_dir: Path, stem: str, needed: int) -> bool:
+    """Whether there is room for so many bytes, and for another array called ``stem*``. Those used longest ago go."""
+    for left in cache_dir.glob(f"pictures-*.{socket.gethostname()}-*.tmp"):
+        if _is_gone(left.stem.rpartition("-")[2]):
+            left.unlink(missing_ok=True)
+    used: dict[str, float] = defaultdict(float)
+    for path in (*cache_dir.glob(f"{stem}*.npy"), *cache_dir.glob(f"{stem}*.json")):
+        with suppress(FileNotFoundError):  # another process may have been faster
+            used[path.stem] = max(used[path.stem], path.stat().st_mtime)
+    kept = sorted(used, key=used.__getitem__)
+    while kept and (len(kept) >= KEPT or needed > shutil.disk_usage(cache_dir).free):
+        oldest = cache_dir / kept.pop(0)
+        for suffix in (".json", ".npy"):
+            oldest.with_suffix(suffix).unlink(missing_ok=True)
+    return needed <= shutil.disk_usage(cache_dir).free
+
+
+def _is_gone(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return False
+
+
 def _decode_all(sources: Sources, options: tuple[int, int, Fit], array: Path | None, record: Path, show: bool) -> None:
     """Writes the array, if one is wanted, and then the record of what could not be read."""
     size, channels, _ = options
     bad: dict[int, str] = {}
     digests: dict[str, list[int]] = defaultdict(list)
-    unfinished = record.with_suffix(f".{os.getpid()}.tmp")
+    unfinished = record.with_suffix(f".{socket.gethostname()}-{os.getpid()}.tmp")
     try:
         with unfinished.open("wb") as file:
             _write_header(file, len(sources), size, channels)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lnl.data.decoded import Decoded
-from lnl.data.images import Dataset, Given, Images, LabelledImages, stratified_choice
+from lnl.data.images import Dataset, Given, Images, LabelledImages, natural_size, stratified_choice
 from lnl.data.listing import Listing, details, many, some
 from lnl.data.module import NoisyDataModule, check_choice
 from lnl.errors import UserError
@@ -83,6 +83,9 @@ class GivenDataModule(NoisyDataModule):
         train, test = decoded.cut(int((table["split"] != "test").sum()))
         table = table.drop(index=table.index[list(decoded.bad)])
         remarks += about_classes(table, classes) + about_trust(table)
+        if self.image_size is None:
+            size = natural_size(train.shape)
+            remarks.append(f"models see pictures of {size}x{size} pixels (data.image_size)")
         if skipped:
             lines = described(skipped)
             line = f"{many(len(skipped), 'sample is', 'samples are')} left out (data.on_error=skip), first {lines[0]}"

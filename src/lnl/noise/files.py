@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lnl.csv_files import read_csv
 from lnl.noise.corrupt import Labels, check_labels
 from lnl.noise.kinds import LabelNoise
 from lnl.noise.record import NoisyLabels
@@ -23,7 +24,7 @@ class FileNoise(LabelNoise):
         path: of the file, with a label for every sample of the training set.
 
     Raises:
-        ValueError: if there is no such file, it cannot be read, or its labels do not fit the training set.
+        ValueError, UserError: if there is no such file, it cannot be read, or its labels do not fit the training set.
     """
 
     kind, convention, drawn = "file", "labels given in a file", False
@@ -79,7 +80,7 @@ def read_labels(path: Path, classes: Sequence[str], files: Sequence[str] | None 
         index ``[n]``, sorted, and labels ``[n]`` in ``[0, K)``.
 
     Raises:
-        ValueError: naming the file, if it cannot be read so.
+        ValueError, UserError: naming the file, if it cannot be read so.
     """
     if not path.is_file():
         raise ValueError(f"there is no file of labels at {path}")
@@ -87,23 +88,23 @@ def read_labels(path: Path, classes: Sequence[str], files: Sequence[str] | None 
         if path.suffix == ".npy":
             table = pd.DataFrame({"label": np.load(path)})
         else:
-            text: dict[str, Any] = {"dtype": str, "keep_default_na": False}  # a class may be called 1, or NA
-            table = pd.read_csv(path, skipinitialspace=True, **text)
-            if table.shape[1] == 1 and "label" not in table:
-                table = pd.read_csv(path, names=["label"], **text)
+            table = read_csv(path)
+            if table.shape[1] == 1 and "label" not in table:  # the header is a label
+                (first,) = table
+                table = pd.DataFrame({"label": [first, *table[first]]})
         if "label" not in table:
             raise ValueError(f"it needs a column `label`, its columns are {', '.join(map(str, table.columns))}")
         labels = table["label"].to_numpy()
         if path.suffix != ".npy":
             labels = _numbers(table["label"].str.strip(), classes)
         check_labels(labels, len(classes))
-        index = pd.to_numeric(table["index"]).to_numpy(np.int64) if "index" in table else np.arange(len(table))
-        if len(np.unique(index)) != len(index) or (len(index) and index.min() < 0):
+        index = pd.to_numeric(table["index"]).to_numpy() if "index" in table else np.arange(len(table))
+        if len(np.unique(index)) != len(index) or not (index % 1 == 0).all() or (index < 0).any():
             raise ValueError("its `index` must be different whole numbers from 0")
     except (ValueError, OSError) as error:
         raise ValueError(f"{path} cannot be used as labels: {error}") from error
     order = np.argsort(index)
-    index, labels = index[order], labels.astype(np.int64)[order]
+    index, labels = index.astype(np.int64)[order], labels.astype(np.int64)[order]
     if files is not None and "file" in table and ((named := table["file"].iloc[order]) != "").any():
         index = _places(named.tolist(), files, path)
         order = np.argsort(index)
@@ -113,8 +114,8 @@ def read_labels(path: Path, classes: Sequence[str], files: Sequence[str] | None 
 
 def _places(named: Sequence[str], files: Sequence[str], path: Path) -> Labels:
     """Where in ``files`` each is that a table names; those of one name follow one another."""
-    place = {key: number for number, key in enumerate(_numbered(files))}
-    keys = _numbered(named)
+    place = {key: number for number, key in enumerate(_numbered([name.strip() for name in files]))}
+    keys = _numbered([name.strip() for name in named])
     if unknown := [name for name, turn in keys if (name, turn) not in place]:
         raise ValueError(
             f"{path} is of other files: {len(unknown)} of {len(keys)} are not for training, first {unknown[0]}.\n"

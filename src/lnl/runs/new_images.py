@@ -1,6 +1,5 @@
 """What a trained run says of pictures that were no part of it: file names in, a CSV out, in bounded memory."""
 
-import csv
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -14,7 +13,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from lnl.csv_files import csv_text
+from lnl.csv_files import csv_text, read_csv
 from lnl.data.pictures import SUFFIXES, PictureError, read_picture
 from lnl.errors import UserError, nearest
 from lnl.runs.finished import FinishedRun
@@ -113,22 +112,21 @@ def _pictures_in(folder: Path) -> list[str]:
 
 
 def _names_in(path: Path, column: str) -> list[str]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            if path.suffix.lower() == ".txt":
-                names = [line.strip() for line in file]
-            else:
-                rows = csv.DictReader(file)
-                known = rows.fieldnames or []
-                if column not in known:
-                    raise UserError(
-                        f"{path} has no column '{column}'{nearest(column, known)}\n"
-                        f"Its columns are {', '.join(known)}; file_column=NAME says which names the pictures."
-                    )
-                names = [(row[column] or "").strip() for row in rows]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} cannot be read as a list of pictures: {error}") from error
-    names = [name for name in names if name]
+    if path.suffix.lower() == ".txt":
+        try:
+            names = path.read_text(encoding="utf-8-sig").split("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{path} cannot be read as a list of pictures: {error}") from error
+    else:
+        table = read_csv(path)
+        known = [str(name) for name in table]
+        if column not in known:
+            raise UserError(
+                f"{path} has no column '{column}'{nearest(column, known)}\n"
+                f"Its columns are {', '.join(known)}; file_column=NAME says which names the pictures."
+            )
+        names = table[column].tolist()
+    names = [name.strip() for name in names if name.strip()]
     if not names:
         raise UserError(f"{path} names no picture")
     return names
