@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from lnl.reporting.arrange import column_values
 from lnl.reporting.results import read_runs
 from lnl.reporting.tables import SEEDS, Format, cells, markdown, pivot, seeds_note
 
@@ -47,6 +48,7 @@ def tables(runs: pd.DataFrame) -> Iterator[str]:
         chosen = runs[runs["protocol"] == protocol]
         if len(chosen):
             chosen = chosen.drop_duplicates("identity").assign(label=told_apart(chosen))
+            chosen["rate"] = column_values(chosen["rate"])
             values = pivot(chosen, "label", "rate", "test/accuracy")
             table = markdown(cells(values, Format(best="max")), "noise rate")
             yield f"Test accuracy in percent, {meaning}. {seeds_note(values)}\n\n{table}"

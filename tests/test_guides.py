@@ -76,7 +76,7 @@ def test_wrong_labels(follow, tmp_path):
     said = follow("wrong_labels", {"decisions.csv": decide})
     assert "wrong labels by confident learning" in said
     assert (tmp_path / "audit/index.html").stat().st_size > 10_000
-    corrected = pd.read_csv(tmp_path / "audit/corrected_labels.csv")
+    corrected = pd.read_csv(tmp_path / "audit/decided_labels.csv")
     right = np.array([names[truth[int(Path(file).stem)]] for file in corrected["file"]])
     wrong_before, wrong_after = ((corrected[column] != right).sum() for column in ("given_label", "label"))
     assert wrong_after < wrong_before / 2

@@ -21,7 +21,7 @@ def job(cfg: DictConfig) -> None:
         if hydra.mode == RunMode.MULTIRUN:
             raise UserError("an audit is of one data set: leave out -m")
         if cfg.apply is not None:
-            print(apply_decisions(Path(cfg.apply).expanduser(), Path(cfg.output).expanduser()))
+            print(apply_decisions(Path(str(cfg.apply)).expanduser(), Path(str(cfg.output)).expanduser()))
         else:
             print(audit(cfg, hydra))
     finally:

@@ -7,13 +7,14 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lnl.config import CONF_DIR
@@ -102,7 +103,16 @@ def explain(error: Exception) -> str:
         parent = getattr(error.__cause__, "parent_node", None)
         known = [str(name) for name in parent] if isinstance(parent, DictConfig) else []
         near = nearest(key.split(".")[-1], known)
+        if options := _options_with(key):
+            near = f"; it needs {' or '.join(options)}."
         return f"there is no '{key}' in the configuration{near}\n--cfg job prints what there is."
     if not isinstance(error, KNOWN):
         message = f"{type(error).__name__}: {message}"
     return "\n".join([line.strip() for line in message.splitlines() if line.strip()][:2])
+
+
+def _options_with(key: str) -> list[str]:
+    """The options that have a key which the one chosen has not: ``noise=symmetric`` and others for ``noise.rate``."""
+    group, _, name = key.partition(".")
+    files = sorted(Path(CONF_DIR, group).glob("*.yaml")) if name else []
+    return [f"{group}={path.stem}" for path in files if name in list(OmegaConf.load(path))]

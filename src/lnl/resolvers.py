@@ -37,6 +37,8 @@ def _sweep_id() -> str:
 
 
 def _join(*parts: object) -> str:
+    if "" in parts or None in parts:
+        raise ValueError("the name of a folder is empty")  # which would mean the root of the file system
     return os.path.join(*map(str, parts))  # a folder may be called 1
 
 

@@ -14,6 +14,11 @@ MISTAKES = {
     "unknown option": (["loss=gcee"], ["loss has no option 'gcee'", "did you mean 'gce'", "apl_nfl_rce"]),
     "unknown group": (["los=ce"], ["no 'los'", "did you mean 'loss'"]),
     "misspelt key": (["noise.rat=0.3"], ["no 'noise.rat'", "did you mean 'rate'"]),
+    "a key of another option": (
+        ["noise=none", "noise.rate=0.1"],
+        ["no 'noise.rate' in the configuration; it needs noise=asymmetric or ", " or noise=symmetric or "],
+    ),
+    "a key of one other option": (["method.rounds=2"], ["; it needs method=label_correction."]),
     "value outside its range": (["noise.rate=1.5"], ["noise.rate must be between 0 and 1", "1.5"]),
     "value of the wrong type": (["noise.rate=much"], ["noise"]),
     "map of a missing class": (

@@ -1,6 +1,7 @@
 """A user's own data through the command line: labels of which nobody knows the truth."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -92,6 +93,8 @@ def test_folds_hold_every_sample_out_where_the_data_has_no_test_set(train, tmp_p
     assert result["data"]["test"] == 0
     assert "test" not in result["protocol"]["last"]
     assert "test accuracy" not in outcome.out
+    assert (result["cross_validation"]["labels"], result["cross_validation"]["wrong_rate"]) == (60, None)
+    assert "trained on 60 labels cut into folds, an unknown number of them wrong" in outcome.out
     mean = result["cross_validation"]["val_accuracy"]["mean"]
     assert f"validation accuracy {mean:7.2%}  last epoch" in outcome.out
     assert not list(tmp_path.rglob("predictions.csv"))
@@ -107,6 +110,37 @@ def test_a_cross_validated_run_can_have_a_test_set_beside_its_folds(train, tmp_p
     found = np.load(whole / "out_of_fold.npz")
     assert found["index"].tolist() == list(range(48))
     assert found["probabilities"].shape == (48, 3)
+
+
+def test_a_run_is_not_tested_on_what_it_was_trained_on(train, evaluate, tmp_path):
+    write_folder(tmp_path / "own", 20)
+    write_folder(tmp_path / "other", 10, first=50)
+    same, sees = ("data=folder", f"data.path={tmp_path / 'own'}"), "the test set would have samples that "
+    for kind, mend in (
+        ("test_fraction=0", "name other"),
+        ("test_fraction=0.4", "=0.4, as in"),
+        ("folds=2", "name other"),
+    ):
+        folder = train("data=folder", "data.path=own", f"data.{kind}", "sweep=all", *SMALL).folders[-1]
+        refused = evaluate(f"run={folder}", *same)
+        assert refused.code == 1
+        assert refused.err.startswith(f"error: {sees}{tmp_path}/outputs/all")
+        assert mend in refused.err
+        assert "6 images" in evaluate(f"run={folder}", "data=folder", "data.path=other").out
+        alone = evaluate(f"run={folder}")
+        if kind == "test_fraction=0.4":
+            assert "24 images" in alone.out
+            assert "24 images" in evaluate(f"run={folder}", *same, "data.test_fraction=0.4").out
+        else:
+            assert "has no test set; data=NAME" in alone.err
+        shutil.rmtree(tmp_path / "outputs")
+
+
+def test_a_test_set_that_the_data_names_was_not_trained_on(train, evaluate, tmp_path):
+    write_folder(tmp_path / "own", 10, split="train")
+    write_folder(tmp_path / "own", 4, split="test", first=50)
+    folder = train("data=folder", "data.path=own", "data.test_fraction=0", *SMALL).folder
+    assert "12 images" in evaluate(f"run={folder}", "data=folder", "data.path=own").out
 
 
 @pytest.mark.parametrize(

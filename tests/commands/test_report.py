@@ -11,6 +11,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from lnl.reporting.material import Options, gather
+from tests.data.own import write_folder
+from tests.reporting.test_report_figures import OPTIONS
 from tests.reporting.written import write_run
 
 QUICK = ("figures=[]", "page=false")
@@ -217,6 +220,52 @@ def test_a_mistake_is_explained(study, report, mistake):
     assert "Traceback" not in outcome.err
     assert len(outcome.err.strip().splitlines()) <= 2
     assert not (study.parent / "reports").exists()
+
+
+def test_runs_of_own_data_have_no_rate_and_may_have_no_test_set(train, report, tmp_path):
+    write_folder(tmp_path / "own", 10)
+    own = ("data=folder", "data.path=own", "model=mlp_1x512", "trainer.max_epochs=2", "trainer.precision=32-true")
+    assert train(*own, "data.folds=2", "sweep=crossed").code == 0
+    missing = report("runs=outputs/crossed")
+    assert missing.code == 1
+    assert "metric=test/accuracy: none of these runs has a test set; metric=val/accuracy" in missing.err
+    outcome = report("runs=outputs/crossed", "metric=val/accuracy", "protocol=last", "tables=[csv]")
+    assert outcome.code == 0, outcome.err
+    assert "passed over" not in outcome.out
+    folder = tmp_path / "outputs/reports/crossed"
+    table = pd.read_csv(folder / "tables/val-accuracy-folder-labels-as-given-mlp_1x512-last.csv")
+    (run,) = [path.parent for path in (tmp_path / "outputs/crossed").glob("*/result.json")]
+    result = json.loads((run / "result.json").read_text())
+    assert table[["row", "column"]].to_numpy().tolist() == [["ce", "not given"]]
+    assert table["mean"].item() == pytest.approx(result["cross_validation"]["val_accuracy"]["mean"])
+    assert {path.name.split("-")[0] for path in (folder / "figures").glob("*.png")} == {"epochs", "time"}
+    curves = gather(
+        Options(**OPTIONS | {"runs": "outputs/crossed", "metric": "val/accuracy", "output_dir": "r"})
+    ).epochs
+    folds = [pd.read_csv(path) for path in run.glob("fold*/metrics.csv")]
+    assert curves["val/loss"].tolist() == pytest.approx(
+        [np.mean([fold["val/loss"][i] for fold in folds]) for i in (0, 1)]
+    )
+
+    assert train(*own, "data.test_fraction=0.2", "loss=gce", "sweep=crossed").code == 0
+    mixed = report("runs=outputs/crossed", "protocol=last", "figures=[]", "page=false")
+    assert "| ce | – |" in mixed.out
+    assert "–: run, but without this number." in mixed.out
+
+
+def test_a_table_without_a_number_says_so_and_has_no_figure(report, tmp_path):
+    for data in ("cifar10", "own"):
+        folder = write_run(tmp_path / "outputs", "study", data=data)
+        if data == "own":
+            result = json.loads((folder / "result.json").read_text())
+            for entry in result["protocol"].values():
+                del entry["test"]
+            (folder / "result.json").write_text(json.dumps(result))
+    outcome = report("runs=outputs/study", "page=false")
+    assert outcome.code == 0, outcome.err
+    assert "\n\n–: run, but without this number. " in outcome.out
+    names = {path.name for path in (tmp_path / "outputs/reports/study/figures").iterdir()}
+    assert names == {f"time-cifar10-symmetric-noise-cnn.{kind}" for kind in ("png", "svg")}
 
 
 def test_real_runs_make_a_report(train, report):

@@ -13,6 +13,7 @@ from lnl.methods import LabelCorrection
 from lnl.metrics import correction_metrics
 from lnl.runs import training
 from tests.conftest import weights
+from tests.data.own import write_folder
 from tests.runs.test_resume import Stopped, assert_same_run, stop_before
 
 BELIEFS = torch.tensor([[0.9, 0.1, 0.0], [0.85, 0.1, 0.05], [0.0, 0.95, 0.05], [0.2, 0.2, 0.6], [0.99, 0.01, 0.0]])
@@ -88,7 +89,14 @@ def test_a_run_learns_from_trusted_digits_and_corrects_the_rest(digits):
     outcome = digits(*STAGES)
     assert outcome.code == 0, outcome.err
     result, folder = outcome.result, outcome.folder
-    noise, table = np.load(folder / "noise.npz"), pd.read_csv(folder / "corrected_labels.csv")
+    noise, whole = np.load(folder / "noise.npz"), pd.read_csv(folder / "corrected_labels.csv")
+    table = whole.dropna(subset="new_label").astype({"kept": bool})
+    assert len(table) == result["data"]["train"] - result["data"]["trusted"]
+    assert whole["index"].tolist() == list(range(len(noise["noisy_labels"])))
+    assert whole["label"][table["index"]].equals(
+        table["new_label"].where(table["kept"], table["given_label"]).astype(int)
+    )
+    np.testing.assert_array_equal(whole["given_label"], noise["noisy_labels"])
     clean = noise["clean_labels"][table["index"]]
     np.testing.assert_array_equal(table["given_label"], noise["noisy_labels"][table["index"]])
     (correction,) = result["corrections"]
@@ -183,3 +191,31 @@ def test_other_runs_give_their_weights_and_not_their_labels(digits):
     second = next(folder for folder in outcome.folders if folder != first)
     assert pd.read_csv(second / "metrics.csv")["stage"].tolist() == [1, 2]
     assert pd.read_csv(second / "metrics.csv")["train/loss"][0] < pd.read_csv(first / "metrics.csv")["train/loss"][0]
+
+
+def test_corrected_labels_of_own_pictures_name_them_and_can_be_trained_on(train, tmp_path):
+    """Every fifth picture is trusted; of the others a cat is labelled dog and an owl cat. Colours say what they are."""
+    write_folder(tmp_path, 20)
+    files = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png"))
+    wrong = {"cat/cat1.png": "dog", "owl/owl2.png": "cat"}
+    lines = [f"{file},{wrong.get(file, file[:3])},{'true' if i % 5 == 0 else 'false'}" for i, file in enumerate(files)]
+    assert not any(line.endswith("true") for line in lines if line.split(",")[0] in wrong)
+    (tmp_path / "labels.csv").write_text("\n".join(["file,label,trusted", *lines]))
+    own = ("data=table", "data.path=labels.csv", "data.test_fraction=0", "model=mlp_1x512", "trainer.precision=32-true")
+    stages = ("method=label_correction", "method.stage1_epochs=15", "trainer.max_epochs=16", "method.threshold=0.5")
+    outcome = train(*own, *stages, "data.batch_size=4")
+    assert outcome.code == 0, outcome.err
+    table = pd.read_csv(outcome.folder / "corrected_labels.csv").set_index("file")
+    assert sorted(table.index) == files
+    kept = table[table["kept"].eq(True)]
+    assert set(kept["label"]) == {"cat", "dog", "owl"}
+    for file, label in wrong.items():
+        assert table["given_label"][file] == label
+    assert (kept["label"] == kept.index.str[:3]).all()
+    assert set(wrong) & set(kept.index)
+    path = outcome.folder / "corrected_labels.csv"
+    again = train(*own, "noise=file", f"noise.path={path}", "trainer.max_epochs=1", "sweep=again", "data.batch_size=16")
+    assert again.code == 0, again.err
+    (folder,) = (tmp_path / "outputs/again").iterdir()
+    trained = np.load(folder / "noise.npz")["noisy_labels"]
+    assert [["cat", "dog", "owl"][label] for label in trained] == table.sort_values("index")["label"].tolist()

@@ -41,6 +41,13 @@ def test_clean_labels_are_a_rate_of_nothing(tmp_path):
     assert read_runs([tmp_path])["rate"].tolist() == [0, 0]
 
 
+def test_of_labels_as_they_were_given_no_rate_is_known(tmp_path):
+    write_run(tmp_path, "study", noise="given", rate=None)
+    runs = read_runs([tmp_path])
+    assert runs["rate"].isna().all()
+    assert runs["actual_rate"].isna().all()
+
+
 def test_what_is_no_run_is_passed_over_by_name(tmp_path, caplog):
     write_run(tmp_path, "study")
     broken = {

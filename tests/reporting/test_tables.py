@@ -39,6 +39,8 @@ def test_cells_say_what_is_missing_and_what_is_best(runs):
     assert shown.loc["gce"].tolist() == ["**60.0 (1 of 3)**", "–"]
     assert cells(made, Format(best="min")).loc["ce", 0.1] == "**53.0 ± 3.0**"
     assert seeds_note(made) == "Mean ± sample standard deviation over 3 seeds; –: not run."
+    ran = made.count + made.mean.isna()
+    assert seeds_note(made, ran).endswith("; –: run, but without this number.")
 
 
 def test_a_tie_as_shown_is_no_best(runs):

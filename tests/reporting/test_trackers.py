@@ -19,6 +19,7 @@ from tensorboard.plugins.hparams.list_session_groups import Handler
 from wandb.proto.wandb_internal_pb2 import Record
 
 from lnl.reporting.pictures import confusion_picture
+from tests.data.own import write_folder
 
 
 def wandb_records(folder: Path) -> list[Record]:
@@ -122,6 +123,17 @@ def test_each_run_of_a_sweep_is_a_wandb_run_of_one_group(runs):
         assert {"last/test_ece", "noisy_val_best/test_accuracy", "fit_seconds", "parameters"} <= set(summary)
     assert len(ids) == 2
     assert len(keys) == 1  # the same names for panels over all runs, with and without noise
+
+
+def test_labels_as_they_were_given_have_no_rate(train, monkeypatch, tmp_path):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    write_folder(tmp_path / "own")
+    outcome = train("data=folder", "data.path=own", "model=mlp_1x512", "trainer.max_epochs=1", "logger=wandb")
+    assert outcome.code == 0, outcome.err
+    updates = [record.config.update for record in wandb_records(outcome.folder)]
+    config = {item.key: json.loads(item.value_json) for update in updates for item in update}
+    assert (config["noise_kind"], config["noise_rate"]) == ("none", None)
 
 
 def test_a_confusion_picture_is_dark_where_the_counts_are():

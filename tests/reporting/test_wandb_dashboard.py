@@ -27,6 +27,9 @@ def test_without_an_account_the_specification_is_written_to_a_file(tmp_path):
         [("ce", 0.1, 0.5), ("ce", 0.1, 0.7), ("ce", 0.6, 0.3), ("gce", 0.1, 0.61)]
     ):
         write_run(tmp_path / "outputs", "mine", accuracy, loss=loss, rate=rate, seed=seed, config={"seed": seed})
+    write_run(tmp_path / "outputs", "own", 0.9, noise="given", rate=None)
+    alone = dashboard("outputs/own", "--file", tmp_path / "own.json", cwd=tmp_path)
+    assert "| noise rate | not given |" in json.dumps((tmp_path / "own.json").read_text()), alone.stderr
     done = dashboard("outputs/mine", "--project", "my-project", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "W&B was sent nothing" in done.stdout

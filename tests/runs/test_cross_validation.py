@@ -29,6 +29,13 @@ def test_every_training_label_is_predicted_once_by_a_model_that_did_not_see_it(d
     assert result["protocol"]["last"]["test"]["accuracy"] == pytest.approx(np.mean(each))
     assert result["time"]["fit_seconds"] == pytest.approx(sum(fold["time"]["fit_seconds"] for fold in folds))
     assert "cross-validated on 3 folds" in outcome.out
+    wrong = int((noise["noisy_labels"] != noise["clean_labels"]).sum())
+    whole = result["cross_validation"]
+    assert (whole["labels"], whole["wrong_rate"]) == (len(out["labels"]), pytest.approx(wrong / len(out["labels"])))
+    assert wrong != round(folds[0]["noise"]["train_rate"] * folds[0]["data"]["train"])
+    said = f"trained on {len(out['labels']):,} labels cut into folds, {wrong} of them wrong"
+    assert said in outcome.out
+    assert said in digits(*CV).out  # which is finished
 
 
 def test_finished_folds_are_not_trained_again(digits):

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from tests.conftest import weights
+from tests.data.own import write_folder
 from tests.runs.pauses import CALLBACK, start_and_pause
 from tests.runs.test_resume import assert_same_run
 
@@ -139,12 +140,25 @@ def test_label_correction_decides_alike_in_all_processes(digits):
     for name, value in first.items():
         torch.testing.assert_close(second[name], value, rtol=0, atol=0)
         torch.testing.assert_close(weights(outcome.folder)[name], value, rtol=0, atol=0)
-    table = pd.read_csv(outcome.folder / "corrected_labels.csv")
+    table = pd.read_csv(outcome.folder / "corrected_labels.csv").dropna(subset="new_label")
     (correction,) = outcome.result["corrections"]
     assert 0 < table["kept"].sum() == correction["kept"] < len(table)
     assert first["kept"].sum() == correction["kept"] + 300
     assert correction["kept_accuracy"] > 0.6
     assert outcome.result["protocol"]["last"]["test"]["accuracy"] > 0.7
+
+
+def test_own_data_says_its_classes_and_size_to_all_processes(train, tmp_path):
+    write_folder(tmp_path / "own", 20)
+    own = ("data=folder", "data.path=own", "data.test_fraction=0", "model=mlp_1x512", "data.batch_size=16")
+    quick = ("trainer.max_epochs=1", "trainer.precision=32-true")
+    outcome = train(*own, *quick, *TWO)
+    assert outcome.code == 0, outcome.err
+    config, environment = outcome.result["config"], outcome.result["environment"]
+    assert environment["processes"] == 2
+    assert (config["data"]["num_classes"], config["data"]["image_size"]) == (3, 12)
+    assert (config["model"]["num_classes"], config["model"]["image_size"]) == (3, 12)
+    assert "finished already" in train(*own, *quick, *TWO).out
 
 
 @pytest.mark.parametrize(

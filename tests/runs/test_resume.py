@@ -1,5 +1,6 @@
 """A run that was stopped goes on as if it had never stopped."""
 
+import json
 import os
 import signal
 import subprocess
@@ -103,6 +104,15 @@ def test_a_finished_run_is_not_run_again(digits, monkeypatch):
     assert second.code == 0
     assert "finished already" in second.out
     assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_force_replaces_a_run_of_another_configuration(digits):
+    digits("hydra.run.dir=here", "trainer.max_epochs=1")
+    refused = digits("hydra.run.dir=here", "trainer.max_epochs=2")
+    assert "replace that run with force=true" in refused.err
+    outcome = digits("hydra.run.dir=here", "trainer.max_epochs=2", "force=true")
+    assert outcome.code == 0, outcome.err
+    assert json.loads((outcome.root / "here/result.json").read_text())["epochs"] == 2
 
 
 def test_force_trains_anew_with_the_same_numbers(digits):

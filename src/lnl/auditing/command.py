@@ -19,6 +19,7 @@ from lnl.auditing.quality import ranking_quality
 from lnl.csv_files import csv_text
 from lnl.data import NoisyDataModule
 from lnl.errors import UserError
+from lnl.reporting.find import named_folders
 from lnl.runs.assembly import build_data
 from lnl.runs.folder import RunFolder, read_result, write_atomically
 from lnl.runs.identity import identity
@@ -26,6 +27,7 @@ from lnl.runs.job import run_job
 from lnl.runs.result import write_json
 
 KEYS = ("output", "runs", "apply", "suspects")  # of conf/audit.yaml, which a run knows nothing of
+BESIDE_RUNS = (*KEYS, "force", "paths", "data.data_dir", "data.cache_dir")
 
 
 def audit(cfg: DictConfig, hydra: HydraConf) -> str:
@@ -41,20 +43,19 @@ def audit(cfg: DictConfig, hydra: HydraConf) -> str:
     Raises:
         UserError: if something is asked for that cannot be; most of them before anything is trained.
     """
-    output = Path(cfg.output).expanduser()
+    output = Path(str(cfg.output)).expanduser()
     if type(cfg.suspects) is not int or cfg.suspects < 1:
         raise UserError(f"suspects must be a number of at least 1, got {cfg.suspects}")
     if cfg.runs is None:
         runs, data = [output / "run"], _train(cfg, hydra, output)
     else:
-        runs = [Path(run).expanduser() for run in (cfg.runs if isinstance(cfg.runs, ListConfig) else [cfg.runs])]
-        data = None
+        runs, data = _named_runs(cfg, hydra), None
     evidence = read_evidence(runs)
     results = [read_result(run / "result.json") for run in runs]
     identities = [str(result.get("identity")) for result in results]
     _check_output(output, identities, bool(cfg.force))
     if data is None:
-        data = _data_of(results[0], cfg)
+        data = _data_of(results[0], runs[0], cfg)
     issues, estimate = make_audit(evidence, data)
     estimate |= {"runs": identities}
     try:
@@ -63,10 +64,10 @@ def audit(cfg: DictConfig, hydra: HydraConf) -> str:
         _write_table(output / "corrected_labels.csv", corrected_labels(_all_labels(data), _accepted(issues)))
         write_json(output / "estimate.json", estimate)
         worst = issues.iloc[: cfg.suspects]
-        title = f"{results[0]['data']['name']}: doubtful labels"
-        write_page(
-            output / "index.html", issues, _pictures(data, worst["index"].to_numpy()), data.classes, estimate, title
-        )
+        config = results[0]["config"]["data"]
+        name = Path(config["path"]).name if "path" in config else results[0]["data"]["name"]
+        pictures = _pictures(data, worst["index"].to_numpy())
+        write_page(output / "index.html", issues, pictures, data.classes, estimate, f"{name}: doubtful labels")
     except OSError as error:
         raise UserError(f"{error.filename or output} cannot be written: {error.strerror or error}.") from error
     return summary(estimate, output)
@@ -85,9 +86,10 @@ def make_audit(evidence: Evidence, data: NoisyDataModule) -> tuple[pd.DataFrame,
         files=None if data.files is None else [data.files[i] for i in index],
         **evidence.history,
     )
-    probabilities = evidence.probabilities if evidence.epoch_probabilities is None else evidence.epoch_probabilities
-    estimate = estimate_noise(labels, probabilities, data.classes, issues)
+    averaged = evidence.probabilities if evidence.epoch_probabilities is None else evidence.epoch_probabilities
+    estimate = estimate_noise(labels, averaged, data.classes, issues)
     estimate["combined"] = [name for name in (*UNSEEN, *SEEN) if name in issues]
+    estimate["not_judged"] = {"training": len(data.labels.noisy) - len(index), "test": len(data.test_labels)}
     if data.labels.clean is not None:
         place = {name: i for i, name in enumerate(data.classes)}
         given, suggested = (
@@ -99,7 +101,7 @@ def make_audit(evidence: Evidence, data: NoisyDataModule) -> tuple[pd.DataFrame,
 
 
 def apply_decisions(path: Path, output: Path) -> str:
-    """Writes ``corrected_labels.csv`` of an audit anew, by the decisions in a CSV that its page has exported.
+    """Writes ``decided_labels.csv`` of an audit, by the decisions in a CSV that its page has exported.
 
     Returns:
         How many labels are changed, and where they are.
@@ -110,13 +112,13 @@ def apply_decisions(path: Path, output: Path) -> str:
     labels, classes = read_labels_so_far(output)
     decisions = read_decisions(path, labels, classes)
     table = corrected_labels(labels, decisions)
-    _write_table(output / "corrected_labels.csv", table)
+    _write_table(output / "decided_labels.csv", table)
     counts = decisions["decision"].value_counts()
     decided = ", ".join(f"{counts.get(name, 0):,} {name}" for name in ("change", "keep", "unsure"))
     return (
         f"  {len(decisions):,} decisions ({decided}): "
         f"{int(table['changed'].sum()):,} of {len(table):,} labels changed\n"
-        f"  {os.path.relpath(output / 'corrected_labels.csv')}"
+        f"  {os.path.relpath(output / 'decided_labels.csv')}"
     )
 
 
@@ -126,8 +128,11 @@ def summary(estimate: dict[str, Any], output: Path) -> str:
         "{:.1%} ({:.1%} to {:.1%})".format(estimate[name], *estimate[f"{name}_interval"])
         for name in ("at_random", "noise_rate")
     ]
+    left = [f"{count:,} {what}" for what, count in estimate["not_judged"].items() if count]
+    besides = f" (not judged: {' and '.join(left)} labels)" if left else ""
     lines = [
-        f"{estimate['samples']:,} labels, {estimate['issues']:,} of them flagged: corrected_labels.csv has suggestions",
+        f"{estimate['samples']:,} labels{besides}, {estimate['issues']:,} of them flagged"
+        + (": corrected_labels.csv has what is suggested for them" if estimate["issues"] else ""),
         *(
             f"  {pair['given']} that may be {pair['suggested']}: {pair['count']:,}"
             for pair in estimate["pairs"][:3]
@@ -136,6 +141,8 @@ def summary(estimate: dict[str, Any], output: Path) -> str:
         f"wrong labels, if they fell at random: {rates[0]}; more if like was taken for like",
         f"wrong labels by confident learning: {rates[1]}; too many by what the models err",
     ]
+    if len(estimate["combined"]) < len(UNSEEN + SEEN):
+        lines.append(f"ranked by {', '.join(estimate['combined'])} alone: the runs' history has no more")
     if quality := estimate.get("quality"):
         precision = "none" if quality["precision"] is None else f"{quality['precision']:.1%}"
         lines += [
@@ -147,6 +154,15 @@ def summary(estimate: dict[str, Any], output: Path) -> str:
     return "\n".join(f"  {line}" for line in [*lines, os.path.relpath(output / "index.html")])
 
 
+def _named_runs(cfg: DictConfig, hydra: HydraConf) -> list[Path]:
+    """The folders in ``runs=``, with nothing else asked for that they have decided."""
+    for override in hydra.overrides.task:
+        key = override.lstrip("+~").partition("=")[0]
+        if not f"{key}.".startswith(tuple(f"{known}." for known in BESIDE_RUNS)):
+            raise UserError(f"the runs in runs= say what is audited, and by what: leave out {override}")
+    return named_folders(list(cfg.runs) if isinstance(cfg.runs, ListConfig) else str(cfg.runs))
+
+
 def _train(cfg: DictConfig, hydra: HydraConf, output: Path) -> NoisyDataModule:
     """Sees to it that the run in ``output/run`` is finished, and returns its data."""
     if not cfg.data.folds or cfg.data.fold is not None:
@@ -155,9 +171,14 @@ def _train(cfg: DictConfig, hydra: HydraConf, output: Path) -> NoisyDataModule:
         )
     if cfg.trainer.fast_dev_run:
         raise UserError("an audit needs whole runs: leave out trainer.fast_dev_run, or try data.subset=1000")
+    path = "path" in cfg.data and not OmegaConf.is_missing(cfg.data, "path") and Path(str(cfg.data.path)).expanduser()
+    if path and output.resolve().is_relative_to(path.resolve()):
+        raise UserError(f"output={output} lies in the data, data.path={path}: choose a folder beside it.")
     run_cfg = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in KEYS])
     folder = RunFolder(hydra.runtime.output_dir, identity(run_cfg))
     _check_output(output, [folder.identity], bool(cfg.force), folder)
+    if cfg.force:
+        (output / "estimate.json").unlink(missing_ok=True)  # so that what is killed can go on without force
     data = build_data(run_cfg.copy())  # which writes into it what it finds
     _check_classes(data, cfg.data.folds)
     run_job(run_cfg, hydra)
@@ -191,8 +212,14 @@ def _check_classes(data: NoisyDataModule, folds: int) -> None:
         )
 
 
-def _data_of(result: dict[str, Any], cfg: DictConfig) -> NoisyDataModule:
-    """The data of a run that is there, as it was configured when it was trained."""
+def _data_of(result: dict[str, Any], run: Path, cfg: DictConfig) -> NoisyDataModule:
+    """The data of a run that is there, as it was configured when it was trained.
+
+    Raises:
+        UserError: if it is not what it was.
+    """
+    if identity(OmegaConf.create(result["config"])) != result.get("identity"):
+        raise UserError(f"{run} was trained on other data than is there now, or by another version: train it again.")
     directories = {"data_dir": cfg.data.data_dir, "cache_dir": cfg.data.cache_dir}
     config = {**result["config"], "data": {**result["config"]["data"], **directories}}
     if config["noise"]["_target_"].endswith("HumanNoise"):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lnl.csv_files import read_csv
@@ -74,12 +75,14 @@ def read_decisions(path: Path, labels: pd.DataFrame, classes: Sequence[str]) -> 
     if missing := [name for name in COLUMNS if name not in table]:
         raise UserError(f"{path} is no file of decisions: it has no column {missing[0]}, it needs {', '.join(COLUMNS)}")
     index = pd.to_numeric(table["index"], errors="coerce")
-    if index.isna().any() or index.duplicated().any():
+    if not np.isfinite(index).all() or (index % 1 != 0).any() or index.duplicated().any():
         raise UserError(f"{path}: its `index` must be different whole numbers")
     table["index"] = index.astype("int64")
     _refuse(path, table, ~table["decision"].isin(DECISIONS), f"a decision is one of {', '.join(DECISIONS)}")
-    given = table["index"].map(labels.set_index("index")["given_label"])
-    _refuse(path, table, table["given_label"] != given, "it is of other data: no such label is in this audit")
+    audited = labels.set_index("index").reindex(table["index"])
+    for column in {"given_label", "file"} & set(table):
+        other = table[column] != audited[column].to_numpy()
+        _refuse(path, table, other, f"it is of other data: no such {column.replace('_', ' ')} is in this audit")
     _refuse(path, table, ~table["label"].isin(list(classes)), f"the classes are {', '.join(classes)}")
     contrary = (table["decision"] != "change") & (table["label"] != table["given_label"])
     _refuse(path, table, contrary, "only change gives another label than the given one")

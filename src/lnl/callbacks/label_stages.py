@@ -1,5 +1,6 @@
 """What a method that relabels in stages did to the labels."""
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from lnl.metrics import correction_metrics
 class LabelStages(Callback):
     """Records every correction of a method with the buffers ``stage``, ``labels``, ``kept`` and ``confidence``.
 
-    After a correction it writes ``corrected_labels.csv``: ``index``, ``given_label``, ``new_label``, ``confidence``,
-    ``kept``, for every training sample that is not trusted. True labels are used for what is counted, and for nothing
-    else. See :class:`lnl.methods.LabelCorrection`.
+    After a correction it writes ``corrected_labels.csv``: ``index``, ``file``, ``given_label`` and ``label`` of the
+    whole training set, in the form that ``noise=file`` reads, and ``new_label``, ``confidence``, ``kept`` of every
+    sample that is trained on and not trusted. ``label`` is the new label where it was kept. True labels are used for
+    what is counted, and for nothing else. See :class:`lnl.methods.LabelCorrection`.
     """
 
     def __init__(self) -> None:
@@ -48,8 +50,12 @@ class LabelStages(Callback):
         self.corrections.append({"round": self.stage - 1, "epoch": trainer.current_epoch, **counts})
         if not trainer.is_global_zero:
             return
-        table = {"index": index, "given_label": given, "new_label": new, "confidence": confidence, "kept": kept}
+        names, labels = np.array(data.classes, dtype=object), data.given.copy()
+        labels[index[kept]] = new[kept]
+        whole = {"index": np.arange(len(labels)), "file": data.files or "", "given_label": names[data.labels.noisy]}
+        relabelled = {"new_label": names[new], "confidence": confidence.astype(float).round(6), "kept": kept}
+        table = pd.DataFrame({**whole, "label": names[labels]}).join(pd.DataFrame(relabelled, index=index))
         path = Path(trainer.default_root_dir) / "corrected_labels.csv"
         unfinished = path.with_suffix(".tmp")
-        pd.DataFrame(table).to_csv(unfinished, index=False, float_format="%.6g")
+        table.to_csv(unfinished, index=False, quoting=csv.QUOTE_NONNUMERIC)  # file names may have line ends
         unfinished.replace(path)

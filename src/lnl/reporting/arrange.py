@@ -10,6 +10,7 @@ from lnl.errors import UserError, nearest
 from lnl.reporting.tables import column_text, what_differs
 
 SETTING = ("data", "corruption", "noise", "model")  # what makes a table of its own, unless it is a row or column
+WITHOUT = {"none": "no noise", "given": "labels as given"}  # kinds that add none
 UNKNOWN = "not given"
 
 
@@ -40,7 +41,7 @@ def arrange(
         setting=[_setting(run, {*rows, columns}) for _, run in runs.iterrows()],
         row=[_row(run, rows) for _, run in runs[list(rows)].iterrows()],
     )
-    runs["column"] = runs.groupby("setting")[columns].transform(_column) if len(runs) else runs[columns]
+    runs["column"] = runs.groupby("setting")[columns].transform(column_values) if len(runs) else runs[columns]
     runs["row"] = _split(runs)
     order = _order(runs)
     unknown = [name for name in names or {} if name not in order]
@@ -59,6 +60,11 @@ def check_column(runs: pd.DataFrame, key: str, given: str, known: Sequence[str] 
     there = list(known) if known is not None else [str(name) for name in runs]
     if not isinstance(given, str):
         raise UserError(f"{key} must be the name of a column, got {given}")
+    if given.startswith("test/") and known is not None and not any(name.startswith("test/") for name in there):
+        raise UserError(
+            f"{key}={given}: none of these runs has a test set; {key}=val/accuracy is on the given labels of samples "
+            "that were held out of training."
+        )
     if given not in there:
         parts = ("method", "loss", "model", "rate", "noise", "data", "seed") if known is None else there
         more = " and every key of the configuration" if known is None else ", …" if len(parts) > 12 else ""
@@ -72,7 +78,7 @@ def _setting(run: pd.Series, taken: set[str]) -> str:
     if parts.get("corruption") == "none":
         del parts["corruption"]
     if "noise" in parts:
-        parts["noise"] = f"{parts['noise']} noise" if parts["noise"] != "none" else "no noise"
+        parts["noise"] = WITHOUT.get(parts["noise"], f"{parts['noise']} noise")
     return ", ".join(parts.values())
 
 
@@ -89,7 +95,7 @@ def _text(value: Any) -> str:
     return UNKNOWN if pd.isna(value) else column_text(value)
 
 
-def _column(values: pd.Series) -> pd.Series:
+def column_values(values: pd.Series) -> pd.Series:
     """Numbers where all of a table's are; else text, for what is not given has a column too."""
     return (values.map(_text) if values.isna().any() else values).astype(object)
 

@@ -209,7 +209,8 @@ def compare(
         # A published number stands for the last epoch unless it says otherwise.
         theirs = theirs[theirs["protocol"].fillna("last").str.split().str[0] == protocol] if len(theirs) else theirs
         table = theirs.pivot_table(index="row", columns="column", values="value", observed=True, sort=False)
-        notes = [seeds_note(values), *_wrong(here), *_sources(theirs)]
+        ran = here.groupby(["row", "column"], observed=False).size().unstack()
+        notes = [seeds_note(values, ran), *_wrong(here), *_sources(theirs)]
         if protocol == "oracle_best":
             notes.insert(0, "The epoch was selected on the test set: an upper bound, not a result.")
         made.append(

@@ -49,7 +49,7 @@ def write_figures(material: Material, folder: Path, formats: Sequence[str]) -> d
 def draw_all(material: Material) -> Iterator[Drawn]:
     """Every figure of every setting."""
     for table in material.tables:
-        if table.values.mean.shape[1] > 1:
+        if table.values.mean.shape[1] > 1 and table.values.mean.notna().any(axis=None):
             yield _against(material, table)
     for setting, runs in material.runs.groupby("setting", sort=False):
         one = Setting(material, str(setting), runs)
@@ -209,7 +209,7 @@ class Setting:
     def time(self) -> Drawn | None:
         """The first metric against training time, a point for each run."""
         metric = self.material.metrics[0]
-        if metric == "fit_seconds":
+        if metric == "fit_seconds" or self.runs[metric].isna().all():
             return None
         figure, axes = _grid(1, len(self.shown), height=2.8, sharey="row")
         for j, value in enumerate(self.shown):

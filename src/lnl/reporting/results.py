@@ -29,9 +29,9 @@ def read_runs(paths: Iterable[Path | str]) -> pd.DataFrame:
         A row for each run and protocol (``last``, ``noisy_val_best``, …) with the columns
 
         - ``path``, ``sweep``, ``run``, ``identity``, ``protocol``, ``epoch`` (from 0), ``epochs``;
-        - ``data``, ``corruption``, ``noise`` (kind), ``rate`` (asked; 0 without noise), ``actual_rate``,
-          ``train_rate``, ``train_samples``, ``model``, ``method``, ``loss``, ``seed``, ``noise_seed``, ``split_seed``,
-          ``noise_sha256`` of the labels;
+        - ``data``, ``corruption``, ``noise`` (kind), ``rate`` (asked; 0 without noise, NaN of labels as they were
+          given), ``actual_rate``, ``train_rate`` (NaN of cross-validated runs), ``train_samples``, ``model``,
+          ``method``, ``loss``, ``seed``, ``noise_seed``, ``split_seed``, ``noise_sha256`` of the labels;
         - ``<split>/<metric>`` for every single number, such as ``test/accuracy``, ``train/loss``;
         - ``<data>/<metric>`` from ``evaluations/<data>-<protocol>.json``, such as ``mnist/accuracy``;
         - ``fit_seconds``, ``seconds_per_epoch``, ``seconds_per_image`` (inference), ``parameters``,
@@ -63,16 +63,17 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
     if result["schema_version"] not in READABLE:
         raise ValueError(f"result.json of schema version {result['schema_version']}, which this lnl cannot read")
     noise, time, size = result["noise"], result["time"], result["size"]
-    images_per_second = time["test_images_per_second"]
+    images_per_second = time.get("test_images_per_second")  # there may be no test set
     run = {
         "path": str(folder),
         **{key: result[key] for key in ("sweep", "run", "identity", "epochs", "model", "method", "loss")},
         "data": result["data"]["name"],
         "corruption": result.get("corruption", "none"),
         "noise": noise["kind"],
-        "rate": 0.0 if noise["kind"] in ("none", "given") else noise["rate"],
+        "rate": 0.0 if noise["kind"] == "none" else noise["rate"],
         "actual_rate": noise["actual_rate"],
-        "train_rate": noise.get("train_rate"),
+        # Each fold has its own, and result.json that of the first.
+        "train_rate": None if "cross_validation" in result else noise.get("train_rate"),
         "train_samples": result["data"].get("train"),
         "noise_sha256": noise.get("sha256"),
         "seed": result["seeds"]["seed"],
@@ -129,8 +130,9 @@ def _evaluations(folder: Path, protocol: str, identity: str) -> dict[str, float]
 
 
 def read_metrics(run: Path | str) -> pd.DataFrame:
-    """``metrics.csv`` of a run folder, an epoch a row."""
-    return pd.read_csv(Path(run) / "metrics.csv")
+    """``metrics.csv`` of a run folder, an epoch a row; of a cross-validated run the means over its folds."""
+    folds = [pd.read_csv(path) for path in sorted(Path(run).glob("fold*/metrics.csv"))]
+    return pd.concat(folds).groupby("epoch", as_index=False).mean() if folds else pd.read_csv(Path(run) / "metrics.csv")
 
 
 def read_confusions(run: Path | str) -> tuple[list[str], dict[str, np.ndarray]]:

@@ -228,8 +228,18 @@ def column_text(name: object) -> str:
     return f"{name:g}" if isinstance(name, float) else str(name)
 
 
-def seeds_note(values: Summary) -> str:
-    """What the numbers of a table are: over how many seeds."""
+def seeds_note(values: Summary, ran: pd.DataFrame | None = None) -> str:
+    """What the numbers of a table are: over how many seeds; and what it means that there is none.
+
+    Args:
+        values: of the table.
+        ran: how many runs each cell has, with this number or without; None if all have it.
+    """
     most = int(values.count.max().max())
     text = "One run each" if most == 1 else f"Mean ± sample standard deviation over {most} {values.over}"
-    return text + (f"; {MISSING}: not run." if values.mean.isna().any(axis=None) else ".")
+    missing = values.mean.isna()
+    lacking = missing & (missing & False if ran is None else ran > 0)
+    reasons = {"not run": missing & ~lacking, "run, but without this number": lacking}
+    why = " or ".join(reason for reason, cells in reasons.items() if cells.any(axis=None))
+    legend = [f"{MISSING}: {why}"] if why else []
+    return "; ".join([text, *legend] if most else legend) + "."

@@ -46,14 +46,15 @@ def overview(config: Mapping[str, Any]) -> dict[str, Any]:
     and columns over several sweeps need these.
 
     Args:
-        config: :func:`lnl.runs.identity.relevant_config` and the ``options`` chosen in each group.
+        config: :func:`lnl.runs.identity.relevant_config`, the ``options`` chosen in each group, and the ``noise_rate``
+            asked for: None of labels as they were given.
     """
     options, noise = config["options"], config["noise"]
     return {
         "dataset": options["data"],
         "corruption_kind": options["corruption"],
         "noise_kind": options["noise"],
-        "noise_rate": 0.0 if options["noise"] == "none" else noise.get("rate"),
+        "noise_rate": config["noise_rate"],
         "model_name": options["model"],
         "method_name": options["method"],
         "loss_name": options["loss"],

@@ -8,14 +8,17 @@ from typing import Any
 def closing_block(result: dict[str, Any], folder: Path) -> str:
     """What was trained, on how many wrong labels, the accuracies, and where everything is."""
     data, noise, seeds = result["data"], result["noise"], result["seeds"]
-    rate = noise["train_rate"]
-    wrong = "an unknown number" if rate is None else f"{round(rate * data['train']):,}"
+    # Of a cross-validated run all labels; data and noise have those of the first fold.
+    folds = result.get("cross_validation", {})
+    count, rate = folds.get("labels", data["train"]), folds.get("wrong_rate", noise["train_rate"])
+    cut = " cut into folds" if "labels" in folds else ""
+    wrong = "an unknown number" if rate is None else f"{round(rate * count):,}"
     share = "" if rate is None else f" ({rate:.1%}, {noise['kind']})"
     images = data["name"] if result["corruption"] == "none" else f"{data['name']} ({result['corruption']})"
     lines = [
         f"{images}, {result['model']}, {result['method']}, {result['loss']}, seed {seeds['seed']}: "
         f"{result['epochs']} epochs in {result['time']['fit_seconds']:.1f} s",
-        f"trained on {data['train']:,} labels, {wrong} of them wrong{share}",
+        f"trained on {count:,} labels{cut}, {wrong} of them wrong{share}",
         *_folds(result),
         *(f"{_accuracy(entry)}  {_meaning(name, entry)}" for name, entry in result["protocol"].items()),
         str(Path(os.path.relpath(folder))),

@@ -37,9 +37,8 @@ def cross_validate(
         check_folds(cfg.data.folds)
     except ValueError as error:
         raise UserError(str(error)) from error
-    if cfg.force:
-        folder.claim(force=True)
-    folder.check_identity()
+    new = not folder.marker.exists()
+    folder.claim(force=cfg.force)
     results = []
     for fold in range(1, cfg.data.folds + 1):
         child = cfg.copy()
@@ -47,8 +46,12 @@ def cross_validate(
         child.paths.run_dir = str(folder.path / f"fold{fold}")
         inner = RunFolder(child.paths.run_dir, identity(child))
         say(f"fold {fold} of {cfg.data.folds}")
-        results.append(inner.finished() or train(child, inner, choices, observers, say))
-        folder.claim(force=False)  # not before, because a mistake in the configuration leaves no folder
+        try:
+            results.append(inner.finished() or train(child, inner, choices, observers, say))
+        except UserError:
+            if new and not inner.marker.exists() and fold == 1:
+                folder.unclaim()  # a mistake in the configuration leaves no folder
+            raise
     parts = [np.load(folder.path / f"fold{i + 1}" / "out_of_fold.npz") for i in range(len(results))]
     order = np.argsort(np.concatenate([part["index"] for part in parts]))
     arrays: dict[str, Any] = {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0].files}
@@ -76,6 +79,11 @@ def merge(cfg: DictConfig, folder: RunFolder, results: list[dict[str, Any]]) -> 
         for split in ("val", "test")
         if split in results[0]["protocol"]["last"]
     }
+    # Each fold's two splits are the whole set.
+    sizes = {split: first["data"][split] for split in ("train", "val")}
+    rates = {split: first["noise"][f"{split}_rate"] for split in sizes}
+    labels = sum(sizes.values())
+    wrong_rate = None if None in rates.values() else sum(rates[split] * sizes[split] for split in sizes) / labels
     seconds = [result["time"]["fit_seconds"] for result in results]
     return {
         **first,
@@ -87,6 +95,8 @@ def merge(cfg: DictConfig, folder: RunFolder, results: list[dict[str, Any]]) -> 
         "protocol": protocol,
         "cross_validation": {
             "folds": len(results),
+            "labels": labels,
+            "wrong_rate": wrong_rate,
             **{
                 name: {"mean": statistics.mean(values), "std": statistics.stdev(values), "each": values}
                 for name, values in accuracies.items()

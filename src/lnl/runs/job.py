@@ -93,7 +93,8 @@ def _train(
     cfg: DictConfig, hydra: HydraConf, folder: RunFolder, say: Callable[[str], Any], journal: JobJournal | None
 ) -> Result:
     """The result of the run, trained in a folder that is held."""
-    folder.check_identity()
+    if not cfg.force:
+        folder.check_identity()
     _save_config(cfg, hydra, folder)
     # Imported here, so that --help, a misspelt key and a finished run are answered without loading torch.
     if cfg.data.folds and cfg.data.fold is None:

@@ -121,7 +121,7 @@ def together(count: int, function: Callable[..., dict[str, Any]], cfg: DictConfi
         UserError: as it was raised in one of them.
         RuntimeError: with the traceback, for any other error.
     """
-    resolved = OmegaConf.to_container(cfg, resolve=True)
+    resolved = _resolved(OmegaConf.to_container(cfg), OmegaConf.to_container(cfg, resolve=True))
     logs = [
         handler.baseFilename for handler in logging.getLogger().handlers if isinstance(handler, logging.FileHandler)
     ]
@@ -144,6 +144,13 @@ def together(count: int, function: Callable[..., dict[str, Any]], cfg: DictConfi
             raise RuntimeError(f"one of {count} processes failed: {error}") from None
         result: dict[str, Any] = json.loads((Path(folder) / "result").read_text())
     return result
+
+
+def _resolved(written: Any, values: Any) -> Any:
+    """The values, but for references to nothing: the data may say later what classes and size they refer to."""
+    if isinstance(written, dict) and isinstance(values, dict):
+        return {key: _resolved(written[key], value) for key, value in values.items()}
+    return written if values is None else values
 
 
 def _work(

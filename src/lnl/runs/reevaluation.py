@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -27,6 +28,7 @@ from lnl.runs.trained import (
 from lnl.runs.training import send_warnings_to_the_log
 
 SCHEMA_VERSION = 1  # of evaluations/*.json
+SOURCE = ("_target_", "path", "name")  # of `data`: where samples are from
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,22 @@ class Evaluator:
                 f"{len(run.classes)} ({', '.join(run.classes[:5])}{', ...' if len(run.classes) > 5 else ''})"
             )
 
+    def _check_unseen(self, run: FinishedRun, data: NoisyDataModule) -> None:
+        """Raises UserError if what is held out for testing was held out otherwise, or not at all, for training."""
+        before, now = run.result["config"]["data"], self.cfg.data
+        if "test_fraction" not in now or any(_source(before, key) != _source(now, key) for key in SOURCE):
+            return
+        fraction, wanted = (part["test_fraction"] for part in (before, now))
+        if fraction is None:
+            fraction = 0 if before["folds"] else 0.2
+        # The same number of training samples: the data says itself what is for testing, or the share is the same.
+        if fraction != wanted and len(data.labels.noisy) != num_samples(run):
+            mend = f"set data.test_fraction={fraction:g}, as in training" if fraction else "name other samples"
+            raise UserError(
+                f"the test set would have samples that {run.folder.path} was trained on, "
+                f"with data.test_fraction={fraction:g}: {mend}."
+            )
+
     def _data(self, run: FinishedRun) -> tuple[DictConfig, NoisyDataModule]:
         """The run's configuration, with the data that is asked for in it, and that data; read once for equal runs."""
         config = config_to_rebuild(run)
@@ -158,7 +176,17 @@ class Evaluator:
         data = self._read[1]
         if self.dataset is not None:
             self._check_count(run, len(data.classes))
+            self._check_unseen(run, data)
         held_out = [split for split in data.splits if split not in ("train", "val")]
+        if not held_out:
+            name = self.dataset or run.folder.path
+            raise UserError(f"{name} has no test set; data=NAME, with data.path of your own, names samples to test on.")
         if self.cfg.split not in held_out:
             raise UserError(f"split must be one of {', '.join(held_out)}, got '{self.cfg.split}'")
         return made, data
+
+
+def _source(data: Any, key: str) -> Any:
+    """Whatever a path was called."""
+    value = data.get(key)
+    return Path(value).expanduser().resolve() if key == "path" and value is not None else value

@@ -97,7 +97,7 @@ def train_here(
     try:
         data.labels.save(folder.noise)
         with Trackers(trainer.loggers) as trackers:
-            trackers.start({**relevant_config(cfg), "options": options})
+            trackers.start({**relevant_config(cfg), "options": options, "noise_rate": data.labels.rate})
             fit(trainer, method, data, folder, say)
             entries, prediction = evaluate(method, data, trainer, folder, table.rows, smoke)
             if prediction is not None:
