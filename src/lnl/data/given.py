@@ -71,14 +71,15 @@ class GivenDataModule(NoisyDataModule):
         numbers = label_numbers(pd.concat([table[key] for key in columns]).unique(), classes)
         reasons = [_reason(row, numbers, classes) for row in table.to_dict("records")]
         skipped += [(name, reason) for name, reason in zip(table["name"], reasons, strict=True) if reason]
-        self._fail(skipped, len(table))  # before decoding takes its time
+        everything = len(listing.table) + len(listing.bad)
+        self._fail(skipped, everything)  # before decoding takes its time
         table = table[[not reason for reason in reasons]]
         table = table.assign(**{key: table[key].map(numbers).astype(np.int64) for key in columns})
         table, said = divide(table, classes, self.test_fraction)
         decoded = self.pictures(table)
         places = sorted(decoded.bad, key=lambda place: table.index[place])  # in the user's order
         skipped += [(table["name"].iloc[place], decoded.bad[place]) for place in places]
-        self._fail(skipped, len(listing.table))
+        self._fail(skipped, everything)
         remarks += said + about_twins(table, decoded.twins, classes)
         train, test = decoded.cut(int((table["split"] != "test").sum()))
         table = table.drop(index=table.index[list(decoded.bad)])
@@ -230,7 +231,8 @@ def divide(table: pd.DataFrame, classes: Sequence[str], fraction: float) -> tupl
     count = round(fraction * len(free))
     if not count:
         raise UserError(
-            f"{len(table)} samples are too few to hold out some for testing (data.test_fraction={fraction})."
+            f"{len(free)} of {len(table)} samples are too few to hold out some for testing; the others are trusted, "
+            f"or the only one of their class.\ndata.test_fraction=0 (it is {fraction}) does without a test set."
         )
     chosen = stratified_choice(free["label"].to_numpy(np.int64), count, np.random.default_rng(0))
     table = table.assign(split=table["split"].mask(table.index.isin(free.index[chosen]), "test"))

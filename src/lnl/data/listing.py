@@ -1,6 +1,7 @@
 """Which samples there are, with the labels that somebody gave them: from a folder of folders, or from a table."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -188,7 +189,7 @@ def read_table(path: Path, root: Path, columns: Mapping[str, str], encoding: str
     for key in ("split", "trusted"):
         if key in table:
             table[key] = table[key].str.strip().str.lower()
-    reasons = [_reason(row) for row in table.to_dict("records")]
+    reasons = [_reason(row, root) for row in table.to_dict("records")]
     bad = [
         (f"{path.name}, row {place + 1}" + (f", {name}" if name else ""), reason)
         for place, name, reason in zip(table.index, table["name"], reasons, strict=True)
@@ -207,10 +208,16 @@ def _relative(name: str, root: Path) -> str:
     return os.path.relpath(os.path.join(root, name.strip()), root).replace(os.sep, "/") if name.strip() else ""
 
 
-def _reason(row: Mapping[Any, str]) -> str:
+def _reason(row: Mapping[Any, str], root: Path) -> str:
     """Why a row cannot be used; empty if it can."""
     if not row["name"] or row["name"] == ".":
         return "it names no file"
+    if re.match("[a-z]{2,}:/", row["name"], re.IGNORECASE):
+        return "it is a URL: download the pictures, and name their files"
+    if "\\" in row["name"] and not os.path.exists(root / row["name"]):
+        return "there is no such file: write / in place of \\"
+    if re.fullmatch(r"sample [0-9]+|[^/]+/[0-9]+", row["name"]) and not os.path.exists(root / row["name"]):
+        return "it is no file, but a sample of arrays or of Hugging Face: their labels are for noise=file"
     if row["name"].split("/")[0] == "..":
         return "it leaves the folder that files are relative to: set data.root to one that holds them all"
     if row.get("split", "train") not in SPLIT_OF:

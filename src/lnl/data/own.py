@@ -175,6 +175,13 @@ class ArrayData(GivenDataModule):
             raise UserError(f"{self.path}: {name} must be [N] numbers or names, got {_kind(labels)}")
         if len(labels) != count:
             raise UserError(f"{self.path}: there are {count:,} images and {len(labels):,} {name}")
+        if labels.dtype.kind in "if":
+            odd = labels[~np.isnan(labels) & ((labels < 0) | (labels % 1 != 0))]
+            if len(odd):
+                raise UserError(
+                    f"{self.path}: {name} must be whole numbers from 0, or names; {len(odd):,} are not, first "
+                    f"{odd[0]}.\nImages without a label are to be left out."
+                )
         return pd.Series(np.char.decode(labels, "utf-8") if labels.dtype.kind == "S" else labels.astype(str))
 
 
