@@ -40,10 +40,10 @@ def estimate_noise(
 
     Returns:
         ``classes``; ``samples`` and ``issues``, how many; ``noise_rate``, ``noise_rate_interval``; ``at_random``,
-        ``at_random_interval``, of :func:`wrong_at_random`; ``joint[i][j]``, the
-        share of samples that are labelled i and are truly j; ``transition[j][i]``, P(labelled i | truly j); ``pairs``,
-        by ``given`` and ``suggested`` class, of ``rate``, the share of samples labelled ``given`` that are truly
-        ``suggested``, its ``interval``, and ``count``, how many issues are of that pair; most issues first.
+        ``at_random_interval``, of :func:`wrong_at_random`; ``joint[i][j]``, the share of samples that are labelled i
+        and are truly j; ``transition[j][i]``, P(labelled i | truly j); ``pairs``, by ``given`` and ``suggested`` class,
+        of ``rate``, the share of samples labelled ``given`` that are truly ``suggested``, its ``interval``, ``count``,
+        how many issues are of that pair, and ``systematic``, of :func:`systematic_pairs`; most issues first.
     """
     flagged = _count(issues, classes)
     systematic = systematic_pairs(labels, probabilities)

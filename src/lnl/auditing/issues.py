@@ -90,27 +90,35 @@ def find_issues(
     halves = [
         mean_rank([suspicion[name] for name in half if name in known]) for half in (UNSEEN, SEEN) if half[0] in known
     ]
-    issue = pruned(labels, averaged)
-    for view in (compared, averaged, probabilities, neighbours):
-        if view is not None:
-            issue &= view.argmax(axis=1) == suggested
+    score = np.mean(halves, axis=0)
+    order = np.lexsort((rows if index is None else index, -known["loss"], -score))
+    views = [view for view in (compared, averaged, probabilities, neighbours) if view is not None]
     table = pd.DataFrame(
         {
             "index": rows if index is None else index,
             "file": "" if files is None else list(files),
             "given_label": names[labels],
             "suggested_label": names[suggested],
-            "score": np.mean(halves, axis=0),
-            "issue": issue,
-            "systematic": systematic_pairs(labels, averaged)[labels, suggested],
+            "score": score,
+            "issue": flagged(labels, averaged, suggested, order.argsort(), views),
             **known,
         }
     )
-    table = table.sort_values(["score", "loss", "index"], ascending=[False, False, True], ignore_index=True)
+    table = table.iloc[order].reset_index(drop=True)
     table.insert(0, "rank", np.arange(1, len(table) + 1))
-    _, (surely, _) = wrong_at_random(labels, averaged)
-    table["issue"] &= (table["rank"] <= surely * len(table)) | table.pop("systematic")
     return table
+
+
+def flagged(
+    labels: Labels, probabilities: Floats, suggested: Labels, place: Labels, views: Sequence[Floats]
+) -> NDArray[np.bool_]:
+    """The issues, as :func:`find_issues` says: ``place`` is in the ranking, from 0; ``views`` are ``[n, K]``."""
+    agreed = np.all([view.argmax(axis=1) == suggested for view in views], axis=0)
+    _, (surely, _) = wrong_at_random(labels, probabilities)
+    first = place + 1 <= surely * len(labels)
+    in_system = systematic_pairs(labels, probabilities)[labels, suggested]
+    mask: NDArray[np.bool_] = pruned(labels, probabilities) & agreed & (first | in_system)
+    return mask
 
 
 def pruned(labels: Labels, probabilities: Floats) -> NDArray[np.bool_]:
