@@ -6,13 +6,20 @@ from typing import Any
 
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from lnl.errors import UserError
 
 _PACKAGE = Path(__file__).parent
 # Inside a wheel conf/ is part of the package; in a checkout it is at the top.
 CONF_DIR = str(_PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parents[1] / "conf")
+
+
+def listed(given: Any) -> list[str]:
+    """The names that a key for one or several was given. A folder may be called 2024, which Hydra reads as a number."""
+    if given is None:
+        return []
+    return [str(name) for name in given] if isinstance(given, list | tuple | ListConfig) else [str(given)]
 
 
 def build(name: str, node: DictConfig, **objects: Any) -> Any:

@@ -5,6 +5,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from lnl import cli
+from lnl.config import listed
 from lnl.runs.finished import one_finished_run
 
 
@@ -17,9 +18,8 @@ def job(cfg: DictConfig) -> None:
     from lnl.runs.training import send_warnings_to_the_log
 
     send_warnings_to_the_log()
-    formats = [cfg.format] if isinstance(cfg.format, str) else list(cfg.format or ())
-    folder = Path(cfg.output).expanduser() if cfg.output else run.folder.exports / cfg.protocol
-    for path in export(load_trained(run, cfg.protocol), formats, folder):
+    folder = Path(str(cfg.output)).expanduser() if cfg.output else run.folder.exports / cfg.protocol
+    for path in export(load_trained(run, cfg.protocol), listed(cfg.format), folder):
         print(f"  {path}")
 
 

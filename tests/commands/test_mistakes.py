@@ -31,6 +31,7 @@ MISTAKES = {
     "images of other channels": (["model.in_channels=3"], ["cannot take", "1 channels"]),
     "fewer outputs than classes": (["model.num_classes=5"], ["10 classes", "5 outputs"]),
     "no GPU": (["trainer.accelerator=gpu"], ["gpu"]),
+    "a folder that Hydra reads as a number": (["data=folder", "data.path=2024"], ["there is no folder 2024"]),
     "no checkpoint": (["init_from=nowhere.ckpt"], ["no checkpoint at nowhere.ckpt"]),
     "a loss the method cannot use": (["method=apl", "loss=ce"], ["apl_*", "CrossEntropy"]),
     "no epochs": (["trainer.max_epochs=0"], ["trainer.max_epochs must be above 0"]),

@@ -165,6 +165,7 @@ def test_memory_is_bounded_by_the_batch(digits, predict, tmp_path, monkeypatch):
 MISTAKES = {
     "no run": (["images=photos"], "which run?"),
     "run that is not there": (["run=nowhere", "images=photos"], "there is no folder nowhere"),
+    "run that Hydra reads as a number": (["run=2024", "images=photos"], "there is no folder 2024"),
     "no run folder": (["run=photos", "images=photos"], "no finished run is in it"),
     "no images": (["run=RUN"], "which images? images=FOLDER"),
     "images that are not there": (["run=RUN", "images=nowhere"], "there is no nowhere"),

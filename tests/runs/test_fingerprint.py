@@ -35,6 +35,12 @@ def test_a_folder_is_its_files_names_and_sizes(tmp_path, change):
     assert of(root) != before
 
 
+def test_a_folder_may_be_called_what_hydra_reads_as_a_number(tmp_path, monkeypatch):
+    root = write_folder(tmp_path / "2024")
+    monkeypatch.chdir(tmp_path)
+    assert fingerprints({"path": 2024}) == of(root)
+
+
 def test_a_table_is_its_content_and_the_sizes_of_its_files(tmp_path):
     path = write_table(tmp_path / "data")
     columns = {"columns": {"file": "file"}, "root": None}

@@ -36,7 +36,7 @@ class HuggingFaceData(PictureData):
         **base: Any,
     ) -> None:
         super().__init__(**base)
-        self.source, self.config, self.revision, self.image, self.label = name, config, revision, image, label
+        self.source, self.config, self.revision, self.image, self.label = str(name), config, revision, image, label
 
     def listing(self) -> Listing:
         datasets = _library()

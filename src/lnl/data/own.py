@@ -48,7 +48,7 @@ class FolderData(PictureData):
 
     def __init__(self, *, path: str | Path, **base: Any) -> None:
         super().__init__(**base)
-        self.root = Path(path).expanduser()
+        self.root = Path(str(path)).expanduser()
 
     def listing(self) -> Listing:
         return list_folder(self.root)
@@ -75,8 +75,8 @@ class TableData(PictureData):
         **base: Any,
     ) -> None:
         super().__init__(**base)
-        self.path = Path(path).expanduser()
-        self.root = self.path.parent if root is None else Path(root).expanduser()
+        self.path = Path(str(path)).expanduser()
+        self.root = self.path.parent if root is None else Path(str(root)).expanduser()
         self.columns = {name: name for name in COLUMNS} | dict(columns or {})
         self.encoding = encoding
 
@@ -108,8 +108,8 @@ class ArrayData(GivenDataModule):
 
     def __init__(self, *, path: str | Path, labels: str | Path | None = None, **base: Any) -> None:
         super().__init__(**base)
-        self.path = Path(path).expanduser()
-        self.labels_path = None if labels is None else Path(labels).expanduser()
+        self.path = Path(str(path)).expanduser()
+        self.labels_path = None if labels is None else Path(str(labels)).expanduser()
 
     def listing(self) -> Listing:
         arrays = self._arrays()

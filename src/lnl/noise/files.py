@@ -31,7 +31,7 @@ class FileNoise(LabelNoise):
 
     def __init__(self, path: str | Path) -> None:
         super().__init__()
-        self.path = Path(path).expanduser()
+        self.path = Path(str(path)).expanduser()
 
     def __call__(self, clean: Labels, images: NDArray[np.uint8], classes: Sequence[str]) -> NoisyLabels:
         return dataclasses.replace(super().__call__(clean, images, classes), rate=None)  # nobody asked for one

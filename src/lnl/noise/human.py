@@ -52,7 +52,7 @@ class HumanNoise(LabelNoise):
         if labels is not None and labels not in ARRAYS:
             raise ValueError(f"noise.labels must be one of {', '.join(ARRAYS)}, got '{labels}'")
         self.labels = labels
-        self.path, self.data_dir = path and Path(path).expanduser(), Path(data_dir).expanduser()
+        self.path, self.data_dir = path and Path(str(path)).expanduser(), Path(data_dir).expanduser()
 
     def __call__(self, clean: Labels, images: NDArray[np.uint8], classes: Sequence[str]) -> NoisyLabels:
         record = super().__call__(clean, images, classes)

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from lnl.config import listed
 from lnl.errors import UserError
 
 
@@ -28,12 +29,11 @@ def named_folders(given: str | Sequence[str] | None) -> list[Path]:
     Raises:
         UserError: if none is named, or one is not there.
     """
-    names = [given] if isinstance(given, str) else list(given or ())
-    if not names:
+    if not (named := listed(given)):
         raise UserError("which runs? runs=outputs/<sweep>, or several as runs=[a,b]")
     found: list[Path] = []
-    for name in names:
-        path = Path(str(name)).expanduser()
+    for name in named:
+        path = Path(name).expanduser()
         matches = [path] if path.exists() else [Path(match) for match in sorted(glob.glob(str(path)))]
         if not matches:
             raise UserError(f"there is no folder {name}")

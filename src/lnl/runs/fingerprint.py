@@ -23,9 +23,9 @@ def fingerprints(data: Mapping[str, Any]) -> dict[str, Any]:
     """
     found = {}
     for key in ("path", "labels", "name"):
-        if not isinstance(data.get(key), str):
+        if data.get(key) is None:
             continue
-        path = Path(data[key]).expanduser()
+        path = Path(str(data[key])).expanduser()
         # What is wrong with it, the data says when it is loaded.
         with contextlib.suppress(OSError, csv.Error, LookupError):
             if path.is_dir():

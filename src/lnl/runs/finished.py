@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lnl.config import listed
 from lnl.errors import UserError
 from lnl.reporting.find import find_runs
 from lnl.runs.folder import RunFolder, read_result
@@ -32,10 +33,9 @@ def finished_runs(given: str | Sequence[str] | None) -> list[FinishedRun]:
     Raises:
         UserError: if there is none, or one that was named is no run, or not finished.
     """
-    names = [given] if isinstance(given, str) else list(given or ())
-    if not names:
+    if not (folders := listed(given)):
         raise UserError("which run? run=outputs/<sweep>/<run>, or several as run=[a,b]")
-    paths = [path for name in names for path in _run_folders(str(name))]
+    paths = [path for folder in folders for path in _run_folders(folder)]
     return [_read(path) for path in dict.fromkeys(paths)]
 
 

@@ -120,7 +120,8 @@ def load_checkpoint(path: Path | str) -> dict[str, Any]:
     Raises:
         UserError: if there is none, or it is damaged.
     """
-    if not Path(path).is_file():
+    path = Path(str(path)).expanduser()
+    if not path.is_file():
         raise UserError(f"there is no checkpoint at {path}")
     import torch
 

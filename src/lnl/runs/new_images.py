@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from lnl.config import listed
 from lnl.csv_files import csv_text, read_csv
 from lnl.data.pictures import SUFFIXES, PictureError, read_picture
 from lnl.errors import UserError, nearest
@@ -42,12 +43,12 @@ def predict_new_images(cfg: DictConfig, run: FinishedRun) -> None:
         raise UserError(f"on_error must be fail or skip, got '{cfg.on_error}'")
     if cfg.batch_size < 1:
         raise UserError(f"batch_size must be at least 1, got {cfg.batch_size}")
-    files = find_pictures(cfg.images, cfg.file_column, Path(cfg.root).expanduser() if cfg.root else None)
+    files = find_pictures(cfg.images, cfg.file_column, Path(str(cfg.root)).expanduser() if cfg.root else None)
     trained = load_trained(run, cfg.protocol)
     started = time.perf_counter()
     trainer = quiet_trainer(run, cfg.trainer.accelerator, cfg.trainer.precision)
     trained.classifier.to(trainer.strategy.root_device)
-    output = Path(cfg.output).expanduser()
+    output = Path(str(cfg.output)).expanduser()
     with trainer.precision_plugin.forward_context():
         bad = _write(output, files, trained.classifier, cfg.batch_size, cfg.num_workers)
     seconds = time.perf_counter() - started
@@ -81,8 +82,7 @@ def find_pictures(
     Raises:
         UserError: if there is none.
     """
-    sources = [given] if isinstance(given, str) else [str(source) for source in given or ()]
-    if not sources:
+    if not (sources := listed(given)):
         raise UserError("which images? images=FOLDER, or a picture, or a .csv or .txt that names pictures")
     found: list[tuple[str, Path]] = []
     for source in sources:
