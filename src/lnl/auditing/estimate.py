@@ -13,7 +13,7 @@ from lnl.auditing.scores import margins, relative
 from lnl.noise.corrupt import Labels
 
 Probabilities = NDArray[np.floating[Any]]
-TENTH = 0.1  # the samples that models are surest of: only they are asked, since of others models err
+TENTH = 0.1  # only what models are surest of counts: on the rest they err
 TIMES = 20  # as often as it is for other pairs; the mistakes of weak models were seen to reach 10
 
 
@@ -26,10 +26,9 @@ def estimate_noise(
 ) -> dict[str, Any]:
     """Confident learning (arXiv:1911.00068): the joint of given and true labels, and what follows from it.
 
-    The interval of a class pair is Wilson's, of the confident samples labelled ``given``; that of the noise rate is
-    Wilson's too, with the number of samples that gives the variance of the sum over the classes. Both say how much
-    the estimate would differ for other samples, and nothing of a model that errs: where it takes one class for
-    another, the joint has wrong labels that are none.
+    Intervals are Wilson's: of a class pair with the number of confident samples labelled ``given``, of the noise rate
+    with the number of samples that gives the variance of the sum over the classes. They cover what other samples would
+    change, not the models' errors: where a model takes one class for another, the joint counts wrong labels.
 
     Args:
         labels: given, ``[n]`` in ``[0, K)``.
@@ -85,17 +84,17 @@ def estimate_noise(
 def wrong_at_random(
     labels: Labels, probabilities: Probabilities, confidence: float = 0.95
 ) -> tuple[float, list[float]]:
-    """The noise rate if wrong labels fall at random, by comparison with labels that are known to be wrong.
+    """The noise rate if wrong labels fall at random, by comparison with labels that are surely wrong.
 
-    Every class (that there is) which a sample was *not* given is a label that is wrong on purpose, of which models know
-    as little as of the given one. A tenth of those have a :func:`margin <lnl.auditing.scores.margins>` of
-    :func:`relative <lnl.auditing.scores.relative>` log probabilities below some t, where right labels hardly ever are.
-    Of wrong labels that fell at random a tenth is there too: a share s of all given labels, below t, says a = s / 0.1.
-    Where the given label is wrong, one of the K - 1 others is right, which leaves a (K - 1) / (K - 1 + a).
+    The yardstick is every class that a sample was *not* given: a wrong label, as unknown to the models as the given
+    one. t is the :func:`margin <lnl.auditing.scores.margins>` of :func:`relative <lnl.auditing.scores.relative>` log
+    probabilities that a tenth of these lie below. A tenth of the labels that are wrong at random lie below t too, and
+    hardly any right ones. So if a share s of the given labels is below t, a = s / 0.1 of them are wrong.
+    Where the given label is wrong, one of the K - 1 others is right; counting that in gives a (K - 1) / (K - 1 + a).
 
-    A weak model moves t, and not the rate, until right labels are below t as well. Of labels that are mistakes for a
-    similar class fewer are there: their rate comes out too low. It is the estimate of a mixture's share where the other
-    part is absent (Scott, 2015, A rate of convergence for mixture proportion estimation, AISTATS).
+    A weak model moves t, not the rate, as long as right labels stay above t. Mistakes for a similar class are doubted
+    less, so their rate comes out too low. This estimates a mixture's share where the other part is absent (Scott, 2015,
+    A rate of convergence for mixture proportion estimation, AISTATS).
 
     Returns:
         The rate and, at both ends of Wilson's interval of s, its interval; all in [0, 1].
@@ -112,14 +111,14 @@ def wrong_at_random(
 
 
 def systematic_pairs(labels: Labels, probabilities: Probabilities) -> NDArray[np.bool_]:
-    """Pairs ``[i, j]`` of classes of which samples that are truly j are labelled i, and hardly anything else.
+    """Pairs ``[i, j]`` of classes: samples that are truly j are labelled i far more often than any other way.
 
-    Of the samples labelled j, a tenth has a probability of j that is above some t. A share of the samples labelled i
-    has it too, because they are wrong or because models err. Where that share is twenty times as large as it is for the
-    class in the middle, and twenty samples larger, wrong labels have a system.
+    t is the probability of j that a tenth of the samples labelled j exceed. Samples labelled i exceed it because their
+    label is wrong, or because models err. If their share is twenty times the median class's share, and twenty samples
+    more, i is given for j systematically.
 
     Returns:
-        ``[K, K]``; false where there are two classes alone, which have none in the middle.
+        ``[K, K]``; all false if there are only two classes, because there is no other class to compare with.
     """
     counts = np.bincount(labels, minlength=probabilities.shape[1])
     share = np.full((len(counts), len(counts)), np.nan)

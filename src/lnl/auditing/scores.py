@@ -27,8 +27,8 @@ def mean_rank(suspicions: Sequence[Floats]) -> Floats:
 def relative(labels: Labels, probabilities: Floats) -> Floats:
     """Log probabilities ``[n, K]``, each less the log of its class's confident threshold (cleanlab).
 
-    That is how much likelier a class is than it is on average where it is given: a class that is hard, or rare, is thus
-    not held for wrong everywhere.
+    It says how much likelier a class is than on average where it is given, so that not every label of a hard or rare
+    class is doubted.
     """
     thresholds = get_confident_thresholds(labels, probabilities)
     return np.log(np.maximum(probabilities, TINY)) - np.log(np.maximum(thresholds, TINY))
@@ -40,7 +40,7 @@ def within_class(labels: Labels, score: Floats) -> Floats:
 
 
 def margins(values: Floats) -> Floats:
-    """Each of the values ``[n, K]`` less the largest other one of its row: of a model, how it holds with each class."""
+    """Each of the values ``[n, K]`` less the largest other one of its row."""
     rows, order = np.arange(len(values)), values.argsort(axis=1)
     first, second = values[rows, order[:, -1]], values[rows, order[:, -2]]
     result: Floats = values - first[:, None]
