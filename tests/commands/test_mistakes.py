@@ -1,6 +1,7 @@
 """A user's mistake gets one or two plain lines, exit code 1, no traceback, and leaves nothing half-written."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -148,6 +149,30 @@ def test_a_folder_of_another_run_is_left_alone(digits):
     assert {path: path.read_bytes() for path in theirs.rglob("*") if path.is_file()} == before
     assert "another configuration" in outcome.err
     assert "force=true" in outcome.err
+
+
+@pytest.mark.parametrize("force", ["false", "true"])
+@pytest.mark.parametrize("name", ["figures", "export", "checkpoints", "predictions.csv", "corrected_labels.csv"])
+def test_no_file_is_replaced_that_no_run_wrote(digits, tmp_path, name, force):
+    theirs = tmp_path / "here" / name / "mine.png" if "." not in name else tmp_path / "here" / name
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("mine")
+    for smoke in ("true", "false"):
+        outcome = digits("hydra.run.dir=here", f"force={force}", f"trainer.fast_dev_run={smoke}")
+        assert outcome.code == 1
+        assert re.search(rf"a run would replace \S+/here/{name}, which is no run", outcome.err)
+        assert theirs.read_text() == "mine"
+
+
+def test_a_mistake_takes_nothing_along_from_a_folder_that_was_there(digits, tmp_path):
+    theirs = [tmp_path / name for name in ("folder_of_pets/a.png", "fold1/a.png", "train.log", "notes.txt")]
+    for path in theirs:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine\n")
+    for mistake in ("optimizer.lr=-1", "noise.rate=2", "data.trusted=much"):
+        outcome = digits("hydra.run.dir=.", "data.folds=3", mistake)
+        assert outcome.code == 1
+        assert [path.read_text()[:5] for path in theirs] == ["mine\n"] * 4
 
 
 def test_a_full_disk_is_named(tmp_path):

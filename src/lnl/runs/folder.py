@@ -58,15 +58,18 @@ class RunFolder:
         """Makes the folder this run's own, ready to start, to go on, or, with ``force``, to start over.
 
         Raises:
-            UserError: if it holds another run or cannot be written.
+            UserError: if it holds another run, files that no run wrote, or cannot be written.
         """
         try:
-            self.checkpoints.mkdir(parents=True, exist_ok=True)
-            if force:
+            if not self.marker.exists():
+                self._check_nothing_is_replaced()
+            elif force:
                 self._clear()
             else:
                 self.check_identity()
+            self.path.mkdir(parents=True, exist_ok=True)
             write_atomically(self.marker, self.identity + "\n")
+            self.checkpoints.mkdir(exist_ok=True)
         except OSError as error:
             raise UserError(f"the run folder {self.path} cannot be written: {error.strerror}.") from error
 
@@ -78,40 +81,46 @@ class RunFolder:
                 "or replace that run with force=true."
             )
 
+    def _written(self) -> list[Path]:
+        """What runs write that is there, the result first."""
+        paths = (
+            *(self.result, self.metrics, self.noise, self.predictions, self.out_of_fold, self.corrected_labels),
+            *(self.path / "sample_history.npz", self.path / "figures", self.path / "tensorboard"),
+            *(self.checkpoints, self.evaluations, self.exports),
+            *(marker.parent for marker in self.path.glob("fold*/.identity")),
+        )
+        return [path for path in paths if path.exists()]
+
+    def _check_nothing_is_replaced(self) -> None:
+        """Starting over and taking back remove what a run has written: there must be nothing else by those names."""
+        if written := self._written():
+            raise UserError(
+                f"a run would replace {written[0]}, which is no run's. Choose another folder (hydra.run.dir=...)."
+            )
+
     def _clear(self) -> None:
         # The result first, so that a folder half cleared is not taken for a finished run; the marker stays until it is
         # written over, so that no other run takes what is left for its own.
-        self.result.unlink(missing_ok=True)
-        shutil.rmtree(self.checkpoints)
-        self.checkpoints.mkdir()
-        files = (self.metrics, self.noise, self.predictions, self.out_of_fold, self.corrected_labels, self.error)
-        for path in files:
-            path.unlink(missing_ok=True)
-        for folder in (
-            *(self.evaluations, self.exports, self.path / "figures", self.path / "tensorboard"),
-            *self.path.glob("fold*"),
-        ):
-            shutil.rmtree(folder, ignore_errors=True)
+        for path in (*self._written(), self.error):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
     def unclaim(self) -> None:
         """Takes back :meth:`claim`, of a new run that ended before it trained on anything."""
         self._clear()
-        self.checkpoints.rmdir()
         self.marker.unlink()
         with contextlib.suppress(OSError):  # not empty: whoever made it removes it
             self.path.rmdir()
 
     def discard_if_empty(self) -> None:
         """Removes what a run leaves behind that ended before it began: the copy of its configuration, the log."""
-        if not self.marker.exists():
-            shutil.rmtree(self.hydra, ignore_errors=True)
-            for path in (self.path / "train.log", self.error, self.lock, self.owner):
-                path.unlink(missing_ok=True)
-            for folder in (self.path, self.path.parent):
-                try:
-                    folder.rmdir()
-                except OSError:
-                    return  # not empty: it holds something of somebody else's
+        left = {self.hydra, self.path / "train.log", self.error, self.lock, self.owner}
+        if self.path.is_dir() and set(self.path.iterdir()) <= left:  # else it is somebody else's folder
+            shutil.rmtree(self.path)
+            with contextlib.suppress(OSError):  # not empty
+                self.path.parent.rmdir()
 
 
 def load_checkpoint(path: Path | str) -> dict[str, Any]:
