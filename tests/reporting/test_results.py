@@ -104,7 +104,7 @@ def test_evaluations_are_columns_of_the_protocol_they_are_of(tmp_path):
 
 def test_a_real_run_and_its_evaluation_are_read(digits, evaluate):
     run = digits("noise.rate=0.2", "loss=gce", "seed=1")
-    evaluate(f"run={run.folder}")
+    evaluate(f"runs={run.folder}")
     row = read_runs([run.root]).iloc[0]
     test = run.result["protocol"]["last"]["test"]
     assert (row["test/accuracy"], row["digits/accuracy"], row["loss.q"]) == (test["accuracy"], test["accuracy"], 0.7)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from hydra.conf import HydraConf
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from lnl.auditing.decisions import corrected_labels, read_decisions, read_estimate, read_labels_so_far
 from lnl.auditing.estimate import estimate_noise
@@ -160,7 +160,7 @@ def _named_runs(cfg: DictConfig, hydra: HydraConf) -> list[Path]:
         key = override.lstrip("+~").partition("=")[0]
         if not f"{key}.".startswith(tuple(f"{known}." for known in BESIDE_RUNS)):
             raise UserError(f"the runs in runs= say what is audited, and by what: leave out {override}")
-    return named_folders(list(cfg.runs) if isinstance(cfg.runs, ListConfig) else str(cfg.runs))
+    return named_folders(cfg.runs)
 
 
 def _train(cfg: DictConfig, hydra: HydraConf, output: Path) -> NoisyDataModule:
