@@ -113,3 +113,11 @@ def test_latex_is_a_booktabs_table(runs):
     body = lines[lines.index(r"\midrule") + 1 : lines.index(r"\bottomrule")]
     assert body == [r"ce & 53.0 $\pm$ 3.0 & 33.0 $\pm$ 2.8 (2 of 3) \\", r"gce & \textbf{60.0 (1 of 3)} & -- \\"]
     assert r"\begin{tabular}{lrr}" in lines
+    assert [lines[0], lines[-1]] == [r"% \usepackage{booktabs}", r"\end{table}"]
+
+
+def test_latex_escapes_headings_and_keeps_rows_of_one_name():
+    table = pd.DataFrame({"a_b & c": ["1", ""], 0.1 + 0.2: ["2", "3"]}, index=["ce", "ce"])
+    lines = latex(table, "10% #1 $x$", "caption", "label").splitlines()
+    body = lines[lines.index(r"\toprule") + 1 : lines.index(r"\bottomrule")]
+    assert body == [r"10\% \#1 \$x\$ & a\_b \& c & 0.3 \\", r"\midrule", r"ce & 1 & 2 \\", r"ce &  & 3 \\"]
