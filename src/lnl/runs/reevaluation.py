@@ -10,12 +10,13 @@ from sklearn.metrics import classification_report
 
 from lnl.data import NoisyDataModule
 from lnl.errors import UserError
+from lnl.files import explained, write_atomically
 from lnl.metrics import classification_metrics
 from lnl.runs import environment
 from lnl.runs.assembly import build_data, build_method
 from lnl.runs.evaluation import Prediction, predict_split
 from lnl.runs.finished import FinishedRun
-from lnl.runs.folder import load_checkpoint, load_weights, write_atomically
+from lnl.runs.folder import load_checkpoint, load_weights
 from lnl.runs.result import write_json
 from lnl.runs.trained import (
     PREPARATION,
@@ -48,12 +49,10 @@ class Evaluation:
         data = self.record["data"]
         split = "" if data["split"] == "test" else f"-{data['split']}"
         path = self.run.folder.evaluations / f"{data['name']}-{self.record['protocol']}{split}.json"
-        try:
+        with explained(path):
             path.parent.mkdir(exist_ok=True)
             write_atomically(path.with_suffix(".txt"), self.report())
             write_json(path, self.record)
-        except OSError as error:
-            raise UserError(f"{path} cannot be written: {error.strerror}.") from error
 
     def report(self) -> str:
         """scikit-learn's classification report: precision, recall, F1 and support of each class."""
