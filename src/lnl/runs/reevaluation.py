@@ -26,7 +26,6 @@ from lnl.runs.trained import (
     num_samples,
     quiet_trainer,
 )
-from lnl.runs.training import send_warnings_to_the_log
 
 SCHEMA_VERSION = 1  # of evaluations/*.json
 SOURCE = ("_target_", "path", "name")  # of `data`: where samples are from
@@ -89,7 +88,7 @@ class Evaluator:
             if key.startswith("data.") and (dataset is None or key in fixed):
                 hint = "" if dataset else "; data=NAME chooses another dataset"
                 raise UserError(f"{key} is what it was when the run was trained{hint}")
-        send_warnings_to_the_log()
+        environment.send_warnings_to_the_log()
         self.cfg, self.dataset = cfg, dataset
         self._read: tuple[DictConfig, NoisyDataModule] | None = None
 
