@@ -208,3 +208,14 @@ def test_a_smoke_run_never_replaces_a_finished_run(digits):
     assert outcome.code == 1
     assert "another configuration" in outcome.err
     assert outcome.result == result
+
+
+@pytest.mark.parametrize(
+    ("name", "key"), [("evaluate", "runs"), ("export", "run"), ("predict", "run"), ("report", "runs")]
+)
+def test_a_command_that_trains_nothing_leaves_nothing(request, tmp_path, name, key):
+    command = request.getfixturevalue(name)
+    outcome = command(f"{key}=nowhere")
+    assert (outcome.code, outcome.err, os.listdir(tmp_path)) == (1, "error: there is no folder nowhere\n", [])
+    command("-m", f"{key}=nowhere,elsewhere")
+    assert [os.listdir(tmp_path), os.listdir(tmp_path / "cache")] == [["cache"], [name]]

@@ -164,6 +164,8 @@ def test_memory_is_bounded_by_the_batch(digits, predict, tmp_path, monkeypatch):
 
 MISTAKES = {
     "no run": (["images=photos"], "which run?"),
+    "runs": (["runs=RUN", "images=photos"], "did you mean 'run'?"),
+    "empty list of runs": (["run=[]", "images=photos"], "which run?"),
     "run that is not there": (["run=nowhere", "images=photos"], "there is no folder nowhere"),
     "run that Hydra reads as a number": (["run=2024", "images=photos"], "there is no folder 2024"),
     "no run folder": (["run=photos", "images=photos"], "no finished run is in it"),

@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import os
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from lnl.errors import UserError
+from lnl.files import explained, replacing
 from lnl.runs.folder import first_line
 from lnl.runs.result import write_json
 from lnl.runs.trained import ImageClassifier, TrainedRun, rebuild
@@ -36,20 +36,14 @@ def export(trained: TrainedRun, formats: Sequence[str], folder: Path) -> list[Pa
         raise UserError(f"format must be one of {', '.join(SUFFIXES)}, or a list of them, got {given}")
     description = describe(trained)
     paths = []
-    try:
+    with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for name in dict.fromkeys(formats):
             path = folder / f"model{SUFFIXES[name]}"
-            unfinished = folder / f".{os.getpid()}.{path.name}"
-            try:
+            with replacing(path) as unfinished:
                 _write(name, trained, json.dumps(description), unfinished)
-                unfinished.replace(path)
-            finally:
-                unfinished.unlink(missing_ok=True)
             paths.append(path)
         write_json(folder / "model.json", description)
-    except OSError as error:
-        raise UserError(f"{error.filename or folder} cannot be written: {error.strerror or error}.") from error
     return [*paths, folder / "model.json"]
 
 

@@ -17,6 +17,7 @@ from lnl.config import listed
 from lnl.csv_files import csv_text, read_csv
 from lnl.data.pictures import SUFFIXES, PictureError, read_picture
 from lnl.errors import UserError, nearest
+from lnl.files import explained, replacing
 from lnl.runs.finished import FinishedRun
 from lnl.runs.trained import ImageClassifier, Preparation, load_trained, quiet_trainer
 
@@ -138,8 +139,7 @@ def _write(
     """Writes the table, whole or not at all. Returns the pictures that could not be read, if there are others."""
     size, channels = classifier.preparation.image_size, classifier.preparation.channels
     bad: list[tuple[str, PictureError]] = []
-    unfinished = output.with_name(f".{output.name}.{os.getpid()}.tmp")
-    try:
+    with explained(output), replacing(output) as unfinished:
         output.parent.mkdir(parents=True, exist_ok=True)
         # A file's name need not be text; written back as it is.
         with unfinished.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file, _bar() as bar:
@@ -153,11 +153,6 @@ def _write(
                 bar.update(task, advance=len(names))
         if len(bad) == len(files):
             raise UserError(f"none of {len(files):,} pictures could be read:\n{_listed(bad)}")
-        unfinished.replace(output)
-    except OSError as error:
-        raise UserError(f"{error.filename or output} cannot be written: {error.strerror or error}.") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
     return bad
 
 
