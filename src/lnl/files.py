@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and what is said of one that cannot be written."""
+"""Which files are pictures; files that are whole or not there; what is said of one that cannot be written."""
 
 import os
 import socket
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from lnl.errors import UserError
+
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2")  # in any case
 
 
 @contextmanager
