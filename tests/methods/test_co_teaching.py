@@ -78,6 +78,8 @@ def test_nothing_is_left_out_in_the_first_epoch_and_one_sample_is_always_kept(lo
     least = method(forget_rate=0.9).training_loss(batch())  # 0.4 samples: 0 and 1 are each other's
     assert least.item() == pytest.approx(-math.log(0.5) - math.log(0.3))
     assert logged == {"kept": 0.25}
+    method(forget_rate=0.35).training_loss(batch())  # 2.6 samples
+    assert logged == {"kept": 0.75}
 
 
 @pytest.mark.parametrize(("epoch", "kept"), [(0, 1.0), (1, 0.96), (5, 0.8), (9, 0.64), (10, 0.6), (199, 0.6)])
