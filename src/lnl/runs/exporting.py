@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pytorch_lightning.core.module import _jit_is_scripting
 
 from lnl.errors import UserError
 from lnl.files import explained, replacing
@@ -129,7 +130,9 @@ def _onnx(trained: TrainedRun, example: torch.Tensor, description: str, path: Pa
 
 
 def _torchscript(trained: TrainedRun, example: torch.Tensor, description: str, path: Path) -> Predictor:
-    torch.jit.save(torch.jit.trace(trained.classifier, example), path, _extra_files={"lnl.json": description})
+    with _jit_is_scripting():  # of a method with a forward of its own, tracing would ask for a trainer
+        traced = torch.jit.trace(trained.classifier, example)
+    torch.jit.save(traced, path, _extra_files={"lnl.json": description})
     loaded = torch.jit.load(path)
     return lambda images: loaded(torch.from_numpy(images)).detach().numpy()
 
