@@ -134,7 +134,7 @@ def test_the_networks_are_two(run):
 
 def test_what_is_evaluated_and_exported_are_both(run, evaluate, export):
     own = pd.read_csv(run.folder / "predictions.csv")[[f"p_{digit}" for digit in range(10)]].to_numpy()
-    assert evaluate(f"run={run.folder}").code == 0
+    assert evaluate(f"runs={run.folder}").code == 0
     record = json.loads((run.folder / "evaluations/digits-last.json").read_text())
     assert record["test"] == run.result["protocol"]["last"]["test"]
     outcome = export(f"run={run.folder}", "format=[torchscript,safetensors]")

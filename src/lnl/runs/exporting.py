@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pytorch_lightning.core.module import _jit_is_scripting
+from pytorch_lightning import LightningModule
 
 from lnl.errors import UserError
 from lnl.files import explained, replacing
 from lnl.runs.folder import first_line
 from lnl.runs.result import write_json
-from lnl.runs.trained import ImageClassifier, TrainedRun, rebuild
+from lnl.runs.trained import ImageClassifier, TrainedRun, quiet_trainer, rebuild
 
 Predictor = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 SUFFIXES = {"onnx": ".onnx", "torchscript": ".pt", "safetensors": ".safetensors"}
@@ -130,9 +130,10 @@ def _onnx(trained: TrainedRun, example: torch.Tensor, description: str, path: Pa
 
 
 def _torchscript(trained: TrainedRun, example: torch.Tensor, description: str, path: Path) -> Predictor:
-    with _jit_is_scripting():  # of a method with a forward of its own, tracing would ask for a trainer
-        traced = torch.jit.trace(trained.classifier, example)
-    torch.jit.save(traced, path, _extra_files={"lnl.json": description})
+    network = trained.classifier.network
+    if isinstance(network, LightningModule):  # a method with a forward of its own: tracing asks all its properties
+        network.trainer = quiet_trainer(trained.run, "cpu", None)
+    torch.jit.save(torch.jit.trace(trained.classifier, example), path, _extra_files={"lnl.json": description})
     loaded = torch.jit.load(path)
     return lambda images: loaded(torch.from_numpy(images)).detach().numpy()
 
