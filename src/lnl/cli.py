@@ -114,7 +114,7 @@ def explain(error: Exception) -> str:
 def _options_with(key: str) -> list[str]:
     """The options that have a key which the one chosen has not: ``noise=symmetric`` and others for ``noise.rate``."""
     group, _, name = key.partition(".")
-    names = [path.stem for path in sorted(Path(CONF_DIR, group).glob("*.yaml"))] if name else []
+    names = [path.stem for path in sorted(Path(CONF_DIR, group).glob("*.yaml"))] if group and name else []
     try:  # all of them at once, beside one another: an option may have a key by its defaults list
         with hydra.initialize_config_dir(CONF_DIR, version_base="1.3"):
             every = hydra.compose("train", [f"+{group}@options.{option}={option}" for option in names])
