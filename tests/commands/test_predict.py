@@ -221,7 +221,6 @@ def test_a_run_on_corrupted_images_says_nothing_of_others(digits, predict, pictu
 
 @needs_flowers
 def test_photographs_are_cut_as_the_flowers_were(train, predict, tmp_path):
-    """The sets of flowers keep the middle of a photo, which is in no value of their configuration."""
     small = ["data.subset=200", "data.image_size=32", "trainer.max_epochs=1", "trainer.precision=32-true"]
     run = train("data=tf_flowers", f"paths.data_dir={DATA_DIR}", *small)
     assert run.code == 0, run.err

@@ -221,8 +221,6 @@ def _data_of(result: dict[str, Any], run: Path, cfg: DictConfig) -> NoisyDataMod
         raise UserError(f"{run} was trained on other data than is there now, or by another version: train it again.")
     directories = {"data_dir": cfg.data.data_dir, "cache_dir": cfg.data.cache_dir}
     config = {**result["config"], "data": {**result["config"]["data"], **directories}}
-    if config["noise"]["_target_"].endswith("HumanNoise"):
-        config["noise"] = {**config["noise"], "data_dir": cfg.data.data_dir}  # which is no part of what is kept either
     return build_data(OmegaConf.create(config))
 
 
