@@ -98,6 +98,8 @@ def test_labels_that_are_numbers_are_in_their_order(tmp_path):
     assert data.classes == ["2", "9", "10"]
     labels = np.array(["10", "\u00b2", "9"])[np.arange(30) % 3]  # a digit that is no number
     assert read(arrays(write_arrays(tmp_path / "b.npz", labels=labels))).classes == ["9", "10", "\u00b2"]
+    labels = np.array(["01", "1", "001"])[np.arange(30) % 3]  # the same number, and always in the same order
+    assert read(arrays(write_arrays(tmp_path / "c.npz", labels=labels))).classes == ["001", "01", "1"]
 
 
 def test_named_classes_may_be_given_by_number(tmp_path):

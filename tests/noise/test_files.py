@@ -36,6 +36,15 @@ def test_every_format_gives_the_same_labels(tmp_path, name, content):
     assert labels.dtype == np.int64
 
 
+def test_an_array_is_read_by_the_rule_of_all_labels(tmp_path):
+    """By name where one class is called by the number of another."""
+    np.save(tmp_path / "labels.npy", [1, 1, 2])
+    assert read_labels(tmp_path / "labels.npy", ("1", "2", "3"))[1].tolist() == [0, 0, 1]
+    np.save(tmp_path / "labels.npy", [0, 1, 2])
+    with pytest.raises(ValueError, match="'0' is no class; the classes are 1, 2, 3, by name and not by number"):
+        read_labels(tmp_path / "labels.npy", ("1", "2", "3"))
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -180,15 +180,15 @@ def class_names(table: pd.DataFrame) -> list[str]:
     names = set(used.unique()) - {""}
     if len(names) < 2:
         raise UserError(f"there is one class alone ({some(sorted(names))}): a classifier needs two.")
-    if "split" in table:
-        others = table[(table["split"] != "train") & ~table["label"].isin({"", *names})]
+    for key in LABELS if "split" in table else ():
+        others = table[(table["split"] != "train") & ~table[key].isin({"", *names})] if key in table else ()
         if len(others):
             row = others.iloc[0]
             raise UserError(
-                f"{row['split']} has the class '{row['label']}' ({len(others):,} samples, such as {row['name']}), "
+                f"{row['split']} has the class '{row[key]}' ({len(others):,} samples, such as {row['name']}), "
                 "which training has not: move samples of it to training, or leave it out."
             )
-    return sorted(names, key=lambda name: (0, int(name), "") if re.fullmatch(r"-?[0-9]+", name) else (1, 0, name))
+    return sorted(names, key=lambda name: (0, int(name), name) if re.fullmatch(r"-?[0-9]+", name) else (1, 0, name))
 
 
 def _reason(row: Mapping[Hashable, Any], numbers: Mapping[str, int], classes: Sequence[str]) -> str:

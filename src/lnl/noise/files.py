@@ -94,9 +94,7 @@ def read_labels(path: Path, classes: Sequence[str], files: Sequence[str] | None 
                 table = pd.DataFrame({"label": [first, *table[first]]})
         if "label" not in table:
             raise ValueError(f"it needs a column `label`, its columns are {', '.join(map(str, table.columns))}")
-        labels = table["label"].to_numpy()
-        if path.suffix != ".npy":
-            labels = _numbers(table["label"], classes)
+        labels = _numbers(table["label"].astype(str), classes)
         check_labels(labels, len(classes))
         index = pd.to_numeric(table["index"]).to_numpy() if "index" in table else np.arange(len(table))
         if len(np.unique(index)) != len(index) or not (index % 1 == 0).all() or (index < 0).any():
