@@ -180,8 +180,8 @@ def class_names(table: pd.DataFrame) -> list[str]:
     names = set(used.unique()) - {""}
     if len(names) < 2:
         raise UserError(f"there is one class alone ({some(sorted(names))}): a classifier needs two.")
-    for key in LABELS if "split" in table else ():
-        others = table[(table["split"] != "train") & ~table[key].isin({"", *names})] if key in table else ()
+    for key in [key for key in LABELS if key in table and "split" in table]:
+        others = table[(table["split"] != "train") & ~table[key].isin({"", *names})]
         if len(others):
             row = others.iloc[0]
             raise UserError(
