@@ -86,6 +86,24 @@ def test_a_run_is_evaluated_on_its_own_data_and_on_other_data(train, evaluate, t
     assert "folder has 2 classes, but" in refused.err
 
 
+def test_classes_in_another_order_are_the_same_classes(train, evaluate, tmp_path):
+    write_folder(tmp_path / "own", 20)
+    write_folder(tmp_path / "other", 10, first=50)
+    folder = train("data=folder", "data.path=own", *SMALL, "trainer.max_epochs=15").folder
+    matrices = []
+    for order in ("[cat,dog,owl]", "[owl,cat,dog]"):
+        ask = ("data=folder", "data.path=other", "data.test_fraction=0.5", f"data.classes={order}")
+        outcome = evaluate(f"run={folder}", *ask, "output=side.csv")
+        assert "numbers are matched" not in outcome.out
+        made = json.loads((folder / "evaluations/folder-last.json").read_text())
+        assert made["data"]["same_classes"]
+        assert made["test"]["accuracy"] == 1
+        table = pd.read_csv(tmp_path / "side.csv")
+        assert (table["label"] == table.iloc[:, 2]).all()
+        matrices.append(np.array(made["test"]["confusion_matrix"]).diagonal())
+    assert matrices[0].tolist() == matrices[1].tolist() == [5, 5, 5]
+
+
 def test_folds_hold_every_sample_out_where_the_data_has_no_test_set(train, tmp_path):
     write_folder(tmp_path / "own", 20)
     outcome = train("data=folder", "data.path=own", "data.folds=2", "logger=tensorboard", *SMALL)

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -113,8 +113,12 @@ class Evaluator:
         device = trainer.strategy.root_device
         method.to(device)
         split = self.cfg.split
+        same_classes = set(data.classes) == set(run.classes)
         predict_split(method, data, trainer, split, batches=1)  # what only the first batch waits for is not timed
         prediction = predict_split(method, data, trainer, split)
+        if same_classes and data.classes != run.classes:
+            outputs = [run.classes.index(name) for name in data.classes]
+            prediction = replace(prediction, logits=prediction.logits[:, outputs])
         samples = len(prediction.index)
         record = {
             "schema_version": SCHEMA_VERSION,
@@ -127,7 +131,7 @@ class Evaluator:
                 "split": split,
                 "classes": data.classes,
                 "samples": samples,
-                "same_classes": data.classes == run.classes,
+                "same_classes": same_classes,
             },
             "test": classification_metrics(prediction.logits, prediction.labels),
             "time": {"seconds_per_image": prediction.seconds / samples},
