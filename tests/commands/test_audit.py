@@ -159,6 +159,26 @@ def test_runs_are_audited_with_the_data_that_they_were_trained_on(audit, train, 
     assert "there was trained on other data than is there now" in audit("runs=there", "output=found").err
 
 
+def test_only_runs_of_the_same_data_have_a_mean(audit, train, tmp_path):
+    """The same names and labels, other pictures; and the second run's data as it was no longer."""
+    rng = np.random.default_rng(0)
+    for root in ("one", "two"):
+        for number in range(20):
+            path = tmp_path / f"{root}/{'ab'[number % 2]}/{number:02}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(rng.integers(0, 256 if root == "one" else 9, (8, 8), dtype=np.uint8)).save(path)
+    small = ("data=folder", "data.folds=2", "trainer.max_epochs=1", "model=mlp_1x512")
+    for run, root, seed in (("a", "one", 0), ("b", "one", 1), ("c", "two", 0)):
+        assert train(*small, f"data.path={root}", f"seed={seed}", f"hydra.run.dir=runs/{run}").code == 0
+    assert audit("runs=[runs/a,runs/b]", "output=found").code == 0
+    refused = audit("runs=[runs/a,runs/c]", "output=other")
+    assert refused.code == 1
+    assert "runs/c is of other data than runs/a" in refused.err
+    (tmp_path / "two/a/00.png").unlink()
+    assert "runs/c was trained on other data than is there now" in audit("runs=[runs/a,runs/c]", "output=other").err
+    assert not (tmp_path / "other").exists()
+
+
 MISTAKES = {
     "no folds": (["data.folds=null"], ["needs all folds", "data.folds=5"]),
     "one fold": (["data.fold=1"], ["needs all folds"]),

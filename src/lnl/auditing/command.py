@@ -21,6 +21,7 @@ from lnl.data import NoisyDataModule
 from lnl.errors import UserError
 from lnl.reporting.find import named_folders
 from lnl.runs.assembly import build_data
+from lnl.runs.fingerprint import fingerprints
 from lnl.runs.folder import RunFolder, read_result, write_atomically
 from lnl.runs.identity import identity
 from lnl.runs.job import run_job
@@ -55,7 +56,8 @@ def audit(cfg: DictConfig, hydra: HydraConf) -> str:
     identities = [str(result.get("identity")) for result in results]
     _check_output(output, identities, bool(cfg.force))
     if data is None:
-        data = _data_of(results[0], runs[0], cfg)
+        _check_same_data(results, runs)
+        data = _data_of(results[0], cfg)
     issues, estimate = make_audit(evidence, data)
     estimate |= {"runs": identities}
     try:
@@ -212,14 +214,26 @@ def _check_classes(data: NoisyDataModule, folds: int) -> None:
         )
 
 
-def _data_of(result: dict[str, Any], run: Path, cfg: DictConfig) -> NoisyDataModule:
-    """The data of a run that is there, as it was configured when it was trained.
+def _check_same_data(results: Sequence[dict[str, Any]], runs: Sequence[Path]) -> None:
+    """Raises UserError if a run's data is not what it was when it was trained, or not that of the first run."""
+    for result, run in zip(results, runs, strict=True):
+        if identity(OmegaConf.create(result["config"])) != result.get("identity"):
+            raise UserError(
+                f"{run} was trained on other data than is there now, or by another version: train it again."
+            )
+        if _samples(result) != _samples(results[0]):
+            raise UserError(f"{run} is of other data than {runs[0]}: audit them one by one.")
 
-    Raises:
-        UserError: if it is not what it was.
-    """
-    if identity(OmegaConf.create(result["config"])) != result.get("identity"):
-        raise UserError(f"{run} was trained on other data than is there now, or by another version: train it again.")
+
+def _samples(result: dict[str, Any]) -> dict[str, Any]:
+    """The same for runs of the same samples, wherever they lie."""
+    config = result["config"]["data"]
+    own = {"_target_": config["_target_"], "name": config.get("name")} | fingerprints(config)
+    return own | {"classes": result["data"]["classes"]}
+
+
+def _data_of(result: dict[str, Any], cfg: DictConfig) -> NoisyDataModule:
+    """The data of a run that is there, as it was configured when it was trained."""
     directories = {"data_dir": cfg.data.data_dir, "cache_dir": cfg.data.cache_dir}
     config = {**result["config"], "data": {**result["config"]["data"], **directories}}
     if config["noise"]["_target_"].endswith("HumanNoise"):
