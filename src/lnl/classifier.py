@@ -54,7 +54,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
             epoch by. Trusted samples are none of them.
         protocol: the weights of which epoch to keep, ``last`` or ``noisy_val_best``.
         overrides: further settings, as on the command line: ``["data.augment=crop_flip", "loss.q=0.5"]``.
-        random_state: seed, generator or None, of initialisation, order, augmentation and what is held out.
+        random_state: seed, ``np.random.RandomState`` or None, of initialisation, order, augmentation and what is held out.
         accelerator: ``auto``, ``cpu``, ``gpu``, … as Lightning calls it.
         folder: where checkpoints and metrics.csv are to stay; None keeps none.
         verbose: show a progress bar.
