@@ -88,6 +88,7 @@ def test_an_audit_of_digits(audited, audit, train):
     # Decisions of the page.
     rows = issues.iloc[:3].assign(decision=["change", "keep", "unsure"])
     rows["label"] = [9 - rows["given_label"].iloc[0], *rows["given_label"].iloc[1:]]
+    rows["audited"] = estimate["audited"]
     rows.to_csv("decisions.csv", index=False)
     outcome = audit("apply=decisions.csv", "output=found")
     assert outcome.code == 0, outcome.err
@@ -97,6 +98,10 @@ def test_an_audit_of_digits(audited, audit, train):
     expected[rows["index"].iloc[0]] = rows["label"].iloc[0]
     np.testing.assert_array_equal(decided["label"], expected)
     pd.testing.assert_frame_equal(pd.read_csv(found / "corrected_labels.csv"), corrected)  # the suggestions are kept
+    rows.assign(audited="data-0123456789ab").to_csv("decisions.csv", index=False)
+    assert (
+        "decisions.csv: it is of other data: this audit is of data-" in audit("apply=decisions.csv", "output=found").err
+    )
     rows.assign(given_label=(rows["given_label"] + 1) % 10).to_csv("decisions.csv", index=False)
     outcome = audit("apply=decisions.csv", "output=found")
     assert outcome.code == 1
@@ -117,10 +122,13 @@ def test_an_audit_by_another_model_takes_the_place_of_one_by_force(audit):
         "output=found",
     )
     found = audit(*small).root / "found"
+    (found / "decided_labels.csv").write_text("of the first")
     other = (*small, "model=mlp_1x512", "optimizer=adam")
     assert "choose another output=" in audit(*other).err
+    assert (found / "decided_labels.csv").exists()
     outcome = audit(*other, "force=true")
     assert outcome.code == 0, outcome.err
+    assert not (found / "decided_labels.csv").exists()
     result = json.loads((found / "run/result.json").read_text())
     assert (result["model"], result["config"]["optimizer"]["lr"]) == ("mlp_1x512", 0.001)
     assert "200 labels (not judged: 1,238 training and 359 test labels)" in outcome.out

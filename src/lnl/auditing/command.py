@@ -1,5 +1,7 @@
 """What ``python -m lnl.audit`` does: cross-validated runs, and out of them the files of an audit."""
 
+import hashlib
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,8 +61,10 @@ def audit(cfg: DictConfig, hydra: HydraConf) -> str:
         _check_same_data(results, runs)
         data = _data_of(results[0], cfg)
     issues, estimate = make_audit(evidence, data)
-    estimate |= {"runs": identities}
+    estimate |= {"runs": identities, "audited": _audited(results[0], data)}
     try:
+        if cfg.force:
+            _remove(output)
         output.mkdir(parents=True, exist_ok=True)
         _write_table(output / "issues.csv", issues)
         _write_table(output / "corrected_labels.csv", corrected_labels(_all_labels(data), _accepted(issues)))
@@ -112,7 +116,7 @@ def apply_decisions(path: Path, output: Path) -> str:
         UserError: if there is no audit in ``output``, or the decisions are not about its samples.
     """
     labels, classes = read_labels_so_far(output)
-    decisions = read_decisions(path, labels, classes)
+    decisions = read_decisions(path, labels, classes, read_estimate(output).get("audited"))
     table = corrected_labels(labels, decisions)
     _write_table(output / "decided_labels.csv", table)
     counts = decisions["decision"].value_counts()
@@ -180,7 +184,7 @@ def _train(cfg: DictConfig, hydra: HydraConf, output: Path) -> NoisyDataModule:
     folder = RunFolder(hydra.runtime.output_dir, identity(run_cfg))
     _check_output(output, [folder.identity], bool(cfg.force), folder)
     if cfg.force:
-        (output / "estimate.json").unlink(missing_ok=True)  # so that what is killed can go on without force
+        _remove(output)  # so that what is killed can go on without force
     data = build_data(run_cfg.copy())  # which writes into it what it finds
     _check_classes(data, cfg.data.folds)
     run_job(run_cfg, hydra)
@@ -212,6 +216,19 @@ def _check_classes(data: NoisyDataModule, folds: int) -> None:
             f"the class '{name}' has {count} of {len(index)} labels, fewer than data.folds={folds}: no model could "
             "learn it. Leave the class out, or set fewer folds."
         )
+
+
+def _remove(output: Path) -> None:
+    """What says of which audit the folder is, and the labels decided in that audit."""
+    for name in ("estimate.json", "decided_labels.csv"):
+        (output / name).unlink(missing_ok=True)
+
+
+def _audited(result: dict[str, Any], data: NoisyDataModule) -> str:
+    """A name for the data and its given labels: decisions are about these, whatever models made the audit."""
+    digest = hashlib.sha256(json.dumps(_samples(result), sort_keys=True).encode())
+    digest.update(data.labels.noisy.astype("<i8").tobytes())
+    return f"data-{digest.hexdigest()[:12]}"  # no number, whatever the digits: spreadsheets would change it
 
 
 def _check_same_data(results: Sequence[dict[str, Any]], runs: Sequence[Path]) -> None:
