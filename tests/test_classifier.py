@@ -12,7 +12,7 @@ import torch
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import GridSearchCV, cross_val_predict
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -152,6 +152,28 @@ def test_wrong_labels_are_found():
     pd.testing.assert_frame_equal(issues, again)
 
 
+def test_copies_of_an_image_are_in_one_fold(monkeypatch):
+    """Without copies the folds are scikit-learn's."""
+    seen = []
+    monkeypatch.setattr(
+        "lnl.classifier.cross_val_predict", lambda *_, cv, **__: seen.append(cv) or np.full((len(given), 3), 1 / 3)
+    )
+    images, given = IMAGES[:90], np.arange(90) % 3
+    NoisyLabelClassifier(**SMALL).find_label_issues(images, given, folds=3)
+    expected = StratifiedKFold(3, shuffle=True, random_state=0).split(images, given)
+    for (train, test), (their_train, their_test) in zip(seen[0], expected, strict=True):
+        np.testing.assert_array_equal(train, their_train)
+        np.testing.assert_array_equal(test, their_test)
+    copied = images.copy()
+    copied[60:] = copied[:30]  # of the same class
+    NoisyLabelClassifier(**SMALL).find_label_issues(copied, given, folds=3)
+    assert sorted(np.concatenate([test for _, test in seen[1]])) == list(range(90))
+    for train, test in seen[1]:
+        assert not set(test) & set(train)
+        assert not set(test[test >= 60] - 60) & set(train)
+        assert np.bincount(given[test]).tolist() == [10, 10, 10]
+
+
 @pytest.mark.parametrize("dtype", [np.int64, str, object, bool, float])
 def test_labels_are_of_any_type(dtype):
     labels = (WORDS[LABELS] if dtype is object else LABELS % 2).astype(dtype)
@@ -188,6 +210,14 @@ MISTAKES = {
     "one class": (lambda c: c.fit(IMAGES, LABELS * 0), "at least 2 classes"),
     "trusted mask": (lambda c: c.fit(IMAGES, LABELS, np.ones(9, bool)), "trusted must be 600 booleans or numbers"),
     "trusted number": (lambda c: c.fit(IMAGES, LABELS, [600]), "trusted names sample 600"),
+    "a class of one": (
+        lambda c: c.find_label_issues(IMAGES[:61], np.arange(61) // 30),
+        "the class .*2.* has 1 diff.*=5",
+    ),
+    "a class of copies": (
+        lambda c: c.find_label_issues(IMAGES[[*range(30), *[30] * 9]], np.arange(39) // 30, folds=2),
+        "has 1 different images, fewer than folds=2",
+    ),
     "half the data": (lambda c: c.find_label_issues(IMAGES), "needs the images and the labels"),
 }
 

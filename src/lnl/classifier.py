@@ -1,6 +1,7 @@
 """The commands' training as a scikit-learn estimator, for arrays in a notebook."""
 
 import contextlib
+import hashlib
 import logging
 import tempfile
 import warnings
@@ -17,7 +18,7 @@ from omegaconf import DictConfig
 from pytorch_lightning import seed_everything
 from pytorch_lightning.utilities.seed import isolate_rng
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, cross_val_predict
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d, validate_data
@@ -54,7 +55,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
             epoch by. Trusted samples are none of them.
         protocol: the weights of which epoch to keep, ``last`` or ``noisy_val_best``.
         overrides: further settings, as on the command line: ``["data.augment=crop_flip", "loss.q=0.5"]``.
-        random_state: seed, generator or None, of initialisation, order, augmentation and what is held out.
+        random_state: seed, ``RandomState`` or None, of initialisation, order, augmentation and what is held out.
         accelerator: ``auto``, ``cpu``, ``gpu``, … as Lightning calls it.
         folder: where checkpoints and metrics.csv are to stay; None keeps none.
         verbose: show a progress bar.
@@ -154,14 +155,14 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
 
         Args:
             X, y, trusted: as of :meth:`fit`; without any, what it was given last, which a copy from a file has not.
-            folds: at least 2.
+            folds: at least 2. Copies of an image are in one fold, so that none is judged by a model that knows another.
 
         Returns:
             A row for each sample that is not trusted, the most doubtful first, as of
             :func:`lnl.auditing.find_issues`; ``index`` counts ``X`` from 0, labels are called as in ``y``.
 
         Raises:
-            ValueError: if there is nothing to judge.
+            ValueError: if there is nothing to judge, or a class has fewer different images than there are folds.
         """
         if X is None and y is None:
             X, y, trusted = getattr(self, "_fitted_on", (None, None, None))
@@ -176,7 +177,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
             clone(self).set_params(folder=None),
             X,
             given,
-            cv=StratifiedKFold(folds, shuffle=True, random_state=self.random_state),
+            cv=self._folds(X, labels, classes, folds),
             method="predict_proba",
             params=None if mask is None else {"trusted": mask},
         )
@@ -185,6 +186,22 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         issues = find_issues(labels[doubtful], probabilities[doubtful], names, index=doubtful).drop(columns="file")
         own = dict(zip(names, classes, strict=True))
         return issues.assign(**{key: issues[key].map(own) for key in ("given_label", "suggested_label")})
+
+    def _folds(self, X: ArrayLike, labels: NDArray[np.int64], classes: NDArray[Any], folds: int) -> list[Any]:
+        """Places to train on and to judge, of each fold."""
+        contents = [hashlib.sha256(np.ascontiguousarray(image)).digest() for image in np.asarray(X)]
+        _, groups = np.unique(contents, return_inverse=True)
+        copies = groups.max() + 1 < len(groups)
+        kind = StratifiedGroupKFold if copies else StratifiedKFold
+        folding = kind(folds, shuffle=True, random_state=self.random_state)
+        check_consistent_length(groups, labels)
+        pairs = np.unique(np.stack([labels, groups]), axis=1)
+        if (counts := np.bincount(pairs[0])).min() < folds:
+            raise ValueError(
+                f"the class {classes[counts.argmin()]!r} has {counts.min()} different images, fewer than "
+                f"folds={folds}: no model could learn it. Leave the class out, or set fewer folds."
+            )
+        return list(folding.split(labels, labels, groups if copies else None))
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in super().__getstate__().items() if key != "_fitted_on"}

@@ -64,6 +64,14 @@ def test_decisions_that_cannot_be_applied(tmp_path, content, message):
         read_decisions(path, LABELS, CLASSES)
 
 
+def test_decisions_on_other_data_are_refused_if_they_say_so(tmp_path):
+    path = tmp_path / "decisions.csv"
+    path.write_text(HEADER.replace("\n", ",audited\n") + "0,a,1,fox,keep,1,data-a\n1,b,NA,1,keep,NA,data-a\n")
+    assert len(read_decisions(path, LABELS, CLASSES, "data-a")) == len(read_decisions(path, LABELS, CLASSES)) == 2
+    with pytest.raises(UserError, match=r"it is of other data: this audit is of data-b.* of 2 that are not so"):
+        read_decisions(path, LABELS, CLASSES, "data-b")
+
+
 def test_no_file_and_no_audit(tmp_path):
     with pytest.raises(UserError, match=r"no file of decisions at .*decisions\.csv"):
         read_decisions(tmp_path / "decisions.csv", LABELS, CLASSES)

@@ -27,7 +27,15 @@ def estimate(**others):
     pair = {"given": "cat", "suggested": NASTY, "count": 2, "rate": 0.2, "interval": [0.125, 0.3]}
     sizes = {"samples": 40, "issues": FLAGGED}
     at_random = {"at_random": 0.15, "at_random_interval": [0.1, 0.22]}
-    return {"noise_rate": 0.25, "noise_rate_interval": [0.2, 0.31], **at_random, "pairs": [pair], **sizes, **others}
+    return {
+        "audited": "data-0123456789ab",
+        "noise_rate": 0.25,
+        "noise_rate_interval": [0.2, 0.31],
+        **at_random,
+        "pairs": [pair],
+        **sizes,
+        **others,
+    }
 
 
 def issues(pairs=PAIRS, classes=CLASSES):
@@ -303,13 +311,14 @@ def test_the_export_is_read_back_as_it_was_shown_and_imported_again(opened, tmp_
     click(opened, 2, "change")
     choose_label(opened, 3, 1)
     rows = exported(opened, tmp_path)
-    columns = ["index", "file", "given_label", "suggested_label", "decision", "label"]
+    columns = ["index", "file", "given_label", "suggested_label", "decision", "label", "audited"]
+    here = "data-0123456789ab"
     cat, nasty, dog, _ = CLASSES
     assert [[row[name] for name in columns] for row in rows] == [
-        ["1", f"d/0{SCRIPT}.png", cat, nasty, "keep", cat],
-        ["4", "", cat, nasty, "unsure", cat],
-        ["7", f"d/2{SCRIPT}.png", nasty, dog, "change", dog],
-        ["10", f"d/3{SCRIPT}.png", dog, cat, "change", nasty],
+        ["1", f"d/0{SCRIPT}.png", cat, nasty, "keep", cat, here],
+        ["4", "", cat, nasty, "unsure", cat, here],
+        ["7", f"d/2{SCRIPT}.png", nasty, dog, "change", dog, here],
+        ["10", f"d/3{SCRIPT}.png", dog, cat, "change", nasty, here],
     ]
     assert list(rows[0]) == columns
     before = decisions(opened)
@@ -334,6 +343,9 @@ def test_an_import_says_what_it_cannot_use(opened, tmp_path):
         encoding="utf-8",
     )
     read_in(opened, tmp_path / "other.csv", "1 decisions read; 5 rows are not about these suspects")
+    assert decisions(opened) == decided(at0="keep")
+    (tmp_path / "others.csv").write_text("index,given_label,decision,label,audited\n4,cat,keep,cat,data-ffffffffffff\n")
+    read_in(opened, tmp_path / "others.csv", "0 decisions read; 1 rows are not about these suspects")
     assert decisions(opened) == decided(at0="keep")
     (tmp_path / "strange.csv").write_text("a;b\n1;2\n")
     read_in(opened, tmp_path / "strange.csv", "strange.csv cannot be read: it has no column index, given_label")

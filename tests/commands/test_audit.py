@@ -90,6 +90,7 @@ def test_an_audit_of_digits(audited, audit, train):
     # Decisions of the page.
     rows = issues.iloc[:3].assign(decision=["change", "keep", "unsure"])
     rows["label"] = [9 - rows["given_label"].iloc[0], *rows["given_label"].iloc[1:]]
+    rows["audited"] = estimate["audited"]
     rows.to_csv("decisions.csv", index=False)
     outcome = audit("apply=decisions.csv", "output=found")
     assert outcome.code == 0, outcome.err
@@ -99,6 +100,10 @@ def test_an_audit_of_digits(audited, audit, train):
     expected[rows["index"].iloc[0]] = rows["label"].iloc[0]
     np.testing.assert_array_equal(decided["label"], expected)
     pd.testing.assert_frame_equal(pd.read_csv(found / "corrected_labels.csv"), corrected)  # the suggestions are kept
+    rows.assign(audited="data-0123456789ab").to_csv("decisions.csv", index=False)
+    assert (
+        "decisions.csv: it is of other data: this audit is of data-" in audit("apply=decisions.csv", "output=found").err
+    )
     rows.assign(given_label=(rows["given_label"] + 1) % 10).to_csv("decisions.csv", index=False)
     outcome = audit("apply=decisions.csv", "output=found")
     assert outcome.code == 1
@@ -119,10 +124,13 @@ def test_an_audit_by_another_model_takes_the_place_of_one_by_force(audit):
         "output=found",
     )
     found = audit(*small).root / "found"
+    (found / "decided_labels.csv").write_text("of the first")
     other = (*small, "model=mlp_1x512", "optimizer=adam")
     assert "choose another output=" in audit(*other).err
+    assert (found / "decided_labels.csv").exists()
     outcome = audit(*other, "force=true")
     assert outcome.code == 0, outcome.err
+    assert not (found / "decided_labels.csv").exists()
     result = json.loads((found / "run/result.json").read_text())
     assert (result["model"], result["config"]["optimizer"]["lr"]) == ("mlp_1x512", 0.001)
     assert "200 labels (not judged: 1,238 training and 359 test labels)" in outcome.out
@@ -173,6 +181,26 @@ def test_runs_are_audited_with_the_data_that_they_were_trained_on(audit, train, 
     assert "lies in the data" in audit(*small, "output=photos/found").err
     (tmp_path / "photos/a/00.png").rename(tmp_path / "photos/b/00.png")
     assert "there was trained on other data than is there now" in audit("runs=there", "output=found").err
+
+
+def test_only_runs_of_the_same_data_have_a_mean(audit, train, tmp_path):
+    """The same names and labels, other pictures; and the second run's data as it was no longer."""
+    rng = np.random.default_rng(0)
+    for root in ("one", "two"):
+        for number in range(20):
+            path = tmp_path / f"{root}/{'ab'[number % 2]}/{number:02}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(rng.integers(0, 256 if root == "one" else 9, (8, 8), dtype=np.uint8)).save(path)
+    small = ("data=folder", "data.folds=2", "trainer.max_epochs=1", "model=mlp_1x512")
+    for run, root, seed in (("a", "one", 0), ("b", "one", 1), ("c", "two", 0)):
+        assert train(*small, f"data.path={root}", f"seed={seed}", f"hydra.run.dir=runs/{run}").code == 0
+    assert audit("runs=[runs/a,runs/b]", "output=found").code == 0
+    refused = audit("runs=[runs/a,runs/c]", "output=other")
+    assert refused.code == 1
+    assert "runs/c is of other data than runs/a" in refused.err
+    (tmp_path / "two/a/00.png").unlink()
+    assert "runs/c was trained on other data than is there now" in audit("runs=[runs/a,runs/c]", "output=other").err
+    assert not (tmp_path / "other").exists()
 
 
 MISTAKES = {

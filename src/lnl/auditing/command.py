@@ -1,5 +1,7 @@
 """What ``python -m lnl.audit`` does: cross-validated runs, and out of them the files of an audit."""
 
+import hashlib
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +24,7 @@ from lnl.errors import UserError
 from lnl.files import explained, write_atomically
 from lnl.reporting.find import named_folders
 from lnl.runs.assembly import build_data
+from lnl.runs.fingerprint import fingerprints
 from lnl.runs.folder import RunFolder, read_result
 from lnl.runs.identity import identity
 from lnl.runs.job import run_job
@@ -56,10 +59,13 @@ def audit(cfg: DictConfig, hydra: HydraConf) -> str:
     identities = [str(result.get("identity")) for result in results]
     _check_output(output, identities, bool(cfg.force))
     if data is None:
-        data = _data_of(results[0], runs[0], cfg)
+        _check_same_data(results, runs)
+        data = _data_of(results[0], cfg)
     issues, estimate = make_audit(evidence, data)
-    estimate |= {"runs": identities}
+    estimate |= {"runs": identities, "audited": _audited(results[0], data)}
     with explained(output):
+        if cfg.force:
+            _remove(output)
         output.mkdir(parents=True, exist_ok=True)
         _write_table(output / "issues.csv", issues)
         _write_table(output / "corrected_labels.csv", corrected_labels(_all_labels(data), _accepted(issues)))
@@ -109,7 +115,7 @@ def apply_decisions(path: Path, output: Path) -> str:
         UserError: if there is no audit in ``output``, or the decisions are not about its samples.
     """
     labels, classes = read_labels_so_far(output)
-    decisions = read_decisions(path, labels, classes)
+    decisions = read_decisions(path, labels, classes, read_estimate(output).get("audited"))
     table = corrected_labels(labels, decisions)
     _write_table(output / "decided_labels.csv", table)
     counts = decisions["decision"].value_counts()
@@ -177,7 +183,7 @@ def _train(cfg: DictConfig, hydra: HydraConf, output: Path) -> NoisyDataModule:
     folder = RunFolder(hydra.runtime.output_dir, identity(run_cfg))
     _check_output(output, [folder.identity], bool(cfg.force), folder)
     if cfg.force:
-        (output / "estimate.json").unlink(missing_ok=True)  # so that what is killed can go on without force
+        _remove(output)  # so that what is killed can go on without force
     data = build_data(run_cfg.copy())  # which writes into it what it finds
     _check_classes(data, cfg.data.folds)
     run_job(run_cfg, hydra)
@@ -211,14 +217,39 @@ def _check_classes(data: NoisyDataModule, folds: int) -> None:
         )
 
 
-def _data_of(result: dict[str, Any], run: Path, cfg: DictConfig) -> NoisyDataModule:
-    """The data of a run that is there, as it was configured when it was trained.
+def _remove(output: Path) -> None:
+    """What says of which audit the folder is, and the labels decided in that audit."""
+    for name in ("estimate.json", "decided_labels.csv"):
+        (output / name).unlink(missing_ok=True)
 
-    Raises:
-        UserError: if it is not what it was.
-    """
-    if identity(OmegaConf.create(result["config"])) != result.get("identity"):
-        raise UserError(f"{run} was trained on other data than is there now, or by another version: train it again.")
+
+def _audited(result: dict[str, Any], data: NoisyDataModule) -> str:
+    """A name for the data and its given labels: decisions are about these, whatever models made the audit."""
+    digest = hashlib.sha256(json.dumps(_samples(result), sort_keys=True).encode())
+    digest.update(data.labels.noisy.astype("<i8").tobytes())
+    return f"data-{digest.hexdigest()[:12]}"  # no number, whatever the digits: spreadsheets would change it
+
+
+def _check_same_data(results: Sequence[dict[str, Any]], runs: Sequence[Path]) -> None:
+    """Raises UserError if a run's data is not what it was when it was trained, or not that of the first run."""
+    for result, run in zip(results, runs, strict=True):
+        if identity(OmegaConf.create(result["config"])) != result.get("identity"):
+            raise UserError(
+                f"{run} was trained on other data than is there now, or by another version: train it again."
+            )
+        if _samples(result) != _samples(results[0]):
+            raise UserError(f"{run} is of other data than {runs[0]}: audit them one by one.")
+
+
+def _samples(result: dict[str, Any]) -> dict[str, Any]:
+    """The same for runs of the same samples, wherever they lie."""
+    config = result["config"]["data"]
+    own = {"_target_": config["_target_"], "name": config.get("name")} | fingerprints(config)
+    return own | {"classes": result["data"]["classes"]}
+
+
+def _data_of(result: dict[str, Any], cfg: DictConfig) -> NoisyDataModule:
+    """The data of a run that is there, as it was configured when it was trained."""
     directories = {"data_dir": cfg.data.data_dir, "cache_dir": cfg.data.cache_dir}
     config = {**result["config"], "data": {**result["config"]["data"], **directories}}
     return build_data(OmegaConf.create(config))

@@ -60,8 +60,15 @@ def read_estimate(output: Path) -> dict[str, Any]:
     raise UserError(f"{path} is not the estimate of an audit: do the audit again, with force=true.")
 
 
-def read_decisions(path: Path, labels: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+def read_decisions(
+    path: Path, labels: pd.DataFrame, classes: Sequence[str], audited: str | None = None
+) -> pd.DataFrame:
     """Decisions as the audit's page exports them, seen to be about these labels.
+
+    Args:
+        path: of a CSV.
+        labels, classes: of the audit.
+        audited: which data it is of, if it says so; a file with a column ``audited`` must be of the same.
 
     Raises:
         UserError: naming the file and what is wrong with it.
@@ -79,9 +86,12 @@ def read_decisions(path: Path, labels: pd.DataFrame, classes: Sequence[str]) -> 
         raise UserError(f"{path}: its `index` must be different whole numbers")
     table["index"] = index.astype("int64")
     _refuse(path, table, ~table["decision"].isin(DECISIONS), f"a decision is one of {', '.join(DECISIONS)}")
-    audited = labels.set_index("index").reindex(table["index"])
+    if audited is not None and "audited" in table:
+        other = ~table["audited"].isin(["", audited])
+        _refuse(path, table, other, f"it is of other data: this audit is of {audited}, see the column audited")
+    known = labels.set_index("index").reindex(table["index"])
     for column in {"given_label", "file"} & set(table):
-        other = table[column] != audited[column].to_numpy()
+        other = table[column] != known[column].to_numpy()
         _refuse(path, table, other, f"it is of other data: no such {column.replace('_', ' ')} is in this audit")
     _refuse(path, table, ~table["label"].isin(list(classes)), f"the classes are {', '.join(classes)}")
     contrary = (table["decision"] != "change") & (table["label"] != table["given_label"])

@@ -37,7 +37,8 @@ def write_page(
             labels are class names. The matrix counts all rows with ``issue``.
         pictures: of its first m rows, which the page shows: ``[m, H, W, C]``, C 1 or 3.
         classes: K names, all different.
-        estimate: of :func:`~lnl.auditing.estimate.estimate_noise`, and ``quality`` where the truth is known.
+        estimate: of :func:`~lnl.auditing.estimate.estimate_noise`, and ``quality`` where the truth is known;
+            ``audited`` names the data, so that decisions on other data are not taken for ones on this.
         title: over the page.
 
     Raises:
@@ -81,6 +82,7 @@ def payload(
         # Decisions are kept in the browser under what they are about: the same suspects, whatever their scores.
         "key": "lnl-audit-" + hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16],
         **shown,
+        "audited": estimate.get("audited", ""),
         "score": [round(float(score), 4) for score in suspects["score"]],
         "rank": [int(rank) for rank in suspects["rank"]],
         "flagged": [bool(flag) for flag in suspects["issue"]],

@@ -76,6 +76,7 @@ class GivenDataModule(NoisyDataModule):
         table = table[[not reason for reason in reasons]]
         table = table.assign(**{key: table[key].map(numbers).astype(np.int64) for key in columns})
         table, said = divide(table, classes, self.test_fraction)
+        drawn = bool(said)
         decoded = self.pictures(table)
         places = sorted(decoded.bad, key=lambda place: table.index[place])  # in the user's order
         skipped += [(table["name"].iloc[place], decoded.bad[place]) for place in places]
@@ -91,7 +92,7 @@ class GivenDataModule(NoisyDataModule):
             lines = described(skipped)
             line = f"{many(len(skipped), 'sample is', 'samples are')} left out (data.on_error=skip), first {lines[0]}"
             remarks.append(details(line, lines))
-        return self._dataset(table, classes, (train, test), skipped, remarks)
+        return self._dataset(table, classes, (train, test), skipped, remarks, drawn)
 
     def _dataset(
         self,
@@ -100,6 +101,7 @@ class GivenDataModule(NoisyDataModule):
         images: tuple[Images, Images],
         skipped: list[tuple[str, str]],
         remarks: list[str],
+        drawn: bool,
     ) -> Dataset:
         train, test = table[table["split"] != "test"], table[table["split"] == "test"]
         if not len(train) or not (len(test) or self.test_fraction == 0):
@@ -113,6 +115,7 @@ class GivenDataModule(NoisyDataModule):
             val=np.flatnonzero(is_val) if is_val.any() else None,
             files=train["name"].tolist(),
             test_files=test["name"].tolist(),
+            test_drawn=drawn,
             skipped=skipped,
             remarks=remarks,
         )

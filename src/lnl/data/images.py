@@ -101,6 +101,7 @@ class Given:
         val: numbers of the samples that are for validation; None if nobody said which.
         files: name of each training sample: its file, or ``sample 17`` of arrays, ``train/17`` of a dataset's split,
             counted from 0 as they were given; None where nobody named them. ``test_files`` likewise.
+        test_drawn: the test set was drawn from the samples, none of which was said to be for testing.
         skipped: samples that were left out, and why.
         remarks: what the user is to hear; the first line of each on the terminal, the rest in the log.
     """
@@ -110,6 +111,7 @@ class Given:
     val: Labels | None = None
     files: list[str] | None = None
     test_files: list[str] | None = None
+    test_drawn: bool = False
     skipped: Sequence[tuple[str, str]] = ()
     remarks: Sequence[str] = ()
 

@@ -67,6 +67,8 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
             not there where nobody knows them.
         files: name of each training sample (:class:`~lnl.data.images.Given`): its file, relative to the data's folder,
             or its place in arrays; None of benchmark sets. ``test_files`` likewise.
+        test_drawn: the test set was drawn from own data, which names none: other samples would be drawn of other data.
+        fingerprints: of own data just before it was read (:func:`lnl.runs.fingerprint.fingerprints`).
         remarks: what the user is to hear of the data; the first line of each on the terminal, the rest in the log.
         skipped: name and reason of each sample that was left out.
         test_labels: clean labels of the test set, for metrics alone: test batches carry -1 in their place.
@@ -134,6 +136,7 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         self.device_cache, self.num_workers = device_cache, num_workers
         self.show_progress = False  # of reading
         self.clean: CleanData | None = None
+        self.fingerprints: dict[str, str] | None = None
         self._images: dict[str, Tensor | Streamed] = {}
         self._labels: dict[str, Tensor] = {}
         self._training: Loader | None = None
@@ -171,7 +174,7 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         given, self.image_size = dataset.given, train.images.shape[1]
         known = given or Given()
         self.files, self.test_files = known.files, known.test_files
-        self.remarks, self.skipped = known.remarks, known.skipped
+        self.remarks, self.skipped, self.test_drawn = known.remarks, known.skipped, known.test_drawn
         self._check_streamed(dataset.train.images)
         # From the images as they are, so that instance noise does not depend on the size a model wants.
         images: Any = dataset.train.images

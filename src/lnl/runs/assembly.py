@@ -11,11 +11,13 @@ from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ProgressBar
 from lnl.callbacks import EpochSeed, SharedState, StaysStopped, TrainingMetrics
 from lnl.config import build, build_all
 from lnl.data import NoisyDataModule
+from lnl.data.given import GivenDataModule
 from lnl.data.read_once import read_once
 from lnl.errors import UserError
 from lnl.methods import NoisyLabelMethod
 from lnl.runs.checkpoint_io import AtomicCheckpointIO
 from lnl.runs.environment import resolve_precision
+from lnl.runs.fingerprint import fingerprints
 from lnl.runs.folder import RunFolder, first_line, load_checkpoint, load_weights
 from lnl.runs.processes import ALONE, Process, strategy
 
@@ -27,7 +29,9 @@ def build_data(cfg: DictConfig) -> NoisyDataModule:
     )
     data.show_progress = "callbacks" not in cfg or cfg.callbacks.get("progress") is not None
     data.prepare_data()
-    config = {part: OmegaConf.to_container(cfg[part], resolve=True) for part in ("data", "corruption")}
+    config: dict[str, Any] = {part: OmegaConf.to_container(cfg[part], resolve=True) for part in ("data", "corruption")}
+    if isinstance(data, GivenDataModule):
+        data.fingerprints = config["data"]["fingerprints"] = fingerprints(config["data"])  # read anew if it has changed
     try:
         data.clean = read_once(config, data.read)
         data.setup()

@@ -1,7 +1,8 @@
 """A trained run, taken from its folder and tried on a test set: its own, or another dataset's."""
 
+import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,9 @@ from lnl.runs.trained import (
 )
 
 SCHEMA_VERSION = 1  # of evaluations/*.json
-SOURCE = ("_target_", "path", "name")  # of `data`: where samples are from
+PLACE = ("_target_", "path", "name")  # of `data`: where samples are from
+# Arguments of `data` that say nothing of which samples there are; `labels` and `root` have fingerprints.
+NO_SAMPLES = {*inspect.signature(NoisyDataModule.__init__).parameters, "cache_limit_gb", "labels", "root"}
 
 
 @dataclass(frozen=True)
@@ -108,8 +111,12 @@ class Evaluator:
         device = trainer.strategy.root_device
         method.to(device)
         split = self.cfg.split
+        same_classes = set(data.classes) == set(run.classes)
         predict_split(method, data, trainer, split, batches=1)  # what only the first batch waits for is not timed
         prediction = predict_split(method, data, trainer, split)
+        if same_classes and data.classes != run.classes:
+            outputs = [run.classes.index(name) for name in data.classes]
+            prediction = replace(prediction, logits=prediction.logits[:, outputs])
         samples = len(prediction.index)
         record = {
             "schema_version": SCHEMA_VERSION,
@@ -122,7 +129,7 @@ class Evaluator:
                 "split": split,
                 "classes": data.classes,
                 "samples": samples,
-                "same_classes": data.classes == run.classes,
+                "same_classes": same_classes,
             },
             "test": classification_metrics(prediction.logits, prediction.labels),
             "time": {"seconds_per_image": prediction.seconds / samples},
@@ -141,21 +148,34 @@ class Evaluator:
                 f"{len(run.classes)} ({', '.join(run.classes[:5])}{', ...' if len(run.classes) > 5 else ''})"
             )
 
-    def _check_unseen(self, run: FinishedRun, data: NoisyDataModule) -> None:
-        """Raises UserError if what is held out for testing was held out otherwise, or not at all, for training."""
-        before, now = run.result["config"]["data"], self.cfg.data
-        if "test_fraction" not in now or any(_source(before, key) != _source(now, key) for key in SOURCE):
+    def _check_unseen(self, run: FinishedRun, config: dict[str, Any], data: NoisyDataModule) -> None:
+        """Raises UserError if the run may have been trained on some of the test set.
+
+        Of data that is not what it was in training, or not cut as it was, another test set may be drawn. A test set
+        that the data names, and named then, stays what it is while the data grows.
+        """
+        own = run.result["data"].get("own") or {}  # none of benchmarks, nor of runs by versions that kept none
+        before, now = _settings(run.result["config"]["data"]), _settings(config["data"])
+        unchanged = data.fingerprints == own.get("fingerprints")
+        same_place = all(before.get(key) == now.get(key) for key in PLACE)
+        if data.fingerprints is None or not (same_place or (unchanged and any(data.fingerprints.values()))):
             return
-        fraction, wanted = (part["test_fraction"] for part in (before, now))
-        if fraction is None:
-            fraction = 0 if before["folds"] else 0.2
-        # The same number of training samples: the data says itself what is for testing, or the share is the same.
-        if fraction != wanted and len(data.labels.noisy) != num_samples(run):
-            mend = f"set data.test_fraction={fraction:g}, as in training" if fraction else "name other samples"
+        other = [key for key in now if key not in PLACE and before.get(key) != now[key]]
+        # The test set that there is was one in training.
+        named = not data.test_drawn and own.get("test_drawn") is False and run.result["data"]["test"]
+        if (unchanged and not other) or (named and not set(other) - {"classes", "on_error", "test_fraction"}):
+            return
+        if not unchanged:
             raise UserError(
-                f"the test set would have samples that {run.folder.path} was trained on, "
-                f"with data.test_fraction={fraction:g}: {mend}."
+                f"the data has changed since {run.folder.path} was trained, and its test set is now another one, with "
+                "samples that the run may have been trained on: name other samples by data=NAME."
             )
+        value = before.get(other[0])
+        setting = f"data.{other[0]}={'null' if value is None else value}".replace("'", "")
+        mend = f"set {setting}, as in training" if before["test_fraction"] else "name other samples"
+        raise UserError(
+            f"the test set would have samples that {run.folder.path} was trained on, with {setting}: {mend}."
+        )
 
     def _data(self, run: FinishedRun) -> tuple[DictConfig, NoisyDataModule]:
         """The run's configuration, with the data that is asked for in it, and that data; read once for equal runs."""
@@ -174,17 +194,23 @@ class Evaluator:
         data = self._read[1]
         if self.dataset is not None:
             self._check_count(run, len(data.classes))
-            self._check_unseen(run, data)
         held_out = [split for split in data.splits if split not in ("train", "val")]
         if not held_out:
             name = self.dataset or run.folder.path
             raise UserError(f"{name} has no test set; data=NAME, with data.path of your own, names samples to test on.")
+        self._check_unseen(run, config, data)
         if self.cfg.split not in held_out:
             raise UserError(f"split must be one of {', '.join(held_out)}, got '{self.cfg.split}'")
         return made, data
 
 
-def _source(data: Any, key: str) -> Any:
-    """Whatever a path was called."""
-    value = data.get(key)
-    return Path(value).expanduser().resolve() if key == "path" and value is not None else value
+def _settings(data: dict[str, Any]) -> dict[str, Any]:
+    """What of own data's configuration says which samples are in it and which of them are for testing."""
+    fraction = data.get("test_fraction")
+    found = {key: value for key, value in data.items() if key not in NO_SAMPLES}
+    if found.get("path") is not None:
+        found["path"] = Path(found["path"]).expanduser().resolve()
+    for column, name in (found.pop("columns", None) or {}).items():
+        found[f"columns.{column}"] = name
+    found["test_fraction"] = (0.0 if data.get("folds") else 0.2) if fraction is None else fraction
+    return found

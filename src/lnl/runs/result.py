@@ -37,6 +37,7 @@ def make_result(
     rates = {f"{split}_rate": data.labels.actual_rate(data.splits[split]) for split in ("train", "val")}
     epoch_seconds = [row["seconds"] for row in rows]
     device = trainer.strategy.root_device
+    own = {"own": {"fingerprints": data.fingerprints, "test_drawn": data.test_drawn}}
     checkpoint_bytes = folder.last.stat().st_size if folder.last.exists() else None
     return {
         "schema_version": SCHEMA_VERSION,
@@ -50,6 +51,7 @@ def make_result(
             **sizes,
             "trusted": len(data.trusted),
             "skipped": len(data.skipped),
+            **({} if data.fingerprints is None else own),
         },
         "corruption": options["corruption"],
         "noise": {**data.labels.describe(), **rates},

@@ -1,6 +1,6 @@
 // One suspect has one place: in data's lists, in `decided`, and in `cards`.
 
-const COLUMNS = ["index", "file", "given_label", "suggested_label", "decision", "label"];
+const COLUMNS = ["index", "file", "given_label", "suggested_label", "decision", "label", "audited"];
 const KEYS = { k: "keep", c: "change", u: "unsure" };
 const size = data.index.length;
 const places = [...Array(size).keys()];
@@ -80,7 +80,7 @@ const quoted = (value) => (/[",\r\n]/.test(value) ? `"${value.replaceAll('"', '"
 function written() {
   const rows = places.filter((place) => decided[place]).map((place) => [
     String(data.index[place]), data.file[place], named(data.given[place]), named(data.suggested[place]),
-    decided[place][0], named(decided[place][1]),
+    decided[place][0], named(decided[place][1]), data.audited,
   ]);
   return [COLUMNS, ...rows].map((row) => `${row.map(quoted).join(",")}\n`).join("");
 }
@@ -113,7 +113,7 @@ function read(text) {
   const entries = rows.map((row) => Object.fromEntries(header.map((name, i) => [name, row[i]]))).flatMap((row) => {
     const place = placeOf.get(row.index);
     const label = data.classes.indexOf(row.label);
-    const fits = place !== undefined && named(data.given[place]) === row.given_label && label >= 0;
+    const fits = (row.audited || data.audited) === data.audited && place !== undefined && named(data.given[place]) === row.given_label && label >= 0;
     return fits && Object.values(KEYS).includes(row.decision) ? [[place, decision(place, row.decision, label)]] : [];
   });
   if (entries.length) decide(entries);
