@@ -115,6 +115,15 @@ def test_the_truth_changes_no_weight_and_no_choice_of_epoch(digits, monkeypatch,
     assert not ours["train/accuracy_wrong"].equals(theirs["train/accuracy_wrong"])
 
 
+def test_a_training_loss_that_is_no_scalar_is_refused(digits):
+    outcome = digits(f"method._target_={HERE}.OneLossPerSample")
+    assert outcome.code == 1
+    assert outcome.err.splitlines() == [
+        "error: OneLossPerSample.training_loss must return a scalar, got [64]: .mean()?"
+    ]
+    assert not outcome.folders
+
+
 def test_a_frozen_parameter_is_not_in_the_optimizer(digits):
     outcome = digits("model=mobilenet_v2", "model.freeze=true", "data.subset=100")
     checkpoint = torch.load(outcome.folder / "checkpoints/last.ckpt", weights_only=True)
