@@ -121,12 +121,16 @@ def build_trainer(
     """Lightning's Trainer with the run's checkpoints, measurements and trackers."""
     # Without a version in the name: what a run that was killed has left is written over.
     overwrite: dict[str, Any] = {"dirpath": folder.checkpoints, "enable_version_counter": False}
+    chosen = build_all("callbacks", cfg.callbacks)
+    for monitor in (str(getattr(callback, "monitor", "")) for callback in chosen):
+        if monitor.startswith(("test", "trusted_test")):
+            raise UserError(f"callbacks: the test set chooses nothing: monitor val/accuracy or val/loss, not {monitor}")
     callbacks = (
         EpochSeed(cfg.seed),
         StaysStopped(),
         SharedState(),
         TrainingMetrics(data.given, data.labels.clean),
-        *build_all("callbacks", cfg.callbacks),
+        *chosen,
         *callbacks,
         ModelCheckpoint(monitor="val/accuracy", mode="max", filename=folder.noisy_val_best.stem, **overwrite),
         ModelCheckpoint(save_on_train_epoch_end=True, filename=folder.last.stem, **overwrite),
@@ -145,7 +149,9 @@ def build_trainer(
         check_together(cfg, data, method, process.count)
         options |= {"strategy": strategy(cfg.trainer.strategy), "use_distributed_sampler": False}
     for name in ("max_epochs", "limit_train_batches", "limit_val_batches"):
-        if cfg.trainer[name] == 0:
+        value = cfg.trainer[name]
+        endless = name == "max_epochs" and (value is None or value == -1)
+        if value == 0 or endless:
             raise UserError(f"trainer.{name} must be above 0: an epoch is trained, and chosen by its validation.")
     try:
         trainer: pl.Trainer = build("trainer", cfg.trainer, **options)
