@@ -16,6 +16,7 @@ from lnl.runs import environment
 from lnl.runs.evaluation import Prediction
 from lnl.runs.folder import RunFolder, write_atomically
 from lnl.runs.identity import relevant_config
+from lnl.runs.sources import sources
 
 SCHEMA_VERSION = 1  # to be raised when a key changes its meaning or goes
 
@@ -71,6 +72,7 @@ def make_result(
         },
         **said_by_callbacks(trainer),
         "environment": {**environment.describe(device, trainer.precision), "processes": trainer.world_size},
+        "sources": sources(relevant_config(cfg)),
         "config": relevant_config(cfg),
     }
 
