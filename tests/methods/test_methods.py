@@ -75,6 +75,11 @@ def test_trusted_labels_are_for_methods_that_declare_it_alone(digits, name):
     trusted = index < 200
     assert len(np.unique(index[trusted])) == 150  # the others are held out
     right = noise["clean_labels" if name == "TrustingSpy" else "noisy_labels"]
+    train = np.unique(index)
+    had = np.where(train < 200, right[train], noise["noisy_labels"][train])
+    wrong = (had != noise["clean_labels"][train]).sum()
+    assert f"trained on {len(train):,} labels, {wrong:,} of them wrong" in outcome.out
+    assert ", 150 trusted\n" in outcome.out
     np.testing.assert_array_equal(labels[trusted], right[index[trusted]])
     np.testing.assert_array_equal(labels[~trusted], noise["noisy_labels"][index[~trusted]])
     for part, batch in Spy.seen:

@@ -52,7 +52,7 @@ def make_result(
             "skipped": len(data.skipped),
         },
         "corruption": options["corruption"],
-        "noise": {**data.labels.describe(), **rates},
+        "noise": {**data.labels.describe(), **rates, "train_wrong": _wrong(data)},
         "method": options["method"],
         "loss": options["loss"],
         "model": options["model"],
@@ -75,6 +75,14 @@ def make_result(
         "sources": sources(relevant_config(cfg)),
         "config": relevant_config(cfg),
     }
+
+
+def _wrong(data: NoisyDataModule) -> int | None:
+    """How many labels that training saw are wrong, those aside that the method knows to be right."""
+    if data.labels.clean is None:
+        return None
+    train = data.splits["train"]
+    return int((data.given[train] != data.labels.clean[train]).sum())
 
 
 def said_by_callbacks(trainer: pl.Trainer) -> dict[str, Any]:
