@@ -129,6 +129,15 @@ def test_a_training_loss_that_is_no_scalar_is_refused(digits):
     assert not outcome.folders
 
 
+@pytest.mark.parametrize("method", [f"{HERE}.Silent", "lnl.methods.Baseline", "lnl.methods.FitOnce"])
+def test_a_method_whose_predictions_nobody_sees_is_told_once(digits, method):
+    model = "histogram_logistic" if "FitOnce" in method else "cnn"
+    outcome = digits(f"model={model}", f"method._target_={method}")
+    silent = "Silent" in method
+    assert (outcome.folder / "train.log").read_text().count("train/accuracy and what is memorised are not") == silent
+    assert ("train/accuracy" in pd.read_csv(outcome.folder / "metrics.csv")) != silent
+
+
 def test_a_frozen_parameter_is_not_in_the_optimizer(digits):
     outcome = digits("model=mobilenet_v2", "model.freeze=true", "data.subset=100")
     checkpoint = torch.load(outcome.folder / "checkpoints/last.ckpt", weights_only=True)
