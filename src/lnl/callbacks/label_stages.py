@@ -66,7 +66,8 @@ class LabelStages(Callback):
         entry = {"round": self.stage - 1, "epoch": trainer.current_epoch, **counts}
         if remark := worthless(entry, pl_module.stage1_epochs, pl_module.max_per_class):
             entry["remark"] = remark
-            log.warning("round %d kept %d of %d labels: %s", entry["round"], entry["kept"], len(index), remark)
+            if trainer.is_global_zero:
+                log.warning("round %d kept %d of %d labels: %s", entry["round"], entry["kept"], len(index), remark)
         self.corrections.append(entry)
         if not trainer.is_global_zero:
             return

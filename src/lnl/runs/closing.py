@@ -39,7 +39,10 @@ def _labels(result: dict[str, Any]) -> list[str]:
     number = "an unknown number" if wrong is None else f"{wrong:,}"
     share = "" if wrong is None else f" ({wrong / max(count, 1):.1%}, {noise['kind']})"
     others = f", {trusted:,} trusted" if trusted and not corrections else ""
-    return [f"{said}, {number} of them wrong{share}{others}", *map(_correction, corrections or [])]
+    return [
+        f"{said}, {number} of them wrong{share}{others}",
+        *(line for counts in corrections or [] for line in _correction(counts)),
+    ]
 
 
 def wrong_labels(result: dict[str, Any]) -> int | None:
@@ -51,11 +54,11 @@ def wrong_labels(result: dict[str, Any]) -> int | None:
     return None if rate is None else round(rate * result["data"]["train"])
 
 
-def _correction(counts: dict[str, Any]) -> str:
+def _correction(counts: dict[str, Any]) -> list[str]:
     accuracy = counts.get("kept_accuracy")
     line = f"round {counts['round']} kept {counts['kept']:,} of {counts['candidates']:,} labels, "
     line += f"{counts['changed']:,} changed" + ("" if accuracy is None else f", {accuracy:.1%} of the kept right")
-    return line + (f"; {counts['remark']}" if "remark" in counts else "")
+    return [line, *([f"  {counts['remark']}"] if "remark" in counts else [])]
 
 
 def evaluation_block(record: dict[str, Any], folder: Path) -> str:
