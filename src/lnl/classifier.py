@@ -189,7 +189,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
 
     def _folds(self, X: ArrayLike, labels: NDArray[np.int64], classes: NDArray[Any], folds: int) -> list[Any]:
         """Places to train on and to judge, of each fold."""
-        contents = [hashlib.sha256(np.ascontiguousarray(image)).digest() for image in np.asarray(X)]
+        contents = [hashlib.sha256(image.tobytes()).digest() for image in np.asarray(X)]
         _, groups = np.unique(contents, return_inverse=True)
         copies = groups.max() + 1 < len(groups)
         kind = StratifiedGroupKFold if copies else StratifiedKFold

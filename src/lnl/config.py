@@ -1,8 +1,11 @@
 """Where the configuration is, and how a part of it becomes an object."""
 
-from collections.abc import Mapping
+import functools
+import inspect
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
@@ -32,11 +35,43 @@ def build(name: str, node: DictConfig, **objects: Any) -> Any:
         raise UserError(f"{missing[0]} has to be given: {missing[0]}=...")
     try:
         made = instantiate(node, _partial_=True, _convert_="all")
+        check_numbers(name, made)
         return made if node.get("_partial_") else made(**objects)
     except InstantiationException as error:
         raise UserError(f"{name}: {error.__cause__ or error}") from error
     except (ValueError, TypeError) as error:
         raise UserError(f"{name}: {error}") from error
+
+
+def check_numbers(name: str, made: functools.partial[Any]) -> None:
+    """Raises UserError, naming the key, for text, or null, where a parameter is annotated as a number alone."""
+    allowed = _numbers(made.func)
+    for key, value in made.keywords.items():
+        if key in allowed and (isinstance(value, str) or (value is None and not allowed[key])):
+            given = "null" if value is None else f"'{value}'"
+            raise UserError(f"{name}.{key} must be a number, got {given}")
+
+
+def _numbers(function: Callable[..., Any]) -> dict[str, bool]:
+    """The parameters of a function or class that take numbers alone, and of each whether it takes null as well."""
+    found: dict[str, bool] = {}
+    for init in [vars(base).get("__init__") for base in function.__mro__] if inspect.isclass(function) else [function]:
+        if not inspect.isfunction(init):
+            continue
+        try:
+            hints = get_type_hints(init)
+        except NameError:  # of a type that only a type checker imports
+            hints = {}
+        parameters = inspect.signature(init).parameters.values()
+        for parameter in parameters:
+            hint = hints.get(parameter.name)
+            kinds = set(get_args(hint) if get_origin(hint) in (Union, UnionType) else [hint])
+            others = kinds - {int, float, bool, type(None)}  # an optimizer's lr may be a Tensor
+            if kinds & {int, float} and all(getattr(kind, "__name__", "") == "Tensor" for kind in others):
+                found.setdefault(parameter.name, type(None) in kinds or parameter.default is None)
+        if all(parameter.kind != inspect.Parameter.VAR_KEYWORD for parameter in parameters):
+            break  # else the rest goes to the next class
+    return found
 
 
 def build_all(name: str, nodes: Mapping[str, Any] | None) -> list[Any]:

@@ -32,6 +32,20 @@ class DivideMix(NoisyLabelMethod):
         return F.cross_entropy(self(first), target) + F.cross_entropy(self.second(second), target)
 
 
+class OneLossPerSample(NoisyLabelMethod):
+    """The commonest mistake in a method: the mean is forgotten."""
+
+    def training_loss(self, batch) -> Tensor:
+        return self.loss(self(batch.images), batch.labels)
+
+
+class Silent(NoisyLabelMethod):
+    """Calls its network instead of itself, so that nobody hears what it predicts."""
+
+    def training_loss(self, batch) -> Tensor:
+        return self.loss(self.model(batch.images), batch.labels).mean()
+
+
 class Counts(NoisyLabelMethod):
     """Counts what it trained on: samples, and for each of them who trained on it last."""
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
+from lnl.callbacks.label_stages import worthless
 from lnl.losses import CrossEntropy
 from lnl.methods import LabelCorrection
 from lnl.metrics import correction_metrics
@@ -114,6 +115,15 @@ def test_a_run_learns_from_trusted_digits_and_corrects_the_rest(digits):
     assert right > 0.9  # the images say which label is right
     assert (table["kept"] == (table["confidence"] > 0.8)).all()
     assert (table["new_label"] == clean)[table["kept"]].mean() > (table["given_label"] == clean).mean() + 0.4
+    wrong = (table["given_label"] != clean).sum()
+    assert result["noise"]["train_wrong"] == wrong  # trusted labels are right, whatever was given
+    kept_right = (table["new_label"] == clean)[table["kept"]].mean()
+    assert [line.strip() for line in outcome.out.splitlines()[1:3]] == [
+        f"trained on 400 trusted labels, then also on what was kept of {len(table)}, {wrong} of them wrong "
+        f"({wrong / len(table):.1%}, symmetric)",
+        f"round 1 kept {correction['kept']} of {len(table)} labels, {len(changed)} changed, "
+        f"{kept_right:.1%} of the kept right",
+    ]
     stages = pd.read_csv(folder / "metrics.csv")
     assert stages["stage"].tolist() == [1] * 8 + [2] * 4
     assert stages["lr"][[7, 11]].tolist() == pytest.approx([0, 0])  # cosine over each stage
@@ -122,6 +132,31 @@ def test_a_run_learns_from_trusted_digits_and_corrects_the_rest(digits):
     assert (steps[8:] == -(-(400 + table["kept"].sum()) // 64)).all()
     assert result["protocol"]["stage1"]["epoch"] == 7
     assert result["protocol"]["last"]["trusted_test"]["accuracy"] > 0.8
+
+
+def test_a_correction_by_a_model_that_has_learnt_nothing_is_remarked_on(digits):
+    outcome = digits(*RUN, "method.stage1_epochs=1", "trainer.max_epochs=2", "optimizer.lr=1e-9")
+    (correction,) = outcome.result["corrections"]
+    remark = "stage 1 may not be trained enough, try method.stage1_epochs=4"
+    assert remark in correction["remark"]
+    assert remark in outcome.out
+    assert remark in (outcome.folder / "train.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("kept", "quota", "expected"),
+    [
+        ([5, 5], None, None),
+        ([5, 4], None, "fewer than 1%"),
+        ([50, 0], None, "only 1 of 2 classes"),
+        ([2, 2], 2, None),  # as asked for
+        ([2, 1], 2, "fewer than 1%"),
+    ],
+)
+def test_which_corrections_are_remarked_on(kept, quota, expected):
+    counts = {"round": 1, "kept": sum(kept), "candidates": 1000, "kept_per_class": kept}
+    said = worthless(counts, 3, quota)
+    assert said is None if expected is None else said.startswith(f"{expected}: stage 1 may not be")
 
 
 @pytest.mark.parametrize("epoch", [3, 8, 10])  # within stage 1, between the stages, within stage 2

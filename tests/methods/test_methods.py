@@ -66,6 +66,11 @@ def test_trusted_labels_are_for_methods_that_declare_it_alone(digits, name):
     trusted = index < 200
     assert len(np.unique(index[trusted])) == 150  # the others are held out
     right = noise["clean_labels" if name == "TrustingSpy" else "noisy_labels"]
+    train = np.unique(index)
+    had = np.where(train < 200, right[train], noise["noisy_labels"][train])
+    wrong = (had != noise["clean_labels"][train]).sum()
+    assert f"trained on {len(train):,} labels, {wrong:,} of them wrong" in outcome.out
+    assert ", 150 trusted\n" in outcome.out
     np.testing.assert_array_equal(labels[trusted], right[index[trusted]])
     np.testing.assert_array_equal(labels[~trusted], noise["noisy_labels"][index[~trusted]])
     for part, batch in Spy.seen:
@@ -104,6 +109,24 @@ def test_the_truth_changes_no_weight_and_no_choice_of_epoch(digits, monkeypatch,
     public = ["train/loss", "train/accuracy", "val/loss", "val/accuracy"]
     pd.testing.assert_frame_equal(ours[public], theirs[public], check_exact=True)
     assert not ours["train/accuracy_wrong"].equals(theirs["train/accuracy_wrong"])
+
+
+def test_a_training_loss_that_is_no_scalar_is_refused(digits):
+    outcome = digits(f"method._target_={HERE}.OneLossPerSample")
+    assert outcome.code == 1
+    assert outcome.err.splitlines() == [
+        "error: OneLossPerSample.training_loss must return a scalar, got [64]: .mean()?"
+    ]
+    assert not outcome.folders
+
+
+@pytest.mark.parametrize("method", [f"{HERE}.Silent", "lnl.methods.Baseline", "lnl.methods.FitOnce"])
+def test_a_method_whose_predictions_nobody_sees_is_told_once(digits, method):
+    model = "histogram_logistic" if "FitOnce" in method else "cnn"
+    outcome = digits(f"model={model}", f"method._target_={method}")
+    silent = "Silent" in method
+    assert (outcome.folder / "train.log").read_text().count("train/accuracy and what is memorised are not") == silent
+    assert ("train/accuracy" in pd.read_csv(outcome.folder / "metrics.csv")) != silent
 
 
 def test_a_frozen_parameter_is_not_in_the_optimizer(digits):

@@ -1,6 +1,7 @@
 """What a method that relabels in stages did to the labels."""
 
 import csv
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,24 @@ from pytorch_lightning.callbacks import Callback
 from lnl.files import replacing
 from lnl.metrics import correction_metrics
 
+log = logging.getLogger(__name__)
+
+
+def worthless(counts: dict[str, Any], stage1_epochs: int, max_per_class: int | None = None) -> str | None:
+    """What to say of a correction that kept next to nothing, or not a label of every class; else None."""
+    kept, classes = counts["kept"], len(counts["kept_per_class"])
+    found = sum(count > 0 for count in counts["kept_per_class"])
+    least = counts["candidates"] / 100
+    if found == classes and kept >= (least if max_per_class is None else min(least, classes * max_per_class)):
+        return None
+    few = f"only {found} of {classes} classes" if found < classes else "fewer than 1%"
+    longer = f"method.stage1_epochs={4 * stage1_epochs}" if counts["round"] == 1 else "more trainer.max_epochs"
+    return f"{few}: stage {counts['round']} may not be trained enough, try {longer}"
+
 
 class LabelStages(Callback):
-    """Records every correction of a method with the buffers ``stage``, ``labels``, ``kept`` and ``confidence``.
+    """Records every correction of a method with the buffers ``stage``, ``labels``, ``kept`` and ``confidence``, and
+    the settings ``stage1_epochs`` and ``max_per_class``. A correction that is worth little gets a remark.
 
     After a correction it writes ``corrected_labels.csv``: ``index``, ``file``, ``given_label`` and ``label`` of the
     whole training set, in the form that ``noise=file`` reads, and ``new_label``, ``confidence``, ``kept`` of every
@@ -48,7 +64,12 @@ class LabelStages(Callback):
         given = data.labels.noisy[index]
         clean = None if data.labels.clean is None else data.labels.clean[index]
         counts = correction_metrics(given, new, kept, clean, pl_module.num_classes)
-        self.corrections.append({"round": self.stage - 1, "epoch": trainer.current_epoch, **counts})
+        entry = {"round": self.stage - 1, "epoch": trainer.current_epoch, **counts}
+        if remark := worthless(entry, pl_module.stage1_epochs, pl_module.max_per_class):
+            entry["remark"] = remark
+            if trainer.is_global_zero:
+                log.warning("round %d kept %d of %d labels: %s", entry["round"], entry["kept"], len(index), remark)
+        self.corrections.append(entry)
         if not trainer.is_global_zero:
             return
         names, labels = np.array(data.classes, dtype=object), data.given.copy()

@@ -1,5 +1,6 @@
 """What a model makes of its training labels while it is trained on them."""
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,16 @@ from torch import Tensor
 from lnl.data import Batch
 from lnl.metrics import memorisation
 
+log = logging.getLogger(__name__)
+
 
 class TrainingMetrics(Callback):
     """Logs loss and accuracy of every training epoch, on correctly and on wrongly labelled samples apart.
 
     Each sample counts with the prediction made in the step that trained on it, so that measuring costs no further
     pass: what the method's first ``self(batch.images)`` of that step returns. A method that never calls itself on the
-    batch's images gets the loss alone. Clean labels stay in this callback. Of processes that train together all samples
-    count, in each of them.
+    batch's images gets the loss alone, and a remark in the log. Clean labels stay in this callback. Of processes that
+    train together all samples count, in each of them.
 
     Args:
         given: labels ``[N]`` of the whole training set, in the order that ``batch.index`` counts.
@@ -70,6 +73,12 @@ class TrainingMetrics(Callback):
                 index, predicted = self._of_all(trainer, index, predicted)
             clean = None if self.clean is None else self.clean[index]
             metrics |= memorisation(predicted, self.given[index], clean)
+        elif trainer.current_epoch == 0 and trainer.is_global_zero:
+            log.warning(
+                "train/accuracy and what is memorised are not measured: %s calls its networks itself in training_loss; "
+                "self(batch.images), once a step, is what is looked at",
+                type(pl_module).__name__,
+            )
         pl_module.log_dict({f"train/{name}": value for name, value in metrics.items()}, sync_dist=True)
 
     def _of_all(self, trainer: pl.Trainer, index: Tensor, predicted: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lnl.data.batch import Batch
+from lnl.errors import UserError
 
 OptimizerFactory = Callable[[Iterable[Any]], torch.optim.Optimizer]
 SchedulerFactory = Callable[..., torch.optim.lr_scheduler.LRScheduler]
@@ -76,7 +77,11 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
         return self.model(images)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        return self.training_loss(batch)
+        loss = self.training_loss(batch)
+        if not isinstance(loss, Tensor) or loss.ndim:
+            given, hint = (list(loss.shape), ": .mean()?") if isinstance(loss, Tensor) else (type(loss).__name__, "")
+            raise UserError(f"{type(self).__name__}.training_loss must return a scalar, got {given}{hint}")
+        return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Loss and accuracy against the given, noisy labels: all that may choose an epoch."""

@@ -1,5 +1,6 @@
 """The parts of a run, made from its configuration and checked against one another."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as pl
@@ -7,6 +8,7 @@ import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ProgressBar
+from torch import Tensor
 
 from lnl.callbacks import EpochSeed, SharedState, StaysStopped, TrainingMetrics
 from lnl.config import build, build_all
@@ -90,11 +92,26 @@ def make_method(
             f"the labels have {num_classes} classes, but the model has {outputs} outputs; "
             f"leave out model.num_classes or set it to {num_classes}."
         )
+    check_loss(method.loss, num_classes)
     try:
         method.configure_optimizers()  # to hear of values that the optimizer refuses before training starts
-    except ValueError as error:
-        raise UserError(f"optimizer or scheduler: {error}") from error
+    except (ValueError, TypeError) as error:
+        raise UserError(f"optimizer or scheduler: {first_line(error)}") from error
     return method
+
+
+def check_loss(loss: Callable[[Tensor, Tensor], Tensor], num_classes: int) -> None:
+    """Raises UserError if a loss fails, or has not a value for each sample: of a mean no method could weigh them."""
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):  # asking changes no number
+            values = loss(torch.zeros(2, num_classes), torch.tensor([0, 1]))
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        raise UserError(f"loss: {first_line(error)}") from error
+    shape = list(values.shape) if isinstance(values, Tensor) else type(values).__name__
+    if shape != [2]:
+        name = getattr(loss, "__name__", type(loss).__name__)
+        hint = ": use reduction='none'." if shape == [] else " for 2 samples."
+        raise UserError(f"loss: a loss returns one value per sample, [B]; {name} returned {shape}{hint}")
 
 
 def build_trainer(
@@ -108,12 +125,16 @@ def build_trainer(
     """Lightning's Trainer with the run's checkpoints, measurements and trackers."""
     # Without a version in the name: what a run that was killed has left is written over.
     overwrite: dict[str, Any] = {"dirpath": folder.checkpoints, "enable_version_counter": False}
+    chosen = build_all("callbacks", cfg.callbacks)
+    for monitor in (str(getattr(callback, "monitor", "")) for callback in chosen):
+        if monitor.startswith(("test", "trusted_test")):
+            raise UserError(f"callbacks: the test set chooses nothing: monitor val/accuracy or val/loss, not {monitor}")
     callbacks = (
         EpochSeed(cfg.seed),
         StaysStopped(),
         SharedState(),
         TrainingMetrics(data.given, data.labels.clean),
-        *build_all("callbacks", cfg.callbacks),
+        *chosen,
         *callbacks,
         ModelCheckpoint(monitor="val/accuracy", mode="max", filename=folder.noisy_val_best.stem, **overwrite),
         ModelCheckpoint(save_on_train_epoch_end=True, filename=folder.last.stem, **overwrite),
@@ -132,7 +153,9 @@ def build_trainer(
         check_together(cfg, data, method, process.count)
         options |= {"strategy": strategy(cfg.trainer.strategy), "use_distributed_sampler": False}
     for name in ("max_epochs", "limit_train_batches", "limit_val_batches"):
-        if cfg.trainer[name] == 0:
+        value = cfg.trainer[name]
+        endless = name == "max_epochs" and (value is None or value == -1)
+        if value == 0 or endless:
             raise UserError(f"trainer.{name} must be above 0: an epoch is trained, and chosen by its validation.")
     try:
         trainer: pl.Trainer = build("trainer", cfg.trainer, **options)

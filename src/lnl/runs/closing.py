@@ -7,18 +7,12 @@ from typing import Any
 
 def closing_block(result: dict[str, Any], folder: Path) -> str:
     """What was trained, on how many wrong labels, the accuracies, and where everything is."""
-    data, noise, seeds = result["data"], result["noise"], result["seeds"]
-    # Of a cross-validated run all labels; data and noise have those of the first fold.
-    folds = result.get("cross_validation", {})
-    count, rate = folds.get("labels", data["train"]), folds.get("wrong_rate", noise["train_rate"])
-    cut = " cut into folds" if "labels" in folds else ""
-    wrong = "an unknown number" if rate is None else f"{round(rate * count):,}"
-    share = "" if rate is None else f" ({rate:.1%}, {noise['kind']})"
+    data, seeds = result["data"], result["seeds"]
     images = data["name"] if result["corruption"] == "none" else f"{data['name']} ({result['corruption']})"
     lines = [
         f"{images}, {result['model']}, {result['method']}, {result['loss']}, seed {seeds['seed']}: "
         f"{result['epochs']} epochs in {result['time']['fit_seconds']:.1f} s",
-        f"trained on {count:,} labels{cut}, {wrong} of them wrong{share}",
+        *_labels(result),
         *_folds(result),
         *(f"{_accuracy(entry)}  {_meaning(name, entry)}" for name, entry in result["protocol"].items()),
         str(Path(os.path.relpath(folder))),
@@ -26,6 +20,45 @@ def closing_block(result: dict[str, Any], folder: Path) -> str:
     if result["fast_dev_run"]:
         lines.insert(0, "SMOKE RUN: one batch of each kind; no result is kept")
     return "\n".join(f"  {line}" for line in lines)
+
+
+def _labels(result: dict[str, Any]) -> list[str]:
+    """What was trained on. Of a trusted sample, a method that uses it has the right label."""
+    data, noise, corrections = result["data"], result["noise"], result.get("corrections")
+    # Of a cross-validated run all labels; data and noise have those of the first fold.
+    folds = result.get("cross_validation", {})
+    count, wrong = folds.get("labels", data["train"]), wrong_labels(result)
+    if (rate := folds.get("wrong_rate")) is not None:
+        wrong = round(rate * count)
+    trusted = data.get("trusted", 0)
+    if corrections:
+        count -= trusted
+        said = f"trained on {trusted:,} trusted labels, then also on what was kept of {count:,}"
+    else:
+        said = f"trained on {count:,} labels{' cut into folds' if 'labels' in folds else ''}"
+    number = "an unknown number" if wrong is None else f"{wrong:,}"
+    share = "" if wrong is None else f" ({wrong / max(count, 1):.1%}, {noise['kind']})"
+    others = f", {trusted:,} trusted" if trusted and not corrections else ""
+    return [
+        f"{said}, {number} of them wrong{share}{others}",
+        *(line for counts in corrections or [] for line in _correction(counts)),
+    ]
+
+
+def wrong_labels(result: dict[str, Any]) -> int | None:
+    """How many of the labels trained on are wrong; None where nobody knows."""
+    noise = result["noise"]
+    if "train_wrong" in noise:
+        return noise["train_wrong"]
+    rate = noise["train_rate"]  # of a run from before they were counted
+    return None if rate is None else round(rate * result["data"]["train"])
+
+
+def _correction(counts: dict[str, Any]) -> list[str]:
+    accuracy = counts.get("kept_accuracy")
+    line = f"round {counts['round']} kept {counts['kept']:,} of {counts['candidates']:,} labels, "
+    line += f"{counts['changed']:,} changed" + ("" if accuracy is None else f", {accuracy:.1%} of the kept right")
+    return [line, *([f"  {counts['remark']}"] if "remark" in counts else [])]
 
 
 def evaluation_block(record: dict[str, Any], folder: Path) -> str:

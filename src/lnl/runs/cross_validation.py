@@ -10,6 +10,7 @@ from pytorch_lightning.callbacks import Callback
 
 from lnl.data.splits import check_folds
 from lnl.errors import UserError
+from lnl.runs.closing import wrong_labels
 from lnl.runs.folder import RunFolder
 from lnl.runs.identity import identity, relevant_config
 from lnl.runs.result import SCHEMA_VERSION, write_result
@@ -80,10 +81,9 @@ def merge(cfg: DictConfig, folder: RunFolder, results: list[dict[str, Any]]) -> 
         if split in results[0]["protocol"]["last"]
     }
     # Each fold's two splits are the whole set.
-    sizes = {split: first["data"][split] for split in ("train", "val")}
-    rates = {split: first["noise"][f"{split}_rate"] for split in sizes}
-    labels = sum(sizes.values())
-    wrong_rate = None if None in rates.values() else sum(rates[split] * sizes[split] for split in sizes) / labels
+    labels = first["data"]["train"] + first["data"]["val"]
+    wrong, val_rate = wrong_labels(first), first["noise"]["val_rate"]
+    wrong_rate = None if wrong is None else (wrong + val_rate * first["data"]["val"]) / labels
     seconds = [result["time"]["fit_seconds"] for result in results]
     return {
         **first,

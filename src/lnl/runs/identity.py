@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from lnl.runs.fingerprint import fingerprints
+from lnl.runs.sources import sources
 
 NUMBERS_VERSION = 2  # to be raised whenever a change of lnl's code changes the numbers of the same configuration
 
@@ -40,8 +41,12 @@ FILES = (("init_from",), ("noise", "path"), ("data", "trusted"))
 
 
 def identity(cfg: DictConfig) -> str:
-    """sha256 of all that can change a run's numbers; of a file, its content; of a folder, what is in it."""
+    """sha256 of all that can change a run's numbers; of a file, its content; of a folder, what is in it; of code that
+    is the user's own, its source.
+    """
     config = relevant_config(cfg)
+    if found := sources(config):
+        config["sources"] = found
     for *section, key in FILES:
         part = config.get(section[0], {}) if section else config
         if isinstance(part.get(key), str) and Path(part[key]).expanduser().is_file():

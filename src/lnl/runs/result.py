@@ -17,6 +17,7 @@ from lnl.runs import environment
 from lnl.runs.evaluation import Prediction
 from lnl.runs.folder import RunFolder
 from lnl.runs.identity import relevant_config
+from lnl.runs.sources import sources
 
 SCHEMA_VERSION = 1  # to be raised when a key changes its meaning or goes
 
@@ -54,7 +55,7 @@ def make_result(
             **({} if data.fingerprints is None else own),
         },
         "corruption": options["corruption"],
-        "noise": {**data.labels.describe(), **rates},
+        "noise": {**data.labels.describe(), **rates, "train_wrong": _wrong(data)},
         "method": options["method"],
         "loss": options["loss"],
         "model": options["model"],
@@ -74,8 +75,17 @@ def make_result(
         },
         **said_by_callbacks(trainer),
         "environment": {**environment.describe(device, trainer.precision), "processes": trainer.world_size},
+        "sources": sources(relevant_config(cfg)),
         "config": relevant_config(cfg),
     }
+
+
+def _wrong(data: NoisyDataModule) -> int | None:
+    """How many labels that training saw are wrong, those aside that the method knows to be right."""
+    if data.labels.clean is None:
+        return None
+    train = data.splits["train"]
+    return int((data.given[train] != data.labels.clean[train]).sum())
 
 
 def said_by_callbacks(trainer: pl.Trainer) -> dict[str, Any]:

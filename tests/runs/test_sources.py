@@ -1,0 +1,81 @@
+"""What stands for a user's own code in a run's identity."""
+
+import sys
+
+import pytest
+from omegaconf import OmegaConf
+
+from lnl.runs import sources as module
+from lnl.runs.identity import identity
+from lnl.runs.sources import sources
+
+LOSS = """
+import torch
+
+class Scaled(torch.nn.CrossEntropyLoss):
+    def forward(self, logits, labels):
+        return {factor} * torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+"""
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder that modules are found in, by this process as by one that has just started."""
+    monkeypatch.syspath_prepend(tmp_path)
+    module._source.cache_clear()
+    yield tmp_path
+    module._source.cache_clear()
+    for name in [name for name in sys.modules if name.startswith("own_")]:
+        del sys.modules[name]
+
+
+def of(target):
+    module._source.cache_clear()
+    return sources({"loss": {"parts": [{"_target_": target}]}})
+
+
+def test_code_of_lnl_and_of_installed_packages_changes_no_identity():
+    """The value is that of before there were sources."""
+    config = {
+        "seed": 0,
+        "loss": {"_target_": "lnl.losses.CrossEntropy"},
+        "optimizer": {"_target_": "torch.optim.SGD", "_partial_": True, "lr": 0.1},
+        "trainer": {"_target_": "pytorch_lightning.Trainer", "max_epochs": 7},
+        "data": {"_target_": "lnl.data.Digits"},
+        "callbacks": {"a": {"_target_": "functools.partial"}},
+    }
+    golden = "6a7163c7cd4befa0cfa855cc9f639dbfb7687842611fdbf0b5ae5639dc59c231"
+    assert identity(OmegaConf.create(config)) == golden
+    assert of("nowhere.Loss") == of("__main__.Loss") == of("builtins.dict") == {}
+
+
+@pytest.mark.parametrize("target", ["own_a.Loss", "own_a.Loss.inner", "own_b.c.Loss", "own_d.Loss", "own_d.e.Loss"])
+def test_a_file_is_its_content_and_a_package_its_files(here, target):
+    """own_b is a namespace; own_d a package, which may have its classes from any of its files."""
+    for path in ("own_a.py", "own_b/c.py", "own_d/__init__.py", "own_d/e.py", "own_d/notes.txt", "unrelated.py"):
+        (here / path).parent.mkdir(exist_ok=True)
+        (here / path).write_text("raise RuntimeError('imported')\n")
+    first = of(target)
+    assert list(first) == [target]
+    expected = {"own_a": {"own_a.py"}, "own_b": {"own_b/c.py"}, "own_d": {"own_d/__init__.py", "own_d/e.py"}}
+    counts = {"own_d/e.py"} if target == "own_d.e.Loss" else expected[target[:5]]
+    for path in sorted(here.rglob("*.*")):
+        before = path.read_text()
+        path.write_text("edited")
+        assert (of(target) != first) == (path.relative_to(here).as_posix() in counts), path
+        path.write_text(before)
+    assert of(target) == first
+
+
+def test_an_edited_loss_is_trained_anew(here, digits):
+    arguments = ("loss._target_=own_loss.Scaled", "trainer.max_epochs=1")
+    folders = []
+    for factor in (1, 1, 50):
+        (here / "own_loss.py").write_text(LOSS.format(factor=factor))
+        module._source.cache_clear()
+        sys.modules.pop("own_loss", None)
+        outcome = digits(*arguments)
+        assert outcome.code == 0, outcome.err
+        folders.append(outcome.folders)
+        assert ("finished already" in outcome.out) == (len(folders) == 2)
+    assert [len(folder) for folder in folders] == [1, 1, 2]
