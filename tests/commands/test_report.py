@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from lnl.reporting.material import Options, gather
+from lnl.reporting.page import payload
 from tests.data.own import write_folder
 from tests.reporting.test_report_figures import OPTIONS
 from tests.reporting.written import write_run
@@ -183,6 +184,24 @@ def test_a_run_that_is_in_two_sweeps_counts_once(study, report):
         path.write_text(json.dumps({**json.loads(path.read_text()), "sweep": "copied"}))
     outcome = report(f"runs=[{study},{study.parent / 'copied'}]", "name=both", *QUICK)
     assert "11 runs, 2 methods" in outcome.out
+
+
+def test_a_run_without_noise_is_one_run_whatever_its_noise_seed(report, tmp_path):
+    curve = [{"val/loss": 2.0 - i, "train/accuracy": 0.5} for i in range(3)]
+    for loss, accuracy in (("ce", 0.9), ("gce", 0.6)):
+        for rate in (0.0, 0.3):
+            for seed in range(3):
+                facts = {"rate": rate, "noise_seed": seed, "labels": seed if rate else "right", "curve": curve}
+                write_run(tmp_path / "outputs", "study", accuracy - 0.01 * seed * (rate > 0), loss=loss, **facts)
+    outcome = report("runs=outputs/study", "protocol=last", *QUICK)
+    assert "| gce | -30.0 (n 1) | -30.0 (n 3) |" in outcome.out
+    assert "| ce | **90.0 (1 of 3)** | **89.0 ± 1.0** |" in outcome.out
+    assert "4 runs repeat the seed, labels and split of another" in outcome.out
+    assert "No test: that takes 3 pairs that do not all differ by the same." in outcome.out
+    material = gather(Options(**OPTIONS | {"runs": "outputs/study", "output_dir": "r"}))
+    assert len(material.single) == 12
+    assert material.epochs.groupby("column")["path"].nunique().to_dict() == {0.0: 2, 0.3: 6}
+    assert sorted(run["repeated"] for run in payload(material, tmp_path)["runs"]) == [False] * 8 + [True] * 4
 
 
 MISTAKES = {

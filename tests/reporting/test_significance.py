@@ -66,11 +66,24 @@ def test_without_the_labels_hash_their_seed_tells_them_apart():
     assert against_baseline(table, "ce", "accuracy").empty
 
 
-@pytest.mark.parametrize(("shift", "p"), [(0, 1.0), (1, 0.0)])
-def test_differences_without_spread(shift, p):
-    values = np.array([10.0, 20.0, 30.0])
+@pytest.mark.parametrize("shift", [0, 0.1])
+def test_equal_differences_have_no_spread_to_test_by(shift):
+    values = np.array([0.1, 0.2, 0.3, 0.7])
     (test,) = against_baseline(runs(ce=values, gce=values + shift), "ce", "accuracy").to_dict("records")
-    assert (test["difference"], test["p"]) == (shift, p)
+    assert (test["pairs"], test["difference"]) == (4, pytest.approx(shift))
+    assert all(math.isnan(test[name]) for name in ("p", "p_holm", "low", "high"))
+
+
+def test_runs_of_the_same_seed_and_labels_are_one_pair():
+    """As without noise, where noise.seed changes nothing."""
+    table = runs(ce=[10, 10, 10, 20], gce=[11, 11, 11, 23])
+    copied = table["noise_seed"] < 3
+    table.loc[copied, ["seed", "noise_sha256"]] = [0, "no wrong labels"]
+    (test,) = against_baseline(table, "ce", "accuracy").to_dict("records")
+    assert (test["pairs"], test["difference"]) == (2, 2)
+    table.loc[0, "accuracy"] = math.nan  # one that has no such number is not the one that counts
+    (test,) = against_baseline(table, "ce", "accuracy").to_dict("records")
+    assert test["pairs"] == 2
 
 
 def test_a_missing_number_is_no_pair():

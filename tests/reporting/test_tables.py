@@ -43,6 +43,24 @@ def test_cells_say_what_is_missing_and_what_is_best(runs):
     assert seeds_note(made, ran).endswith("; –: run, but without this number.")
 
 
+def test_a_run_that_repeats_another_counts_once(tmp_path):
+    """Without noise every noise.seed gives the same labels."""
+    for noise_seed in range(3):
+        write_run(tmp_path, "study", 0.6, rate=0.0, noise_seed=noise_seed, labels="right")
+        write_run(tmp_path, "study", 0.4 + 0.1 * noise_seed, rate=0.3, noise_seed=noise_seed, labels=noise_seed)
+    table = read_runs([tmp_path]).query("protocol == 'last'")
+    made = pivot(table, "loss", "rate", "test/accuracy")
+    assert made.count.loc["ce"].tolist() == [1, 3]
+    assert np.isnan(made.std.loc["ce", 0.0])
+    assert made.std.loc["ce", 0.3] == pytest.approx(0.1)
+    assert "2 runs repeat the seed, labels and split of another, and count once with it." in seeds_note(made)
+    apart = summary(table, "rate", {"test": "test/accuracy"})
+    assert apart.count["test"].tolist() == [1, 3]
+    in_cells_of_their_own = pivot(table, "noise_seed", "rate", "test/accuracy")
+    assert (in_cells_of_their_own.count == 1).all(axis=None)
+    assert "repeat" not in seeds_note(in_cells_of_their_own)
+
+
 def test_a_tie_as_shown_is_no_best(runs):
     equal = runs.assign(**{"test/accuracy": 0.5 + 1e-6 * np.arange(len(runs))})
     shown = cells(pivot(equal, "loss", "rate", "test/accuracy"), Format(best="max"))

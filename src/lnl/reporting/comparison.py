@@ -159,7 +159,7 @@ class Comparison:
         return table
 
     def difference_text(self, test: object) -> str:
-        """``+2.3, p 0.012 (n 3)``; without p where there are too few pairs."""
+        """``+2.3, p 0.012 (n 3)``; without p where there is no test."""
         difference, p, pairs = (getattr(test, name) for name in ("difference", "p_holm", "pairs"))
         text = f"{round(self.form.scale * difference, self.form.digits) + 0.0:+.{self.form.digits}f}"  # no -0.0
         if not np.isfinite(p):
@@ -171,11 +171,12 @@ class Comparison:
         note = f"Mean difference over n pairs of runs with the same seed, wrong labels and split as {self.baseline}."
         tested = int(self.tests["p"].notna().sum())
         if not tested:
-            return f"{note} No test: that takes {FEWEST_PAIRS} pairs."
-        few = f" No test below {FEWEST_PAIRS} pairs." if (self.tests["pairs"] < FEWEST_PAIRS).any() else ""
-        holm = (
-            f"p: paired t-test, two-sided, corrected after Holm for the {tested} tests of this table; bold below 0.05."
-        )
+            return f"{note} No test: that takes {FEWEST_PAIRS} pairs that do not all differ by the same."
+        short = self.tests["pairs"] < FEWEST_PAIRS
+        few = f" No test below {FEWEST_PAIRS} pairs." if short.any() else ""
+        few += " No test where all pairs differ by the same." if (self.tests["p"].isna() & ~short).any() else ""
+        many = f"{tested} test{'s' * (tested > 1)}"
+        holm = f"p: paired t-test, two-sided, corrected after Holm for the {many} of this table; bold below 0.05."
         return f"{note} {holm}{few}"
 
 

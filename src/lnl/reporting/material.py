@@ -11,6 +11,7 @@ import pandas as pd
 from lnl.errors import UserError, nearest
 from lnl.reporting.arrange import arrange, check_column
 from lnl.reporting.comparison import Comparison, compare, metrics_of, published_beside
+from lnl.reporting.draws import copies
 from lnl.reporting.find import find_others, find_runs, named_folders
 from lnl.reporting.results import read_confusions, read_folders, read_metrics
 
@@ -43,7 +44,8 @@ class Material:
 
     Attributes:
         name: of the report.
-        runs: as of :func:`lnl.reporting.arrange.arrange`, of the protocols that were asked for.
+        runs: as of :func:`lnl.reporting.arrange.arrange`, of the protocols that were asked for; ``repeated``, where a
+            run counts once with another of its cell.
         rows, columns, metrics: what was asked for, as it is shown.
         tables: a table for each metric, setting and protocol.
         epochs: ``metrics.csv`` of all runs, an epoch a row, with ``path`` and where the run stands.
@@ -92,6 +94,7 @@ def gather(options: Options) -> Material:
     runs = _of_protocols(runs, _listed("protocol", options.protocol), options.oracle)
     rows = _listed("rows", options.rows)
     runs = arrange(runs, rows, options.columns, options.names)
+    runs = runs.assign(repeated=copies(runs, ["protocol", "setting", "row", "column"]))
     metrics = _listed("metric", options.metric)
     for metric in metrics:
         check_column(runs, "metric", metric, metrics_of(runs))
@@ -111,7 +114,7 @@ def _epochs(runs: pd.DataFrame, passed_over: dict[Path, str]) -> pd.DataFrame:
     """A run whose file cannot be read has no rows, and is said to have none."""
     facts = ["path", "setting", "row", "column", "train_samples", "train_rate"]
     parts = []
-    for path, run in runs.drop_duplicates("path")[facts].groupby("path"):
+    for path, run in runs[~runs["repeated"]].drop_duplicates("path")[facts].groupby("path"):
         try:
             parts.append(read_metrics(str(path)).merge(run, how="cross"))
         except (OSError, ValueError) as error:

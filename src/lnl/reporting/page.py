@@ -150,6 +150,7 @@ def payload(material: Material, folder: Path) -> dict[str, Any]:
                 "link": Path(os.path.relpath(run["path"], folder)).as_posix(),
                 "setting": setting,
                 "row": material.order.index(str(run["row"])),
+                "repeated": bool(run["repeated"]),
                 "seconds": _number(run["fit_seconds"]),
                 "epochs": _plain(run["epochs"]),
                 "metrics": {

@@ -8,6 +8,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from lnl.reporting.draws import copies
+
 SEEDS = ["seed", "noise_seed", "split_seed"]
 MISSING = "–"
 
@@ -16,13 +18,15 @@ MISSING = "–"
 class Summary:
     """Mean, sample standard deviation (NaN for one run) and number of runs, in frames of equal rows and columns.
 
-    ``over`` says what the runs of a cell differ in: ``seeds``, or more (``runs``).
+    ``over`` says what the runs of a cell differ in: ``seeds``, or more (``runs``). ``repeated`` is how many runs were
+    left out, because they repeat another of their cell.
     """
 
     mean: pd.DataFrame
     std: pd.DataFrame
     count: pd.DataFrame
     over: Literal["seeds", "runs"] = "seeds"
+    repeated: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ LATEX = Markup(r"\textbf{{{}}}", r"\emph{{{}}}", _escape_latex)
 
 
 def pivot(runs: pd.DataFrame, rows: str, columns: str, metric: str) -> Summary:
-    """A metric by two columns of ``runs``, over seeds.
+    """A metric by two columns of ``runs``, over seeds. Runs of equal seed, noisy labels and split count once.
 
     Args:
         runs: of one protocol, as of :func:`lnl.reporting.results.read_runs`.
@@ -71,8 +75,10 @@ def pivot(runs: pd.DataFrame, rows: str, columns: str, metric: str) -> Summary:
         ValueError: if a cell would mix runs that differ in more than their seeds, naming what they differ in.
     """
     _refuse_mixed(runs, [rows, columns])
-    mean, std, count = (part.unstack() for part in _statistics(runs.groupby([rows, columns], observed=False)[metric]))
-    return Summary(mean, std, count.fillna(0))
+    repeated = copies(runs, [rows, columns], metric)
+    once = runs.assign(**{metric: runs[metric].mask(repeated)})
+    mean, std, count = (part.unstack() for part in _statistics(once.groupby([rows, columns], observed=False)[metric]))
+    return Summary(mean, std, count.fillna(0), repeated=int(repeated.sum()))
 
 
 def summary(
@@ -85,12 +91,16 @@ def summary(
         metrics: a column of ``runs`` for each column to be shown; those that are not there are left out.
         over: ``runs`` averages over all runs of a row, whatever they differ in (times, sizes).
     """
+    repeated = 0
     if over == "seeds":
         _refuse_mixed(runs, [rows])
+        masks = {column: copies(runs, [rows], column) for column in metrics.values() if column in runs}
+        runs = runs.assign(**{column: runs[column].mask(mask) for column, mask in masks.items()})
+        repeated = max((int(mask.sum()) for mask in masks.values()), default=0)
     groups = runs.groupby(rows, observed=False)
     parts = {name: _statistics(groups[column]) for name, column in metrics.items() if column in runs}
     mean, std, count = (pd.DataFrame({name: part[i] for name, part in parts.items()}) for i in range(3))
-    return Summary(mean, std, count, over)
+    return Summary(mean, std, count, over, repeated)
 
 
 def _statistics(groups: Any) -> tuple[pd.Series, pd.Series, pd.Series]:
@@ -229,7 +239,7 @@ def column_text(name: object) -> str:
 
 
 def seeds_note(values: Summary, ran: pd.DataFrame | None = None) -> str:
-    """What the numbers of a table are: over how many seeds; and what it means that there is none.
+    """What the numbers of a table are: over how many seeds; what it means that there is none; what counts once.
 
     Args:
         values: of the table.
@@ -242,4 +252,8 @@ def seeds_note(values: Summary, ran: pd.DataFrame | None = None) -> str:
     reasons = {"not run": missing & ~lacking, "run, but without this number": lacking}
     why = " or ".join(reason for reason, cells in reasons.items() if cells.any(axis=None))
     legend = [f"{MISSING}: {why}"] if why else []
-    return "; ".join([text, *legend] if most else legend) + "."
+    note = "; ".join([text, *legend] if most else legend) + "."
+    if values.repeated:
+        runs = "1 run repeats" if values.repeated == 1 else f"{values.repeated} runs repeat"
+        note += f" {runs} the seed, labels and split of another, and count once with it."
+    return note
