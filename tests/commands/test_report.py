@@ -204,6 +204,18 @@ def test_a_run_without_noise_is_one_run_whatever_its_noise_seed(report, tmp_path
     assert sorted(run["repeated"] for run in payload(material, tmp_path)["runs"]) == [False] * 8 + [True] * 4
 
 
+def test_crossed_seeds_and_draws_are_said_to_be(report, tmp_path):
+    for i, (seed, noise_seed) in enumerate([(0, 0), (0, 1), (1, 0), (1, 1)]):
+        for loss, accuracy in (("ce", 0.9), ("gce", 0.6)):
+            facts = {"loss": loss, "seed": seed, "noise_seed": noise_seed, "labels": noise_seed}
+            write_run(tmp_path / "outputs", "study", accuracy - 0.01 * i * (loss == "ce"), **facts)
+    outcome = report("runs=outputs/study", "protocol=last", *QUICK)
+    assert "8 runs, 2 methods, 1 rate, 2 seeds × 2 draws of the wrong labels: cifar10" in outcome.out
+    assert "deviation over 4 runs (2 seeds × 2 draws of the wrong labels)." in outcome.out
+    assert "| gce | -28.5 (n 2) |" in outcome.out
+    assert "Pairs with the same seed are averaged first and count as one of the n." in outcome.out
+
+
 MISTAKES = {
     "no runs given": ([], ["which runs?", "runs=outputs/"]),
     "no such folder": (["runs=outputs/nowhere"], ["no folder outputs/nowhere"]),

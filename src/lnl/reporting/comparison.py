@@ -169,6 +169,8 @@ class Comparison:
     def tests_note(self) -> str:
         """What the differences are."""
         note = f"Mean difference over n pairs of runs with the same seed, wrong labels and split as {self.baseline}."
+        if within := " or ".join(dict.fromkeys(filter(None, self.tests["within"]))):
+            note += f" Pairs with the same {within} are averaged first and count as one of the n."
         tested = int(self.tests["p"].notna().sum())
         if not tested:
             return f"{note} No test: that takes {FEWEST_PAIRS} pairs that do not all differ by the same."

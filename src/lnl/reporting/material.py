@@ -16,6 +16,7 @@ from lnl.reporting.find import find_others, find_runs, named_folders
 from lnl.reporting.results import read_confusions, read_folders, read_metrics
 
 ORACLE = "oracle_best"
+SEED_AND_DRAW = ["seed"], ["noise_seed"], ["seed", "noise_seed"]
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,10 @@ def _epochs(runs: pd.DataFrame, passed_over: dict[Path, str]) -> pd.DataFrame:
 
 
 def facts(material: Material) -> str:
-    """How many of what there are: ``60 runs, 4 methods, 5 rates, 3 seeds: cifar10, uniform noise, cnn``."""
+    """How many of what there are: ``60 runs, 4 methods, 5 rates, 3 seeds: cifar10, uniform noise, cnn``.
+
+    Several draws of the wrong labels for each seed are there too: ``2 seeds × 3 draws of the wrong labels``.
+    """
     single = material.single
 
     def number(count: int, name: str) -> str:
@@ -132,6 +136,9 @@ def facts(material: Material) -> str:
 
     parts = {material.rows: "row", material.columns: "column", "seed": "seed"}
     counts = [number(single[key].nunique(), name) for name, key in parts.items()]
+    seeds, draws, both = (len(single[keys].drop_duplicates()) for keys in SEED_AND_DRAW)
+    if seeds < both:
+        counts[-1] += f"{' ×' if both == seeds * draws else ','} {draws} draws of the wrong labels"
     return f"{', '.join([number(len(single), 'run'), *counts])}: {'; '.join(dict.fromkeys(single['setting']))}"
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from lnl.reporting.draws import FACTORS, copies, with_labels
+from lnl.reporting.draws import FACTORS, copies, independent, with_labels
 
 FEWEST_PAIRS = 3  # below this a test says nothing
 
@@ -15,8 +15,9 @@ def against_baseline(runs: pd.DataFrame, baseline: str, metric: str) -> pd.DataF
     """Each row's difference from the baseline's, pair by pair, and whether it could be chance.
 
     A pair is two runs of the same column with equal seed, equal noisy labels (by their hash) and equal split; a run
-    that repeats another in all three makes no second pair. The test is the paired t-test (two-sided); ``p_holm`` is
-    corrected for the number of tests of the whole table.
+    that repeats another in all three makes no second pair. Crossed seeds and draws are not as many independent pairs:
+    they are averaged within each seed (or draw, or split: :func:`lnl.reporting.draws.independent`) first. The test is
+    the paired t-test (two-sided); ``p_holm`` is corrected for the number of tests of the whole table.
 
     Args:
         runs: of one table and protocol, as of :func:`lnl.reporting.arrange.arrange`.
@@ -24,8 +25,9 @@ def against_baseline(runs: pd.DataFrame, baseline: str, metric: str) -> pd.DataF
         metric: a column of numbers.
 
     Returns:
-        A row for each row and column that has a pair: ``row``, ``column``, ``pairs``, ``difference`` (mean, in the
-        metric's unit), ``low`` and ``high`` (95 % confidence interval of the difference), ``p``, ``p_holm`` in [0, 1].
+        A row for each row and column that has a pair: ``row``, ``column``, ``pairs`` (independent ones), ``within``
+        (what was averaged within: ``seed``, …; else empty), ``difference`` (mean, in the metric's unit), ``low`` and
+        ``high`` (95 % confidence interval of the difference), ``p``, ``p_holm`` in [0, 1].
         The last four are NaN below 3 pairs, and where all differences are equal: their spread is not known then.
     """
     runs = with_labels(runs.dropna(subset=[metric]))
@@ -35,9 +37,12 @@ def against_baseline(runs: pd.DataFrame, baseline: str, metric: str) -> pd.DataF
     for (row, column), group in runs[runs["row"] != baseline].groupby(["row", "column"], observed=True):
         pairs = group.merge(base[base["column"] == column], on=list(FACTORS), suffixes=("", "_base"))
         if len(pairs):
-            differences = (pairs[metric] - pairs[f"{metric}_base"]).to_numpy(dtype=float)
-            tests.append({"row": row, "column": column, "pairs": len(pairs), **_test(differences)})
-    table = pd.DataFrame(tests, columns=["row", "column", "pairs", "difference", "low", "high", "p"])
+            unit = independent(pairs)
+            differences = (pairs[metric] - pairs[f"{metric}_base"]).groupby(pairs[unit]).mean().to_numpy(dtype=float)
+            within = FACTORS[unit] if len(pairs) > len(differences) else ""
+            what = {"row": row, "column": column, "pairs": len(differences), "within": within}
+            tests.append(what | _test(differences))
+    table = pd.DataFrame(tests, columns=["row", "column", "pairs", "within", "difference", "low", "high", "p"])
     return table.assign(p_holm=holm(table["p"].to_numpy(dtype=float)))
 
 
