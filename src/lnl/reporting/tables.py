@@ -87,8 +87,15 @@ def _once(runs: pd.DataFrame, by: list[str], metrics: list[str]) -> tuple[pd.Dat
     there = [with_labels(runs.dropna(subset=[metric])).groupby(by, observed=True) for metric in metrics]
     cells = [cell for groups in there for _, cell in groups]
     most = max(map(len, cells), default=0)
-    over = " or ".join(dict.fromkeys(what_varies(cell) for cell in cells if len(cell) == most))
+    over = " or ".join(dict.fromkeys(what_varies(cell) for cell in cells if len(cell) == most)) + _shared(cells)
     return runs, over, max((int(mask.sum()) for mask in masks.values()), default=0)
+
+
+def _shared(cells: list[pd.DataFrame]) -> str:
+    """Whether the runs of a cell have one draw of wrong labels, so that their spread holds nothing of other draws."""
+    noisy = [cell for cell in cells if len(cell) > 1 and cell["actual_rate"].astype(float).max() > 0]
+    shared = [cell["labels"].nunique() == 1 for cell in noisy]
+    return (" " if all(shared) else ", in some cells ") + "with the same wrong labels" if any(shared) else ""
 
 
 def summary(
