@@ -15,7 +15,6 @@ from lnl.reporting.draws import copies
 from lnl.reporting.find import find_others, find_runs, named_folders
 from lnl.reporting.results import read_confusions, read_folders, read_metrics
 
-ORACLE = "oracle_best"
 SEED_AND_DRAW = ["seed"], ["noise_seed"], ["seed", "noise_seed"]
 
 
@@ -30,7 +29,6 @@ class Options:
     columns: str
     metric: str | Sequence[str]
     protocol: str | Sequence[str]
-    oracle: bool
     baseline: str | None
     against: str | None
     names: Mapping[str, str] | None
@@ -92,7 +90,7 @@ def gather(options: Options) -> Material:
         first = "".join(f"\n{folder}: {reason}" for folder, reason in list(passed_over.items())[:1])
         raise UserError(f"there is no finished run in {', '.join(map(str, given))}{first}")
     runs = _with_errors(runs.drop_duplicates(["identity", "protocol"], ignore_index=True))
-    runs = _of_protocols(runs, _listed("protocol", options.protocol), options.oracle)
+    runs = _of_protocols(runs, _listed("protocol", options.protocol))
     rows = _listed("rows", options.rows)
     runs = arrange(runs, rows, options.columns, options.names)
     runs = runs.assign(repeated=copies(runs, ["protocol", "setting", "row", "column"]))
@@ -161,17 +159,13 @@ def _with_errors(runs: pd.DataFrame) -> pd.DataFrame:
     return runs.assign(**{column.replace("/accuracy", "/error"): 1 - runs[column] for column in accuracies})
 
 
-def _of_protocols(runs: pd.DataFrame, wanted: list[str], oracle: bool) -> pd.DataFrame:
-    if ORACLE in wanted and not oracle:
-        raise UserError(f"{ORACLE} is selected on the test set: oracle=true adds it, marked as such")
+def _of_protocols(runs: pd.DataFrame, wanted: list[str]) -> pd.DataFrame:
     there = list(dict.fromkeys(runs["protocol"]))
     for protocol in wanted:
         if protocol not in there:
-            have = ", ".join(name for name in there if name != ORACLE or oracle)
+            have = ", ".join(there)
             raise UserError(f"protocol={protocol}: no run has it{nearest(protocol, there)}\nThere are {have}.")
-    if oracle and ORACLE not in there:
-        raise UserError(f"oracle=true: no run has {ORACLE}.")
-    return runs[runs["protocol"].isin([*wanted, *([ORACLE] if oracle else [])])].reset_index(drop=True)
+    return runs[runs["protocol"].isin(wanted)].reset_index(drop=True)
 
 
 def _baseline(given: str | None, order: list[str], runs: pd.DataFrame) -> str | None:
