@@ -8,6 +8,7 @@ import pandas as pd
 
 from lnl.config import CONF_DIR
 from lnl.errors import UserError, nearest
+from lnl.reporting.draws import wrong_note
 from lnl.reporting.results import published
 from lnl.reporting.significance import FEWEST_PAIRS, against_baseline
 from lnl.reporting.tables import (
@@ -222,10 +223,8 @@ def compare(
 
 def _wrong(runs: pd.DataFrame) -> list[str]:
     """Rates that are asked for are not rates of wrong labels."""
-    if runs["column"].equals(runs["rate"]) and runs["actual_rate"].notna().all():
-        shares = ", ".join(f"{100 * share:.1f}" for share in runs.groupby("column")["actual_rate"].mean())
-        return [f"Of the training labels are wrong, in %: {shares}."]
-    return []
+    note = wrong_note(runs, "column") if runs["column"].equals(runs["rate"]) else ""
+    return [note] if note else []
 
 
 def _sources(others: pd.DataFrame) -> list[str]:

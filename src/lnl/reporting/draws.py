@@ -79,3 +79,19 @@ def independent(pairs: pd.DataFrame) -> str:
     varying = [factor for factor in FACTORS if count[factor] > 1]
     fit = [factor for factor in varying if can(factor)]
     return max(fit, key=count.__getitem__) if fit else min(varying, key=count.__getitem__, default="seed")
+
+
+def wrong_note(runs: pd.DataFrame, by: str) -> str:
+    """Which share of the labels is wrong, by a column of ``runs``; empty where that is not known of all of them.
+
+    Of the training labels, or, where a run does not say (its folds have each their own), of all that noise was drawn
+    for.
+    """
+    for column, what in (
+        ("train_rate", "training labels"),
+        ("actual_rate", "labels, training and validation together"),
+    ):
+        if runs[column].notna().all():
+            shares = ", ".join(f"{100 * share:.1f}" for share in runs.groupby(by)[column].mean())
+            return f"Share of wrong {what}, in %: {shares}."
+    return ""
