@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from lnl.reporting import figures
+from lnl.reporting.draws import wrong_note
 from lnl.reporting.results import published
 from lnl.reporting.tables import Format, beside, cells, markdown, pivot, seeds_note, summary
 from studies.common import BEST, MILLISECONDS, SECONDS, Blocks, Study, curves, machine, named, with_columns
@@ -18,20 +19,19 @@ METHODS: dict[str, dict[str, Any]] = {
 }
 SHOWN_RATE = 0.3  # in the figure of accuracy against time
 KINDS = {"symmetric": "apl_symmetric", "asymmetric": "apl_asymmetric"}
+SHOWN = {"symmetric": "uniform (the paper's symmetric)", "asymmetric": "asymmetric"}  # the noise as lnl calls it
 
 
 def by_rate(runs: pd.DataFrame, others: pd.DataFrame, metric: str, corner: str) -> str:
     """Methods by noise rate, beside published numbers."""
     ours = pivot(named(runs, METHODS), "label", "rate", metric)
     theirs = named(others, METHODS).pivot_table(index="label", columns="rate", values="value", observed=True)
-    wrong = [f"{100 * share:.1f}" for share in runs.groupby("rate")["actual_rate"].mean()]
-    note = f"{seeds_note(ours)} Of the training labels are wrong, in %: {', '.join(wrong)}."
-    return f"{markdown(beside(ours, theirs, BEST), corner)}\n\n{note}"
+    return f"{markdown(beside(ours, theirs, BEST), corner)}\n\n{seeds_note(ours)} {wrong_note(runs, 'rate')}"
 
 
 def apl_table(kind: str) -> Callable[[Study], str]:
     others = published("apl_dynamic_weight", noise=kind, metric="test_accuracy")
-    return lambda study: by_rate(study.runs(KINDS[kind]), others, "test/accuracy", f"{kind}, test %")
+    return lambda study: by_rate(study.runs(KINDS[kind]), others, "test/accuracy", f"{SHOWN[kind]}, test %")
 
 
 def apl_thresholds(study: Study) -> str:
@@ -52,7 +52,7 @@ def apl_on_mnist(study: Study) -> str:
     for kind, sweep in KINDS.items():
         runs = with_columns(study.runs(sweep), "mnist/accuracy")
         others = published("apl_dynamic_weight", table="2", noise=kind)
-        parts.append(by_rate(runs, others, "mnist/accuracy", f"{kind}, MNIST %"))
+        parts.append(by_rate(runs, others, "mnist/accuracy", f"{SHOWN[kind]}, MNIST %"))
     return "\n\n".join(parts)
 
 
@@ -86,10 +86,10 @@ def apl_time(study: Study) -> str:
     note = f"Times: mean ± standard deviation over all noise rates and seeds. {machine(runs)}"
     figure, (axes,) = figures.panels()
     figures.scatter(axes, runs[runs["rate"] == SHOWN_RATE], "label", "fit_seconds", "test/accuracy")
-    axes.set(xlabel="training time, s", ylabel=f"test accuracy at symmetric {SHOWN_RATE:g}, %")
+    axes.set(xlabel="training time, s", ylabel=f"test accuracy at uniform {SHOWN_RATE:g}, %")
     axes.legend()
     picture = study.picture(figure, "Test accuracy against training time, a point for each seed")
-    return f"{markdown(table.join(accuracy), 'symmetric')}\n\n{note}\n\n{picture}"
+    return f"{markdown(table.join(accuracy), 'uniform')}\n\n{note}\n\n{picture}"
 
 
 def apl_epochs(kind: str) -> Callable[[Study], str]:
@@ -101,7 +101,9 @@ def apl_epochs(kind: str) -> Callable[[Study], str]:
         left.set_ylabel("validation loss (noisy labels)")
         right.set_ylabel("training accuracy (noisy labels), %")
         right.legend(title="noise rate", fontsize=8)
-        return study.picture(figure, f"Cross entropy, {kind} noise: validation loss and training accuracy by epoch")
+        return study.picture(
+            figure, f"Cross entropy, {SHOWN[kind]} noise: validation loss and training accuracy by epoch"
+        )
 
     return block
 
@@ -111,9 +113,9 @@ def apl_weights(kind: str) -> Callable[[Study], str]:
         two = {name: METHODS[name] for name in ("CE", "Dynamic weight")}
         figure, (axes,) = figures.panels()
         figures.against(axes, pivot(named(study.runs(KINDS[kind]), two), "label", "rate", "test/accuracy"))
-        axes.set(xlabel=f"{kind} noise rate", ylabel="test accuracy, %")
+        axes.set(xlabel=f"{SHOWN[kind]} noise rate", ylabel="test accuracy, %")
         axes.legend()
-        return study.picture(figure, f"Test accuracy against {kind} noise: cross entropy and dynamic weights")
+        return study.picture(figure, f"Test accuracy against {SHOWN[kind]} noise: cross entropy and dynamic weights")
 
     return block
 

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from lnl.reporting.material import Options, gather
+from lnl.reporting.page import payload
 from tests.data.own import write_folder
 from tests.reporting.test_report_figures import OPTIONS
 from tests.reporting.written import write_run
@@ -135,27 +136,6 @@ def test_a_report_written_again_has_nothing_of_the_one_before(study, report):
     assert keep.exists()
 
 
-def test_the_test_set_chooses_only_if_it_is_asked_to(study, report, tmp_path):
-    for seed in range(2):
-        write_run(tmp_path / "outputs", "leaky", 0.5, seed=seed, protocols={"oracle_best": 0.99})
-    report("runs=outputs/leaky")
-    folder = tmp_path / "outputs/reports/leaky"
-    texts = [path.read_text() for path in folder.rglob("*") if path.suffix in (".md", ".tex", ".html")]
-    assert len(texts) == 6
-    for text in texts:
-        assert "oracle" not in text.split('id="plotly"')[0]
-        assert "SELECTED" not in text
-        assert "99.0" not in text.split('id="plotly"')[0]
-    assert set(pd.read_csv(folder / "runs.csv")["protocol"]) == {"last", "noisy_val_best"}
-    assert report("runs=outputs/leaky", "protocol=oracle_best", *QUICK).code == 1
-    report("runs=outputs/leaky", "oracle=true", "figures=[]")
-    marked = (folder / "tables/test-accuracy-cifar10-symmetric-noise-cnn-oracle_best.md").read_text()
-    assert "SELECTED ON THE TEST SET" in marked
-    assert "an upper bound, not a result" in marked
-    assert "99.0" in marked
-    assert 'class="leak"' in (folder / "index.html").read_text()
-
-
 def test_what_is_no_run_is_named_and_passed_over(study, report):
     (study / "torn").mkdir()
     (study / "torn/result.json").write_text('{"schema_ver')
@@ -185,6 +165,36 @@ def test_a_run_that_is_in_two_sweeps_counts_once(study, report):
     assert "11 runs, 2 methods" in outcome.out
 
 
+def test_a_run_without_noise_is_one_run_whatever_its_noise_seed(report, tmp_path):
+    curve = [{"val/loss": 2.0 - i, "train/accuracy": 0.5} for i in range(3)]
+    for loss, accuracy in (("ce", 0.9), ("gce", 0.6)):
+        for rate in (0.0, 0.3):
+            for seed in range(3):
+                facts = {"rate": rate, "noise_seed": seed, "labels": seed if rate else "right", "curve": curve}
+                write_run(tmp_path / "outputs", "study", accuracy - 0.01 * seed * (rate > 0), loss=loss, **facts)
+    outcome = report("runs=outputs/study", "protocol=last", *QUICK)
+    assert "| gce | -30.0 (n 1) | -30.0 (n 3) |" in outcome.out
+    assert "| ce | **90.0 (1 of 3)** | **89.0 ± 1.0** |" in outcome.out
+    assert "4 runs repeat the seed, labels and split of another" in outcome.out
+    assert "No test: that takes 3 pairs that do not all differ by the same." in outcome.out
+    material = gather(Options(**OPTIONS | {"runs": "outputs/study", "output_dir": "r"}))
+    assert len(material.single) == 12
+    assert material.epochs.groupby("column")["path"].nunique().to_dict() == {0.0: 2, 0.3: 6}
+    assert sorted(run["repeated"] for run in payload(material, tmp_path)["runs"]) == [False] * 8 + [True] * 4
+
+
+def test_crossed_seeds_and_draws_are_said_to_be(report, tmp_path):
+    for i, (seed, noise_seed) in enumerate([(0, 0), (0, 1), (1, 0), (1, 1)]):
+        for loss, accuracy in (("ce", 0.9), ("gce", 0.6)):
+            facts = {"loss": loss, "seed": seed, "noise_seed": noise_seed, "labels": noise_seed}
+            write_run(tmp_path / "outputs", "study", accuracy - 0.01 * i * (loss == "ce"), **facts)
+    outcome = report("runs=outputs/study", "protocol=last", *QUICK)
+    assert "8 runs, 2 methods, 1 rate, 2 seeds × 2 draws of the wrong labels: cifar10" in outcome.out
+    assert "deviation over 4 runs (2 seeds × 2 draws of the wrong labels)." in outcome.out
+    assert "| gce | -28.5 (n 2) |" in outcome.out
+    assert "Pairs with the same seed are averaged first and count as one of the n." in outcome.out
+
+
 MISTAKES = {
     "no runs given": ([], ["which runs?", "runs=outputs/"]),
     "no such folder": (["runs=outputs/nowhere"], ["no folder outputs/nowhere"]),
@@ -193,7 +203,8 @@ MISTAKES = {
     "misspelt column": (["runs=outputs/study", "rows=metod"], ["rows=metod", "did you mean 'method'"]),
     "misspelt metric": (["runs=outputs/study", "metric=test/acuracy"], ["did you mean 'test/accuracy'"]),
     "misspelt protocol": (["runs=outputs/study", "protocol=lst"], ["protocol=lst", "did you mean 'last'"]),
-    "a leak": (["runs=outputs/study", "protocol=oracle_best"], ["test set", "oracle=true"]),
+    "no such protocol": (["runs=outputs/study", "protocol=best"], ["protocol=best", "There are last, noisy_val_best."]),
+    "chosen by the test set": (["runs=outputs/study", "oracle=true"], ["no 'oracle'"]),
     "misspelt study": (["runs=outputs/study", "against=apl"], ["against=apl", "apl_dynamic_weight"]),
     "another study": (["runs=outputs/study", "against=human_noise"], ["none of its numbers", "resnet34"]),
     "no such baseline": (["runs=outputs/study", "baseline=cee"], ["baseline=cee", "did you mean 'ce'"]),

@@ -15,7 +15,6 @@ OPTIONS = {
     "columns": "rate",
     "metric": "test/accuracy",
     "protocol": "last",
-    "oracle": False,
     "tables": [],
     "figures": [],
     "page": False,

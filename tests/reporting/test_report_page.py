@@ -18,7 +18,6 @@ OPTIONS = {
     "columns": "rate",
     "metric": "test/accuracy",
     "protocol": ["last", "noisy_val_best"],
-    "oracle": False,
     "tables": [],
     "figures": [],
     "page": True,

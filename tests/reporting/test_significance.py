@@ -66,11 +66,72 @@ def test_without_the_labels_hash_their_seed_tells_them_apart():
     assert against_baseline(table, "ce", "accuracy").empty
 
 
-@pytest.mark.parametrize(("shift", "p"), [(0, 1.0), (1, 0.0)])
-def test_differences_without_spread(shift, p):
-    values = np.array([10.0, 20.0, 30.0])
+@pytest.mark.parametrize("shift", [0, 0.1])
+def test_equal_differences_have_no_spread_to_test_by(shift):
+    values = np.array([0.1, 0.2, 0.3, 0.7])
     (test,) = against_baseline(runs(ce=values, gce=values + shift), "ce", "accuracy").to_dict("records")
-    assert (test["difference"], test["p"]) == (shift, p)
+    assert (test["pairs"], test["difference"]) == (4, pytest.approx(shift))
+    assert all(math.isnan(test[name]) for name in ("p", "p_holm", "low", "high"))
+
+
+def test_runs_of_the_same_seed_and_labels_are_one_pair():
+    """As without noise, where noise.seed changes nothing."""
+    table = runs(ce=[10, 10, 10, 20], gce=[11, 11, 11, 23])
+    copied = table["noise_seed"] < 3
+    table.loc[copied, ["seed", "noise_sha256"]] = [0, "no wrong labels"]
+    (test,) = against_baseline(table, "ce", "accuracy").to_dict("records")
+    assert (test["pairs"], test["difference"]) == (2, 2)
+    table.loc[0, "accuracy"] = math.nan  # one that has no such number is not the one that counts
+    (test,) = against_baseline(table, "ce", "accuracy").to_dict("records")
+    assert test["pairs"] == 2
+
+
+def crossed(ce, gce, labels="{draw}"):
+    """Rows of accuracies ``[seed][draw of the wrong labels]``."""
+    table = runs(ce=[0] * sum(map(len, ce)), gce=[0] * sum(map(len, ce)))
+    places = [(seed, draw) for seed, draws in enumerate(ce) for draw in range(len(draws))] * 2
+    table["seed"] = [seed for seed, _ in places]
+    table["noise_sha256"] = [labels.format(seed=seed, draw=draw) for seed, draw in places]
+    table["accuracy"] = [value for row in (ce, gce) for draws in row for value in draws]
+    return table
+
+
+SHIFTED = [[11, 23], [32, 44], [53, 65]]  # of 10 to 60: by 1, 3; 2, 4; 3, 5
+
+
+@pytest.mark.parametrize(
+    ("labels", "seeds", "pairs", "within"),
+    [
+        ("{draw}", 3, 3, "seed"),  # each seed at the same two draws
+        ("{draw}", 2, 2, "seed"),
+        ("{seed} {draw}", 3, 3, "seed"),  # each at two of its own
+        ("always the same", 3, 3, ""),
+    ],
+)
+def test_crossed_seeds_and_draws_are_not_as_many_independent_pairs(labels, seeds, pairs, within):
+    plain = [[10, 20], [30, 40], [50, 60]]
+    (test,) = against_baseline(crossed(plain[:seeds], SHIFTED[:seeds], labels), "ce", "accuracy").to_dict("records")
+    assert (test["pairs"], test["within"]) == (pairs, within)
+    if within and pairs == 3:  # differences 2, 3, 4: mean 3, deviation 1, t = 3 sqrt 3
+        t = 3 * math.sqrt(3)
+        assert test["p"] == pytest.approx(1 - t / math.sqrt(2 + t * t))
+        assert test["difference"] == 3
+
+
+def test_draws_are_what_counts_where_there_are_more_of_them_or_they_alone_are_apart():
+    more_draws = crossed([[1, 2, 3], [4, 5, 6]], [[2, 3, 5], [5, 7, 8]])
+    (test,) = against_baseline(more_draws, "ce", "accuracy").to_dict("records")
+    assert (test["pairs"], test["within"]) == (3, "draw of the wrong labels")
+    of_four_seeds_two_share_a_draw = runs(ce=[1, 2, 3, 4], gce=[2, 4, 6, 9])
+    of_four_seeds_two_share_a_draw["noise_sha256"] = ["a", "a", "b", "b"] * 2
+    (test,) = against_baseline(of_four_seeds_two_share_a_draw, "ce", "accuracy").to_dict("records")
+    assert (test["pairs"], test["within"], test["difference"]) == (2, "draw of the wrong labels", 2.75)
+
+
+def test_where_nothing_is_apart_what_varies_least_counts():
+    table = crossed([[1, 2], [3]], [[2, 4], [6]])  # the second seed lacks the second draw
+    (test,) = against_baseline(table, "ce", "accuracy").to_dict("records")
+    assert test["pairs"] == 2
 
 
 def test_a_missing_number_is_no_pair():

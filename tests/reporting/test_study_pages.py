@@ -67,6 +67,8 @@ def test_prose_is_untouched_and_a_second_time_changes_nothing(tmp_path):
     out = write_pages(tmp_path / "outputs", tmp_path / "pages")
     assert prose(path) == before
     text = path.read_text()
+    assert "| uniform (the paper's symmetric), test % | 0 | 0.3 |" in text
+    assert "| asymmetric, test % | 0 | 0.3 |" in text
     assert "| CE | 51.0 ± 1.4 | 20.0 (1 of 2) |" in text
     assert "| *published* | 60.78 (-9.8) | 53.39 (-33.4) |" in text
     assert text.count("\nold\n") == 2

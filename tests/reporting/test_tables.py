@@ -38,9 +38,46 @@ def test_cells_say_what_is_missing_and_what_is_best(runs):
     assert shown.loc["ce"].tolist() == ["53.0 ± 3.0", "33.0 ± 2.8 (2 of 3)"]
     assert shown.loc["gce"].tolist() == ["**60.0 (1 of 3)**", "–"]
     assert cells(made, Format(best="min")).loc["ce", 0.1] == "**53.0 ± 3.0**"
-    assert seeds_note(made) == "Mean ± sample standard deviation over 3 seeds; –: not run."
+    assert seeds_note(made) == "Mean ± sample standard deviation over 3 seeds with the same wrong labels; –: not run."
     ran = made.count + made.mean.isna()
     assert seeds_note(made, ran).endswith("; –: run, but without this number.")
+
+
+def test_a_run_that_repeats_another_counts_once(tmp_path):
+    """Without noise every noise.seed gives the same labels."""
+    for noise_seed in range(3):
+        write_run(tmp_path, "study", 0.6, rate=0.0, noise_seed=noise_seed, labels="right")
+        write_run(tmp_path, "study", 0.4 + 0.1 * noise_seed, rate=0.3, noise_seed=noise_seed, labels=noise_seed)
+    table = read_runs([tmp_path]).query("protocol == 'last'")
+    made = pivot(table, "loss", "rate", "test/accuracy")
+    assert made.count.loc["ce"].tolist() == [1, 3]
+    assert np.isnan(made.std.loc["ce", 0.0])
+    assert made.std.loc["ce", 0.3] == pytest.approx(0.1)
+    assert "2 runs repeat the seed, labels and split of another, and count once with it." in seeds_note(made)
+    apart = summary(table, "rate", {"test": "test/accuracy"})
+    assert apart.count["test"].tolist() == [1, 3]
+    in_cells_of_their_own = pivot(table, "noise_seed", "rate", "test/accuracy")
+    assert (in_cells_of_their_own.count == 1).all(axis=None)
+    assert "repeat" not in seeds_note(in_cells_of_their_own)
+
+
+def test_whether_seeds_share_their_wrong_labels_is_said(tmp_path):
+    for seed in range(2):
+        write_run(tmp_path, "study", rate=0.0, seed=seed, labels="right")
+        write_run(tmp_path, "study", rate=0.3, seed=seed, labels="drawn once")
+        write_run(tmp_path, "study", rate=0.6, seed=seed, labels=seed)
+        write_run(tmp_path, "own", noise="given", rate=None, seed=seed)
+    table = read_runs([tmp_path]).query("protocol == 'last'")
+    said = {
+        (0.0,): "2 seeds.",
+        (0.0, 0.3): "2 seeds with the same wrong labels.",
+        (0.0, 0.6): "2 seeds.",
+        (0.3, 0.6): "2 seeds, in some cells with the same wrong labels.",
+    }
+    for rates, text in said.items():
+        assert seeds_note(pivot(table[table["rate"].isin(rates)], "loss", "rate", "test/accuracy")).endswith(text)
+    given = table[table["noise"] == "given"].assign(rate="not given")
+    assert seeds_note(pivot(given, "loss", "rate", "test/accuracy")).endswith("2 seeds.")
 
 
 def test_a_tie_as_shown_is_no_best(runs):

@@ -13,11 +13,13 @@ def write_run(root: Path, sweep: str, accuracy: float = 0.5, **change: Any) -> P
 
     ``noise``, ``rate``, ``seed``, ``data``, ``model``, ``method``, ``loss``, ``corruption``, ``config``, ``train`` and
     ``val`` (accuracies), ``seconds``, ``splits`` (further tests), ``curve`` (rows of metrics.csv), ``parameters``,
-    ``protocols`` (further ones, with their test accuracy), ``confusion`` (of the test set).
+    ``confusion`` (of the test set), ``noise_seed``, ``labels``
+    (what tells the noisy labels from others), ``train_rate`` (of wrong labels; by default the rate).
     """
     facts = {"noise": "symmetric", "rate": 0.3, "seed": 0, "data": "cifar10", "model": "cnn", "method": "baseline"}
     facts |= {"loss": "ce", "corruption": "none", "config": {}, "train": 0.6, "val": 0.4, "seconds": 10.0}
-    facts |= {"splits": {}, "curve": [], "parameters": 1000, "protocols": {}, "confusion": None, **change}
+    facts |= {"splits": {}, "curve": [], "parameters": 1000, "confusion": None, "noise_seed": 0}
+    facts |= change
     identity = json.dumps([sweep, accuracy, facts], default=str)
     folder = root / sweep / f"run-{zlib.crc32(identity.encode()):x}"
     folder.mkdir(parents=True)
@@ -41,16 +43,15 @@ def write_run(root: Path, sweep: str, accuracy: float = 0.5, **change: Any) -> P
             "kind": facts["noise"],
             "rate": facts["rate"],
             "actual_rate": facts["rate"],
-            "train_rate": facts["rate"],
-            "sha256": f"{facts['noise']} {facts['rate']}",
+            "train_rate": facts.get("train_rate", facts["rate"]),
+            "sha256": facts.get("labels", f"{facts['noise']} {facts['rate']}"),
         },
         **{key: facts[key] for key in ("model", "method", "loss")},
-        "seeds": {"seed": facts["seed"], "noise": 0, "split": 0},
+        "seeds": {"seed": facts["seed"], "noise": facts["noise_seed"], "split": 0},
         "epochs": 1,
         "protocol": {
             "last": entry,
             "noisy_val_best": {**entry, "test": {"accuracy": accuracy + 0.01}},
-            **{name: {**entry, "test": {"accuracy": value}} for name, value in facts["protocols"].items()},
         },
         "time": {"fit_seconds": facts["seconds"], "seconds_per_epoch": 2.0, "test_images_per_second": 1000.0},
         "size": {"parameters": facts["parameters"], "checkpoint_bytes": 4_000_000, "peak_memory_bytes": 5e8},

@@ -131,8 +131,19 @@ def test_a_search_finds_the_highest_noisy_validation_accuracy(digits):
     best = max(results, key=lambda result: result["protocol"]["noisy_val_best"]["val"]["accuracy"])
     assert found["best_value"] == best["protocol"]["noisy_val_best"]["val"]["accuracy"]
     assert found["best_params"]["optimizer.lr"] == best["config"]["optimizer"]["lr"]
+    assert outcome.err == ""  # nor a word of Optuna's own
     again = digits("-m", *ONE_EPOCH, "hydra/sweeper=search_lr", "hydra.sweeper.n_trials=6")
     assert "6 skipped" in again.out  # the same trials
+
+
+@needs_plugin("hydra_optuna_sweeper")
+@pytest.mark.parametrize("preset", ["search", "optuna"])
+def test_a_search_without_anything_to_search_trains_nothing(digits, preset):
+    outcome = digits("-m", *ONE_EPOCH, f"hydra/sweeper={preset}", "seed=1")
+    assert outcome.code == 1
+    expected = "nothing to search; give an interval, such as loss.q='interval(0.1, 1)'"
+    assert outcome.err == f"error: hydra/sweeper={preset}: {expected}\n"
+    assert not list(outcome.root.rglob(".identity"))
 
 
 @needs_plugin("hydra_optuna_sweeper")

@@ -5,12 +5,13 @@ import io
 import pytest
 from rich.console import Console
 
-from lnl.runs.journal import Entry
+from lnl.runs.journal import Entry, best, measured_on
+from lnl.runs.sweep import summary
 from lnl.runs.sweep_view import LiveView, duration, picture, seconds_left
 
 
 def job(number, state, **more):
-    overrides = ["data=digits", f"noise.rate=0.{number}", "trainer.max_epochs=4"]
+    overrides = ["data=digits", f"optimizer.lr=0.{number}", "trainer.max_epochs=4"]
     return Entry(number, f"outputs/runs/run{number}", overrides, state, **more)
 
 
@@ -33,12 +34,55 @@ def test_the_view_has_counts_time_bar_running_jobs_and_the_best():
     assert head == "3/8 jobs done, 1 running, 1 failed   55.0 s, 3 min 5 s left"
     assert bar == "━" * 33 + "╸"  # 3 3/8 of 8 jobs, in half columns
     assert [" ".join(line.split()) for line in rest] == [
-        "epoch 2/4 noise.rate=0.1",
-        "best so far, by accuracy on noisy validation labels",
-        "62.50% noise.rate=0.1",
-        "50.00% noise.rate=0.0",
-        "25.00% noise.rate=0.3",
+        "epoch 2/4 optimizer.lr=0.1",
+        "best so far, by noisy validation labels",
+        "62.50% optimizer.lr=0.1",
+        "50.00% optimizer.lr=0.0",
+        "25.00% optimizer.lr=0.3",
     ]
+
+
+def settings(rates, losses, accuracy=0.5):
+    """Jobs of each rate and loss; the second loss is the better one."""
+    return [
+        Entry(
+            i, "outputs/runs/x", [f"noise.rate={rate}", f"loss={loss}"], accuracy=accuracy + 0.1 * (loss == losses[-1])
+        )
+        for i, (rate, loss) in enumerate((rate, loss) for rate in range(rates) for loss in losses)
+    ]
+
+
+def test_jobs_are_compared_where_their_validation_labels_are_equal():
+    assert [entry.job for entry in best(settings(1, ["ce", "gce", "mae"]), 2)] == [2, 0]
+    assert [entry.job for entry in best(settings(3, ["ce", "gce"]), 1)] == [1, 3, 5]
+    assert best(settings(3, ["ce"]), 3) == []  # of one job there is no best
+    assert best(settings(6, ["ce", "gce"]), 3) == []  # too many
+    assert "best" not in "\n".join(drawn(settings(3, ["ce"]), 3, 1.0))
+    assert "labels, where data and noise are equal" in "\n".join(drawn(settings(2, ["ce", "gce"]), 4, 1.0))
+    text = summary(settings(2, ["ce", "gce"]), 4, 1.0)
+    lines = [line.strip() for line in text.splitlines() if "best" in line]
+    assert lines == [
+        f"best by noisy validation labels, where data and noise are equal: 60.00%, noise.rate={rate} loss=gce"
+        for rate in range(2)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("override", "changes"),
+    [
+        ("noise=uniform", True),
+        ("+noise.seed=1", True),
+        ("data.split_seed=1", True),
+        ("corruption=gaussian", True),
+        ("experiment=apl_asymmetric", True),
+        ("experiment/apl@_global_=ce", False),
+        ("loss.noise=1", False),
+        ("datamodule=1", False),
+    ],
+)
+def test_what_changes_the_validation_labels(override, changes):
+    one, other = Entry(0, "x", [override, "seed=0"]), Entry(1, "y", ["seed=1"])
+    assert (measured_on(one) != measured_on(other)) == changes
 
 
 def test_no_job_and_no_known_number_of_jobs_can_be_drawn():

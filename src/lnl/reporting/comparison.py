@@ -8,6 +8,7 @@ import pandas as pd
 
 from lnl.config import CONF_DIR
 from lnl.errors import UserError, nearest
+from lnl.reporting.draws import wrong_note
 from lnl.reporting.results import published
 from lnl.reporting.significance import FEWEST_PAIRS, against_baseline
 from lnl.reporting.tables import (
@@ -27,7 +28,6 @@ from lnl.reporting.tables import (
 PROTOCOLS = {
     "last": "last epoch",
     "noisy_val_best": "best epoch by noisy validation labels",
-    "oracle_best": "best epoch, SELECTED ON THE TEST SET",
 }
 SHARES = ("accuracy", "macro_f1", "ece", "error", "accuracy_correct", "accuracy_wrong", "memorised")
 UNITS = {
@@ -159,7 +159,7 @@ class Comparison:
         return table
 
     def difference_text(self, test: object) -> str:
-        """``+2.3, p 0.012 (n 3)``; without p where there are too few pairs."""
+        """``+2.3, p 0.012 (n 3)``; without p where there is no test."""
         difference, p, pairs = (getattr(test, name) for name in ("difference", "p_holm", "pairs"))
         text = f"{round(self.form.scale * difference, self.form.digits) + 0.0:+.{self.form.digits}f}"  # no -0.0
         if not np.isfinite(p):
@@ -169,13 +169,16 @@ class Comparison:
     def tests_note(self) -> str:
         """What the differences are."""
         note = f"Mean difference over n pairs of runs with the same seed, wrong labels and split as {self.baseline}."
+        if within := " or ".join(dict.fromkeys(filter(None, self.tests["within"]))):
+            note += f" Pairs with the same {within} are averaged first and count as one of the n."
         tested = int(self.tests["p"].notna().sum())
         if not tested:
-            return f"{note} No test: that takes {FEWEST_PAIRS} pairs."
-        few = f" No test below {FEWEST_PAIRS} pairs." if (self.tests["pairs"] < FEWEST_PAIRS).any() else ""
-        holm = (
-            f"p: paired t-test, two-sided, corrected after Holm for the {tested} tests of this table; bold below 0.05."
-        )
+            return f"{note} No test: that takes {FEWEST_PAIRS} pairs that do not all differ by the same."
+        short = self.tests["pairs"] < FEWEST_PAIRS
+        few = f" No test below {FEWEST_PAIRS} pairs." if short.any() else ""
+        few += " No test where all pairs differ by the same." if (self.tests["p"].isna() & ~short).any() else ""
+        many = f"{tested} test{'s' * (tested > 1)}"
+        holm = f"p: paired t-test, two-sided, corrected after Holm for the {many} of this table; bold below 0.05."
         return f"{note} {holm}{few}"
 
 
@@ -211,8 +214,6 @@ def compare(
         table = theirs.pivot_table(index="row", columns="column", values="value", observed=True, sort=False)
         ran = here.groupby(["row", "column"], observed=False).size().unstack()
         notes = [seeds_note(values, ran), *_wrong(here), *_sources(theirs)]
-        if protocol == "oracle_best":
-            notes.insert(0, "The epoch was selected on the test set: an upper bound, not a result.")
         made.append(
             Comparison(str(setting), str(protocol), metric, rows, columns, values, table, tests, base, tuple(notes))
         )
@@ -222,10 +223,8 @@ def compare(
 
 def _wrong(runs: pd.DataFrame) -> list[str]:
     """Rates that are asked for are not rates of wrong labels."""
-    if runs["column"].equals(runs["rate"]) and runs["actual_rate"].notna().all():
-        shares = ", ".join(f"{100 * share:.1f}" for share in runs.groupby("column")["actual_rate"].mean())
-        return [f"Of the training labels are wrong, in %: {shares}."]
-    return []
+    note = wrong_note(runs, "column") if runs["column"].equals(runs["rate"]) else ""
+    return [note] if note else []
 
 
 def _sources(others: pd.DataFrame) -> list[str]:

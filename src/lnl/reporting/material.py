@@ -11,10 +11,11 @@ import pandas as pd
 from lnl.errors import UserError, nearest
 from lnl.reporting.arrange import arrange, check_column
 from lnl.reporting.comparison import Comparison, compare, metrics_of, published_beside
+from lnl.reporting.draws import copies
 from lnl.reporting.find import find_others, find_runs, named_folders
 from lnl.reporting.results import read_confusions, read_folders, read_metrics
 
-ORACLE = "oracle_best"
+SEED_AND_DRAW = ["seed"], ["noise_seed"], ["seed", "noise_seed"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,6 @@ class Options:
     columns: str
     metric: str | Sequence[str]
     protocol: str | Sequence[str]
-    oracle: bool
     baseline: str | None
     against: str | None
     names: Mapping[str, str] | None
@@ -43,7 +43,8 @@ class Material:
 
     Attributes:
         name: of the report.
-        runs: as of :func:`lnl.reporting.arrange.arrange`, of the protocols that were asked for.
+        runs: as of :func:`lnl.reporting.arrange.arrange`, of the protocols that were asked for; ``repeated``, where a
+            run counts once with another of its cell.
         rows, columns, metrics: what was asked for, as it is shown.
         tables: a table for each metric, setting and protocol.
         epochs: ``metrics.csv`` of all runs, an epoch a row, with ``path`` and where the run stands.
@@ -89,9 +90,10 @@ def gather(options: Options) -> Material:
         first = "".join(f"\n{folder}: {reason}" for folder, reason in list(passed_over.items())[:1])
         raise UserError(f"there is no finished run in {', '.join(map(str, given))}{first}")
     runs = _with_errors(runs.drop_duplicates(["identity", "protocol"], ignore_index=True))
-    runs = _of_protocols(runs, _listed("protocol", options.protocol), options.oracle)
+    runs = _of_protocols(runs, _listed("protocol", options.protocol))
     rows = _listed("rows", options.rows)
     runs = arrange(runs, rows, options.columns, options.names)
+    runs = runs.assign(repeated=copies(runs, ["protocol", "setting", "row", "column"]))
     metrics = _listed("metric", options.metric)
     for metric in metrics:
         check_column(runs, "metric", metric, metrics_of(runs))
@@ -111,7 +113,7 @@ def _epochs(runs: pd.DataFrame, passed_over: dict[Path, str]) -> pd.DataFrame:
     """A run whose file cannot be read has no rows, and is said to have none."""
     facts = ["path", "setting", "row", "column", "train_samples", "train_rate"]
     parts = []
-    for path, run in runs.drop_duplicates("path")[facts].groupby("path"):
+    for path, run in runs[~runs["repeated"]].drop_duplicates("path")[facts].groupby("path"):
         try:
             parts.append(read_metrics(str(path)).merge(run, how="cross"))
         except (OSError, ValueError) as error:
@@ -120,7 +122,10 @@ def _epochs(runs: pd.DataFrame, passed_over: dict[Path, str]) -> pd.DataFrame:
 
 
 def facts(material: Material) -> str:
-    """How many of what there are: ``60 runs, 4 methods, 5 rates, 3 seeds: cifar10, uniform noise, cnn``."""
+    """How many of what there are: ``60 runs, 4 methods, 5 rates, 3 seeds: cifar10, uniform noise, cnn``.
+
+    Several draws of the wrong labels for each seed are there too: ``2 seeds × 3 draws of the wrong labels``.
+    """
     single = material.single
 
     def number(count: int, name: str) -> str:
@@ -129,6 +134,9 @@ def facts(material: Material) -> str:
 
     parts = {material.rows: "row", material.columns: "column", "seed": "seed"}
     counts = [number(single[key].nunique(), name) for name, key in parts.items()]
+    seeds, draws, both = (len(single[keys].drop_duplicates()) for keys in SEED_AND_DRAW)
+    if seeds < both:
+        counts[-1] += f"{' ×' if both == seeds * draws else ','} {draws} draws of the wrong labels"
     return f"{', '.join([number(len(single), 'run'), *counts])}: {'; '.join(dict.fromkeys(single['setting']))}"
 
 
@@ -151,17 +159,13 @@ def _with_errors(runs: pd.DataFrame) -> pd.DataFrame:
     return runs.assign(**{column.replace("/accuracy", "/error"): 1 - runs[column] for column in accuracies})
 
 
-def _of_protocols(runs: pd.DataFrame, wanted: list[str], oracle: bool) -> pd.DataFrame:
-    if ORACLE in wanted and not oracle:
-        raise UserError(f"{ORACLE} is selected on the test set: oracle=true adds it, marked as such")
+def _of_protocols(runs: pd.DataFrame, wanted: list[str]) -> pd.DataFrame:
     there = list(dict.fromkeys(runs["protocol"]))
     for protocol in wanted:
         if protocol not in there:
-            have = ", ".join(name for name in there if name != ORACLE or oracle)
+            have = ", ".join(there)
             raise UserError(f"protocol={protocol}: no run has it{nearest(protocol, there)}\nThere are {have}.")
-    if oracle and ORACLE not in there:
-        raise UserError(f"oracle=true: no run has {ORACLE}.")
-    return runs[runs["protocol"].isin([*wanted, *([ORACLE] if oracle else [])])].reset_index(drop=True)
+    return runs[runs["protocol"].isin(wanted)].reset_index(drop=True)
 
 
 def _baseline(given: str | None, order: list[str], runs: pd.DataFrame) -> str | None:

@@ -90,7 +90,6 @@ def _table(table: Comparison, order: list[str]) -> dict[str, Any]:
     return {
         "id": table.slug,
         "title": table.title,
-        "leak": table.protocol == "oracle_best",
         "corner": table.rows,
         "columns": [f"{table.columns} {column_text(column)}" for column in values.mean],
         "rows": rows,
@@ -150,6 +149,7 @@ def payload(material: Material, folder: Path) -> dict[str, Any]:
                 "link": Path(os.path.relpath(run["path"], folder)).as_posix(),
                 "setting": setting,
                 "row": material.order.index(str(run["row"])),
+                "repeated": bool(run["repeated"]),
                 "seconds": _number(run["fit_seconds"]),
                 "epochs": _plain(run["epochs"]),
                 "metrics": {

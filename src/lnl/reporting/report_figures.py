@@ -178,7 +178,7 @@ class Setting:
         """Confusion matrices, summed over seeds, rows of the tables by columns."""
         summed: dict[tuple[str, Any], np.ndarray] = {}
         classes: list[str] = []
-        for run in self.runs.itertuples():
+        for run in self.runs[~self.runs["repeated"]].itertuples():
             names, matrices = self.material.confusions[str(run.path)]
             matrix = matrices.get(self.protocol)
             if run.column in self.shown and matrix is not None and (not classes or names == classes):

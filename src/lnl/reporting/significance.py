@@ -6,15 +6,18 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from lnl.reporting.draws import FACTORS, copies, independent, with_labels
+
 FEWEST_PAIRS = 3  # below this a test says nothing
-PAIR = ["seed", "labels", "split_seed"]
 
 
 def against_baseline(runs: pd.DataFrame, baseline: str, metric: str) -> pd.DataFrame:
     """Each row's difference from the baseline's, pair by pair, and whether it could be chance.
 
-    A pair is two runs of the same column with equal seed, equal noisy labels (by their hash) and equal split. The test
-    is the paired t-test (two-sided); ``p_holm`` is corrected for the number of tests of the whole table.
+    A pair is two runs of the same column with equal seed, equal noisy labels (by their hash) and equal split; a run
+    that repeats another in all three makes no second pair. Crossed seeds and draws are not as many independent pairs:
+    they are averaged within each seed (or draw, or split: :func:`lnl.reporting.draws.independent`) first. The test is
+    the paired t-test (two-sided); ``p_holm`` is corrected for the number of tests of the whole table.
 
     Args:
         runs: of one table and protocol, as of :func:`lnl.reporting.arrange.arrange`.
@@ -22,29 +25,32 @@ def against_baseline(runs: pd.DataFrame, baseline: str, metric: str) -> pd.DataF
         metric: a column of numbers.
 
     Returns:
-        A row for each row and column that has a pair: ``row``, ``column``, ``pairs``, ``difference`` (mean, in the
-        metric's unit), ``low`` and ``high`` (95 % confidence interval of the difference), ``p``, ``p_holm`` in [0, 1].
-        The last four are NaN below 3 pairs.
+        A row for each row and column that has a pair: ``row``, ``column``, ``pairs`` (independent ones), ``within``
+        (what was averaged within: ``seed``, …; else empty), ``difference`` (mean, in the metric's unit), ``low`` and
+        ``high`` (95 % confidence interval of the difference), ``p``, ``p_holm`` in [0, 1].
+        The last four are NaN below 3 pairs, and where all differences are equal: their spread is not known then.
     """
-    labels = runs["noise_sha256"].fillna("seed " + runs["noise_seed"].astype(str))
-    runs = runs.assign(labels=labels).dropna(subset=[metric])
+    runs = with_labels(runs.dropna(subset=[metric]))
+    runs = runs[~copies(runs, ["row", "column"])]
     base = runs[runs["row"] == baseline]
     tests = []
     for (row, column), group in runs[runs["row"] != baseline].groupby(["row", "column"], observed=True):
-        pairs = group.merge(base[base["column"] == column], on=PAIR, suffixes=("", "_base"))
+        pairs = group.merge(base[base["column"] == column], on=list(FACTORS), suffixes=("", "_base"))
         if len(pairs):
-            differences = (pairs[metric] - pairs[f"{metric}_base"]).to_numpy(dtype=float)
-            tests.append({"row": row, "column": column, "pairs": len(pairs), **_test(differences)})
-    table = pd.DataFrame(tests, columns=["row", "column", "pairs", "difference", "low", "high", "p"])
+            unit = independent(pairs)
+            differences = (pairs[metric] - pairs[f"{metric}_base"]).groupby(pairs[unit]).mean().to_numpy(dtype=float)
+            within = FACTORS[unit] if len(pairs) > len(differences) else ""
+            what = {"row": row, "column": column, "pairs": len(differences), "within": within}
+            tests.append(what | _test(differences))
+    table = pd.DataFrame(tests, columns=["row", "column", "pairs", "within", "difference", "low", "high", "p"])
     return table.assign(p_holm=holm(table["p"].to_numpy(dtype=float)))
 
 
 def _test(differences: np.ndarray) -> dict[str, float]:
     mean, nothing = float(differences.mean()), {"low": np.nan, "high": np.nan, "p": np.nan}
-    if len(differences) < FEWEST_PAIRS:
+    equal = np.ptp(differences) <= 1e-9 * np.abs(differences).max()  # but for rounding: t is 0/0 or infinite
+    if len(differences) < FEWEST_PAIRS or equal:
         return {"difference": mean, **nothing}
-    if np.ptp(differences) == 0:  # t is 0/0 or infinite
-        return {"difference": mean, "low": mean, "high": mean, "p": 1.0 if mean == 0 else 0.0}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of nearly identical differences
         found = stats.ttest_rel(differences, np.zeros_like(differences))

@@ -8,6 +8,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from lnl.reporting.draws import copies, what_varies, with_labels
+
 SEEDS = ["seed", "noise_seed", "split_seed"]
 MISSING = "–"
 
@@ -16,13 +18,15 @@ MISSING = "–"
 class Summary:
     """Mean, sample standard deviation (NaN for one run) and number of runs, in frames of equal rows and columns.
 
-    ``over`` says what the runs of a cell differ in: ``seeds``, or more (``runs``).
+    ``over`` says what the runs of the largest cells are: ``3 seeds``. ``repeated`` is how many runs were left out,
+    because they repeat another of their cell.
     """
 
     mean: pd.DataFrame
     std: pd.DataFrame
     count: pd.DataFrame
-    over: Literal["seeds", "runs"] = "seeds"
+    over: str
+    repeated: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ LATEX = Markup(r"\textbf{{{}}}", r"\emph{{{}}}", _escape_latex)
 
 
 def pivot(runs: pd.DataFrame, rows: str, columns: str, metric: str) -> Summary:
-    """A metric by two columns of ``runs``, over seeds.
+    """A metric by two columns of ``runs``, over seeds. Runs of equal seed, noisy labels and split count once.
 
     Args:
         runs: of one protocol, as of :func:`lnl.reporting.results.read_runs`.
@@ -70,9 +74,28 @@ def pivot(runs: pd.DataFrame, rows: str, columns: str, metric: str) -> Summary:
     Raises:
         ValueError: if a cell would mix runs that differ in more than their seeds, naming what they differ in.
     """
-    _refuse_mixed(runs, [rows, columns])
-    mean, std, count = (part.unstack() for part in _statistics(runs.groupby([rows, columns], observed=False)[metric]))
-    return Summary(mean, std, count.fillna(0))
+    once, over, repeated = _once(runs, [rows, columns], [metric])
+    mean, std, count = (part.unstack() for part in _statistics(once.groupby([rows, columns], observed=False)[metric]))
+    return Summary(mean, std, count.fillna(0), over, repeated)
+
+
+def _once(runs: pd.DataFrame, by: list[str], metrics: list[str]) -> tuple[pd.DataFrame, str, int]:
+    """The runs without the numbers of those that repeat another, what those left are, and how many repeat."""
+    _refuse_mixed(runs, by)
+    masks = {metric: copies(runs, by, metric) for metric in metrics}
+    runs = runs.assign(**{metric: runs[metric].mask(mask) for metric, mask in masks.items()})
+    there = [with_labels(runs.dropna(subset=[metric])).groupby(by, observed=True) for metric in metrics]
+    cells = [cell for groups in there for _, cell in groups]
+    most = max(map(len, cells), default=0)
+    over = " or ".join(dict.fromkeys(what_varies(cell) for cell in cells if len(cell) == most)) + _shared(cells)
+    return runs, over, max((int(mask.sum()) for mask in masks.values()), default=0)
+
+
+def _shared(cells: list[pd.DataFrame]) -> str:
+    """Whether the runs of a cell have one draw of wrong labels, so that their spread holds nothing of other draws."""
+    noisy = [cell for cell in cells if len(cell) > 1 and cell["actual_rate"].astype(float).max() > 0]
+    shared = [cell["labels"].nunique() == 1 for cell in noisy]
+    return (" " if all(shared) else ", in some cells ") + "with the same wrong labels" if any(shared) else ""
 
 
 def summary(
@@ -85,12 +108,14 @@ def summary(
         metrics: a column of ``runs`` for each column to be shown; those that are not there are left out.
         over: ``runs`` averages over all runs of a row, whatever they differ in (times, sizes).
     """
+    metrics = {name: column for name, column in metrics.items() if column in runs}
+    text, repeated = "", 0
     if over == "seeds":
-        _refuse_mixed(runs, [rows])
+        runs, text, repeated = _once(runs, [rows], list(metrics.values()))
     groups = runs.groupby(rows, observed=False)
-    parts = {name: _statistics(groups[column]) for name, column in metrics.items() if column in runs}
+    parts = {name: _statistics(groups[column]) for name, column in metrics.items()}
     mean, std, count = (pd.DataFrame({name: part[i] for name, part in parts.items()}) for i in range(3))
-    return Summary(mean, std, count, over)
+    return Summary(mean, std, count, text or f"{count.max().max():g} runs", repeated)
 
 
 def _statistics(groups: Any) -> tuple[pd.Series, pd.Series, pd.Series]:
@@ -222,17 +247,21 @@ def column_text(name: object) -> str:
 
 
 def seeds_note(values: Summary, ran: pd.DataFrame | None = None) -> str:
-    """What the numbers of a table are: over how many seeds; and what it means that there is none.
+    """What the numbers of a table are: over how many seeds; what it means that there is none; what counts once.
 
     Args:
         values: of the table.
         ran: how many runs each cell has, with this number or without; None if all have it.
     """
     most = int(values.count.max().max())
-    text = "One run each" if most == 1 else f"Mean ± sample standard deviation over {most} {values.over}"
+    text = "One run each" if most == 1 else f"Mean ± sample standard deviation over {values.over}"
     missing = values.mean.isna()
     lacking = missing & (missing & False if ran is None else ran > 0)
     reasons = {"not run": missing & ~lacking, "run, but without this number": lacking}
     why = " or ".join(reason for reason, cells in reasons.items() if cells.any(axis=None))
     legend = [f"{MISSING}: {why}"] if why else []
-    return "; ".join([text, *legend] if most else legend) + "."
+    note = "; ".join([text, *legend] if most else legend) + "."
+    if values.repeated:
+        runs = "1 run repeats" if values.repeated == 1 else f"{values.repeated} runs repeat"
+        note += f" {runs} the seed, labels and split of another, and count once with it."
+    return note

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -108,7 +109,33 @@ def labels(entries: Sequence[Entry]) -> dict[int, str]:
     return {entry.job: " ".join(own[entry.job]) or entry.name for entry in entries}
 
 
+FEW = 5  # settings whose best jobs are named
+MEASURED_ON = ("data", "corruption", "noise")  # parts of the configuration that noisy validation labels come from
+
+
+def measured_on(entry: Entry) -> frozenset[str]:
+    """The overrides that decide what a job's validation labels are: accuracies compare where these are equal."""
+    keys = {override: override.partition("=")[0].lstrip("+~") for override in entry.overrides}
+    return frozenset(
+        override for override, key in keys.items() if key == "experiment" or re.split("[./@]", key)[0] in MEASURED_ON
+    )
+
+
 def best(entries: Sequence[Entry], count: int) -> list[Entry]:
-    """The jobs with the highest accuracy on noisy validation labels, highest first."""
-    known = [entry for entry in entries if entry.accuracy is not None]
-    return sorted(known, key=lambda entry: -(entry.accuracy or 0.0))[:count]
+    """The jobs with the highest accuracy on noisy validation labels, highest first.
+
+    Where data or noise differ, accuracies do not compare (without noise they are always higher): then it is the best
+    job of each setting that has two or more, in their order, if the settings are few, else none.
+    """
+    settings: dict[frozenset[str], list[Entry]] = {}
+    for entry in sorted(entries, key=lambda entry: -(entry.accuracy or 0.0)):
+        settings.setdefault(measured_on(entry), []).extend([entry] if entry.accuracy is not None else [])
+    if len(settings) == 1:
+        return next(iter(settings.values()))[:count]
+    compared = [known[0] for known in settings.values() if len(known) > 1] if len(settings) <= FEW else []
+    return sorted(compared, key=lambda entry: entry.job)
+
+
+def where_equal(entries: Sequence[Entry]) -> str:
+    """What belongs behind "best" where not all jobs compare."""
+    return ", where data and noise are equal" if len({measured_on(entry) for entry in entries}) > 1 else ""

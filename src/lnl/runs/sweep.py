@@ -14,11 +14,12 @@ from typing import Any
 from filelock import FileLock, Timeout
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from lnl.runs.journal import Entry, Journal, State, best, labels
+from lnl.runs.journal import Entry, Journal, State, best, labels, where_equal
 from lnl.runs.sweep_view import LiveView, duration
 
 _underway: "Sweep | None" = None  # a process has one sweep at a time
@@ -39,7 +40,15 @@ class SweepCallback(Callback):
         searches = "n_trials" in config.hydra.sweeper  # and may end before
         if searches:
             config.hydra.sweeper.direction = "maximize"  # the accuracy; Optuna's own default would seek the worst
-            logging.getLogger("optuna").setLevel(logging.WARNING)
+            with contextlib.suppress(ImportError):  # which Hydra says in a moment
+                from optuna.logging import set_verbosity  # its own import sets the level that it had
+
+                set_verbosity(logging.WARNING)
+            if not has_search_space(config):
+                chosen = config.hydra.runtime.choices["hydra/sweeper"]
+                example = "give an interval, such as loss.q='interval(0.1, 1)'"
+                print(f"error: hydra/sweeper={chosen}: nothing to search; {example}", file=sys.stderr)
+                sys.exit(1)  # as below
         sweep = Sweep(Path(self.journal).absolute(), count_jobs(config), exact=not searches)
         try:
             sweep.start()
@@ -77,13 +86,26 @@ def count_jobs(config: DictConfig) -> int | None:
         return int(sweeper.n_trials)
     if not sweeper["_target_"].endswith(f".{BasicSweeper.__name__}"):
         return None
-    params: Any = OmegaConf.to_container(sweeper.params or OmegaConf.create(), resolve=True)
+    overrides = _overrides(config)
+    return None if overrides is None else len(BasicSweeper.split_arguments(overrides, None)[0])
+
+
+def has_search_space(config: DictConfig) -> bool:
+    """Whether a search is given anything to try: without it all its jobs would be the same one."""
+    sweeper, overrides = config.hydra.sweeper, _overrides(config)
+    elsewhere = sweeper.get("search_space") or sweeper.get("custom_search_space")
+    return bool(elsewhere) or overrides is None or any(override.is_sweep_override() for override in overrides)
+
+
+def _overrides(config: DictConfig) -> list[Override] | None:
+    """What the sweeper is given, or None if it cannot be read: the sweeper says what is wrong."""
+    params: Any = OmegaConf.to_container(config.hydra.sweeper.params or OmegaConf.create(), resolve=True)
     arguments = [*(f"{key}={value}" for key, value in params.items()), *config.hydra.overrides.task]
     try:
         parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
-        return len(BasicSweeper.split_arguments(parser.parse_overrides(arguments), None)[0])
+        return parser.parse_overrides(arguments)
     except HydraException:
-        return None  # the sweeper says what is wrong
+        return None
 
 
 class Sweep:
@@ -200,7 +222,7 @@ def summary(entries: list[Entry], total: int | None, seconds: float) -> str:
     lines = [f"{count} job{'s' * (count != 1)} in {duration(seconds)}: {', '.join(words) or 'nothing'}", where]
     names = labels(entries)
     for entry in best(entries, 1):
-        lines.append(f"best by noisy validation labels: {entry.accuracy:.2%}, {names[entry.job]}")
+        lines.append(f"best by noisy validation labels{where_equal(entries)}: {entry.accuracy:.2%}, {names[entry.job]}")
     for entry in entries:
         if entry.state == "failed":
             error = Path(entry.folder) / "error.txt"

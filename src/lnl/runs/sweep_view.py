@@ -3,7 +3,7 @@
 import sys
 from typing import TYPE_CHECKING
 
-from lnl.runs.journal import Entry, best, labels
+from lnl.runs.journal import Entry, best, labels, where_equal
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -89,7 +89,7 @@ def picture(entries: list[Entry], total: int | None, seconds: float) -> "Rendera
         table.add_row("", f"and {len(running) - RUNNING} more")
     top = best(entries, BEST)
     if top:
-        table.add_row("best", Text("so far, by accuracy on noisy validation labels", style="dim"))
+        table.add_row("best", Text(f"so far, by noisy validation labels{where_equal(entries)}", style="dim"))
     for entry in top:
         table.add_row(f"{entry.accuracy:.2%}", names[entry.job])
     return Group(*parts, table)

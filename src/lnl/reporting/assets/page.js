@@ -42,6 +42,7 @@ function statistics(values) {
 const passes = (run) => data.filters.every((key) => !state.off[key].has(shown(run[key])));
 const filtered = () => data.runs.filter(passes);
 const here = () => filtered().filter((run) => run.setting === state.setting && !state.hidden.has(run.row));
+const once = () => here().filter((run) => !run.repeated); // what is averaged over
 const atColumn = (runs) => runs.filter((run) => shown(run.column) === state.column);
 const rowsOf = (runs) => unique(runs.map((run) => run.row)).sort((a, b) => a - b);
 const metricPlace = (key) => data.metrics.findIndex((metric) => metric.key === key);
@@ -79,7 +80,7 @@ function lines(row, points, dash, name = "") {
 }
 
 function byColumn(key, dash, name) {
-  const runs = here();
+  const runs = once();
   return rowsOf(runs).flatMap((row) => {
     const mine = runs.filter((run) => run.row === row);
     const points = ordered(mine.map((run) => run.column)).map((column) => ({
@@ -91,7 +92,7 @@ function byColumn(key, dash, name) {
 }
 
 function byEpoch(curve, scale, dash, name) {
-  const runs = atColumn(here()).filter((run) => run.curves[curve]);
+  const runs = atColumn(once()).filter((run) => run.curves[curve]);
   return rowsOf(runs).flatMap((row) => {
     const values = new Map();
     for (const run of runs.filter((run) => run.row === row)) {
@@ -150,7 +151,7 @@ const FIGURES = {
     { xaxis: columnAxis(), yaxis: { title: { text: "error, %" } } },
   ],
   confusion() {
-    const runs = atColumn(here()).filter((run) => data.series[run.row] === state.row && run.confusion[state.protocol]);
+    const runs = atColumn(once()).filter((run) => data.series[run.row] === state.row && run.confusion[state.protocol]);
     if (!runs.length) return [[], {}];
     const sum = runs[0].confusion[state.protocol].map((_, i) => runs.reduce((all, run) => all + run.confusion[state.protocol][i], 0));
     const size = Math.sqrt(sum.length);
