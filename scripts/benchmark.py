@@ -32,10 +32,9 @@ from lnl.config import CONF_DIR
 from lnl.data import NoisyDataModule
 from lnl.resolvers import register_resolvers
 from lnl.runs.assembly import build_data, build_method, build_trainer
-from lnl.runs.environment import describe, keep_freed_memory, resolve_precision
+from lnl.runs.environment import describe, resolve_precision, send_warnings_to_the_log
 from lnl.runs.evaluation import predict
 from lnl.runs.folder import RunFolder
-from lnl.runs.training import send_warnings_to_the_log
 
 
 def now(device: torch.device) -> float:
@@ -138,7 +137,6 @@ def main() -> None:
     arguments = parser.parse_args()
 
     send_warnings_to_the_log()
-    keep_freed_memory()
     register_resolvers()
     device = torch.device(arguments.device)
     accelerator = {"cpu": "cpu", "cuda": "gpu"}[arguments.device]

@@ -42,6 +42,12 @@ def test_a_command_is_one_that_can_be_given(command, arguments):
                 assert compose(command, overrides=overrides)
 
 
+@pytest.mark.parametrize("group", ["data", "noise", "method", "loss", "model", "corruption"])
+def test_the_readme_names_every_option(group):
+    (row,) = re.findall(rf"^\| `{group}` \| (.*) \|$", README, re.MULTILINE)
+    assert sorted(re.findall("`(.+?)`", row)) == sorted(path.stem for path in Path(CONF_DIR, group).glob("*.yaml"))
+
+
 def test_the_loss_of_the_readme_works_from_outside_the_package(digits, tmp_path, monkeypatch):
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     (tmp_path / "my_loss.py").write_text("from torch import Tensor, nn\n" + code)

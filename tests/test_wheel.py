@@ -27,7 +27,7 @@ def test_the_wheel_trains_on_digits_outside_the_checkout(tmp_path):
     outcome = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)
     assert "test accuracy" in outcome.stdout
     assert list(tmp_path.glob("outputs/runs/*/result.json"))
-    subprocess.run([python, "-m", "lnl.evaluate", "run=outputs/runs"], capture_output=True, cwd=tmp_path, check=True)
+    subprocess.run([python, "-m", "lnl.evaluate", "runs=outputs/runs"], capture_output=True, cwd=tmp_path, check=True)
     assert list(tmp_path.glob("outputs/runs/*/evaluations/digits-last.json"))
     subprocess.run([python, "-m", "lnl.report", "runs=outputs/runs"], capture_output=True, cwd=tmp_path, check=True)
     assert "<!doctype html>" in (tmp_path / "outputs/reports/runs/index.html").read_text()

@@ -7,17 +7,9 @@ import pandas as pd
 
 from lnl.reporting import figures
 from lnl.reporting.draws import wrong_note
-from lnl.reporting.results import named, published
+from lnl.reporting.results import published
 from lnl.reporting.tables import Format, beside, cells, markdown, pivot, seeds_note, summary
-from studies.common import (
-    BEST,
-    MILLISECONDS,
-    SECONDS,
-    Blocks,
-    Study,
-    machine,
-    with_columns,
-)
+from studies.common import BEST, MILLISECONDS, SECONDS, Blocks, Study, curves, machine, named, with_columns
 
 METHODS: dict[str, dict[str, Any]] = {
     "CE": {"method": "baseline", "loss": "ce"},
@@ -104,8 +96,8 @@ def apl_epochs(kind: str) -> Callable[[Study], str]:
     def block(study: Study) -> str:
         runs = named(study.runs(KINDS[kind]), {"CE": METHODS["CE"]})
         figure, (left, right) = figures.panels(2)
-        figures.curves(left, runs, "rate", "val/loss")
-        figures.curves(right, runs, "rate", "train/accuracy", scale=100)
+        curves(left, runs, "rate", "val/loss")
+        curves(right, runs, "rate", "train/accuracy", scale=100)
         left.set_ylabel("validation loss (noisy labels)")
         right.set_ylabel("training accuracy (noisy labels), %")
         right.legend(title="noise rate", fontsize=8)

@@ -4,9 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 from lnl.reporting import figures
+from lnl.reporting.results import read_metrics
 from lnl.reporting.tables import Format, cells, markdown, seeds_note, summary
 
 Blocks = dict[str, Callable[["Study"], str]]
@@ -76,3 +79,36 @@ def cost(runs: pd.DataFrame, accuracies: dict[str, str], corner: str) -> str:
     }
     ours = summary(runs, "label", {name: column for name, column in columns.items() if column in runs}, "runs")
     return f"{markdown(cells(ours, formats), corner)}\n\n{seeds_note(ours)} {machine(runs)}"
+
+
+def named(runs: pd.DataFrame, names: dict[str, dict[str, Any]], column: str = "label") -> pd.DataFrame:
+    """The runs that ``names`` describes, with the name of each in ``column``, in the order of ``names``.
+
+    Args:
+        runs: as of :func:`lnl.reporting.results.read_runs` or ``published``.
+        names: for each name, the values of columns that tell its runs.
+        column: to be added.
+    """
+    parts = []
+    for name, values in names.items():
+        chosen = np.ones(len(runs), dtype=bool)
+        for key, value in values.items():
+            chosen &= (runs[key] == value).to_numpy() if key in runs else False
+        parts.append(runs[chosen].assign(**{column: name}))
+    together = pd.concat(parts) if parts else runs.iloc[:0].assign(**{column: ""})
+    return together.assign(**{column: pd.Categorical(together[column], list(names), ordered=True)})
+
+
+def epochs_until(run: Path | str, column: str, value: float) -> float:
+    """After how many epochs a column of ``metrics.csv`` first reached ``value``; NaN if it never did."""
+    reached = np.flatnonzero(read_metrics(run)[column] >= value)
+    return float(reached[0] + 1) if len(reached) else np.nan
+
+
+def curves(axes: Axes, runs: pd.DataFrame, group: str, column: str, scale: float = 1.0) -> None:
+    """A column of ``metrics.csv`` against the epoch (from 1), a line for each ``group``, mean over its runs."""
+    known = [group, "path"]
+    tables = [read_metrics(path).assign(path=path) for path in runs["path"]]
+    if any(column in table for table in tables):
+        figures.epoch_curves(axes, pd.concat(tables).merge(runs[known], on="path"), group, column, scale)
+    axes.set_xlabel("epoch")

@@ -6,9 +6,9 @@ import pandas as pd
 from PIL import Image
 
 from lnl.reporting import figures
-from lnl.reporting.results import named, published
+from lnl.reporting.results import published
 from lnl.reporting.tables import Format, beside, cells, markdown, pivot, seeds_note
-from studies.common import BEST, Blocks, Missing, Study, cost
+from studies.common import BEST, Blocks, Missing, Study, cost, named
 
 SHOWN = (0.1, 0.5, 0.9)
 FLOWERS = {"control": {"sweep": "flowers_control"}, "CE": {"sweep": "flowers_corrupted"}, "L1": {"sweep": "flowers_l1"}}

@@ -5,9 +5,8 @@ from itertools import product
 import pandas as pd
 
 from lnl.reporting import figures
-from lnl.reporting.results import epochs_until
 from lnl.reporting.tables import MISSING, Format, cells, markdown, pivot, seeds_note, summary
-from studies.common import WORST, Blocks, Study, machine
+from studies.common import WORST, Blocks, Study, curves, epochs_until, machine
 
 
 def errors(runs: pd.DataFrame) -> pd.DataFrame:
@@ -76,7 +75,7 @@ def corruption_figure_a(study: Study) -> str:
     runs = study.runs("rethinking_randomisation")
     figure, (axes,) = figures.panels()
     kinds = pd.Categorical(runs.apply(randomisation, axis=1), RANDOMISATIONS, ordered=True)
-    figures.curves(axes, runs.assign(kind=kinds), "kind", "train/loss")
+    curves(axes, runs.assign(kind=kinds), "kind", "train/loss")
     axes.set_ylabel("training loss")
     axes.legend()
     return study.picture(figure, "Training loss by epoch for each kind of randomisation")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from lnl.reporting.results import named, published
+from lnl.reporting.results import published
 from lnl.reporting.tables import MISSING, markdown
-from studies.common import Blocks, Study, cost, with_columns
+from studies.common import Blocks, Study, cost, named, with_columns
 
 MODELS = {
     "Baseline: histograms": {"sweep": "weak_supervision", "model": "histogram_logistic"},

@@ -114,5 +114,15 @@ def explain(error: Exception) -> str:
 def _options_with(key: str) -> list[str]:
     """The options that have a key which the one chosen has not: ``noise=symmetric`` and others for ``noise.rate``."""
     group, _, name = key.partition(".")
-    files = sorted(Path(CONF_DIR, group).glob("*.yaml")) if name else []
-    return [f"{group}={path.stem}" for path in files if name in list(OmegaConf.load(path))]
+    names = [path.stem for path in sorted(Path(CONF_DIR, group).glob("*.yaml"))] if group and name else []
+    try:  # all of them at once, beside one another: an option may have a key by its defaults list
+        with hydra.initialize_config_dir(CONF_DIR, version_base="1.3"):
+            every = hydra.compose("train", [f"+{group}@options.{option}={option}" for option in names])
+    except KNOWN:
+        return []
+    plain: Any = OmegaConf.to_container(every)
+    return [f"{group}={option}" for option in names if _has(plain["options"][option], name.split("."))]
+
+
+def _has(node: Any, keys: list[str]) -> bool:
+    return not keys or (isinstance(node, dict) and keys[0] in node and _has(node[keys[0]], keys[1:]))

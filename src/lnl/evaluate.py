@@ -8,8 +8,8 @@ from lnl.runs.finished import finished_runs
 
 
 def job(cfg: DictConfig) -> None:
-    """Evaluates every run that ``cfg.run`` names, writes ``evaluations/`` in its folder, and prints what came out."""
-    runs = finished_runs(cfg.run)
+    """Evaluates every run that ``cfg.runs`` names, writes ``evaluations/`` in its folder, and prints what came out."""
+    runs = finished_runs(cfg.runs)
     # Imported here, so that --help and a folder that is no run are answered without loading torch.
     from lnl.runs.closing import evaluation_block
     from lnl.runs.reevaluation import Evaluator

@@ -13,9 +13,9 @@ def job(cfg: DictConfig) -> None:
     """Writes the model of the run that ``cfg.run`` names in each of ``cfg.format``, and says where."""
     run = one_finished_run(cfg.run)
     # Imported here, so that --help and a folder that is no run are answered without loading torch.
+    from lnl.runs.environment import send_warnings_to_the_log
     from lnl.runs.exporting import export
     from lnl.runs.trained import load_trained
-    from lnl.runs.training import send_warnings_to_the_log
 
     send_warnings_to_the_log()
     folder = Path(str(cfg.output)).expanduser() if cfg.output else run.folder.exports / cfg.protocol

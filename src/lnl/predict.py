@@ -10,8 +10,8 @@ def job(cfg: DictConfig) -> None:
     """Predicts the images that ``cfg.images`` names, with the run that ``cfg.run`` names; nothing is trained."""
     run = one_finished_run(cfg.run)
     # Imported here, so that --help and a folder that is no run are answered without loading torch.
+    from lnl.runs.environment import send_warnings_to_the_log
     from lnl.runs.new_images import predict_new_images
-    from lnl.runs.training import send_warnings_to_the_log
 
     send_warnings_to_the_log()
     predict_new_images(cfg, run)

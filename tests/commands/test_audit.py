@@ -9,6 +9,8 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.metrics import average_precision_score
 
+from tests.generated import write_cifar, write_cifar_n
+
 SMALL = ("data=digits", "noise=symmetric", "noise.rate=0.3", "data.subset=600", "data.folds=3", "trainer.max_epochs=6")
 SMALL = (*SMALL, "trainer.precision=32-true", "output=found", "data.augment=none", "model.channels=[8,32,64]")
 
@@ -134,6 +136,20 @@ def test_an_audit_by_another_model_takes_the_place_of_one_by_force(audit):
     outcome = audit(*small[:-1], "output=linear", *linear)
     assert outcome.code == 0, outcome.err
     assert "ranked by loss, held_out_margin, training_margin alone: the runs' history has no more" in outcome.out
+
+
+def test_a_run_on_labels_by_people_is_audited_wherever_the_data_lies_now(train, audit, tmp_path, monkeypatch):
+    write_cifar(tmp_path / "then", monkeypatch)
+    write_cifar_n(tmp_path / "then")
+    few = ("trainer.max_epochs=1", "data.folds=2", "trainer.precision=32-true", "data.test_subset=null")
+    everything = ("data.subset=null", "data.val_subset=null", "hydra.run.dir=people")
+    run = train("data=cifar10", "noise=human", f"paths.data_dir={tmp_path / 'then'}", *few, *everything)
+    assert run.code == 0, run.err
+    (tmp_path / "then").rename(tmp_path / "now")
+    outcome = audit("runs=people", "output=found", f"paths.data_dir={tmp_path / 'now'}")
+    assert outcome.code == 0, outcome.err
+    issues = pd.read_csv(outcome.root / "found/issues.csv")
+    assert len(issues) == 500
 
 
 def test_runs_are_audited_with_the_data_that_they_were_trained_on(audit, train, tmp_path):

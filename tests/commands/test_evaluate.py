@@ -26,7 +26,7 @@ def record(folder, name="digits-last"):
 def test_a_run_on_its_own_test_set_has_the_numbers_of_its_result(digits, evaluate, protocol):
     run = digits("trainer.max_epochs=4", "optimizer.lr=0.1", "noise.rate=0.5", "data.test_subset=200", "seed=3")
     before = (run.folder / "result.json").read_bytes()
-    outcome = evaluate(f"run={run.folder}", f"protocol={protocol}")
+    outcome = evaluate(f"runs={run.folder}", f"protocol={protocol}")
     assert outcome.code == 0, outcome.err
     expected = run.result["protocol"][protocol]
     made = record(run.folder, f"digits-{protocol}")
@@ -40,7 +40,7 @@ def test_a_run_on_its_own_test_set_has_the_numbers_of_its_result(digits, evaluat
 
 def test_the_report_is_scikit_learns(digits, evaluate):
     folder = digits().folder
-    outcome = evaluate(f"run={folder}")
+    outcome = evaluate(f"runs={folder}")
     table = pd.read_csv(folder / "predictions.csv")
     expected = classification_report(table["label"], table["predicted"], digits=4, zero_division=0)
     assert (folder / "evaluations/digits-last.txt").read_text() == expected
@@ -50,7 +50,7 @@ def test_the_report_is_scikit_learns(digits, evaluate):
 def test_it_leaves_nothing_else_behind(digits, evaluate):
     run = digits()
     before = {path for path in run.root.rglob("*") if path.is_file()}
-    evaluate(f"run={run.folder}")
+    evaluate(f"runs={run.folder}")
     after = {path for path in run.root.rglob("*") if path.is_file()}
     assert {path.name for path in after - before} == {"digits-last.json", "digits-last.txt"}
 
@@ -58,7 +58,7 @@ def test_it_leaves_nothing_else_behind(digits, evaluate):
 def test_a_run_is_what_it_was_whatever_conf_says_today(digits, evaluate):
     """The model is built of result.json: its width is not the default's, its loss has a value of its own."""
     run = digits("model=mlp_1x512", "model.width=37", "loss=gce", "loss.q=0.3")
-    outcome = evaluate(f"run={run.folder}")
+    outcome = evaluate(f"runs={run.folder}")
     assert outcome.code == 0, outcome.err
     assert record(run.folder)["test"] == run.result["protocol"]["last"]["test"]
 
@@ -82,7 +82,7 @@ def test_another_dataset_comes_with_the_size_and_normalisation_of_the_run(train,
     ]
     run = train(*options, f"paths.data_dir={root}", "trainer.max_epochs=1", "trainer.precision=32-true")
     assert run.code == 0, run.err
-    outcome = evaluate(f"run={run.folder}", "data=mnist", f"paths.data_dir={root}")
+    outcome = evaluate(f"runs={run.folder}", "data=mnist", f"paths.data_dir={root}")
     assert outcome.code == 0, outcome.err
     assert "numbers are matched" in outcome.out
 
@@ -104,7 +104,7 @@ def test_another_dataset_comes_with_the_size_and_normalisation_of_the_run(train,
 
 def test_held_out_trusted_samples_are_a_split(digits, evaluate):
     run = digits("data.trusted=300", "data.trusted_test=90")
-    outcome = evaluate(f"run={run.folder}", "split=trusted_test")
+    outcome = evaluate(f"runs={run.folder}", "split=trusted_test")
     assert outcome.code == 0, outcome.err
     made = record(run.folder, "digits-last-trusted_test")
     assert made["test"] == run.result["protocol"]["last"]["trusted_test"]
@@ -115,14 +115,14 @@ def test_a_method_with_state_and_trusted_samples_goes_to_other_data(digits, eval
     """Other data has neither the training set that the state is of, nor trusted samples."""
     write_mnist(tmp_path / "data", "MNIST")
     run = digits("method=label_correction", "data.trusted=300", "method.stage1_epochs=1")
-    outcome = evaluate(f"run={run.folder}", "data=mnist", f"paths.data_dir={tmp_path / 'data'}")
+    outcome = evaluate(f"runs={run.folder}", "data=mnist", f"paths.data_dir={tmp_path / 'data'}")
     assert outcome.code == 0, outcome.err
     assert record(run.folder, "mnist-last")["data"]["samples"] == 10_000
 
 
 def test_several_runs_side_by_side(digits, evaluate, tmp_path):
     runs = digits("-m", "loss=ce,gce", "seed=0,1")
-    outcome = evaluate("run=outputs/runs", "output=side.csv")
+    outcome = evaluate("runs=outputs/runs", "output=side.csv")
     assert outcome.code == 0, outcome.err
     table = pd.read_csv(tmp_path / "side.csv")
     assert set(table.columns) == {
@@ -140,7 +140,7 @@ def test_several_runs_side_by_side(digits, evaluate, tmp_path):
 
 def test_columns_can_be_named_and_runs_listed(digits, evaluate, tmp_path):
     first, second = digits("-m", "loss=ce,gce").folders
-    outcome = evaluate(f"run=[{second},{first}]", "output=side.csv", "names=[Baseline,Model I]")
+    outcome = evaluate(f"runs=[{second},{first}]", "output=side.csv", "names=[Baseline,Model I]")
     assert outcome.code == 0, outcome.err
     table = pd.read_csv(tmp_path / "side.csv")
     assert table.columns.tolist() == ["index", "label", "Baseline", "Model I"]
@@ -150,13 +150,13 @@ def test_columns_can_be_named_and_runs_listed(digits, evaluate, tmp_path):
 
 def test_runs_alike_but_for_a_value_are_named_by_their_folders(digits, evaluate, tmp_path):
     folders = digits("-m", "optimizer.lr=0.01,0.02").folders
-    evaluate("run=outputs/runs/*", "output=side.csv")
+    evaluate("runs=outputs/runs/*", "output=side.csv")
     assert set(pd.read_csv(tmp_path / "side.csv").columns) == {"index", "label", *(folder.name for folder in folders)}
 
 
 def test_a_forced_run_has_no_evaluations_of_the_one_before(digits, evaluate):
     folder = digits().folder
-    evaluate(f"run={folder}")
+    evaluate(f"runs={folder}")
     digits("force=true")
     assert not (folder / "evaluations").exists()
 
@@ -164,22 +164,24 @@ def test_a_forced_run_has_no_evaluations_of_the_one_before(digits, evaluate):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], ["run=outputs/"]),
-        (["run=nowhere"], ["no folder nowhere"]),
-        (["run=nowhere/*"], ["no folder nowhere/*"]),
-        (["run=empty"], ["empty is not a run folder", "result.json"]),
-        (["run=RUN", "protocol=best"], ["last, noisy_val_best", "best"]),
-        (["run=RUN", "split=train"], ["split must be one of test", "train"]),
-        (["run=RUN", "data=mnis"], ["no option 'mnis'", "did you mean 'mnist'"]),
-        (["run=RUN", "data=cifar100"], ["cifar100 has 100 classes", "trained on 10"]),
-        (["run=RUN", "data.test_subset=5"], ["data.test_subset", "data=NAME"]),
-        (["run=RUN", "data=mnist", "data.image_size=5"], ["data.image_size", "when the run was trained"]),
-        (["run=RUN", "trainer.accelerator=gpus"], ["trainer", "gpus"]),
-        (["run=RUN", "trainer.precision=64"], ["trainer.precision", "bf16-mixed"]),
-        (["run=RUN", "output=a.csv", "names=[a,b]"], ["2 names for 1 runs"]),
-        (["run=RUN", "output=a.csv", "names=[label]"], ["unique", "label"]),
-        (["run=RUN", "output=no/where.csv"], ["no folder no"]),
-        (["run=RUN", "protocl=last"], ["no 'protocl'", "did you mean 'protocol'"]),
+        ([], ["runs=outputs/"]),
+        (["runs=nowhere"], ["no folder nowhere"]),
+        (["runs=nowhere/*"], ["no folder nowhere/*"]),
+        (["runs=empty"], ["empty is not a run folder", "result.json"]),
+        (["runs=[RUN,empty]"], ["empty is not a run folder", "result.json"]),
+        (["run=RUN"], ["no 'run' in the configuration", "did you mean 'runs'?"]),
+        (["runs=RUN", "protocol=best"], ["last, noisy_val_best", "best"]),
+        (["runs=RUN", "split=train"], ["split must be one of test", "train"]),
+        (["runs=RUN", "data=mnis"], ["no option 'mnis'", "did you mean 'mnist'"]),
+        (["runs=RUN", "data=cifar100"], ["cifar100 has 100 classes", "trained on 10"]),
+        (["runs=RUN", "data.test_subset=5"], ["data.test_subset", "data=NAME"]),
+        (["runs=RUN", "data=mnist", "data.image_size=5"], ["data.image_size", "when the run was trained"]),
+        (["runs=RUN", "trainer.accelerator=gpus"], ["trainer", "gpus"]),
+        (["runs=RUN", "trainer.precision=64"], ["trainer.precision", "bf16-mixed"]),
+        (["runs=RUN", "output=a.csv", "names=[a,b]"], ["2 names for 1 runs"]),
+        (["runs=RUN", "output=a.csv", "names=[label]"], ["unique", "label"]),
+        (["runs=RUN", "output=no/where.csv"], ["no folder no"]),
+        (["runs=RUN", "protocl=last"], ["no 'protocl'", "did you mean 'protocol'"]),
     ],
 )
 def test_a_mistake_is_explained(digits, evaluate, tmp_path, arguments, words):
@@ -197,18 +199,18 @@ def test_a_mistake_is_explained(digits, evaluate, tmp_path, arguments, words):
 def test_what_a_run_lacks_is_named(digits, evaluate):
     folder = digits().folder
     (folder / "checkpoints/last.ckpt").unlink()
-    assert "no checkpoint at" in evaluate(f"run={folder}").err
-    assert evaluate(f"run={folder}", "protocol=noisy_val_best").code == 0
+    assert "no checkpoint at" in evaluate(f"runs={folder}").err
+    assert evaluate(f"runs={folder}", "protocol=noisy_val_best").code == 0
     (folder / "result.json").unlink()
-    assert "is not finished" in evaluate(f"run={folder}").err
+    assert "is not finished" in evaluate(f"runs={folder}").err
     (folder / "result.json").write_text('{"accuracy": 1}')
-    assert "not the result of a run" in evaluate(f"run={folder}").err
+    assert "not the result of a run" in evaluate(f"runs={folder}").err
 
 
 def test_runs_on_different_test_sets_are_not_put_side_by_side(digits, evaluate, tmp_path):
     digits("data.test_subset=50")
     digits("data.test_subset=60")
-    outcome = evaluate("run=outputs/runs", "output=side.csv")
+    outcome = evaluate("runs=outputs/runs", "output=side.csv")
     assert outcome.code == 1
     assert "one test set" in outcome.err
     assert "50 images" in outcome.err
@@ -220,7 +222,7 @@ def test_a_run_can_be_moved(digits, evaluate, tmp_path):
     run = digits()
     expected = run.result["protocol"]["last"]["test"]
     shutil.move(run.folder, tmp_path / "moved")
-    assert evaluate("run=moved").code == 0
+    assert evaluate("runs=moved").code == 0
     assert record(tmp_path / "moved")["test"] == expected
 
 
@@ -239,7 +241,7 @@ def test_a_cross_validated_run_is_evaluated_fold_by_fold_and_needs_no_label_file
     run = digits("data.folds=2", "noise=file", "noise.path=labels.npy")
     (tmp_path / "labels.npy").unlink()  # what was trained on is in the past
     parent = next(folder for folder in run.folders if not folder.name.startswith("fold"))
-    outcome = evaluate(f"run={parent}")
+    outcome = evaluate(f"runs={parent}")
     assert outcome.code == 0, outcome.err
     for fold in (parent / "fold1", parent / "fold2"):
         result = json.loads((fold / "result.json").read_text())

@@ -20,11 +20,20 @@ MISTAKES = {
         ["no 'noise.rate' in the configuration; it needs noise=asymmetric or ", " or noise=symmetric or "],
     ),
     "a key of one other option": (["method.rounds=2"], ["; it needs method=label_correction."]),
+    "a key that options have by their defaults": (
+        ["data=cifar10", "data.on_error=skip"],
+        ["; it needs data=arrays or data=folder or data=huggingface or data=table."],
+    ),
+    "a key of an option and of one made of it": (
+        ["model=resnet9", "model.hidden=9"],
+        ["; it needs model=cnn or model=cnn_wide."],
+    ),
+    "a key in a key": (["data=cifar10", "data.columns.file=name"], ["; it needs data=table."]),
     "value outside its range": (["noise.rate=1.5"], ["noise.rate must be between 0 and 1", "1.5"]),
     "value of the wrong type": (["noise.rate=much"], ["noise"]),
     "map of a missing class": (
         ["noise=asymmetric", "noise.mapping={seven: eleven}"],
-        ["class 'seven', which is not there", "0, 1, 2"],
+        ["noise.mapping: 'seven' is no class", "0, 1, 2"],
     ),
     "no data and no network": (["data=cifar10"], ["/nowhere", "LNL_DATA_DIR", "data=digits"]),
     "no flowers and no network": (["data=tf_flowers"], ["/nowhere", "LNL_DATA_DIR", "data=digits"]),
@@ -208,3 +217,14 @@ def test_a_smoke_run_never_replaces_a_finished_run(digits):
     assert outcome.code == 1
     assert "another configuration" in outcome.err
     assert outcome.result == result
+
+
+@pytest.mark.parametrize(
+    ("name", "key"), [("evaluate", "runs"), ("export", "run"), ("predict", "run"), ("report", "runs")]
+)
+def test_a_command_that_trains_nothing_leaves_nothing(request, tmp_path, name, key):
+    command = request.getfixturevalue(name)
+    outcome = command(f"{key}=nowhere")
+    assert (outcome.code, outcome.err, os.listdir(tmp_path)) == (1, "error: there is no folder nowhere\n", [])
+    command("-m", f"{key}=nowhere,elsewhere")
+    assert [os.listdir(tmp_path), os.listdir(tmp_path / "cache")] == [["cache"], [name]]

@@ -77,9 +77,9 @@ def test_a_run_is_evaluated_on_its_own_data_and_on_other_data(train, evaluate, t
     write_folder(tmp_path / "two", 12, classes=("cat", "dog"))
     folder = train("data=folder", "data.path=own", *SMALL).folder
     accuracy = json.loads((folder / "result.json").read_text())["protocol"]["last"]["test"]["accuracy"]
-    assert f"12 images, last epoch: accuracy {accuracy:.2%}" in evaluate(f"run={folder}").out
-    assert "21 images" in evaluate(f"run={folder}", "data=folder", "data.path=other").out
-    refused = evaluate(f"run={folder}", "data=folder", "data.path=two")
+    assert f"12 images, last epoch: accuracy {accuracy:.2%}" in evaluate(f"runs={folder}").out
+    assert "21 images" in evaluate(f"runs={folder}", "data=folder", "data.path=other").out
+    refused = evaluate(f"runs={folder}", "data=folder", "data.path=two")
     assert "folder has 2 classes, but" in refused.err
 
 
@@ -122,15 +122,15 @@ def test_a_run_is_not_tested_on_what_it_was_trained_on(train, evaluate, tmp_path
         ("folds=2", "name other"),
     ):
         folder = train("data=folder", "data.path=own", f"data.{kind}", "sweep=all", *SMALL).folders[-1]
-        refused = evaluate(f"run={folder}", *same)
+        refused = evaluate(f"runs={folder}", *same)
         assert refused.code == 1
         assert refused.err.startswith(f"error: {sees}{tmp_path}/outputs/all")
         assert mend in refused.err
-        assert "6 images" in evaluate(f"run={folder}", "data=folder", "data.path=other").out
-        alone = evaluate(f"run={folder}")
+        assert "6 images" in evaluate(f"runs={folder}", "data=folder", "data.path=other").out
+        alone = evaluate(f"runs={folder}")
         if kind == "test_fraction=0.4":
             assert "24 images" in alone.out
-            assert "24 images" in evaluate(f"run={folder}", *same, "data.test_fraction=0.4").out
+            assert "24 images" in evaluate(f"runs={folder}", *same, "data.test_fraction=0.4").out
         else:
             assert "has no test set; data=NAME" in alone.err
         shutil.rmtree(tmp_path / "outputs")
@@ -140,7 +140,7 @@ def test_a_test_set_that_the_data_names_was_not_trained_on(train, evaluate, tmp_
     write_folder(tmp_path / "own", 10, split="train")
     write_folder(tmp_path / "own", 4, split="test", first=50)
     folder = train("data=folder", "data.path=own", "data.test_fraction=0", *SMALL).folder
-    assert "12 images" in evaluate(f"run={folder}", "data=folder", "data.path=own").out
+    assert "12 images" in evaluate(f"runs={folder}", "data=folder", "data.path=own").out
 
 
 @pytest.mark.parametrize(

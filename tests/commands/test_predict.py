@@ -164,6 +164,8 @@ def test_memory_is_bounded_by_the_batch(digits, predict, tmp_path, monkeypatch):
 
 MISTAKES = {
     "no run": (["images=photos"], "which run?"),
+    "runs": (["runs=RUN", "images=photos"], "did you mean 'run'?"),
+    "empty list of runs": (["run=[]", "images=photos"], "which run?"),
     "run that is not there": (["run=nowhere", "images=photos"], "there is no folder nowhere"),
     "run that Hydra reads as a number": (["run=2024", "images=photos"], "there is no folder 2024"),
     "no run folder": (["run=photos", "images=photos"], "no finished run is in it"),
@@ -219,7 +221,6 @@ def test_a_run_on_corrupted_images_says_nothing_of_others(digits, predict, pictu
 
 @needs_flowers
 def test_photographs_are_cut_as_the_flowers_were(train, predict, tmp_path):
-    """The sets of flowers keep the middle of a photo, which is in no value of their configuration."""
     small = ["data.subset=200", "data.image_size=32", "trainer.max_epochs=1", "trainer.precision=32-true"]
     run = train("data=tf_flowers", f"paths.data_dir={DATA_DIR}", *small)
     assert run.code == 0, run.err

@@ -43,6 +43,17 @@ def class_in_test_alone(root):
     return folder(root)
 
 
+def true_class_in_test_alone(root):
+    path = write_table(root, header="file,label")
+    rows = [line.split(",") for line in path.read_text().split()[1:]]
+    lines = [
+        f"{file},{label},{'test' if i < 5 else 'train'},{'emu' if i == 3 else label}"
+        for i, (file, label) in enumerate(rows)
+    ]
+    path.write_text("\n".join(["file,label,split,true_label", *lines]))
+    return table(path)
+
+
 def beside_train(root):
     write_folder(write_folder(root, split="train"), classes=("cow",))
     return folder(root)
@@ -103,6 +114,7 @@ MISTAKES = {
     "one class": (lambda root: folder(write_folder(root, classes=("cat",))), r"one class alone \(cat\)"),
     "too few": (lambda root: folder(write_folder(root, 1)), "too few to hold out"),
     "test without train": (without_train, "no train/"),
+    "a true class in test alone": (true_class_in_test_alone, r"test has the class 'emu' \(1 samples, .* has not"),
     "a class in test alone": (class_in_test_alone, r"test has the class 'owl' \(10 samples.* training has not"),
     "a class beside train": (beside_train, "beside it cow"),
     "a folder in a circle": (link_in_a_circle, "loop cannot be read: Too many levels of symbolic links"),

@@ -77,7 +77,7 @@ def test_what_a_killed_process_left_goes(cached, tmp_path):
     process.wait()
     (tmp_path / "cache").mkdir()
     host = socket.gethostname()
-    left, others = (tmp_path / f"cache/pictures-x-8-3-resize-array-y.{host}-{pid}.tmp" for pid in (process.pid, 1))
+    left, others = (tmp_path / f"cache/.pictures-x-8-3-resize-array-y.npy.{host}-{pid}.tmp" for pid in (process.pid, 1))
     left.touch()
     others.touch()
     cached()

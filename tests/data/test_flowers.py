@@ -1,15 +1,14 @@
-"""tf_flowers: the photographs, the cache of their pixels, and the download."""
+"""tf_flowers: the photographs, how they are read, and the download."""
 
 import hashlib
-import os
 import tarfile
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from lnl.data import TFFlowers, TFFlowersSunflower, TFFlowersSunflowerLiteral, flowers
-from lnl.data.flowers import cached_images, read_square
+from lnl.data import TFFlowers, TFFlowersSunflower, TFFlowersSunflowerLiteral, decoded, flowers
+from lnl.data.pictures import read_picture
 from lnl.errors import UserError
 from lnl.noise import UniformNoise
 from tests.conftest import DATA_DIR, needs_flowers
@@ -19,7 +18,7 @@ from tests.generated import write_flowers
 def make(kind, data_dir, cache_dir, **options):
     classes = 2 if kind is TFFlowersSunflower else 5
     sizes = {"num_classes": classes, "channels": 3, "image_size": 32, "mean": [0.5] * 3, "std": [0.5] * 3}
-    return kind(data_dir=data_dir, cache_dir=cache_dir, **sizes, **options)
+    return kind(data_dir=data_dir, cache_dir=cache_dir, **sizes, **{"fit": "center_square", **options})
 
 
 def photo(path, colour):
@@ -29,20 +28,14 @@ def photo(path, colour):
 
 
 @pytest.fixture
-def files(tmp_path):
-    colours = {"a": (250, 0, 0), "b": (0, 250, 0), "c": (0, 0, 250)}
-    return [photo(tmp_path / f"daisy/{name}.jpg", colour) for name, colour in colours.items()]
-
-
-@pytest.fixture
 def no_decoding(monkeypatch):
     """Makes it an error to decode a photograph from now on."""
 
     def forbid():
-        def fail(path, size):
+        def fail(path, *options):
             raise AssertionError(f"{path} is decoded")
 
-        monkeypatch.setattr(flowers, "read_square", fail)
+        monkeypatch.setattr(decoded, "read_picture", fail)
 
     return forbid
 
@@ -114,65 +107,49 @@ def test_the_literal_variant_asks_two_and_mislabels_as_five(tmp_path, monkeypatc
         np.testing.assert_allclose(shares, expected, atol=4 * np.sqrt(0.24 / count))
 
 
-def test_photos_are_decoded_once(files, tmp_path, no_decoding):
-    first = cached_images(files, 8, tmp_path / "cache")
+def test_photos_are_decoded_once_to_their_centre_square(tmp_path, monkeypatch, no_decoding):
+    monkeypatch.setattr(flowers, "COUNT", 10)
+    rng = np.random.default_rng(0)
+    for number in range(10):
+        path = photo(tmp_path / f"flower_photos/{flowers.CLASSES[number % 5]}/{number}.jpg", (0, 0, 0))
+        shape = (150, 90, 3) if number < 5 else (100, 131, 3)
+        Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8)).save(path)
+    first = make(TFFlowers, tmp_path, tmp_path / "cache")
+    first.prepare_data()
+    images = first.load()
+    expected = {read_square(path, 32).tobytes() for path in first.photos()}
+    assert len(expected) == 10
+    assert {image.tobytes() for part in (images.train, images.test) for image in part.images} == expected
     no_decoding()
-    np.testing.assert_array_equal(cached_images(files, 8, tmp_path / "cache"), first)
-    np.testing.assert_allclose(first[:, 4, 4], [[250, 0, 0], [0, 250, 0], [0, 0, 250]], atol=6)
+    again = make(TFFlowers, tmp_path, tmp_path / "cache").load()
+    np.testing.assert_array_equal(again.train.images, images.train.images)
 
 
-def test_a_changed_photo_is_decoded_anew(files, tmp_path):
-    files[1].write_bytes(files[1].read_bytes() + bytes(500))
-    before = cached_images(files, 8, tmp_path / "cache")
-    stat = files[1].stat()
-    photo(files[1], (250, 250, 250))
-    files[1].write_bytes(files[1].read_bytes().ljust(stat.st_size, b"\0"))  # its time alone tells that it is another
-    assert files[1].stat().st_size == stat.st_size
-    os.utime(files[1], ns=(stat.st_mtime_ns + 1, stat.st_mtime_ns + 1))
-    after = cached_images(files, 8, tmp_path / "cache")
-    np.testing.assert_allclose(after[1], 250, atol=6)
-    np.testing.assert_array_equal(after[[0, 2]], before[[0, 2]])
-    assert len(list((tmp_path / "cache").iterdir())) == 1  # what is out of date is not kept
+def read_square(path, size):
+    """By Pillow alone, the way the photos have always been read: a JPEG's decoder skips what would be scaled away."""
+    with Image.open(path) as picture:
+        picture.draft("RGB", (size, size))
+        side = min(picture.size)
+        left, top = (picture.width - side) // 2, (picture.height - side) // 2
+        box = (left, top, left + side, top + side)
+        return np.asarray(picture.convert("RGB").resize((size, size), Image.Resampling.BILINEAR, box=box))
 
 
-def test_another_size_or_set_of_photos_is_decoded_anew(files, tmp_path, no_decoding):
-    cache = tmp_path / "cache"
-    assert cached_images(files, 8, cache).shape == (3, 8, 8, 3)
-    assert cached_images(files, 12, cache).shape == (3, 12, 12, 3)
-    assert cached_images(files[:2], 12, cache).shape == (2, 12, 12, 3)
-    no_decoding()
-    assert cached_images(files, 8, cache).shape == (3, 8, 8, 3)
+@pytest.mark.parametrize("fit", ["resize", "center_crop", "center_square"])
+def test_photos_are_fitted_as_is_asked(tmp_path, monkeypatch, fit):
+    write_flowers(tmp_path, monkeypatch, per_class=2)
+    data = make(TFFlowers, tmp_path, tmp_path / "cache", fit=fit)
+    images = data.load()
+    expected = {read_picture(path, 32, 3, fit).tobytes() for path in data.photos()}
+    assert {image.tobytes() for part in (images.train, images.test) for image in part.images} == expected
 
 
-def test_a_damaged_cache_is_made_anew(files, tmp_path):
-    images = cached_images(files, 8, tmp_path)
-    (cache,) = tmp_path.glob("*.npy")
-    cache.write_bytes(cache.read_bytes()[:-1])
-    np.testing.assert_array_equal(cached_images(files, 8, tmp_path), images)
-    np.testing.assert_array_equal(np.load(cache), images)
-
-
-@pytest.mark.parametrize("upright", [False, True])
-def test_the_centre_square_is_kept(tmp_path, upright):
-    stripes = np.zeros((64, 192, 3), dtype=np.uint8)
-    for third in range(3):
-        stripes[:, 64 * third : 64 * (third + 1), third] = 250
-    stripes[:32, 64:128] = 250  # the upper half of the middle third is white
-    picture = stripes.transpose(1, 0, 2) if upright else stripes
-    Image.fromarray(picture).save(tmp_path / "stripes.jpg", quality=95, subsampling=0)
-    square = read_square(tmp_path / "stripes.jpg", 8).astype(int)
-    first, second = (square[:, :3], square[:, 5:]) if upright else (square[:3], square[5:])
-    np.testing.assert_allclose(first, 250, atol=10)
-    np.testing.assert_allclose(second, np.broadcast_to([0, 250, 0], second.shape), atol=10)
-
-
-@pytest.mark.parametrize("content", [b"", b"not an image", None], ids=["empty", "text", "truncated"])
-def test_a_photo_that_cannot_be_read_is_named_and_nothing_cached(files, tmp_path, content):
-    whole = files[1].read_bytes()
-    files[1].write_bytes(whole[: len(whole) // 2] if content is None else content)
-    with pytest.raises(UserError, match=r"daisy/b\.jpg cannot be read"):
-        cached_images(files, 8, tmp_path / "cache")
-    assert not list(tmp_path.glob("cache/*"))
+def test_a_photo_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    write_flowers(tmp_path, monkeypatch, per_class=2)
+    path = tmp_path / "flower_photos/roses/1.jpg"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(UserError, match=r"roses/1\.jpg: it is truncated.* Delete flower_photos"):
+        make(TFFlowers, tmp_path, tmp_path / "cache").load()
 
 
 def test_a_wrong_number_of_photos_is_named(tmp_path):
@@ -183,14 +160,14 @@ def test_a_wrong_number_of_photos_is_named(tmp_path):
 
 
 @pytest.fixture
-def archive(tmp_path, monkeypatch, files):
+def archive(tmp_path, monkeypatch):
     """Makes a download deliver an archive of these members, with the right sum unless said otherwise."""
 
     def deliver(*members, right_sum=True):
-        source = tmp_path / "source.tgz"
+        source, picture = tmp_path / "source.tgz", photo(tmp_path / "photo.jpg", (250, 0, 0))
         with tarfile.open(source, "w:gz") as tar:
             for member in members:
-                tar.add(files[0], arcname=member)
+                tar.add(picture, arcname=member)
         content = source.read_bytes()
         monkeypatch.setattr(flowers, "SHA256", hashlib.sha256(content if right_sum else b"").hexdigest())
         monkeypatch.setattr(
@@ -201,10 +178,10 @@ def archive(tmp_path, monkeypatch, files):
     return deliver
 
 
-def test_a_download_is_unpacked_and_tidied_up(archive, files):
+def test_a_download_is_unpacked_and_tidied_up(archive, tmp_path):
     data_dir = archive("flower_photos/daisy/1.jpg", "flower_photos/LICENSE.txt")
     flowers.download(data_dir)
-    assert (data_dir / "flower_photos/daisy/1.jpg").read_bytes() == files[0].read_bytes()
+    assert (data_dir / "flower_photos/daisy/1.jpg").read_bytes() == (tmp_path / "photo.jpg").read_bytes()
     assert [path.name for path in data_dir.iterdir()] == ["flower_photos"]
 
 

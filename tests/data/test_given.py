@@ -8,7 +8,7 @@ import pytest
 
 from lnl.data.listing import some
 from lnl.errors import UserError
-from lnl.noise import FileNoise, InstanceNoise, SymmetricNoise, corrupt, symmetric
+from lnl.noise import FileNoise, InstanceNoise, LabelNoise, SymmetricNoise, corrupt, symmetric
 from tests.data.conftest import CPU, whole
 from tests.data.own import COLOURS, arrays, folder, picture, table, write_arrays, write_folder, write_table
 
@@ -98,6 +98,8 @@ def test_labels_that_are_numbers_are_in_their_order(tmp_path):
     assert data.classes == ["2", "9", "10"]
     labels = np.array(["10", "\u00b2", "9"])[np.arange(30) % 3]  # a digit that is no number
     assert read(arrays(write_arrays(tmp_path / "b.npz", labels=labels))).classes == ["9", "10", "\u00b2"]
+    labels = np.array(["01", "1", "001"])[np.arange(30) % 3]  # the same number, and always in the same order
+    assert read(arrays(write_arrays(tmp_path / "c.npz", labels=labels))).classes == ["001", "01", "1"]
 
 
 def test_named_classes_may_be_given_by_number(tmp_path):
@@ -305,6 +307,15 @@ def test_a_picture_in_training_and_in_test_is_said(tmp_path):
     assert leak.startswith("1 picture is in training and in test: train/cat/cat3.png (cat) = test/cat/x.png (cat)")
 
 
+class DarkIsWrong(LabelNoise):
+    """Noise of a user's own that depends on the images."""
+
+    kind, convention, uses_images = "dark", "dark images are of the first class", True
+
+    def draw(self, clean, images, classes):
+        raise AssertionError("it is drawn")
+
+
 def test_pictures_that_are_streamed_are_those_that_are_kept(tmp_path):
     root = write_folder(tmp_path / "data", 20)
     (root / "cat/bad.png").write_bytes(b"x")
@@ -317,8 +328,9 @@ def test_pictures_that_are_streamed_are_those_that_are_kept(tmp_path):
         one, other = (whole(data.loader(split, CPU)) for data in (kept, streamed))
         np.testing.assert_allclose(one.images, other.images, atol=1e-5)
         np.testing.assert_array_equal(one.index, other.index)
-    with pytest.raises(UserError, match=r"noise=instance needs images that fit .* data\.cache_limit_gb"):
-        read(folder(root, on_error="skip", cache_limit_gb=0, noise=InstanceNoise(0.2)))
+    for noise in (InstanceNoise(0.2), DarkIsWrong(0.2)):
+        with pytest.raises(UserError, match=rf"noise={noise.kind} needs images that fit .* data\.cache_limit_gb"):
+            read(folder(root, on_error="skip", cache_limit_gb=0, noise=noise))
     (root / streamed.files[3]).unlink()
     with pytest.raises(UserError, match=f"{streamed.files[3]} could be read when the run started"):
         streamed._images["train"][3]

@@ -1,4 +1,4 @@
-"""Methods of the kinds that the base class is made for, each as short as it should be. They are here to be tested."""
+"""Methods that are here to be tested with: the frame of a published one, and some that say what happens to them."""
 
 from typing import ClassVar
 
@@ -7,40 +7,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lnl.methods import LabelCorrection, NoisyLabelMethod
-
-
-class EarlyLearningRegularization(NoisyLabelMethod):
-    """State per sample: ELR (arXiv:2007.00151)."""
-
-    def __init__(self, beta=0.7, weight=3.0, **base):
-        super().__init__(**base)
-        self.beta, self.weight = beta, weight
-        self.register_buffer("targets", torch.zeros(self.num_samples, self.num_classes))
-
-    def training_loss(self, batch) -> Tensor:
-        logits = self(batch.images)
-        p = logits.float().softmax(dim=1).clamp(1e-4, 1 - 1e-4)
-        now = (p / p.sum(dim=1, keepdim=True)).detach()
-        self.targets[batch.index] = self.beta * self.targets[batch.index] + (1 - self.beta) * now
-        regularizer = (1 - (self.targets[batch.index] * p).sum(dim=1)).log()
-        return (self.loss(logits, batch.labels) + self.weight * regularizer).mean()
-
-
-class CoTeaching(NoisyLabelMethod):
-    """Two networks: Co-teaching (arXiv:1804.06872)."""
-
-    def __init__(self, forget_rate=0.3, **base):
-        super().__init__(**base)
-        self.second, self.keep = self.make_model(), 1 - forget_rate
-
-    def forward(self, images: Tensor) -> Tensor:
-        return (self.model(images) + self.second(images)) / 2
-
-    def training_loss(self, batch) -> Tensor:
-        losses = [self.loss(network(batch.images), batch.labels) for network in (self.model, self.second)]
-        count = max(1, int(self.keep * len(batch)))
-        chosen = [loss.detach().topk(count, largest=False).indices for loss in losses]
-        return losses[0][chosen[1]].mean() + losses[1][chosen[0]].mean()
 
 
 class DivideMix(NoisyLabelMethod):

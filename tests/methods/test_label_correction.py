@@ -47,10 +47,16 @@ def test_a_quota_keeps_the_most_confident_of_each_class():
 
 
 def test_trusted_samples_keep_their_right_label_whatever_is_predicted():
+    class Data:
+        class trusted:
+            index, labels = np.array([0, 2]), np.array([2, 2])
+
     corrected = method(threshold=0.0, soft_labels=True)
-    corrected._current_fx_name = None
-    corrected.correct(torch.arange(5), BELIEFS)
-    corrected.begin_stage(torch.tensor([0, 2]), torch.tensor([2, 2]))
+    corrected._trainer = type("T", (), {"datamodule": Data})()
+    corrected.stage += 1
+    corrected.predict_training_set = lambda: (torch.arange(5), BELIEFS)
+    corrected.begin_stage()
+    assert corrected.kept.tolist() == [True] * 5 + [False] * 2
     assert corrected.labels[[0, 2]].tolist() == [2, 2]
     assert corrected.beliefs[[0, 1]].tolist() == [[0, 0, 1], BELIEFS[1].tolist()]
 

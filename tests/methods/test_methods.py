@@ -28,19 +28,10 @@ def test_apl_brings_a_loss_of_its_own(digits):
     assert digits("method=apl").result["loss"] == "apl_nce_rce"
 
 
-@pytest.mark.parametrize("method", ["EarlyLearningRegularization", "CoTeaching", "DivideMix"])
-def test_methods_with_more_networks_state_and_views_fit(digits, method):
-    outcome = digits(f"method._target_={HERE}.{method}", "data.views=2", "data.augment=crop", "data.crop_padding=1")
+def test_a_method_with_more_networks_state_and_views_fits(digits):
+    outcome = digits(f"method._target_={HERE}.DivideMix", "data.views=2", "data.augment=crop", "data.crop_padding=1")
     assert outcome.code == 0, outcome.err
-    state = weights(outcome.folder)
-    if method == "EarlyLearningRegularization":
-        trained = state["targets"].sum(dim=1) > 0
-        assert trained.sum() == outcome.result["data"]["train"]
-    if method == "CoTeaching":
-        networks = [{k: v for k, v in state.items() if k.startswith(name)} for name in ("model.", "second.")]
-        assert not torch.equal(networks[0]["model.classifier.1.weight"], networks[1]["second.classifier.1.weight"])
-    if method == "DivideMix":
-        assert state["losses"].isfinite().sum() == outcome.result["data"]["train"]
+    assert weights(outcome.folder)["losses"].isfinite().sum() == outcome.result["data"]["train"]
 
 
 def test_no_clean_training_label_and_no_test_label_is_in_a_batch(digits):

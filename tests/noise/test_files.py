@@ -36,16 +36,26 @@ def test_every_format_gives_the_same_labels(tmp_path, name, content):
     assert labels.dtype == np.int64
 
 
+def test_an_array_is_read_by_the_rule_of_all_labels(tmp_path):
+    """By name where one class is called by the number of another."""
+    np.save(tmp_path / "labels.npy", [1, 1, 2])
+    assert read_labels(tmp_path / "labels.npy", ("1", "2", "3"))[1].tolist() == [0, 0, 1]
+    np.save(tmp_path / "labels.npy", [0, 1, 2])
+    with pytest.raises(ValueError, match="'0' is no class; the classes are 1, 2, 3, by name and not by number"):
+        read_labels(tmp_path / "labels.npy", ("1", "2", "3"))
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ("label\ncat\nwolf\n", "'wolf' is no class"),
-        ("0\n3\n", "labels must be in 0..2, got 0..3"),
+        ("0\n3\n", "'3' is no class; the classes are cat, dog, fox"),
         ("index,label\n0,1\n0,2\n", "different whole numbers"),
         ("index,label\n0,1\n1.5,2\n", "different whole numbers"),
         ("index;label\n0;1\n1;0;2\n", "3 values in row 2, and 2 columns"),
         ("index,class\n0,1\n", "its columns are index, class"),
-        ("label\n0\n\n1.5\n", "whole numbers"),
+        ("label\n0\n\n1.5\n", "'1.5' is no class"),
+        ("label\ncat\n1\n", "'1' is no class"),
         ("index,label\n0,1\n1,\n", "row 2 is empty"),
     ],
 )

@@ -1,5 +1,6 @@
 import os
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,13 +26,19 @@ def write(path, content):
     return path
 
 
+def found_in(folder, labels=None):
+    noise = HumanNoise(labels)
+    noise.data_dir = Path(folder)
+    return noise
+
+
 @pytest.mark.parametrize("name", ["cifar-n/cifar10n.npz", "cifar-n/CIFAR-10_human.pt", "CIFAR-10_human.pt"])
 def test_the_labels_are_those_of_the_file(tmp_path, name):
     content = arrays()
     write(tmp_path / name, content)
     chosen = dict(zip(("worse", "aggre", "random1", "random2", "random3"), NAMES, strict=True))
     for labels, array in {None: "worse_label", **chosen}.items():
-        record = HumanNoise(labels, data_dir=tmp_path)(CLEAN, IMAGES, CLASSES)
+        record = found_in(tmp_path, labels)(CLEAN, IMAGES, CLASSES)
         np.testing.assert_array_equal(record.noisy, content[array])
         assert record.noisy.dtype == np.int64
         assert (record.kind, record.rate) == ("human", None)
@@ -63,7 +70,7 @@ def test_code_in_a_pt_is_not_executed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({**arrays(), "more": Harmful()}, "CIFAR-10_human.pt")
     with pytest.raises(ValueError, match="holds more than arrays, which is not executed"):
-        HumanNoise(data_dir=".")(CLEAN, IMAGES, CLASSES)
+        found_in(".")(CLEAN, IMAGES, CLASSES)
     assert not (tmp_path / "executed").exists()
 
 
@@ -79,19 +86,19 @@ def test_code_in_a_pt_is_not_executed(tmp_path, monkeypatch):
 def test_labels_that_do_not_fit_are_refused(tmp_path, change, message):
     write(tmp_path / "cifar-n/cifar10n.npz", arrays() | change)
     with pytest.raises(ValueError, match=message):
-        HumanNoise(data_dir=tmp_path)(CLEAN, IMAGES, CLASSES)
+        found_in(tmp_path)(CLEAN, IMAGES, CLASSES)
 
 
 def test_what_is_not_there_is_said(tmp_path):
     with pytest.raises(ValueError, match="worse, aggre, random1, random2, random3, noisy, got 'worst'"):
         HumanNoise("worst")
     with pytest.raises(ValueError, match=r"put CIFAR-10_human\.pt .* there, or say where it is by noise\.path"):
-        HumanNoise(data_dir=tmp_path)(CLEAN, IMAGES, CLASSES)
+        found_in(tmp_path)(CLEAN, IMAGES, CLASSES)
     with pytest.raises(ValueError, match="CIFAR-10 and CIFAR-100, but this data has 5 classes"):
-        HumanNoise(data_dir=tmp_path)(CLEAN, IMAGES, CLASSES[:5])
+        found_in(tmp_path)(CLEAN, IMAGES, CLASSES[:5])
     write(tmp_path / "cifar-n/cifar10n.npz", arrays())
     with pytest.raises(ValueError, match="no labels 'noisy': it has worse, aggre"):
-        HumanNoise("noisy", data_dir=tmp_path)(CLEAN, IMAGES, CLASSES)
+        found_in(tmp_path, "noisy")(CLEAN, IMAGES, CLASSES)
     broken = tmp_path / "broken.pt"
     for content in (b"", b"PK\x03\x04 cut off", b"labels\n"):
         broken.write_bytes(content)
@@ -102,7 +109,7 @@ def test_what_is_not_there_is_said(tmp_path):
 def test_the_hundred_classes_have_labels_of_their_own(tmp_path):
     clean = np.arange(200) % 100
     write(tmp_path / "cifar-n/cifar100n.npz", {"clean_label": clean, "noisy_label": (clean + 1) % 100})
-    record = HumanNoise(data_dir=tmp_path)(clean, np.zeros((200, 1, 1, 1)), [str(i) for i in range(100)])
+    record = found_in(tmp_path)(clean, np.zeros((200, 1, 1, 1)), [str(i) for i in range(100)])
     assert record.actual_rate() == 1
     assert record.convention.endswith("noisy")
 
@@ -114,7 +121,7 @@ def test_cifar10n_has_the_rates_that_it_is_known_for():
 
     for labels, rate in (("worse", 0.4021), ("aggre", 0.0901), ("random1", 0.1723), ("random2", 0.1812)):
         data = CIFAR10(
-            noise=HumanNoise(labels, data_dir=DATA_DIR),
+            noise=HumanNoise(labels),
             data_dir=DATA_DIR,
             num_classes=10,
             channels=3,
@@ -130,5 +137,5 @@ def test_cifar10n_has_the_rates_that_it_is_known_for():
 def test_cifar100n_has_the_rate_that_it_is_known_for():
     """Its images are not needed to read its labels."""
     clean = np.load(DATA_DIR / "cifar-n/cifar100n.npz")["clean_label"]
-    record = HumanNoise(data_dir=DATA_DIR)(clean, np.zeros((50_000, 1, 1, 1)), [str(i) for i in range(100)])
+    record = found_in(DATA_DIR)(clean, np.zeros((50_000, 1, 1, 1)), [str(i) for i in range(100)])
     assert record.actual_rate() == pytest.approx(0.402, abs=1e-4)

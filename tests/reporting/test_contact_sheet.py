@@ -85,7 +85,7 @@ def test_the_images_shown_are_spread_over_the_training_set_and_have_their_own_la
 
 
 def test_the_callback_leaves_a_png_that_the_trackers_have_too(digits):
-    outcome = digits("callbacks=contact_sheet", "logger=tensorboard", "noise.rate=0.5")
+    outcome = digits("callbacks=[early_stopping,contact_sheet]", "logger=tensorboard", "noise.rate=0.5")
     assert outcome.code == 0, outcome.err
     sheet = np.asarray(Image.open(outcome.folder / "figures/labels.png"))
     assert sheet.shape == (763, 1210, 3)

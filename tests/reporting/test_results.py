@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from lnl.reporting.results import epochs_until, named, published, read_runs
+from lnl.reporting.results import published, read_runs
 from tests.reporting.written import write_run
 
 
@@ -104,26 +104,11 @@ def test_evaluations_are_columns_of_the_protocol_they_are_of(tmp_path):
 
 def test_a_real_run_and_its_evaluation_are_read(digits, evaluate):
     run = digits("noise.rate=0.2", "loss=gce", "seed=1")
-    evaluate(f"run={run.folder}")
+    evaluate(f"runs={run.folder}")
     row = read_runs([run.root]).iloc[0]
     test = run.result["protocol"]["last"]["test"]
     assert (row["test/accuracy"], row["digits/accuracy"], row["loss.q"]) == (test["accuracy"], test["accuracy"], 0.7)
     assert (row["rate"], row["seed"], row["fit_seconds"]) == (0.2, 1, run.result["time"]["fit_seconds"])
-
-
-def test_epochs_until_a_value_is_reached(tmp_path):
-    folder = write_run(tmp_path, "study", curve=[{"train/accuracy": value} for value in (0.5, 0.98, 1.0, 0.99)])
-    assert epochs_until(folder, "train/accuracy", 1.0) == 3
-    assert epochs_until(folder, "train/accuracy", 0.9) == 2
-    assert pd.isna(epochs_until(folder, "train/accuracy", 1.01))
-
-
-def test_names_keep_their_order_and_only_what_they_name(tmp_path):
-    for loss in ("ce", "gce", "mae"):
-        write_run(tmp_path, "study", loss=loss)
-    chosen = named(read_runs([tmp_path]), {"second": {"loss": "mae"}, "first": {"loss": "ce"}, "none": {"loss": "sce"}})
-    assert set(zip(chosen["label"], chosen["loss"], strict=True)) == {("second", "mae"), ("first", "ce")}
-    assert list(chosen["label"].cat.categories) == ["second", "first", "none"]
 
 
 def test_published_numbers_come_with_their_source():

@@ -1,5 +1,6 @@
 """Study pages: generated blocks change, everything else stays."""
 
+import importlib
 import itertools
 import json
 import re
@@ -7,9 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from PIL import Image
 
+from lnl.reporting.results import read_runs
 from tests.reporting.written import write_run
 
 ROOT = Path(__file__).parents[2]
@@ -188,3 +191,27 @@ def test_the_pages_ask_for_the_blocks_that_there_are(path):
     asked = re.findall("<!-- generated: (.*) -->\n", path.read_text())
     assert sorted(asked) == sorted(blocks(path.stem))
     assert path.read_text().count("<!-- end -->") == len(asked)
+
+
+@pytest.fixture
+def common(monkeypatch):
+    """What the studies have in common."""
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    return importlib.import_module("studies.common")
+
+
+def test_epochs_until_a_value_is_reached(tmp_path, common):
+    folder = write_run(tmp_path, "study", curve=[{"train/accuracy": value} for value in (0.5, 0.98, 1.0, 0.99)])
+    assert common.epochs_until(folder, "train/accuracy", 1.0) == 3
+    assert common.epochs_until(folder, "train/accuracy", 0.9) == 2
+    assert pd.isna(common.epochs_until(folder, "train/accuracy", 1.01))
+
+
+def test_names_keep_their_order_and_only_what_they_name(tmp_path, common):
+    for loss in ("ce", "gce", "mae"):
+        write_run(tmp_path, "study", loss=loss)
+    chosen = common.named(
+        read_runs([tmp_path]), {"second": {"loss": "mae"}, "first": {"loss": "ce"}, "none": {"loss": "sce"}}
+    )
+    assert set(zip(chosen["label"], chosen["loss"], strict=True)) == {("second", "mae"), ("first", "ce")}
+    assert list(chosen["label"].cat.categories) == ["second", "first", "none"]

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lnl.reporting.results import named, read_runs
+from lnl.reporting.results import read_runs
 from lnl.reporting.tables import LATEX, MARKDOWN, Format, beside, cells, latex, markdown, pivot, seeds_note, summary
 from tests.reporting.written import write_run
 
@@ -87,10 +87,11 @@ def test_a_tie_as_shown_is_no_best(runs):
 
 
 def test_a_method_without_runs_has_a_row(runs):
-    names = {"GCE": {"loss": "gce"}, "MAE": {"loss": "mae"}, "CE": {"loss": "ce"}}
-    shown = cells(pivot(named(runs, names), "label", "rate", "test/accuracy"))
-    assert shown.index.tolist() == ["GCE", "MAE", "CE"]
-    assert shown.loc["MAE"].tolist() == ["–", "–"]
+    losses = ["gce", "mae", "ce"]
+    known = runs.assign(loss=pd.Categorical(runs["loss"], losses, ordered=True))
+    shown = cells(pivot(known, "loss", "rate", "test/accuracy"))
+    assert shown.index.tolist() == losses
+    assert shown.loc["mae"].tolist() == ["–", "–"]
 
 
 def test_runs_that_differ_in_more_than_their_seeds_are_not_averaged(runs, tmp_path):
@@ -150,3 +151,11 @@ def test_latex_is_a_booktabs_table(runs):
     body = lines[lines.index(r"\midrule") + 1 : lines.index(r"\bottomrule")]
     assert body == [r"ce & 53.0 $\pm$ 3.0 & 33.0 $\pm$ 2.8 (2 of 3) \\", r"gce & \textbf{60.0 (1 of 3)} & -- \\"]
     assert r"\begin{tabular}{lrr}" in lines
+    assert [lines[0], lines[-1]] == [r"% \usepackage{booktabs}", r"\end{table}"]
+
+
+def test_latex_escapes_headings_and_keeps_rows_of_one_name():
+    table = pd.DataFrame({"a_b & c": ["1", ""], 0.1 + 0.2: ["2", "3"]}, index=["ce", "ce"])
+    lines = latex(table, "10% #1 $x$", "caption", "label").splitlines()
+    body = lines[lines.index(r"\toprule") + 1 : lines.index(r"\bottomrule")]
+    assert body == [r"10\% \#1 \$x\$ & a\_b \& c & 0.3 \\", r"\midrule", r"ce & 1 & 2 \\", r"ce &  & 3 \\"]

@@ -44,7 +44,7 @@ def runs(digits, monkeypatch):
     """Two runs of a sweep with both trackers."""
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
-    outcome = digits("-m", "logger=all", "noise=none,symmetric", "loss=gce")
+    outcome = digits("-m", "logger=[tensorboard,wandb]", "noise=none,symmetric", "loss=gce")
     assert outcome.code == 0, outcome.err
     assert len(outcome.folders) == 2
     return outcome.folders

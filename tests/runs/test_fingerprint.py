@@ -1,6 +1,7 @@
 """What stands for a user's data in a run's identity."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lnl.runs import fingerprint
@@ -21,11 +22,12 @@ def of(path, **data):
         lambda root: (root / "cat").rename(root / "cow"),
         lambda root: (root / "cat/cat0.png").write_bytes(b""),
         lambda root: (root / "linked/new.png").write_bytes(b""),
+        lambda root: (root / "linked/cat/new.png").write_bytes(b""),  # a split may be a link too
     ],
 )
 def test_a_folder_is_its_files_names_and_sizes(tmp_path, change):
     root = write_folder(tmp_path / "data")
-    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/cat").mkdir(parents=True)
     (root / "linked").symlink_to(tmp_path / "elsewhere")
     (root / "linked/loop").symlink_to(root)
     before = of(root)
@@ -33,6 +35,26 @@ def test_a_folder_is_its_files_names_and_sizes(tmp_path, change):
     (tmp_path / "moved").rename(root)
     change(root)
     assert of(root) != before
+
+
+def test_what_is_no_labelled_picture_does_not_count(tmp_path):
+    root = write_folder(tmp_path / "data")
+    before = of(root)
+    for name in (".DS_Store", "cat/.hidden.png", ".git/cat/a.png", "audit/index.html", "outputs/runs/a/figures/l.png"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"")
+    (root / "loose.png").write_bytes(b"")
+    assert of(root) == before
+
+
+def test_a_dataset_in_a_folder_is_all_its_files(tmp_path):
+    (tmp_path / "set/train").mkdir(parents=True)
+    (tmp_path / "set/train/data.arrow").write_bytes(b"12")
+    before = fingerprints({"name": str(tmp_path / "set")})
+    (tmp_path / "set/.lock").write_bytes(b"")
+    assert fingerprints({"name": str(tmp_path / "set")}) == before
+    (tmp_path / "set/train/data.arrow").write_bytes(b"123")
+    assert fingerprints({"name": str(tmp_path / "set")}) != before
 
 
 def test_a_folder_may_be_called_what_hydra_reads_as_a_number(tmp_path, monkeypatch):
@@ -50,6 +72,26 @@ def test_a_table_is_its_content_and_the_sizes_of_its_files(tmp_path):
     assert of(path, **columns) != before
     path.write_bytes(b"file\n\xff\x00\n")  # whatever it is
     assert of(path, **columns) != before
+
+
+def test_a_parquet_table_is_the_sizes_of_its_files_too(tmp_path):
+    pytest.importorskip("pyarrow")
+    path = write_table(tmp_path / "data").with_suffix(".parquet")
+    pd.read_csv(path.with_suffix(".csv")).to_parquet(path)
+    columns = {"columns": {"file": "file"}}
+    before = of(path, **columns, root=None)
+    assert of(path, **columns, root=str(path.parent)) == before
+    assert of(path, **columns, root=str(write_folder(tmp_path / "other", classes=("cat",)))) != before
+    path.write_bytes(b"PAR1")  # damaged: what is wrong, the data says
+    assert "path" not in of(path, **columns)
+
+
+def test_every_label_of_a_large_table_counts(tmp_path, monkeypatch):
+    monkeypatch.setattr(fingerprint, "WHOLE", 100)
+    path = write_table(tmp_path / "data", per_class=300)
+    before = of(path)
+    path.write_text(path.read_text().replace("cat/cat150.png,cat", "cat/cat150.png,dog"))
+    assert of(path) != before
 
 
 @pytest.mark.parametrize("whole", [True, False])

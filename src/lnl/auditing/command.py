@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from hydra.conf import HydraConf
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from lnl.auditing.decisions import corrected_labels, read_decisions, read_estimate, read_labels_so_far
 from lnl.auditing.estimate import estimate_noise
@@ -19,9 +19,10 @@ from lnl.auditing.quality import ranking_quality
 from lnl.csv_files import csv_text
 from lnl.data import NoisyDataModule
 from lnl.errors import UserError
+from lnl.files import explained, write_atomically
 from lnl.reporting.find import named_folders
 from lnl.runs.assembly import build_data
-from lnl.runs.folder import RunFolder, read_result, write_atomically
+from lnl.runs.folder import RunFolder, read_result
 from lnl.runs.identity import identity
 from lnl.runs.job import run_job
 from lnl.runs.result import write_json
@@ -58,7 +59,7 @@ def audit(cfg: DictConfig, hydra: HydraConf) -> str:
         data = _data_of(results[0], runs[0], cfg)
     issues, estimate = make_audit(evidence, data)
     estimate |= {"runs": identities}
-    try:
+    with explained(output):
         output.mkdir(parents=True, exist_ok=True)
         _write_table(output / "issues.csv", issues)
         _write_table(output / "corrected_labels.csv", corrected_labels(_all_labels(data), _accepted(issues)))
@@ -68,8 +69,6 @@ def audit(cfg: DictConfig, hydra: HydraConf) -> str:
         name = Path(config["path"]).name if "path" in config else results[0]["data"]["name"]
         pictures = _pictures(data, worst["index"].to_numpy())
         write_page(output / "index.html", issues, pictures, data.classes, estimate, f"{name}: doubtful labels")
-    except OSError as error:
-        raise UserError(f"{error.filename or output} cannot be written: {error.strerror or error}.") from error
     return summary(estimate, output)
 
 
@@ -160,7 +159,7 @@ def _named_runs(cfg: DictConfig, hydra: HydraConf) -> list[Path]:
         key = override.lstrip("+~").partition("=")[0]
         if not f"{key}.".startswith(tuple(f"{known}." for known in BESIDE_RUNS)):
             raise UserError(f"the runs in runs= say what is audited, and by what: leave out {override}")
-    return named_folders(list(cfg.runs) if isinstance(cfg.runs, ListConfig) else str(cfg.runs))
+    return named_folders(cfg.runs)
 
 
 def _train(cfg: DictConfig, hydra: HydraConf, output: Path) -> NoisyDataModule:
@@ -222,8 +221,6 @@ def _data_of(result: dict[str, Any], run: Path, cfg: DictConfig) -> NoisyDataMod
         raise UserError(f"{run} was trained on other data than is there now, or by another version: train it again.")
     directories = {"data_dir": cfg.data.data_dir, "cache_dir": cfg.data.cache_dir}
     config = {**result["config"], "data": {**result["config"]["data"], **directories}}
-    if config["noise"]["_target_"].endswith("HumanNoise"):
-        config["noise"] = {**config["noise"], "data_dir": cfg.data.data_dir}  # which is no part of what is kept either
     return build_data(OmegaConf.create(config))
 
 

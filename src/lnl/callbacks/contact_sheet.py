@@ -6,6 +6,8 @@ import pytorch_lightning as pl
 from PIL import Image
 from pytorch_lightning.callbacks import Callback
 
+from lnl.reporting.contact_sheet import contact_sheet
+
 
 class ContactSheet(Callback):
     """Draws training images with their given and true labels, before training; trackers get the same picture.
@@ -16,8 +18,6 @@ class ContactSheet(Callback):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not trainer.is_global_zero:
             return
-        from lnl.reporting.contact_sheet import contact_sheet  # matplotlib takes a while to load
-
         figures = Path(trainer.default_root_dir) / "figures"
         figures.mkdir(exist_ok=True)
         data = trainer.datamodule  # type: ignore[attr-defined]

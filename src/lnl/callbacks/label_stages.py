@@ -9,6 +9,7 @@ import pandas as pd
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
+from lnl.files import replacing
 from lnl.metrics import correction_metrics
 
 
@@ -55,7 +56,5 @@ class LabelStages(Callback):
         whole = {"index": np.arange(len(labels)), "file": data.files or "", "given_label": names[data.labels.noisy]}
         relabelled = {"new_label": names[new], "confidence": confidence.astype(float).round(6), "kept": kept}
         table = pd.DataFrame({**whole, "label": names[labels]}).join(pd.DataFrame(relabelled, index=index))
-        path = Path(trainer.default_root_dir) / "corrected_labels.csv"
-        unfinished = path.with_suffix(".tmp")
-        table.to_csv(unfinished, index=False, quoting=csv.QUOTE_NONNUMERIC)  # file names may have line ends
-        unfinished.replace(path)
+        with replacing(Path(trainer.default_root_dir) / "corrected_labels.csv") as unfinished:
+            table.to_csv(unfinished, index=False, quoting=csv.QUOTE_NONNUMERIC)  # file names may have line ends

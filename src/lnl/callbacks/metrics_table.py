@@ -8,6 +8,8 @@ import pandas as pd
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
+from lnl.files import replacing
+
 
 class MetricsTable(Callback):
     """Keeps every epoch's metrics, writes them to ``metrics.csv``, and lets checkpoints carry them.
@@ -46,6 +48,5 @@ class MetricsTable(Callback):
         self.rows.append(row)
         if not trainer.is_global_zero:
             return
-        unfinished = self.path.with_suffix(".tmp")
-        pd.DataFrame(self.rows).to_csv(unfinished, index=False, float_format="%.10g")
-        unfinished.replace(self.path)
+        with replacing(self.path) as unfinished:
+            pd.DataFrame(self.rows).to_csv(unfinished, index=False, float_format="%.10g")

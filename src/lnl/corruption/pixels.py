@@ -1,7 +1,6 @@
 """The kinds of image corruption of arXiv:1611.03530, each an option of ``conf/corruption``."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +17,6 @@ class ImageCorruption(ABC):
     Args:
         seed: of the draw, at least 0, independent of the training seed.
     """
-
-    kind: ClassVar[str]
 
     def __init__(self, seed: int = 0) -> None:
         if seed < 0:
@@ -56,8 +53,6 @@ class ImageCorruption(ABC):
 class NoCorruption(ImageCorruption):
     """Images as they are."""
 
-    kind = "none"
-
     def __init__(self) -> None:
         super().__init__()
 
@@ -71,16 +66,12 @@ class NoCorruption(ImageCorruption):
 class ShuffledPixels(ImageCorruption):
     """One permutation of the pixels' places, the same for all images of training and test. Channels stay together."""
 
-    kind = "shuffled_pixels"
-
     def corrupt(self, pixels: Images, rng: np.random.Generator) -> Images:
         return pixels[:, np.random.default_rng(self.seed).permutation(pixels.shape[1])]
 
 
 class RandomPixels(ImageCorruption):
     """A permutation of the pixels' places for each image, drawn independently. Channels stay together."""
-
-    kind = "random_pixels"
 
     def corrupt(self, pixels: Images, rng: np.random.Generator) -> Images:
         count, size, _ = pixels.shape
@@ -94,8 +85,6 @@ class GaussianPixels(ImageCorruption):
     The paper matches "the original image dataset"; here each channel has its own mean and variance over all training
     images. Values are rounded and clipped to 0..255, so that the variance that is left is a little smaller.
     """
-
-    kind = "gaussian"
 
     def fit(self, images: Images) -> None:
         # From counts of the 256 values: a copy of the images as floats would take many times their memory.

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +24,7 @@ from rich.progress import track
 from lnl.data.images import Fit, Images, Streamed, natural_size
 from lnl.data.pictures import PictureError, picture_size, read_picture
 from lnl.errors import UserError
+from lnl.files import process_is_gone, replacing
 
 VERSION = 1  # to be raised when the same files would be decoded to other pixels
 CHUNK_BYTES = 64 * 2**20  # of decoded pictures in memory at a time
@@ -205,8 +206,8 @@ def decode(
 
 def _make_room(cache_dir: Path, stem: str, needed: int) -> bool:
     """Whether there is room for so many bytes, and for another array called ``stem*``. Those used longest ago go."""
-    for left in cache_dir.glob(f"pictures-*.{socket.gethostname()}-*.tmp"):
-        if _is_gone(left.stem.rpartition("-")[2]):
+    for left in cache_dir.glob(f".pictures-*.{socket.gethostname()}-*.tmp"):
+        if process_is_gone(left.stem.rpartition("-")[2]):
             left.unlink(missing_ok=True)
     used: dict[str, float] = defaultdict(float)
     for path in (*cache_dir.glob(f"{stem}*.npy"), *cache_dir.glob(f"{stem}*.json")):
@@ -220,24 +221,13 @@ def _make_room(cache_dir: Path, stem: str, needed: int) -> bool:
     return needed <= shutil.disk_usage(cache_dir).free
 
 
-def _is_gone(process: str) -> bool:
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return True
-    except (OSError, ValueError):
-        return False
-    return False
-
-
 def _decode_all(sources: Sources, options: tuple[int, int, Fit], array: Path | None, record: Path, show: bool) -> None:
     """Writes the array, if one is wanted, and then the record of what could not be read."""
     size, channels, _ = options
     bad: dict[int, str] = {}
     digests: dict[str, list[int]] = defaultdict(list)
-    unfinished = record.with_suffix(f".{socket.gethostname()}-{os.getpid()}.tmp")
-    try:
-        with unfinished.open("wb") as file:
+    with replacing(record) as unfinished:
+        with nullcontext(unfinished) if array is None else replacing(array) as pictures, pictures.open("wb") as file:
             _write_header(file, len(sources), size, channels)
             for place, (pixels, digest) in enumerate(_each(sources, options, show)):
                 if isinstance(pixels, str):
@@ -249,13 +239,8 @@ def _decode_all(sources: Sources, options: tuple[int, int, Fit], array: Path | N
                     file.write(pixels.tobytes())
             file.seek(0)
             _write_header(file, len(sources) - len(bad), size, channels)
-        if array is not None:
-            unfinished.replace(array)
         twins = [places for places in digests.values() if len(places) > 1]
         unfinished.write_text(json.dumps({"bad": bad, "twins": twins}))
-        unfinished.replace(record)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _write_header(file: Any, count: int, size: int, channels: int) -> None:

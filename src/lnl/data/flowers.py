@@ -1,18 +1,16 @@
-"""tf_flowers: 3,670 photographs of five flowers, decoded once and kept as an array."""
+"""tf_flowers: 3,670 photographs of five flowers."""
 
-import contextlib
 import hashlib
+import math
 import os
 import tarfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.error import URLError
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 from torchvision.datasets.utils import download_url
 
+from lnl.data.decoded import Files, common_size, decode
 from lnl.data.images import Dataset, LabelledImages, hold_out_test
 from lnl.data.module import NoisyDataModule
 from lnl.data.torchvision_sets import damaged, missing
@@ -27,8 +25,8 @@ COUNT = 3670
 class TFFlowers(NoisyDataModule):
     """tf_flowers: 3,670 photographs in 5 classes (The TensorFlow Team, 2019).
 
-    Read from ``data_dir/flower_photos/<class>/*.jpg``, downloaded there on first use. The shorter side is brought to
-    ``image_size`` and the centre square kept. A fixed, stratified fifth (734) is the test set.
+    Read from ``data_dir/flower_photos/<class>/*.jpg``, downloaded there on first use. Photographs are decoded once, and
+    the array is kept in ``cache_dir``. A fixed, stratified fifth (734) is the test set.
     """
 
     def prepare_data(self) -> None:
@@ -50,8 +48,20 @@ class TFFlowers(NoisyDataModule):
 
     def load(self) -> Dataset:
         files = self.photos()
+        sources = Files(self.data_dir / "flower_photos", [f"{path.parent.name}/{path.name}" for path in files])
+        decoded = decode(
+            sources,
+            self.image_size or common_size(sources),
+            self.channels,
+            self.fit,
+            cache_dir=self.cache_dir,
+            limit=math.inf,
+            show=self.show_progress,
+        )
+        for place, reason in decoded.bad.items():
+            raise UserError(f"{files[place]}: {reason}. Delete flower_photos, and it will be downloaded again.")
         labels = np.array([CLASSES.index(path.parent.name) for path in files], dtype=np.int64)
-        return hold_out_test(LabelledImages(cached_images(files, self.image_size, self.cache_dir), labels), CLASSES)
+        return hold_out_test(LabelledImages(decoded.images, labels), CLASSES)
 
 
 class TFFlowersSunflower(TFFlowers):
@@ -92,46 +102,3 @@ def download(data_dir: Path) -> None:
     (unpacking / "flower_photos").rename(data_dir / "flower_photos")
     unpacking.rmdir()
     archive.unlink()
-
-
-def cached_images(files: list[Path], image_size: int, cache_dir: Path) -> NDArray[np.uint8]:
-    """The photos as uint8 ``[N, S, S, 3]``: decoded on all cores the first time, then read from ``cache_dir``.
-
-    Names, sizes and times of the files and the image size are the cache's key: a change of any decodes anew.
-    """
-    stats = [(path.parent.name, path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    key = hashlib.sha256(repr((image_size, stats)).encode()).hexdigest()[:16]
-    cache = cache_dir / f"tf_flowers-{image_size}-{key}.npy"
-    if cache.exists():
-        with contextlib.suppress(ValueError, EOFError):  # a damaged cache is made anew
-            return np.load(cache)
-    with ThreadPoolExecutor() as pool:
-        images = np.stack(list(pool.map(lambda path: read_square(path, image_size), files)))
-    cache_dir.mkdir(parents=True, exist_ok=True)
-    for stale in cache_dir.glob(f"tf_flowers-{image_size}-*.npy"):
-        stale.unlink(missing_ok=True)  # another process may have been faster
-    unfinished = cache.with_suffix(f".{os.getpid()}.tmp")
-    with unfinished.open("wb") as file:
-        np.save(file, images)
-    unfinished.replace(cache)
-    return images
-
-
-def read_square(path: Path, size: int) -> NDArray[np.uint8]:
-    """A photo's centre square at ``size`` x ``size``.
-
-    Raises:
-        UserError: naming the file, if it cannot be decoded.
-    """
-    try:
-        with Image.open(path) as photo:
-            photo.draft("RGB", (size, size))  # lets the JPEG decoder skip what would be scaled away
-            side = min(photo.size)
-            left, top = (photo.width - side) // 2, (photo.height - side) // 2
-            box = (left, top, left + side, top + side)
-            square = photo.convert("RGB").resize((size, size), Image.Resampling.BILINEAR, box=box)
-            return np.asarray(square)
-    except (OSError, UnidentifiedImageError, SyntaxError) as error:
-        raise UserError(
-            f"{path} cannot be read as an image ({error}): delete flower_photos to download it again."
-        ) from error

@@ -1,9 +1,8 @@
 """Labels that somebody gave, which may be wrong: what they are checked for, and how samples are divided."""
 
 import re
-import unicodedata
 from abc import abstractmethod
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from lnl.data.images import Dataset, Given, Images, LabelledImages, natural_size
 from lnl.data.listing import Listing, details, many, some
 from lnl.data.module import NoisyDataModule, check_choice
 from lnl.errors import UserError
+from lnl.noise.classes import class_numbers, cleaned, no_class
 
 LABELS = ("label", "true_label")
 
@@ -68,7 +68,7 @@ class GivenDataModule(NoisyDataModule):
         remarks += said
         classes = self.class_names or class_names(table)
         columns = [key for key in LABELS if key in table]
-        numbers = label_numbers(pd.concat([table[key] for key in columns]).unique(), classes)
+        numbers = class_numbers(pd.concat([table[key] for key in columns]).unique(), classes)
         reasons = [_reason(row, numbers, classes) for row in table.to_dict("records")]
         skipped += [(name, reason) for name, reason in zip(table["name"], reasons, strict=True) if reason]
         everything = len(listing.table) + len(listing.bad)
@@ -139,11 +139,6 @@ def _printable(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
 
 
-def cleaned(name: str) -> str:
-    """Without spaces around it, in one Unicode form."""
-    return unicodedata.normalize("NFC", name).strip()
-
-
 def clean_labels(table: pd.DataFrame, named: bool = False) -> tuple[pd.DataFrame, list[str]]:
     """Labels :func:`cleaned`; true labels are gone unless all are there. Unless ``named``, 1.0 is 1 and nan is none."""
     remarks = []
@@ -185,21 +180,15 @@ def class_names(table: pd.DataFrame) -> list[str]:
     names = set(used.unique()) - {""}
     if len(names) < 2:
         raise UserError(f"there is one class alone ({some(sorted(names))}): a classifier needs two.")
-    if "split" in table:
-        others = table[(table["split"] != "train") & ~table["label"].isin({"", *names})]
+    for key in [key for key in LABELS if key in table and "split" in table]:
+        others = table[(table["split"] != "train") & ~table[key].isin({"", *names})]
         if len(others):
             row = others.iloc[0]
             raise UserError(
-                f"{row['split']} has the class '{row['label']}' ({len(others):,} samples, such as {row['name']}), "
+                f"{row['split']} has the class '{row[key]}' ({len(others):,} samples, such as {row['name']}), "
                 "which training has not: move samples of it to training, or leave it out."
             )
-    return sorted(names, key=lambda name: (0, int(name), "") if re.fullmatch(r"-?[0-9]+", name) else (1, 0, name))
-
-
-def label_numbers(labels: Iterable[str], classes: Sequence[str]) -> dict[str, int]:
-    """The number of every label that is the name of a class, or else its number."""
-    numbers = {label: int(label) for label in labels if label.isdecimal() and int(label) < len(classes)}
-    return numbers | {name: number for number, name in enumerate(classes)}
+    return sorted(names, key=lambda name: (0, int(name), name) if re.fullmatch(r"-?[0-9]+", name) else (1, 0, name))
 
 
 def _reason(row: Mapping[Hashable, Any], numbers: Mapping[str, int], classes: Sequence[str]) -> str:
@@ -212,7 +201,7 @@ def _reason(row: Mapping[Hashable, Any], numbers: Mapping[str, int], classes: Se
         return "it has no label"
     for key in LABELS:
         if key in row and row[key] not in numbers:
-            return f"its {key.replace('_', ' ')} '{row[key]}' is no class; the classes are {some(list(classes), 10)}"
+            return f"its {key.replace('_', ' ')} {no_class(row[key], classes)}"
     return ""
 
 

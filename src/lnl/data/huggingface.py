@@ -7,11 +7,11 @@ from typing import Any
 import pandas as pd
 
 from lnl.data.decoded import Sources
-from lnl.data.given import cleaned
 from lnl.data.listing import SPLIT_OF, Listing
 from lnl.data.own import PictureData
 from lnl.data.pictures import PictureError
 from lnl.errors import UserError
+from lnl.noise.classes import cleaned
 
 
 class HuggingFaceData(PictureData):

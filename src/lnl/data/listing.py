@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 
 from lnl.csv_files import read_csv
-from lnl.data.pictures import SUFFIXES
 from lnl.errors import UserError, nearest
+from lnl.files import PICTURES
 
 SPLITS = {
     "train": ("train", "training"),
@@ -134,7 +134,7 @@ def _has_folders(path: Path) -> bool:
 
 
 def _is_picture(name: str) -> bool:
-    return name.lower().endswith(SUFFIXES)
+    return name.lower().endswith(PICTURES)
 
 
 def _no_pictures(path: Path, top: list[str], loose: int) -> str:

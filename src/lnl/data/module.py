@@ -19,7 +19,7 @@ from lnl.data.read_once import CleanData
 from lnl.data.splits import Split, Splitting
 from lnl.data.trusted import Trusted, read_trusted
 from lnl.errors import UserError
-from lnl.noise import InstanceNoise, LabelNoise, NoisyLabels, NoNoise, of_given
+from lnl.noise import LabelNoise, NoisyLabels, NoNoise, of_given
 
 Loader = DeviceLoader | DataLoader[Batch]
 
@@ -175,7 +175,7 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         self._check_streamed(dataset.train.images)
         # From the images as they are, so that instance noise does not depend on the size a model wants.
         images: Any = dataset.train.images
-        self.noise.files = self.files
+        self.noise.files, self.noise.data_dir = self.files, self.data_dir
         self.labels: NoisyLabels = self.noise(dataset.train.labels, images, self.classes)
         if given is not None:
             self.labels = of_given(self.labels, given.truth, self.noise.drawn, self.num_classes)
@@ -198,7 +198,7 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
             return
         fitting = "images that fit on the disk: raise data.cache_limit_gb, or set a smaller data.image_size"
         for name, asked in (
-            (f"noise={self.noise.kind}", isinstance(self.noise, InstanceNoise)),
+            (f"noise={self.noise.kind}", self.noise.uses_images),
             ("corruption", not isinstance(self.corruption, NoCorruption)),
             ("data.device_cache=true", self.device_cache is True),
         ):

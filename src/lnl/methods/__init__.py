@@ -3,8 +3,21 @@
 from lnl.methods.active_passive import ActivePassive
 from lnl.methods.base import NoisyLabelMethod
 from lnl.methods.baseline import Baseline
+from lnl.methods.co_teaching import CoTeaching
 from lnl.methods.dynamic_weight import DynamicWeight
+from lnl.methods.early_learning import EarlyLearningRegularization
 from lnl.methods.fit_once import FitOnce
 from lnl.methods.label_correction import LabelCorrection
+from lnl.methods.stages import StagedMethod
 
-__all__ = ["ActivePassive", "Baseline", "DynamicWeight", "FitOnce", "LabelCorrection", "NoisyLabelMethod"]
+__all__ = [
+    "ActivePassive",
+    "Baseline",
+    "CoTeaching",
+    "DynamicWeight",
+    "EarlyLearningRegularization",
+    "FitOnce",
+    "LabelCorrection",
+    "NoisyLabelMethod",
+    "StagedMethod",
+]

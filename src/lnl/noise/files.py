@@ -4,13 +4,13 @@ import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from lnl.csv_files import read_csv
+from lnl.noise.classes import class_numbers, cleaned, no_class
 from lnl.noise.corrupt import Labels, check_labels
 from lnl.noise.kinds import LabelNoise
 from lnl.noise.record import NoisyLabels
@@ -69,7 +69,7 @@ def read_labels(path: Path, classes: Sequence[str], files: Sequence[str] | None 
 
     A ``.npy`` array of numbers, or a CSV: with a header, the columns ``label`` and, unless the labels are in the
     dataset's order, ``index`` (from 0) or ``file``; without one, a label a line. Labels are class names, or class
-    numbers.
+    numbers (:func:`lnl.noise.classes.class_numbers`).
 
     Args:
         path: of the file.
@@ -94,9 +94,7 @@ def read_labels(path: Path, classes: Sequence[str], files: Sequence[str] | None 
                 table = pd.DataFrame({"label": [first, *table[first]]})
         if "label" not in table:
             raise ValueError(f"it needs a column `label`, its columns are {', '.join(map(str, table.columns))}")
-        labels = table["label"].to_numpy()
-        if path.suffix != ".npy":
-            labels = _numbers(table["label"].str.strip(), classes)
+        labels = _numbers(table["label"].astype(str), classes)
         check_labels(labels, len(classes))
         index = pd.to_numeric(table["index"]).to_numpy() if "index" in table else np.arange(len(table))
         if len(np.unique(index)) != len(index) or not (index % 1 == 0).all() or (index < 0).any():
@@ -135,15 +133,11 @@ def _numbered(names: Sequence[str]) -> list[tuple[str, int]]:
     return keys
 
 
-def _numbers(labels: "pd.Series[str]", classes: Sequence[str]) -> NDArray[Any]:
-    """Numbers of labels that are names, or else numbers: of classes called 1, 2, 3 a label 1 is the first."""
-    if (labels == "").any():
-        raise ValueError(f"the label in row {int((labels == '').to_numpy().argmax()) + 1} is empty")
-    numbers = {name: number for number, name in enumerate(classes)}
-    unknown = labels[~labels.isin(list(numbers))]
-    if unknown.empty:
-        return np.array([numbers[name] for name in labels], dtype=np.int64)
-    values = pd.to_numeric(labels, errors="coerce")
-    if values.isna().any():
-        raise ValueError(f"'{unknown.iloc[0]}' is no class; the classes are {', '.join(classes)}")
-    return values.to_numpy()
+def _numbers(written: "pd.Series[str]", classes: Sequence[str]) -> Labels:
+    labels = [cleaned(label) for label in written]
+    if "" in labels:
+        raise ValueError(f"the label in row {labels.index('') + 1} is empty")
+    numbers = class_numbers(dict.fromkeys(labels), classes)
+    if unknown := next((label for label in labels if label not in numbers), None):
+        raise ValueError(no_class(unknown, classes))
+    return np.array([numbers[label] for label in labels], dtype=np.int64)

@@ -39,7 +39,6 @@ class HumanNoise(LabelNoise):
             majority; 9.0 %), ``random1``, ``random2``, ``random3`` (each of the three; 17 to 18 %); of CIFAR-100N
             ``noisy`` (40.2 %). None: ``worse``, or ``noisy``.
         path: of the authors' ``CIFAR-10_human.pt`` or an ``.npz`` of the same arrays; none: found in ``data_dir``.
-        data_dir: the folder of datasets.
 
     Raises:
         ValueError: if there is no such file, it cannot be read, or its clean labels are not those of the training set.
@@ -47,12 +46,12 @@ class HumanNoise(LabelNoise):
 
     kind, convention, drawn = "human", "labels given by people", False
 
-    def __init__(self, labels: str | None = None, path: str | Path | None = None, data_dir: str | Path = ".") -> None:
+    def __init__(self, labels: str | None = None, path: str | Path | None = None) -> None:
         super().__init__()
         if labels is not None and labels not in ARRAYS:
             raise ValueError(f"noise.labels must be one of {', '.join(ARRAYS)}, got '{labels}'")
         self.labels = labels
-        self.path, self.data_dir = path and Path(str(path)).expanduser(), Path(data_dir).expanduser()
+        self.path = path and Path(str(path)).expanduser()
 
     def __call__(self, clean: Labels, images: NDArray[np.uint8], classes: Sequence[str]) -> NoisyLabels:
         record = super().__call__(clean, images, classes)

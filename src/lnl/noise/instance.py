@@ -33,7 +33,7 @@ class InstanceNoise(LabelNoise):
         ValueError: if a label is outside ``[0, K)``.
     """
 
-    kind, convention = "instance", "PMD, exclusive of the true class"
+    kind, convention, uses_images = "instance", "PMD, exclusive of the true class", True
 
     def draw(self, clean: Labels, images: NDArray[np.uint8], classes: Sequence[str]) -> tuple[Labels, Matrix]:
         num_classes = len(classes)

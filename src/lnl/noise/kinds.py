@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -24,19 +25,23 @@ class LabelNoise(ABC):
 
     Attributes:
         files: names of the samples, where they have names: whoever has the data sets them before the draw.
+        data_dir: the folder of datasets, set likewise.
         drawn: false if the labels are somebody's, so that a difference from others is no noise that was added.
+        uses_images: true if the draw reads the images, which then have to be in memory.
     """
 
     kind: ClassVar[str]
     convention: ClassVar[str]
     drawn: ClassVar[bool] = True
+    uses_images: ClassVar[bool] = False
     files: Sequence[str] | None = None
+    data_dir: Path = Path()
 
     def __init__(self, rate: float = 0.0, seed: int = 0, exact: bool = False) -> None:
         self.rate, self.seed, self.exact = transition.check_rate(rate), seed, exact
 
     def __call__(self, clean: Labels, images: NDArray[np.uint8], classes: Sequence[str]) -> NoisyLabels:
-        """Draws the noisy labels of ``clean[N]``; ``images[N, H, W, C]`` matters to instance noise alone."""
+        """Draws the noisy labels of ``clean[N]``; ``images[N, H, W, C]`` matters to noise that ``uses_images``."""
         clean = clean.copy()  # the record's own
         noisy, matrix = self.draw(clean, images, classes)
         return NoisyLabels(noisy, clean, matrix, self.kind, self.convention, self.rate, self.seed, self.exact)

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from lnl.noise.classes import class_numbers, no_class
+
 ClassMap = Mapping[str | int, str | int] | str | None
 
 _CIFAR100_SUPERCLASSES = """
@@ -27,12 +29,10 @@ def class_index(name: str | int, classes: Sequence[str]) -> int:
     Raises:
         ValueError: if there is no such class.
     """
-    if name in classes:
-        return list(classes).index(str(name))
-    if str(name).isdecimal() and int(name) < len(classes):
-        return int(name)
-    shown = ", ".join(classes[:20]) + (", ..." if len(classes) > 20 else "")
-    raise ValueError(f"the noise map names class '{name}', which is not there; the classes are {shown}")
+    number = class_numbers([str(name)], classes).get(str(name))
+    if number is None:
+        raise ValueError(f"noise.mapping: {no_class(str(name), classes)}")
+    return number
 
 
 def resolve(mapping: ClassMap, classes: Sequence[str], seed: int) -> dict[int, int]:

@@ -12,7 +12,6 @@ from pandas.api.types import is_numeric_dtype
 from PIL import Image
 
 from lnl.reporting.pictures import render
-from lnl.reporting.results import read_metrics
 from lnl.reporting.tables import Summary
 
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")  # Okabe and Ito
@@ -61,15 +60,6 @@ def positions(columns: pd.Index) -> np.ndarray:
     return np.asarray(columns, dtype=float) if is_numeric_dtype(columns) else np.arange(len(columns), dtype=float)
 
 
-def curves(axes: Axes, runs: pd.DataFrame, group: str, column: str, scale: float = 1.0) -> None:
-    """A column of ``metrics.csv`` against the epoch (from 1), a line for each ``group``, mean over its runs."""
-    known = [group, "path"]
-    tables = [read_metrics(path).assign(path=path) for path in runs["path"]]
-    if any(column in table for table in tables):
-        epoch_curves(axes, pd.concat(tables).merge(runs[known], on="path"), group, column, scale)
-    axes.set_xlabel("epoch")
-
-
 def epoch_curves(
     axes: Axes,
     epochs: pd.DataFrame,
@@ -79,7 +69,16 @@ def epoch_curves(
     numbers: Mapping[Any, int] | None = None,
     **style: Any,
 ) -> None:
-    """As :func:`curves`, of ``metrics.csv`` already read: rows with ``epoch`` (from 0) and ``group``."""
+    """A column of ``metrics.csv`` against the epoch (from 1), a line for each ``group``, mean over its runs.
+
+    Args:
+        axes: to draw on.
+        epochs: rows of ``metrics.csv`` of several runs, with ``epoch`` (from 0) and ``group``.
+        group, column: names of columns of ``epochs``.
+        scale: what values are multiplied by.
+        numbers: of the groups' colours; None: in their order.
+        style: of the lines, as of Matplotlib's ``plot``.
+    """
     for i, (name, members) in enumerate(epochs.groupby(group, observed=True)):
         values = members.groupby("epoch")[column].agg(["mean", "std"])
         label = f"{name:g}" if isinstance(name, float) else str(name)

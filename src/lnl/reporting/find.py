@@ -29,16 +29,24 @@ def named_folders(given: str | Sequence[str] | None) -> list[Path]:
     Raises:
         UserError: if none is named, or one is not there.
     """
-    if not (named := listed(given)):
+    return list(dict.fromkeys(folder for folders in by_name(given).values() for folder in folders))
+
+
+def by_name(given: str | Sequence[str] | None) -> dict[str, list[Path]]:
+    """The folders of each name that a user gives: one of a path, one or more of a glob.
+
+    Raises:
+        UserError: as of :func:`named_folders`.
+    """
+    if not (names := listed(given)):
         raise UserError("which runs? runs=outputs/<sweep>, or several as runs=[a,b]")
-    found: list[Path] = []
-    for name in named:
+    found = {}
+    for name in names:
         path = Path(name).expanduser()
-        matches = [path] if path.exists() else [Path(match) for match in sorted(glob.glob(str(path)))]
-        if not matches:
+        found[name] = [path] if path.exists() else [Path(match) for match in sorted(glob.glob(str(path)))]
+        if not found[name]:
             raise UserError(f"there is no folder {name}")
-        found += matches
-    return list(dict.fromkeys(found))
+    return found
 
 
 def find_others(paths: Iterable[Path], but: Path) -> dict[Path, str]:
@@ -50,7 +58,7 @@ def find_others(paths: Iterable[Path], but: Path) -> dict[Path, str]:
     """
     others: dict[Path, str] = {}
     for path in paths:
-        inside = [] if _is_run(path) or not path.is_dir() else sorted(path.iterdir())
+        inside = [] if is_run(path) or not path.is_dir() else sorted(path.iterdir())
         folders = [entry for entry in inside if entry.is_dir() and not entry.name.startswith(".")]
         for folder in folders or [path]:
             if folder.resolve() == but.resolve():
@@ -62,14 +70,15 @@ def find_others(paths: Iterable[Path], but: Path) -> dict[Path, str]:
     return others
 
 
-def _is_run(folder: Path) -> bool:
+def is_run(folder: Path) -> bool:
+    """Whether a run is in a folder itself, finished or begun."""
     return (folder / "result.json").exists() or (folder / ".identity").exists()
 
 
 def _is_unfinished(folder: Path, files: list[str]) -> bool:
     """A fold is part of the run above it; a run that fails early leaves its traceback alone."""
     begun = ".identity" in files or "error.txt" in files
-    return begun and "result.json" not in files and not _is_run(folder.parent)
+    return begun and "result.json" not in files and not is_run(folder.parent)
 
 
 def _why(folder: Path) -> str:

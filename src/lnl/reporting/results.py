@@ -151,30 +151,6 @@ def read_transition(run: Path | str) -> np.ndarray | None:
         return None
 
 
-def epochs_until(run: Path | str, column: str, value: float) -> float:
-    """After how many epochs a column of ``metrics.csv`` first reached ``value``; NaN if it never did."""
-    reached = np.flatnonzero(read_metrics(run)[column] >= value)
-    return float(reached[0] + 1) if len(reached) else np.nan
-
-
-def named(runs: pd.DataFrame, names: dict[str, dict[str, Any]], column: str = "label") -> pd.DataFrame:
-    """The runs that ``names`` describes, with the name of each in ``column``, in the order of ``names``.
-
-    Args:
-        runs: as of :func:`read_runs` or :func:`published`.
-        names: for each name, the values of columns that tell its runs.
-        column: to be added.
-    """
-    parts = []
-    for name, values in names.items():
-        chosen = np.ones(len(runs), dtype=bool)
-        for key, value in values.items():
-            chosen &= (runs[key] == value).to_numpy() if key in runs else False
-        parts.append(runs[chosen].assign(**{column: name}))
-    together = pd.concat(parts) if parts else runs.iloc[:0].assign(**{column: ""})
-    return together.assign(**{column: pd.Categorical(together[column], list(names), ordered=True)})
-
-
 def published(study: str | None = None, **where: Any) -> pd.DataFrame:
     """Numbers that others printed: rows of ``published.csv`` with these values; without ``study`` of all of them.
 

@@ -226,26 +226,19 @@ def markdown(table: pd.DataFrame, corner: str = "") -> str:
 
 def latex(table: pd.DataFrame, corner: str, caption: str, label: str) -> str:
     """A table for LaTeX's ``booktabs``, of cells in that language; ``corner`` and ``caption`` are escaped here."""
-    header = [_escape_latex(corner), *(_escape_latex(column_text(name)) for name in table.columns)]
-    rows = [[str(name), *map(str, row)] for name, row in zip(table.index, table.to_numpy(), strict=True)]
-    return "\n".join(
-        [
-            "% \\usepackage{booktabs}",
-            r"\begin{table}",
-            r"\centering",
-            rf"\caption{{{_escape_latex(caption)}}}",
-            rf"\label{{tab:{label}}}",
-            rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
-            r"\toprule",
-            " & ".join(header) + r" \\",
-            r"\midrule",
-            *(" & ".join(row) + r" \\" for row in rows),
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table}",
-            "",
-        ]
+    header = [_escape_latex(column_text(name)) for name in table.columns]
+    text = (
+        table.set_axis(header, axis=1)
+        .rename_axis(columns=_escape_latex(corner))
+        .style.to_latex(
+            hrules=True,
+            position_float="centering",
+            column_format="l" + "r" * len(header),
+            caption=_escape_latex(caption),
+            label=f"tab:{label}",
+        )
     )
+    return f"% \\usepackage{{booktabs}}\n{text}"
 
 
 def column_text(name: object) -> str:

@@ -1,12 +1,13 @@
 """Checkpoints that are whole or not there."""
 
 import io
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
+
+from lnl.files import replacing
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -19,11 +20,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        buffer = io.BytesIO()
+        buffer = io.BytesIO()  # of a full disk torch would say that it is at an unexpected place
         torch.save(checkpoint, buffer)
-        unfinished = path.with_suffix(f".{os.getpid()}.tmp")
-        with unfinished.open("wb") as file:
-            file.write(buffer.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
+        with replacing(path, durable=True) as unfinished:
+            unfinished.write_bytes(buffer.getbuffer())

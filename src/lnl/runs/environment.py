@@ -1,10 +1,10 @@
 """Where a run took place: hardware, versions, and settings of the process."""
 
-import ctypes
 import functools
+import logging
 import platform
 import subprocess
-import sys
+import warnings
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,19 +17,15 @@ PACKAGES = ("lnl", "torch", "torchvision", "pytorch-lightning", "torchmetrics", 
 
 PRECISIONS = ("auto", "32-true", "32", "bf16-mixed", "16-mixed")
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
-
-def keep_freed_memory() -> None:
-    """Keeps glibc from handing freed batch buffers back to the kernel at every step.
-
-    A guard: with some patterns of allocation the kernel then maps and clears the same pages again and again
-    (``docs/benchmarks.md`` has what it made of the default run). A no-op where the C library is another.
-    """
-    if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
-        libc.mallopt(_M_MMAP_THRESHOLD, 1 << 30)
-        libc.mallopt(_M_TRIM_THRESHOLD, 1 << 30)
+def send_warnings_to_the_log() -> None:
+    """Keeps the terminal for what a user can act on; Lightning's remarks and all warnings go to train.log."""
+    logging.captureWarnings(True)
+    warnings.filterwarnings("ignore", module="torch.*", category=DeprecationWarning)
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
 
 
 def resolve_precision(precision: str | int, accelerator: str) -> str | int:

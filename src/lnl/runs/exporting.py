@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import os
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,11 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pytorch_lightning import LightningModule
 
 from lnl.errors import UserError
+from lnl.files import explained, replacing
 from lnl.runs.folder import first_line
 from lnl.runs.result import write_json
-from lnl.runs.trained import ImageClassifier, TrainedRun, rebuild
+from lnl.runs.trained import ImageClassifier, TrainedRun, quiet_trainer, rebuild
 
 Predictor = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 SUFFIXES = {"onnx": ".onnx", "torchscript": ".pt", "safetensors": ".safetensors"}
@@ -36,20 +37,14 @@ def export(trained: TrainedRun, formats: Sequence[str], folder: Path) -> list[Pa
         raise UserError(f"format must be one of {', '.join(SUFFIXES)}, or a list of them, got {given}")
     description = describe(trained)
     paths = []
-    try:
+    with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for name in dict.fromkeys(formats):
             path = folder / f"model{SUFFIXES[name]}"
-            unfinished = folder / f".{os.getpid()}.{path.name}"
-            try:
+            with replacing(path) as unfinished:
                 _write(name, trained, json.dumps(description), unfinished)
-                unfinished.replace(path)
-            finally:
-                unfinished.unlink(missing_ok=True)
             paths.append(path)
         write_json(folder / "model.json", description)
-    except OSError as error:
-        raise UserError(f"{error.filename or folder} cannot be written: {error.strerror or error}.") from error
     return [*paths, folder / "model.json"]
 
 
@@ -135,6 +130,9 @@ def _onnx(trained: TrainedRun, example: torch.Tensor, description: str, path: Pa
 
 
 def _torchscript(trained: TrainedRun, example: torch.Tensor, description: str, path: Path) -> Predictor:
+    network = trained.classifier.network
+    if isinstance(network, LightningModule):  # a method with a forward of its own: tracing asks all its properties
+        network.trainer = quiet_trainer(trained.run, "cpu", None)
     torch.jit.save(torch.jit.trace(trained.classifier, example), path, _extra_files={"lnl.json": description})
     loaded = torch.jit.load(path)
     return lambda images: loaded(torch.from_numpy(images)).detach().numpy()

@@ -10,6 +10,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from lnl.files import PICTURES
+
 WHOLE = 64 * 2**20  # bytes of a file that is hashed whole; of a larger one, parts
 PARTS, PART = 256, 2**16
 
@@ -17,9 +19,10 @@ PARTS, PART = 256, 2**16
 def fingerprints(data: Mapping[str, Any]) -> dict[str, Any]:
     """Hashes in place of the names of files and folders that exist, among ``path``, ``labels``, ``root``, ``name``.
 
-    Of a folder, the names and sizes of the files in it: they are the labels. Of a table, its content, and the sizes of
-    the files that it names. Of arrays their content, if they are large in 256 places (an .npz has checksums at its
-    end). A picture that another of the same size takes the place of is not noticed.
+    Of a folder of pictures, their names and sizes: the names are the labels. Of another folder, all files'. Of a table,
+    its content, and the sizes of the files that it names. Of arrays their content, if they are large in 256 places (an
+    .npz has checksums at its end). What is hidden does not count. Replacing a picture by another of the same size goes
+    unnoticed.
     """
     found = {}
     for key in ("path", "labels", "name"):
@@ -27,9 +30,9 @@ def fingerprints(data: Mapping[str, Any]) -> dict[str, Any]:
             continue
         path = Path(str(data[key])).expanduser()
         # What is wrong with it, the data says when it is loaded.
-        with contextlib.suppress(OSError, csv.Error, LookupError):
+        with contextlib.suppress(OSError, csv.Error, LookupError, ValueError, ImportError):
             if path.is_dir():
-                found[key] = _hash(_listing(path))
+                found[key] = _hash(_pictures(path) if key == "path" else _files(path))
             elif path.is_file():
                 found[key] = _hash(chain(_content(path), _sizes(path, data)))
     return found | ({"root": None} if "root" in data else {})
@@ -42,21 +45,27 @@ def _hash(parts: Iterable[bytes]) -> str:
     return digest.hexdigest()
 
 
-def _listing(folder: Path) -> Iterator[bytes]:
-    for parent, folders, files in os.walk(folder):
-        folders.sort()
-        relative = os.path.relpath(parent, folder)
-        linked = [name for name in folders if os.path.islink(os.path.join(parent, name))]  # a class may lie elsewhere
-        for name in sorted([*files, *linked]):
-            yield f"{relative}/{name} {_size(os.path.join(parent, name))}\n".encode("utf-8", "surrogateescape")
-        for name in linked:
-            yield _hash(_linked(Path(parent, name))).encode()
+def _pictures(folder: Path) -> Iterator[bytes]:
+    """Those that have a class: a run's own output may lie in the same folder."""
+    for place, size in _walk(folder, depth=2):
+        if "/" in place and place.lower().endswith(PICTURES):
+            yield f"{place} {size}\n".encode("utf-8", "surrogateescape")
 
 
-def _linked(folder: Path) -> Iterator[bytes]:
-    """The files in a folder that is a link; not what is in folders in it, which may lead in a circle."""
+def _files(folder: Path) -> Iterator[bytes]:
+    for place, size in _walk(folder, depth=4):
+        yield f"{place} {size}\n".encode("utf-8", "surrogateescape")
+
+
+def _walk(folder: Path | str, depth: int, place: str = "") -> Iterator[tuple[str, int]]:
+    """Relative names and sizes of files, down to a depth, because links to folders may lead in a circle."""
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        yield f"{entry.name} {_size(entry.path)}\n".encode("utf-8", "surrogateescape")
+        if entry.name.startswith("."):
+            continue
+        if not os.path.isdir(entry.path):
+            yield place + entry.name, _size(entry.path)
+        elif depth:
+            yield from _walk(entry.path, depth - 1, f"{place}{entry.name}/")
 
 
 def _size(path: str) -> int:
@@ -72,8 +81,8 @@ def _content(path: Path) -> Iterator[bytes]:
     size = path.stat().st_size
     yield f"{size}\n".encode()
     with path.open("rb") as file:
-        if size <= WHOLE:
-            yield file.read()
+        if size <= WHOLE or path.suffix.lower() not in (".npz", ".npy"):
+            yield from iter(lambda: file.read(2**24), b"")
             return
         for number in range(PARTS):
             file.seek(number * (size - PART) // (PARTS - 1))
@@ -81,10 +90,20 @@ def _content(path: Path) -> Iterator[bytes]:
 
 
 def _sizes(path: Path, data: Mapping[str, Any]) -> Iterator[bytes]:
-    """Of the files that a CSV names; of Parquet, and of what is no table, none."""
-    if "columns" not in data or path.suffix.lower() in (".parquet", ".pq"):
+    """Of the files that a table names; of what is no table, none."""
+    if "columns" not in data:
         return
-    root = data.get("root") or path.parent
+    root = Path(str(data.get("root") or path.parent)).expanduser()
+    for name in _named(path, data):
+        yield f"{_size(os.path.join(root, name.strip()))}\n".encode()
+
+
+def _named(path: Path, data: Mapping[str, Any]) -> Iterator[str]:
+    if path.suffix.lower() in (".parquet", ".pq"):
+        import pandas as pd  # takes longer than a finished run is found in
+
+        yield from pd.read_parquet(path, columns=[data["columns"]["file"]]).iloc[:, 0].astype(str)
+        return
     with path.open(encoding=data.get("encoding") or "utf-8", errors="replace", newline="") as file:
         header = file.readline().lstrip("\ufeff")
         delimiter = max(",;\t", key=header.count)
@@ -92,4 +111,4 @@ def _sizes(path: Path, data: Mapping[str, Any]) -> Iterator[bytes]:
         column = names.index(data["columns"]["file"]) if data["columns"]["file"] in names else 0
         for row in csv.reader(file, delimiter=delimiter):
             if column < len(row):
-                yield f"{_size(os.path.join(Path(root).expanduser(), row[column].strip()))}\n".encode()
+                yield row[column]

@@ -1,6 +1,5 @@
 """Runs that are done, found by the folders a user names."""
 
-import glob
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 from lnl.config import listed
 from lnl.errors import UserError
-from lnl.reporting.find import find_runs
+from lnl.reporting.find import by_name, find_runs, is_run
 from lnl.runs.folder import RunFolder, read_result
 
 
@@ -33,9 +32,7 @@ def finished_runs(given: str | Sequence[str] | None) -> list[FinishedRun]:
     Raises:
         UserError: if there is none, or one that was named is no run, or not finished.
     """
-    if not (folders := listed(given)):
-        raise UserError("which run? run=outputs/<sweep>/<run>, or several as run=[a,b]")
-    paths = [path for folder in folders for path in _run_folders(folder)]
+    paths = [path for name, folders in by_name(given).items() for path in _run_folders(name, folders)]
     return [_read(path) for path in dict.fromkeys(paths)]
 
 
@@ -45,25 +42,22 @@ def one_finished_run(given: str | Sequence[str] | None) -> FinishedRun:
     Raises:
         UserError: as of :func:`finished_runs`, and if there are several.
     """
+    if not listed(given):
+        raise UserError("which run? run=outputs/<sweep>/<run>")
     runs = finished_runs(given)
     if len(runs) > 1:
         raise UserError(f"run={given} holds {len(runs)} runs; name one of them, such as run={runs[0].folder.path}")
     return runs[0]
 
 
-def _run_folders(name: str) -> list[Path]:
-    path = Path(name).expanduser()
-    found = [path] if path.exists() else [Path(match) for match in sorted(glob.glob(str(path)))]
-    if not found:
-        raise UserError(f"there is no folder {name}")
+def _run_folders(name: str, found: list[Path]) -> list[Path]:
     folders = []
     for folder in found:
         folds = sorted(folder.glob("fold*/.identity"))
         if folds:  # a cross-validated run has no weights of its own, its folds have
             folders += [fold.parent for fold in folds]
             continue
-        is_run = any((folder / file).exists() for file in ("result.json", ".identity"))
-        inside = [folder] if is_run else find_runs([folder])
+        inside = [folder] if is_run(folder) else find_runs([folder])
         if not inside and len(found) == 1:
             raise UserError(f"{name} is not a run folder, and no finished run is in it: there is no result.json")
         folders += inside

@@ -2,12 +2,12 @@
 
 import contextlib
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lnl.errors import UserError
+from lnl.files import write_atomically
 
 if TYPE_CHECKING:
     import torch  # imported where it is used: a finished run is found without it
@@ -178,14 +178,3 @@ def read_result(path: Path) -> dict[str, Any]:
     if not isinstance(result, dict) or "protocol" not in result:
         raise UserError(f"{path} is not the result of a run of lnl.train; force=true trains anew.")
     return result
-
-
-def write_atomically(path: Path, text: str, durable: bool = True) -> None:
-    """Writes a file that is either whole or not there; if ``durable``, even if the machine stops meanwhile."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with unfinished.open("w") as file:
-        file.write(text)
-        if durable:
-            file.flush()
-            os.fsync(file.fileno())
-    unfinished.replace(path)

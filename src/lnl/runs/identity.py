@@ -16,7 +16,6 @@ NUMBERS_VERSION = 2  # to be raised whenever a change of lnl's code changes the 
 IRRELEVANT = {
     "": ("hydra", "paths", "logger", "force", "sweep"),
     "data": ("data_dir", "cache_dir"),
-    "noise": ("data_dir",),
     "trainer": ("enable_progress_bar", "enable_model_summary", "log_every_n_steps"),
     "callbacks": ("progress", "stop_on_nan", "contact_sheet"),
 }

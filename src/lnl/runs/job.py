@@ -14,7 +14,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from lnl.errors import UserError
-from lnl.runs.folder import RunFolder, first_line, write_atomically
+from lnl.files import write_atomically
+from lnl.runs.folder import RunFolder, first_line
 from lnl.runs.identity import identity
 from lnl.runs.journal import JobJournal
 from lnl.runs.lock import Busy, held

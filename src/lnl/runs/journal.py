@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from lnl.runs.folder import write_atomically
+from lnl.files import write_atomically
 
 State = Literal["running", "finished", "skipped", "failed", "left"]
 

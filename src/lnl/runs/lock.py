@@ -11,7 +11,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from lnl.errors import UserError
-from lnl.runs.folder import RunFolder, write_atomically
+from lnl.files import process_is_gone, write_atomically
+from lnl.runs.folder import RunFolder
 
 WORKERS_OUTLIVE = 15.0  # seconds: a killed run's worker processes hold its lock until they notice that it is gone
 
@@ -68,15 +69,7 @@ def _read_owner(folder: RunFolder) -> dict[str, Any]:
 
 def _is_gone(owner: dict[str, Any]) -> bool:
     """Whether the owner ran on this machine and runs no more."""
-    if owner.get("host") != socket.gethostname():
-        return False
-    try:
-        os.kill(int(owner["pid"]), 0)
-    except ProcessLookupError:
-        return True
-    except (OSError, KeyError, ValueError):
-        return False
-    return False
+    return owner.get("host") == socket.gethostname() and process_is_gone(owner.get("pid"))
 
 
 def _describe(owner: dict[str, Any]) -> str:

@@ -15,8 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from lnl.config import listed
 from lnl.csv_files import csv_text, read_csv
-from lnl.data.pictures import SUFFIXES, PictureError, read_picture
+from lnl.data.pictures import PictureError, read_picture
 from lnl.errors import UserError, nearest
+from lnl.files import PICTURES, explained, replacing
 from lnl.runs.finished import FinishedRun
 from lnl.runs.trained import ImageClassifier, Preparation, load_trained, quiet_trainer
 
@@ -90,7 +91,7 @@ def find_pictures(
         if path.is_dir():
             names = _pictures_in(path)
             if not names:
-                raise UserError(f"no picture is in {source} or a folder in it; pictures end in {', '.join(SUFFIXES)}")
+                raise UserError(f"no picture is in {source} or a folder in it; pictures end in {', '.join(PICTURES)}")
             found += [(name if len(sources) == 1 else str(Path(source, name)), path / name) for name in names]
         elif not path.exists() and not path.is_symlink():
             raise UserError(f"there is no {source}: images= is a folder, a picture, or a .csv or .txt that names some")
@@ -106,7 +107,7 @@ def _pictures_in(folder: Path) -> list[str]:
     names = []
     for place, inside, files in os.walk(folder):  # follows no links to folders, which may lead in a circle
         inside[:] = sorted(name for name in inside if not name.startswith("."))
-        pictures = [name for name in files if name.lower().endswith(SUFFIXES) and not name.startswith(".")]
+        pictures = [name for name in files if name.lower().endswith(PICTURES) and not name.startswith(".")]
         names += [str(Path(place, name).relative_to(folder)) for name in sorted(pictures)]
     return names
 
@@ -138,8 +139,7 @@ def _write(
     """Writes the table, whole or not at all. Returns the pictures that could not be read, if there are others."""
     size, channels = classifier.preparation.image_size, classifier.preparation.channels
     bad: list[tuple[str, PictureError]] = []
-    unfinished = output.with_name(f".{output.name}.{os.getpid()}.tmp")
-    try:
+    with explained(output), replacing(output) as unfinished:
         output.parent.mkdir(parents=True, exist_ok=True)
         # A file's name need not be text; written back as it is.
         with unfinished.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file, _bar() as bar:
@@ -153,11 +153,6 @@ def _write(
                 bar.update(task, advance=len(names))
         if len(bad) == len(files):
             raise UserError(f"none of {len(files):,} pictures could be read:\n{_listed(bad)}")
-        unfinished.replace(output)
-    except OSError as error:
-        raise UserError(f"{error.filename or output} cannot be written: {error.strerror or error}.") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
     return bad
 
 

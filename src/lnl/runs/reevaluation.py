@@ -10,12 +10,13 @@ from sklearn.metrics import classification_report
 
 from lnl.data import NoisyDataModule
 from lnl.errors import UserError
+from lnl.files import explained, write_atomically
 from lnl.metrics import classification_metrics
 from lnl.runs import environment
 from lnl.runs.assembly import build_data, build_method
 from lnl.runs.evaluation import Prediction, predict_split
 from lnl.runs.finished import FinishedRun
-from lnl.runs.folder import load_checkpoint, load_weights, write_atomically
+from lnl.runs.folder import load_checkpoint, load_weights
 from lnl.runs.result import write_json
 from lnl.runs.trained import (
     PREPARATION,
@@ -25,7 +26,6 @@ from lnl.runs.trained import (
     num_samples,
     quiet_trainer,
 )
-from lnl.runs.training import send_warnings_to_the_log
 
 SCHEMA_VERSION = 1  # of evaluations/*.json
 SOURCE = ("_target_", "path", "name")  # of `data`: where samples are from
@@ -48,12 +48,10 @@ class Evaluation:
         data = self.record["data"]
         split = "" if data["split"] == "test" else f"-{data['split']}"
         path = self.run.folder.evaluations / f"{data['name']}-{self.record['protocol']}{split}.json"
-        try:
+        with explained(path):
             path.parent.mkdir(exist_ok=True)
             write_atomically(path.with_suffix(".txt"), self.report())
             write_json(path, self.record)
-        except OSError as error:
-            raise UserError(f"{path} cannot be written: {error.strerror}.") from error
 
     def report(self) -> str:
         """scikit-learn's classification report: precision, recall, F1 and support of each class."""
@@ -90,7 +88,7 @@ class Evaluator:
             if key.startswith("data.") and (dataset is None or key in fixed):
                 hint = "" if dataset else "; data=NAME chooses another dataset"
                 raise UserError(f"{key} is what it was when the run was trained{hint}")
-        send_warnings_to_the_log()
+        environment.send_warnings_to_the_log()
         self.cfg, self.dataset = cfg, dataset
         self._read: tuple[DictConfig, NoisyDataModule] | None = None
 

@@ -10,11 +10,12 @@ import pytorch_lightning as pl
 from omegaconf import DictConfig
 
 from lnl.data import NoisyDataModule
+from lnl.files import write_atomically
 from lnl.methods import NoisyLabelMethod
 from lnl.metrics import peak_device_memory, peak_memory
 from lnl.runs import environment
 from lnl.runs.evaluation import Prediction
-from lnl.runs.folder import RunFolder, write_atomically
+from lnl.runs.folder import RunFolder
 from lnl.runs.identity import relevant_config
 
 SCHEMA_VERSION = 1  # to be raised when a key changes its meaning or goes

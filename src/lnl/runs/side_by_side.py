@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from lnl.errors import UserError
+from lnl.files import explained
 from lnl.runs.finished import FinishedRun
 from lnl.runs.reevaluation import Evaluation
 
@@ -56,10 +57,8 @@ class SideBySide:
 
     def save(self) -> Path:
         """Writes the CSV."""
-        try:
+        with explained(self.path):
             self.table.to_csv(self.path, index=False)
-        except OSError as error:
-            raise UserError(f"{self.path} cannot be written: {error.strerror}.") from error
         return self.path
 
 

@@ -137,8 +137,6 @@ def load_trained(run: FinishedRun, protocol: str) -> TrainedRun:
     config = {part: whole[part] for part in ("method", "model", "loss", "optimizer", "scheduler")}
     config |= {"num_samples": num_samples(run), "classes": run.classes}
     config["data"] = {"num_classes": len(run.classes), **{key: whole["data"][key] for key in PREPARATION}}
-    if str(whole["data"].get("_target_")).startswith("lnl.data.TFFlowers"):
-        config["data"]["fit"] = "center_square"  # which these sets do themselves, when they read the photographs
     path = checkpoint_path(run.folder, protocol)
     checkpoint = load_checkpoint(path)
     method = rebuild_method(config)

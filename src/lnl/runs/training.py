@@ -1,7 +1,6 @@
 """One run, from configuration to result.json."""
 
 import logging
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,7 +15,7 @@ from lnl.methods import NoisyLabelMethod
 from lnl.metrics import reset_peak_memory
 from lnl.reporting.trackers import Trackers
 from lnl.runs.assembly import build_data, build_method, build_trainer
-from lnl.runs.environment import git_commit, keep_freed_memory
+from lnl.runs.environment import git_commit, send_warnings_to_the_log
 from lnl.runs.evaluation import evaluate, save_out_of_fold
 from lnl.runs.folder import RunFolder, load_checkpoint, load_weights
 from lnl.runs.identity import relevant_config
@@ -67,7 +66,6 @@ def train_here(
         As of :func:`train` in the first process; in the others nothing.
     """
     send_warnings_to_the_log()
-    keep_freed_memory()
     git_commit()
     reset_peak_memory()
     if cfg.seed < 0:
@@ -140,13 +138,3 @@ def fit(
         done = load_checkpoint(folder.last)["epoch"] + 1 if folder.last.exists() else 0
         say(f"stopped; the same command goes on after epoch {done}")
         raise
-
-
-def send_warnings_to_the_log() -> None:
-    """Keeps the terminal for what a user can act on; Lightning's remarks and all warnings go to train.log."""
-    logging.captureWarnings(True)
-    warnings.filterwarnings("ignore", module="torch.*", category=DeprecationWarning)
-    for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
-        logger = logging.getLogger(name)
-        logger.handlers.clear()
-        logger.propagate = True

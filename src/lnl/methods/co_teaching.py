@@ -1,0 +1,63 @@
+"""Co-teaching: two networks choose for each other what to learn from."""
+
+from typing import Any
+
+from torch import Tensor
+
+from lnl.data.batch import Batch
+from lnl.methods.base import NoisyLabelMethod
+
+
+class CoTeaching(NoisyLabelMethod):
+    r"""Two networks, each trained on the part of a batch that the *other* one has the smallest losses on
+    (arXiv:1804.06872).
+
+    The part is :math:`R(t) = 1 - \min(\frac{t}{T_k} \tau, \tau)`, t being the number of finished epochs: all of it in
+    the first epoch, :math:`1 - \tau` after :math:`T_k` of them. Wrong labels are learned late, so that small losses are
+    mostly those of right ones; what one network chooses wrongly the other need not confirm.
+
+    The networks start from different random weights. The prediction is the mean of their logits; the paper evaluates
+    them apart. One optimizer descends on the sum of their mean losses, which is a descent of its own for each network,
+    but that ``trainer.gradient_clip_val`` clips the gradient of both together. The number of samples is rounded to the
+    nearest, and at least 1; the authors' code rounds it down, and divides by :math:`T_k - 1`.
+
+    Args:
+        forget_rate: :math:`\tau` in [0, 1). The paper takes the true share of wrong labels, as if it were known; for
+            ``noise=uniform`` and ``noise=asymmetric`` it is smaller than ``noise.rate``.
+        ramp_epochs: :math:`T_k`, at least 1.
+
+    Raises:
+        ValueError: for a value outside these, or without a ``forget_rate``.
+    """
+
+    def __init__(self, *, forget_rate: float | None, ramp_epochs: int = 10, **base: Any) -> None:
+        super().__init__(**base)
+        if forget_rate is None:
+            raise ValueError(
+                "method.forget_rate is noise.rate unless it is given, and this noise has none: "
+                "give the share of wrong labels that you expect, such as method.forget_rate=0.2"
+            )
+        if not 0 <= forget_rate < 1:
+            raise ValueError(f"method.forget_rate must be at least 0 and below 1, got {forget_rate}")
+        if ramp_epochs < 1:
+            raise ValueError(f"method.ramp_epochs must be at least 1, got {ramp_epochs}")
+        self.forget_rate, self.ramp_epochs = forget_rate, ramp_epochs
+        self.second = self.make_model()
+
+    def forward(self, images: Tensor, both: tuple[Tensor, Tensor] | None = None) -> Tensor:
+        """The mean of the networks' logits ``[B, K]``: of ``both``, where they are known already."""
+        first, second = both or (self.model(images), self.second(images))
+        return (first + second) / 2
+
+    def keep_rate(self, epoch: int) -> float:
+        """R: the share of a batch that is trained on after so many finished epochs."""
+        return 1 - self.forget_rate * min(epoch / self.ramp_epochs, 1)
+
+    def training_loss(self, batch: Batch) -> Tensor:
+        both = self.model(batch.images), self.second(batch.images)
+        self(batch.images, both)  # which is what metrics of the training set listen to
+        first, second = (self.loss(logits, batch.labels) for logits in both)
+        count = max(1, round(self.keep_rate(self.current_epoch) * len(batch)))
+        by_first, by_second = (losses.detach().topk(count, largest=False).indices for losses in (first, second))
+        self.log_term("kept", first.new_tensor(count / len(batch)), batch)
+        return first[by_second].mean() + second[by_first].mean()

@@ -1,0 +1,51 @@
+"""Early-learning regularisation: what the model believed before it memorised."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lnl.data.batch import Batch
+from lnl.methods.base import NoisyLabelMethod
+
+
+class EarlyLearningRegularization(NoisyLabelMethod):
+    r"""ELR (arXiv:2007.00151): :math:`\ell_i + \lambda \log(1 - \langle t_i, p_i \rangle)`, in the mean over the batch.
+
+    The target :math:`t_i \leftarrow \beta t_i + (1 - \beta) p_i` is a running mean of what was predicted for sample i,
+    brought up to date before it is used; it starts at 0 and carries no gradient. Early on the model predicts the right
+    class of wrongly labelled samples; the second term, never above 0, rewards it for staying with that, against the
+    gradient of the given label.
+
+    As in the authors' code p is clamped to [1e-4, 1 - 1e-4], and made to sum to 1 again for the target. The paper's
+    :math:`\ell` is cross entropy, here it is ``loss``. Not here: ELR+, which adds a second network, weight averages and
+    mixup.
+
+    Args:
+        beta: in [0, 1).
+        weight: :math:`\lambda`, at least 0; 0 trains as :class:`Baseline` does.
+
+    Raises:
+        ValueError: for a value outside these.
+    """
+
+    targets: Tensor
+
+    def __init__(self, *, beta: float = 0.7, weight: float = 3.0, **base: Any) -> None:
+        super().__init__(**base)
+        if not 0 <= beta < 1:
+            raise ValueError(f"method.beta must be at least 0 and below 1, got {beta}")
+        if weight < 0:
+            raise ValueError(f"method.weight must be at least 0, got {weight}")
+        self.beta, self.weight = beta, weight
+        self.register_buffer("targets", torch.zeros(self.num_samples, self.num_classes))
+
+    def training_loss(self, batch: Batch) -> Tensor:
+        logits = self(batch.images)
+        p = logits.float().softmax(dim=1).clamp(1e-4, 1 - 1e-4)
+        now = p.detach() / p.detach().sum(dim=1, keepdim=True)
+        targets = self.beta * self.targets[batch.index] + (1 - self.beta) * now
+        self.targets[batch.index] = targets
+        regularizer = (1 - (targets * p).sum(dim=1)).log().mean()
+        self.log_term("regularizer", regularizer, batch)
+        return self.loss(logits, batch.labels).mean() + self.weight * regularizer
