@@ -8,13 +8,13 @@ import socket
 import time
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,8 @@ VERSION = 1  # to be raised when the same files would be decoded to other pixels
 CHUNK_BYTES = 64 * 2**20  # of decoded pictures in memory at a time
 KEPT = 4  # arrays of pictures of the same origin: other splits, or other tables, have them in another order
 LOOKED_AT = 1000  # pictures, to learn what size they have
+
+T = TypeVar("T")
 
 
 class Sources(ABC):
@@ -75,7 +77,7 @@ class Files(Sources):
         found = []
         for name in self.names:
             try:
-                status = os.stat(self.root / name)
+                status = os.stat(os.path.join(self.root, name))  # a Path would take most of the time
                 found.append((status.st_size, status.st_mtime_ns))
             except (OSError, ValueError):
                 found.append((-1, 0))
@@ -84,7 +86,7 @@ class Files(Sources):
     @cached_property
     def sizes_of_several(self) -> set[int]:
         sizes, counts = np.unique(self.states[:, 0], return_counts=True)
-        return set(sizes[counts > 1].tolist())
+        return set(sizes[counts > 1].tolist()) - {-1, 0}
 
     def key(self) -> str:
         digest = hashlib.sha256()
@@ -95,8 +97,7 @@ class Files(Sources):
     def digest(self, place: int) -> str:
         if self.states[place, 0] not in self.sizes_of_several:
             return ""
-        with self[place].open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.sha256(self[place].read_bytes()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -106,12 +107,10 @@ class Decoded:
     Attributes:
         images: uint8 ``[n, S, S, C]`` of the readable ones, in their order.
         bad: place and reason of each of the others.
-        twins: places of pictures with the same content, a list for each such content.
     """
 
     images: "NDArray[np.uint8] | StreamedPictures"
     bad: dict[int, str]
-    twins: list[list[int]]
 
     def cut(self, place: int) -> tuple[Images, Images]:
         """The images before a place and those from there on, without a copy; bad ones count in places."""
@@ -159,6 +158,47 @@ def common_size(sources: Sources) -> int:
     return natural_size((len(sources), height, width))
 
 
+def same(digests: Iterable[str]) -> list[list[int]]:
+    """Places of equal digests, a list for each that is there twice; empty ones equal none."""
+    places = defaultdict(list)
+    for place, digest in enumerate(digests):
+        if digest:
+            places[digest].append(place)
+    return [group for group in places.values() if len(group) > 1]
+
+
+def find_copies(sources: Sources, cache_dir: Path, show: bool = False) -> list[list[int]]:
+    """Places of pictures with the same content, byte by byte: a list for each such content, kept in ``cache_dir``.
+
+    What cannot be read now has no copy; then nothing is kept.
+    """
+    failed = []
+
+    def one(place: int) -> str:
+        try:
+            return sources.digest(place)
+        except PictureError:
+            return ""
+        except OSError:
+            failed.append(place)
+            return ""
+
+    stem = f"pictures-{sources.prefix}-copies-"
+    record = cache_dir / f"{stem}{hashlib.sha256(sources.key().encode()).hexdigest()[:16]}.json"
+    with suppress(FileNotFoundError, ValueError):  # of a damaged one
+        copies: list[list[int]] = json.loads(record.read_text())
+        os.utime(record)  # was used
+        return copies
+    copies = same(_shown(map(one, range(len(sources))), "looking for copies", len(sources), show))
+    if not failed:
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        _make_room(cache_dir, stem, 0)
+        unfinished = _unfinished(record)
+        unfinished.write_text(json.dumps(copies))
+        unfinished.replace(record)
+    return copies
+
+
 def decode(
     sources: Sources, size: int, channels: int, fit: Fit, *, cache_dir: Path, limit: float, show: bool = False
 ) -> Decoded:
@@ -193,14 +233,18 @@ def decode(
     bad = {int(place): reason for place, reason in found["bad"].items()}
     if streamed:
         good = np.setdiff1d(np.arange(len(sources)), np.array(list(bad), dtype=np.int64))
-        return Decoded(StreamedPictures(sources, good, size, channels, fit), bad, found["twins"])
+        return Decoded(StreamedPictures(sources, good, size, channels, fit), bad)
     if len(bad) == len(sources):
-        return Decoded(np.zeros((0, size, size, channels), np.uint8), bad, [])
+        return Decoded(np.zeros((0, size, size, channels), np.uint8), bad)
     try:  # copied on write: nobody writes, but torch wants to be able to
-        return Decoded(np.asarray(np.load(array, mmap_mode="c")), bad, found["twins"])
+        return Decoded(np.asarray(np.load(array, mmap_mode="c")), bad)
     except ValueError:  # damaged, and made anew
         record.unlink()
         return decode(sources, size, channels, fit, cache_dir=cache_dir, limit=limit, show=show)
+
+
+def _unfinished(path: Path) -> Path:
+    return path.with_suffix(f".{socket.gethostname()}-{os.getpid()}.tmp")
 
 
 def _make_room(cache_dir: Path, stem: str, needed: int) -> bool:
@@ -234,25 +278,20 @@ def _decode_all(sources: Sources, options: tuple[int, int, Fit], array: Path | N
     """Writes the array, if one is wanted, and then the record of what could not be read."""
     size, channels, _ = options
     bad: dict[int, str] = {}
-    digests: dict[str, list[int]] = defaultdict(list)
-    unfinished = record.with_suffix(f".{socket.gethostname()}-{os.getpid()}.tmp")
+    unfinished = _unfinished(record)
     try:
         with unfinished.open("wb") as file:
             _write_header(file, len(sources), size, channels)
-            for place, (pixels, digest) in enumerate(_each(sources, options, show)):
+            for place, pixels in enumerate(_each(sources, options, show)):
                 if isinstance(pixels, str):
                     bad[place] = pixels
-                    continue
-                if digest:
-                    digests[digest].append(place)
-                if array is not None:
+                elif array is not None:
                     file.write(pixels.tobytes())
             file.seek(0)
             _write_header(file, len(sources) - len(bad), size, channels)
         if array is not None:
             unfinished.replace(array)
-        twins = [places for places in digests.values() if len(places) > 1]
-        unfinished.write_text(json.dumps({"bad": bad, "twins": twins}))
+        unfinished.write_text(json.dumps({"bad": bad}))
         unfinished.replace(record)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -264,20 +303,24 @@ def _write_header(file: Any, count: int, size: int, channels: int) -> None:
     np.lib.format.write_array_header_1_0(file, form)
 
 
-def _each(sources: Sources, options: tuple[int, int, Fit], show: bool) -> Iterator[tuple[NDArray[np.uint8] | str, str]]:
-    """Pixels or the reason why there are none, and the digest, of each picture in its order, with a progress bar."""
+def _each(sources: Sources, options: tuple[int, int, Fit], show: bool) -> Iterator[NDArray[np.uint8] | str]:
+    """Pixels, or the reason why there are none, of each picture in its order, with a progress bar."""
 
-    def one(place: int) -> tuple[NDArray[np.uint8] | str, str]:
+    def one(place: int) -> NDArray[np.uint8] | str:
         try:
-            return read_picture(sources[place], *options), sources.digest(place)
+            return read_picture(sources[place], *options)
         except (PictureError, OSError) as error:
-            return str(error), ""
+            return str(error)
 
     size, channels, _ = options
     at_once = max(16, min(2048, CHUNK_BYTES // (size * size * channels)))
-    console = Console(stderr=True)
-    bar: Any = {"console": console, "transient": True, "disable": not (show and console.is_terminal)}
     with ThreadPoolExecutor() as pool:
         chunks = (range(start, min(start + at_once, len(sources))) for start in range(0, len(sources), at_once))
         every = (answer for chunk in chunks for answer in pool.map(one, chunk))
-        yield from track(every, "decoding pictures", total=len(sources), **bar)
+        yield from _shown(every, "decoding pictures", len(sources), show)
+
+
+def _shown(every: Iterable[T], what: str, total: int, show: bool) -> Iterable[T]:
+    """With a progress bar, if there is a terminal."""
+    console = Console(stderr=True)
+    return track(every, what, total, console=console, transient=True, disable=not (show and console.is_terminal))
