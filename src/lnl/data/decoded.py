@@ -25,7 +25,7 @@ from lnl.data.images import Fit, Images, Streamed, natural_size
 from lnl.data.pictures import PictureError, picture_size, read_picture
 from lnl.errors import UserError
 
-VERSION = 1  # to be raised when the same files would be decoded to other pixels
+VERSION = 2  # to be raised when the same files would be decoded to other pixels
 CHUNK_BYTES = 64 * 2**20  # of decoded pictures in memory at a time
 KEPT = 4  # arrays of pictures of the same origin: other splits, or other tables, have them in another order
 LOOKED_AT = 1000  # pictures, to learn what size they have
@@ -73,14 +73,17 @@ class Files(Sources):
 
     @cached_property
     def states(self) -> NDArray[np.int64]:
-        """``[n, 2]``, size and time of change of each file; -1 and 0 of one that is not there: reading it says so."""
+        """``[n, 3]``, size and times of change of each file's content and of its inode (its name, who may read it).
+
+        -1, 0 and 0 of one that is not there: reading it says so.
+        """
         found = []
         for name in self.names:
             try:
                 status = os.stat(os.path.join(self.root, name))  # a Path would take most of the time
-                found.append((status.st_size, status.st_mtime_ns))
+                found.append((status.st_size, status.st_mtime_ns, status.st_ctime_ns))
             except (OSError, ValueError):
-                found.append((-1, 0))
+                found.append((-1, 0, 0))
         return np.array(found)
 
     @cached_property
@@ -90,8 +93,8 @@ class Files(Sources):
 
     def key(self) -> str:
         digest = hashlib.sha256()
-        for name, (size, changed) in zip(self.names, self.states, strict=True):
-            digest.update(f"{name}\0{size}\0{changed}\n".encode("utf-8", "surrogateescape"))
+        for name, state in zip(self.names, self.states.tolist(), strict=True):
+            digest.update(f"{name}\0{state}\n".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
 
     def digest(self, place: int) -> str:
@@ -219,7 +222,8 @@ def decode(
     streamed = needed > limit
     stem = f"pictures-{sources.prefix}-{size}-{channels}-{fit}-{'stream' if streamed else 'array'}-"
     array, record = cache_dir / f"{stem}{key}.npy", cache_dir / f"{stem}{key}.json"
-    if not record.exists() or not (streamed or array.exists()):
+    fresh = not record.exists() or not (streamed or array.exists())
+    if fresh:
         cache_dir.mkdir(parents=True, exist_ok=True)
         if not _make_room(cache_dir, stem, 0 if streamed else needed):
             raise UserError(
@@ -229,18 +233,34 @@ def decode(
         _decode_all(sources, (size, channels, fit), None if streamed else array, record, show)
     with suppress(OSError):
         os.utime(record, ns=(time.time_ns(),) * 2)  # was used
-    found = json.loads(record.read_text())
-    bad = {int(place): reason for place, reason in found["bad"].items()}
-    if streamed:
-        good = np.setdiff1d(np.arange(len(sources)), np.array(list(bad), dtype=np.int64))
-        return Decoded(StreamedPictures(sources, good, size, channels, fit), bad)
-    if len(bad) == len(sources):
-        return Decoded(np.zeros((0, size, size, channels), np.uint8), bad)
-    try:  # copied on write: nobody writes, but torch wants to be able to
-        return Decoded(np.asarray(np.load(array, mmap_mode="c")), bad)
-    except ValueError:  # damaged, and made anew
-        record.unlink()
-        return decode(sources, size, channels, fit, cache_dir=cache_dir, limit=limit, show=show)
+    with suppress(ValueError, EOFError, FileNotFoundError):  # damaged, or another process made room
+        found = json.loads(record.read_text())
+        bad = {int(place): reason for place, reason in found["bad"].items()}
+        if fresh or all(_fails_again(sources, place, (size, channels, fit)) for place in found["passing"]):
+            if streamed:
+                good = np.setdiff1d(np.arange(len(sources)), np.array(list(bad), dtype=np.int64))
+                return Decoded(StreamedPictures(sources, good, size, channels, fit), bad)
+            if len(bad) == len(sources):
+                return Decoded(np.zeros((0, size, size, channels), np.uint8), bad)
+            # Copied on write: nobody writes, but torch wants to be able to.
+            return Decoded(np.asarray(np.load(array, mmap_mode="c")), bad)
+    record.unlink(missing_ok=True)
+    return decode(sources, size, channels, fit, cache_dir=cache_dir, limit=limit, show=show)
+
+
+def _fails_again(sources: Sources, place: int, options: tuple[int, int, Fit]) -> bool:
+    """Whether a picture cannot be read, still for a reason that may pass."""
+    answer = _read(sources, place, options)
+    return isinstance(answer, PictureError) and answer.passing
+
+
+def _read(sources: Sources, place: int, options: tuple[int, int, Fit]) -> NDArray[np.uint8] | PictureError:
+    try:
+        return read_picture(sources[place], *options)
+    except PictureError as error:
+        return PictureError(str(error), error.passing)  # its cause would keep the file's content
+    except OSError as error:  # of a row
+        return PictureError(str(error), passing=True)
 
 
 def _unfinished(path: Path) -> Path:
@@ -277,21 +297,25 @@ def _is_gone(process: str) -> bool:
 def _decode_all(sources: Sources, options: tuple[int, int, Fit], array: Path | None, record: Path, show: bool) -> None:
     """Writes the array, if one is wanted, and then the record of what could not be read."""
     size, channels, _ = options
-    bad: dict[int, str] = {}
+    bad: dict[int, PictureError] = {}
     unfinished = _unfinished(record)
     try:
         with unfinished.open("wb") as file:
             _write_header(file, len(sources), size, channels)
             for place, pixels in enumerate(_each(sources, options, show)):
-                if isinstance(pixels, str):
+                if isinstance(pixels, PictureError):
                     bad[place] = pixels
                 elif array is not None:
                     file.write(pixels.tobytes())
             file.seek(0)
             _write_header(file, len(sources) - len(bad), size, channels)
+            file.flush()
+            os.fsync(file.fileno())  # or a record could outlive a crash, and its array be zeros
         if array is not None:
             unfinished.replace(array)
-        unfinished.write_text(json.dumps({"bad": bad}))
+        reasons = {place: str(error) for place, error in bad.items()}
+        passing = [place for place, error in bad.items() if error.passing]
+        unfinished.write_text(json.dumps({"bad": reasons, "passing": passing}))
         unfinished.replace(record)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -303,20 +327,14 @@ def _write_header(file: Any, count: int, size: int, channels: int) -> None:
     np.lib.format.write_array_header_1_0(file, form)
 
 
-def _each(sources: Sources, options: tuple[int, int, Fit], show: bool) -> Iterator[NDArray[np.uint8] | str]:
+def _each(sources: Sources, options: tuple[int, int, Fit], show: bool) -> Iterator[NDArray[np.uint8] | PictureError]:
     """Pixels, or the reason why there are none, of each picture in its order, with a progress bar."""
-
-    def one(place: int) -> NDArray[np.uint8] | str:
-        try:
-            return read_picture(sources[place], *options)
-        except (PictureError, OSError) as error:
-            return str(error)
 
     size, channels, _ = options
     at_once = max(16, min(2048, CHUNK_BYTES // (size * size * channels)))
     with ThreadPoolExecutor() as pool:
         chunks = (range(start, min(start + at_once, len(sources))) for start in range(0, len(sources), at_once))
-        every = (answer for chunk in chunks for answer in pool.map(one, chunk))
+        every = (answer for chunk in chunks for answer in pool.map(lambda place: _read(sources, place, options), chunk))
         yield from _shown(every, "decoding pictures", len(sources), show)
 
 

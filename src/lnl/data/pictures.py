@@ -30,7 +30,15 @@ REASONS = {
 
 
 class PictureError(Exception):
-    """A file that cannot be read as a picture; the message is the reason, in one line, without the file's name."""
+    """A file that cannot be read as a picture; the message is the reason, in one line, without the file's name.
+
+    Attributes:
+        passing: it is not the file's fault, and another time it may be read: too many files are open, say.
+    """
+
+    def __init__(self, reason: str, passing: bool = False) -> None:
+        super().__init__(reason)
+        self.passing = passing
 
 
 def read_picture(
@@ -85,10 +93,17 @@ def _opened(path: Path | bytes) -> Iterator[Image.Image]:
     except PictureError:
         raise
     except Exception as error:  # broken data makes decoders raise nearly everything
-        raise PictureError(_reason(error)) from error
+        raise PictureError(_reason(error), _passes(error)) from error
+
+
+def _passes(error: Exception) -> bool:
+    lasting = (None, errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)  # None is a decoder's
+    return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno not in lasting)
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "there is too little memory to decode it"
     if isinstance(error, UnidentifiedImageError):
         return "it is no image of a known format"
     if isinstance(error, Image.DecompressionBombError):
