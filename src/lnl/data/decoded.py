@@ -329,7 +329,6 @@ def _write_header(file: Any, count: int, size: int, channels: int) -> None:
 
 def _each(sources: Sources, options: tuple[int, int, Fit], show: bool) -> Iterator[NDArray[np.uint8] | PictureError]:
     """Pixels, or the reason why there are none, of each picture in its order, with a progress bar."""
-
     size, channels, _ = options
     at_once = max(16, min(2048, CHUNK_BYTES // (size * size * channels)))
     with ThreadPoolExecutor() as pool:

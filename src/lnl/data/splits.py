@@ -14,6 +14,8 @@ from lnl.errors import UserError
 Split = Literal["train", "val", "test", "trusted_test"]
 Index = NDArray[np.int64]
 
+NONE: Index = np.arange(0)
+
 
 @dataclass(frozen=True)
 class Splitting:
@@ -87,7 +89,8 @@ class Splitting:
             parts["test"] = np.arange(len(test_truth))
         for split, index in parts.items():
             if not (self.folds and split != "test"):
-                parts[split] = self._limited(split, index, test_truth if split == "test" else truth)
+                labels = test_truth if split == "test" else truth
+                parts[split] = self._limited(split, index, labels, kept if split == "train" else NONE)
             if not len(parts[split]):
                 cause = f"data.folds={self.folds}" if self.folds else f"data.val_fraction={self.val_fraction}"
                 raise UserError(f"{cause} leaves no samples for {split}, of {len(doubtful)} that are not trusted")
@@ -118,16 +121,23 @@ class Splitting:
         rng = np.random.default_rng([self.seed, *b"trusted_test"])
         return trusted.index[free[choose_pictures(trusted.labels[free], pictures[free], self.trusted_test, rng)]]
 
-    def _limited(self, split: Split, index: Index, truth: Index) -> Index:
+    def _limited(self, split: Split, index: Index, truth: Index, kept: Index = NONE) -> Index:
+        """As many of the samples ``index`` as the limit allows; those to be ``kept`` (trusted ones) are among them."""
         limit = self.limits.get(split)
         if limit is None:
             return index
         if not 0 < limit <= len(index):
             name = "data.subset" if split == "train" else f"data.{split}_subset"
             raise UserError(f"{name} must be between 1 and the {len(index)} samples there are, got {limit}")
-        if self.mode == "first":
-            return index[:limit]
-        return index[stratified_choice(truth[index], limit, np.random.default_rng([self.seed, *split.encode()]))]
+        if limit < len(kept):
+            raise UserError(
+                f"data.subset={limit} has no room for the {len(kept)} trusted training samples: raise it, or "
+                "trust fewer by data.trusted."
+            )
+        others, limit = np.setdiff1d(index, kept), limit - len(kept)
+        rng = np.random.default_rng([self.seed, *split.encode()])
+        chosen = slice(limit) if self.mode == "first" else stratified_choice(truth[others], limit, rng)
+        return np.union1d(kept, others[chosen])
 
 
 def check_folds(folds: int | None) -> None:
