@@ -134,7 +134,8 @@ def _decoded(path: Path | bytes, size: int | None) -> Image.Image:
         grey = opened.mode in GREY
         picture = ImageOps.exif_transpose(opened)
         if picture.mode.startswith("I"):
-            picture = _eight_bits(picture)
+            # 16-bit PNG and PGM may be in the same mode as a TIFF of 32 bits, or of signed numbers.
+            picture = _eight_bits(picture, opened.format != "TIFF" or opened.mode != "I")
         elif picture.mode == "F":
             raise PictureError("its pixels are floating-point numbers, of no known range")
         if picture.has_transparency_data:
@@ -143,10 +144,15 @@ def _decoded(path: Path | bytes, size: int | None) -> Image.Image:
         return picture.convert("L" if grey else "RGB")
 
 
-def _eight_bits(picture: Image.Image) -> Image.Image:
+def _eight_bits(picture: Image.Image, sixteen: bool) -> Image.Image:
+    """16 bits as 8; if they are not surely ``sixteen``, by their values."""
     values = np.asarray(picture).astype(np.int64)
     if values.min() < 0 or values.max() > 65535:
         raise PictureError(f"its pixels are in {values.min()}..{values.max()}, which is neither 8 nor 16 bits")
+    if not sixteen and 0 < values.max() < 256:  # one dark picture of 16 bits looks like one of 8
+        raise PictureError(
+            f"its pixels are integers in {values.min()}..{values.max()}, of 8 bits or of 16: save it as uint8 or uint16"
+        )
     return Image.fromarray(((values + 128) // 257).astype(np.uint8))
 
 
