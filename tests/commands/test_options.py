@@ -59,7 +59,11 @@ def test_an_option_runs_one_batch(train, group, option, monkeypatch, tmp_path):
     elif option == "table":
         write_table(tmp_path / "own")
     elif option == "arrays":
-        write_arrays(tmp_path / "own.npz", images=np.zeros((60, 12, 12, 3), np.uint8), labels=np.arange(60) % 3)
+        write_arrays(
+            tmp_path / "own.npz",
+            images=np.random.default_rng(0).integers(0, 256, (60, 12, 12, 3), np.uint8),
+            labels=np.arange(60) % 3,
+        )
     data = [] if group == "data" or "experiment" in group or option == "human" else ["data=digits"]
     data += ["data.image_size=32"] if group == "model" else []
     data += NEEDS.get(option, [])

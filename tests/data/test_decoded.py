@@ -1,5 +1,6 @@
 """Pictures are decoded once, and again when anything of them changes."""
 
+import errno
 import os
 import shutil
 import socket
@@ -7,12 +8,13 @@ import subprocess
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from lnl.data import decoded
+from lnl.data import decoded, pictures
 from lnl.data.decoded import Files, common_size, decode
 from lnl.errors import UserError
 from tests.bad_files import noise_picture
-from tests.data.own import picture
+from tests.data.own import COLOURS, picture
 
 
 @pytest.fixture
@@ -93,6 +95,79 @@ def test_a_damaged_cache_is_made_anew(cached, tmp_path):
     again, count = cached()
     assert count == 3
     np.testing.assert_array_equal(again.images, before)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", bytes(60), b"\xff"])
+@pytest.mark.parametrize("suffix", [".json", ".npy"])
+def test_what_a_crash_left_of_a_cache_is_made_anew(cached, tmp_path, suffix, content):
+    before = cached()[0].images.copy()
+    (path,) = (tmp_path / "cache").glob(f"*{suffix}")
+    path.write_bytes(content)
+    again, count = cached()
+    assert count == 3
+    np.testing.assert_array_equal(again.images, before)
+    assert cached()[1] == 0
+
+
+@pytest.fixture
+def later(tmp_path):
+    """Waits until the file system's clock has gone on, which takes some milliseconds."""
+
+    def wait():
+        probe = tmp_path / "probe"
+        probe.touch()
+        before = probe.stat().st_ctime_ns
+        while probe.stat().st_ctime_ns == before:
+            probe.touch()
+
+    return wait
+
+
+def test_files_that_change_places_are_noticed_though_size_and_time_are_the_same(cached, tmp_path, later):
+    for number, label in enumerate(("cat", "dog")):
+        path = tmp_path / f"{number}.png"
+        Image.new("RGB", (8, 8), COLOURS[label]).save(path, "BMP")
+        os.utime(path, (1_600_000_000,) * 2)
+    assert cached()[0].images[:2, 4, 4].argmax(axis=1).tolist() == [0, 1]
+    later()
+    for one, other in (("0.png", "x"), ("1.png", "0.png"), ("x", "1.png")):
+        (tmp_path / one).rename(tmp_path / other)
+    assert cached()[0].images[:2, 4, 4].argmax(axis=1).tolist() == [1, 0]
+
+
+def test_permissions_that_change_are_noticed(cached, tmp_path, later):
+    cached()
+    later()
+    (tmp_path / "1.png").chmod(0o600)
+    assert cached()[1] == 3
+
+
+@pytest.mark.parametrize("limit", [1e9, 0])
+@pytest.mark.parametrize("cause", [OSError(errno.EMFILE, "x"), PermissionError(errno.EACCES, "x"), MemoryError()])
+def test_what_could_not_be_read_for_a_reason_that_passes_is_tried_again(cached, monkeypatch, cause, limit):
+    real = pictures.Image.open
+
+    def failing(path, **options):
+        if path.name == "1.png":
+            raise cause
+        return real(path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pictures.Image, "open", failing)
+        assert [list(cached(limit=limit)[0].bad) for _ in range(2)] == [[1], [1]]
+        assert cached(limit=limit)[1] == 1  # alone
+    found, _ = cached(limit=limit)
+    assert found.bad == {}
+    assert found.images.shape[0] == 3
+    assert cached(limit=limit)[1] == 0
+
+
+def test_what_is_damaged_is_not_tried_again(cached, tmp_path):
+    (tmp_path / "0.png").write_bytes(b"x")
+    (tmp_path / "1.png").unlink()
+    (tmp_path / "2.png").unlink()
+    (tmp_path / "2.png").mkdir()
+    assert [len(cached()[0].bad), cached()[1]] == [3, 0]
 
 
 def test_bad_pictures_are_left_out_of_the_array_and_of_both_its_parts(cached, tmp_path):

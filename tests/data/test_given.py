@@ -148,7 +148,7 @@ def test_numbers_in_a_table_are_classes_by_their_value(tmp_path):
 
 
 def test_two_npy_are_images_and_labels(tmp_path):
-    np.save(tmp_path / "i.npy", np.zeros((20, 100, 40, 3), np.uint8))
+    np.save(tmp_path / "i.npy", np.random.default_rng(0).integers(0, 256, (20, 100, 40, 3), dtype=np.uint8))
     np.save(tmp_path / "l.npy", np.array(["a", "b"] * 10))
     data = read(arrays(tmp_path / "i.npy", labels=tmp_path / "l.npy"))
     assert (data.classes, data.image_size) == (["a", "b"], 64)
@@ -158,7 +158,7 @@ def test_two_npy_are_images_and_labels(tmp_path):
 def test_noise_is_drawn_from_given_labels_and_compared_with_the_truth_where_there_is_one(tmp_path):
     labels = np.arange(900) % 3
     truth = np.where(np.arange(900) < 90, (labels + 1) % 3, labels)
-    images = np.zeros((900, 2, 2, 3), np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (900, 2, 2, 3), dtype=np.uint8)
     path = write_arrays(tmp_path / "a.npz", images=images, labels=labels)
     unknown = read(arrays(path, noise=SymmetricNoise(0.2, exact=True)))
     given = read(arrays(path)).labels.noisy
@@ -276,7 +276,7 @@ def test_the_only_sample_of_a_class_is_trained_on(tmp_path):
             lambda root: shutil.copy(root / "cat/cat0.png", root / "dog/x.png"),
             r"cat/cat0.png \(cat\) = dog/x.png \(d",
         ),
-        (lambda root: shutil.copy(root / "cat/cat0.png", root / "cat/x.png"), "1 file is a copy"),
+        (lambda root: shutil.copy(root / "cat/cat0.png", root / "cat/x.png"), "1 picture is a copy"),
     ],
 )
 def test_what_is_odd_in_a_folder_is_said_and_no_more(tmp_path, change, words):

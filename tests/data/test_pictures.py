@@ -56,6 +56,21 @@ def test_sixteen_bits_become_eight(saved, suffix):
     assert saved(Image.fromarray(values), suffix)[0, :, 0].tolist() == [0, 1, 255, 117]  # 30000 / 257 = 116.7
 
 
+def test_integers_of_no_known_range_are_not_guessed_at(saved):
+    """Numbers of 8 bits in a TIFF of 32 would become black."""
+    values = np.arange(64, dtype=np.int32).reshape(8, 8)
+    with pytest.raises(PictureError, match=r"integers in 0\.\.252, of 8 bits or of 16: save it as uint8 or uint16"):
+        saved(Image.fromarray(values * 4), ".tif")
+    assert saved(Image.fromarray(values * 5), ".tif")[..., 0].max() == 1  # 315 is no number of 8 bits
+    assert not saved(Image.fromarray(values * 0), ".tif").any()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".pgm"])
+def test_a_dark_picture_of_sixteen_bits_stays_dark(saved, suffix):
+    values = np.arange(64, dtype=np.uint16).reshape(8, 8) * 4
+    assert saved(Image.fromarray(values), suffix)[..., 0].max() == 1
+
+
 def test_cmyk_is_read_as_colours(saved):
     np.testing.assert_allclose(saved(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), ".jpg")[4, 4], [255, 0, 0], atol=3)
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from lnl.data.images import Given
 from lnl.data.splits import Splitting
 from lnl.data.trusted import Trusted, read_trusted
+from lnl.errors import UserError
 
 CLASSES = ("a", "b", "c")
 
@@ -72,6 +73,36 @@ def test_folds_leave_no_index_out_and_use_none_twice(n, folds, trusted, seed, li
     for part in parts:
         expected = np.union1d(np.setdiff1d(validated, part["val"]), known.index)
         np.testing.assert_array_equal(part["train"], expected)
+
+
+@given(n=sizes, trusted=st.integers(0, 25), room=st.integers(0, 20), mode=st.sampled_from(["stratified", "first"]))
+@settings(deadline=None)
+def test_a_limit_keeps_all_trusted_samples(n, trusted, room, mode):
+    truth = np.random.default_rng(n).integers(0, 3, n)
+    known, limit = trusted_of(truth, trusted), min(max(1, trusted + room), round(0.8 * (n - trusted)))
+    if limit < trusted:
+        return
+    train = splitting(limits={"train": limit}, mode=mode)(truth, truth, known)["train"]
+    every = splitting()(truth, truth, known)["train"]
+    assert len(np.unique(train)) == len(train) == limit
+    assert np.isin(known.index, train).all()
+    assert np.isin(train, every).all()
+    doubtful, others = np.setdiff1d(train, known.index), np.setdiff1d(every, known.index)
+    if mode == "first":
+        np.testing.assert_array_equal(doubtful, others[: limit - trusted])
+    else:
+        share = np.bincount(truth[others], minlength=3) * len(doubtful) / len(others)
+        assert (abs(np.bincount(truth[doubtful], minlength=3) - share) < 1).all()
+
+
+def test_a_limit_below_the_trusted_samples_is_refused():
+    truth = np.arange(90) % 3
+    with pytest.raises(UserError, match=r"data\.subset=9 has no room for the 10 trusted training samples"):
+        splitting(limits={"train": 9})(truth, truth, trusted_of(truth, 10))
+    told = Given(trusted=np.arange(90) < 10)
+    for known, allowed in ((read_trusted(None, truth, CLASSES, 0, told), 10), (trusted_of(truth, 14), 10)):
+        parts = splitting(limits={"train": 10}, trusted_test=len(known) - 10)(truth, truth, known, told)
+        assert len(parts["train"]) == np.isin(parts["train"], known.index).sum() == allowed
 
 
 @given(n=sizes, trusted=st.integers(1, 25), tested=st.integers(0, 25), seed=st.integers(0, 3))

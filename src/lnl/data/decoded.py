@@ -8,13 +8,13 @@ import socket
 import time
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +24,14 @@ from rich.progress import track
 from lnl.data.images import Fit, Images, Streamed, natural_size
 from lnl.data.pictures import PictureError, picture_size, read_picture
 from lnl.errors import UserError
-from lnl.files import process_is_gone, replacing
+from lnl.files import process_is_gone, replacing, write_atomically
 
-VERSION = 1  # to be raised when the same files would be decoded to other pixels
+VERSION = 2  # to be raised when the same files would be decoded to other pixels
 CHUNK_BYTES = 64 * 2**20  # of decoded pictures in memory at a time
 KEPT = 4  # arrays of pictures of the same origin: other splits, or other tables, have them in another order
 LOOKED_AT = 1000  # pictures, to learn what size they have
+
+T = TypeVar("T")
 
 
 class Sources(ABC):
@@ -72,32 +74,34 @@ class Files(Sources):
 
     @cached_property
     def states(self) -> NDArray[np.int64]:
-        """``[n, 2]``, size and time of change of each file; -1 and 0 of one that is not there: reading it says so."""
+        """``[n, 3]``, size and times of change of each file's content and of its inode (its name, who may read it).
+
+        -1, 0 and 0 of one that is not there: reading it says so.
+        """
         found = []
         for name in self.names:
             try:
-                status = os.stat(self.root / name)
-                found.append((status.st_size, status.st_mtime_ns))
+                status = os.stat(os.path.join(self.root, name))  # a Path would take most of the time
+                found.append((status.st_size, status.st_mtime_ns, status.st_ctime_ns))
             except (OSError, ValueError):
-                found.append((-1, 0))
+                found.append((-1, 0, 0))
         return np.array(found)
 
     @cached_property
     def sizes_of_several(self) -> set[int]:
         sizes, counts = np.unique(self.states[:, 0], return_counts=True)
-        return set(sizes[counts > 1].tolist())
+        return set(sizes[counts > 1].tolist()) - {-1, 0}
 
     def key(self) -> str:
         digest = hashlib.sha256()
-        for name, (size, changed) in zip(self.names, self.states, strict=True):
-            digest.update(f"{name}\0{size}\0{changed}\n".encode("utf-8", "surrogateescape"))
+        for name, state in zip(self.names, self.states.tolist(), strict=True):
+            digest.update(f"{name}\0{state}\n".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
 
     def digest(self, place: int) -> str:
         if self.states[place, 0] not in self.sizes_of_several:
             return ""
-        with self[place].open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.sha256(self[place].read_bytes()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -107,12 +111,10 @@ class Decoded:
     Attributes:
         images: uint8 ``[n, S, S, C]`` of the readable ones, in their order.
         bad: place and reason of each of the others.
-        twins: places of pictures with the same content, a list for each such content.
     """
 
     images: "NDArray[np.uint8] | StreamedPictures"
     bad: dict[int, str]
-    twins: list[list[int]]
 
     def cut(self, place: int) -> tuple[Images, Images]:
         """The images before a place and those from there on, without a copy; bad ones count in places."""
@@ -160,6 +162,45 @@ def common_size(sources: Sources) -> int:
     return natural_size((len(sources), height, width))
 
 
+def same(digests: Iterable[str]) -> list[list[int]]:
+    """Places of equal digests, a list for each that is there twice; empty ones equal none."""
+    places = defaultdict(list)
+    for place, digest in enumerate(digests):
+        if digest:
+            places[digest].append(place)
+    return [group for group in places.values() if len(group) > 1]
+
+
+def find_copies(sources: Sources, cache_dir: Path, show: bool = False) -> list[list[int]]:
+    """Places of pictures with the same content, byte by byte: a list for each such content, kept in ``cache_dir``.
+
+    What cannot be read now has no copy; then nothing is kept.
+    """
+    failed = []
+
+    def one(place: int) -> str:
+        try:
+            return sources.digest(place)
+        except PictureError:
+            return ""
+        except OSError:
+            failed.append(place)
+            return ""
+
+    stem = f"pictures-{sources.prefix}-copies-"
+    record = cache_dir / f"{stem}{hashlib.sha256(sources.key().encode()).hexdigest()[:16]}.json"
+    with suppress(FileNotFoundError, ValueError):  # of a damaged one
+        copies: list[list[int]] = json.loads(record.read_text())
+        os.utime(record)  # was used
+        return copies
+    copies = same(_shown(map(one, range(len(sources))), "looking for copies", len(sources), show))
+    if not failed:
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        _make_room(cache_dir, stem, 0)
+        write_atomically(record, json.dumps(copies), durable=False)
+    return copies
+
+
 def decode(
     sources: Sources, size: int, channels: int, fit: Fit, *, cache_dir: Path, limit: float, show: bool = False
 ) -> Decoded:
@@ -180,7 +221,8 @@ def decode(
     streamed = needed > limit
     stem = f"pictures-{sources.prefix}-{size}-{channels}-{fit}-{'stream' if streamed else 'array'}-"
     array, record = cache_dir / f"{stem}{key}.npy", cache_dir / f"{stem}{key}.json"
-    if not record.exists() or not (streamed or array.exists()):
+    fresh = not record.exists() or not (streamed or array.exists())
+    if fresh:
         cache_dir.mkdir(parents=True, exist_ok=True)
         if not _make_room(cache_dir, stem, 0 if streamed else needed):
             raise UserError(
@@ -190,18 +232,34 @@ def decode(
         _decode_all(sources, (size, channels, fit), None if streamed else array, record, show)
     with suppress(OSError):
         os.utime(record, ns=(time.time_ns(),) * 2)  # was used
-    found = json.loads(record.read_text())
-    bad = {int(place): reason for place, reason in found["bad"].items()}
-    if streamed:
-        good = np.setdiff1d(np.arange(len(sources)), np.array(list(bad), dtype=np.int64))
-        return Decoded(StreamedPictures(sources, good, size, channels, fit), bad, found["twins"])
-    if len(bad) == len(sources):
-        return Decoded(np.zeros((0, size, size, channels), np.uint8), bad, [])
-    try:  # copied on write: nobody writes, but torch wants to be able to
-        return Decoded(np.asarray(np.load(array, mmap_mode="c")), bad, found["twins"])
-    except ValueError:  # damaged, and made anew
-        record.unlink()
-        return decode(sources, size, channels, fit, cache_dir=cache_dir, limit=limit, show=show)
+    with suppress(ValueError, EOFError, FileNotFoundError):  # damaged, or another process made room
+        found = json.loads(record.read_text())
+        bad = {int(place): reason for place, reason in found["bad"].items()}
+        if fresh or all(_fails_again(sources, place, (size, channels, fit)) for place in found["passing"]):
+            if streamed:
+                good = np.setdiff1d(np.arange(len(sources)), np.array(list(bad), dtype=np.int64))
+                return Decoded(StreamedPictures(sources, good, size, channels, fit), bad)
+            if len(bad) == len(sources):
+                return Decoded(np.zeros((0, size, size, channels), np.uint8), bad)
+            # Copied on write: nobody writes, but torch wants to be able to.
+            return Decoded(np.asarray(np.load(array, mmap_mode="c")), bad)
+    record.unlink(missing_ok=True)
+    return decode(sources, size, channels, fit, cache_dir=cache_dir, limit=limit, show=show)
+
+
+def _fails_again(sources: Sources, place: int, options: tuple[int, int, Fit]) -> bool:
+    """Whether a picture cannot be read, still for a reason that may pass."""
+    answer = _read(sources, place, options)
+    return isinstance(answer, PictureError) and answer.passing
+
+
+def _read(sources: Sources, place: int, options: tuple[int, int, Fit]) -> NDArray[np.uint8] | PictureError:
+    try:
+        return read_picture(sources[place], *options)
+    except PictureError as error:
+        return PictureError(str(error), error.passing)  # its cause would keep the file's content
+    except OSError as error:  # of a row
+        return PictureError(str(error), passing=True)
 
 
 def _make_room(cache_dir: Path, stem: str, needed: int) -> bool:
@@ -224,23 +282,22 @@ def _make_room(cache_dir: Path, stem: str, needed: int) -> bool:
 def _decode_all(sources: Sources, options: tuple[int, int, Fit], array: Path | None, record: Path, show: bool) -> None:
     """Writes the array, if one is wanted, and then the record of what could not be read."""
     size, channels, _ = options
-    bad: dict[int, str] = {}
-    digests: dict[str, list[int]] = defaultdict(list)
+    bad: dict[int, PictureError] = {}
     with replacing(record) as unfinished:
-        with nullcontext(unfinished) if array is None else replacing(array) as pictures, pictures.open("wb") as file:
+        # Durable, or a record could outlive a crash, and its array be zeros.
+        writing = nullcontext(unfinished) if array is None else replacing(array, durable=True)
+        with writing as pictures, pictures.open("wb") as file:
             _write_header(file, len(sources), size, channels)
-            for place, (pixels, digest) in enumerate(_each(sources, options, show)):
-                if isinstance(pixels, str):
+            for place, pixels in enumerate(_each(sources, options, show)):
+                if isinstance(pixels, PictureError):
                     bad[place] = pixels
-                    continue
-                if digest:
-                    digests[digest].append(place)
-                if array is not None:
+                elif array is not None:
                     file.write(pixels.tobytes())
             file.seek(0)
             _write_header(file, len(sources) - len(bad), size, channels)
-        twins = [places for places in digests.values() if len(places) > 1]
-        unfinished.write_text(json.dumps({"bad": bad, "twins": twins}))
+        reasons = {place: str(error) for place, error in bad.items()}
+        passing = [place for place, error in bad.items() if error.passing]
+        unfinished.write_text(json.dumps({"bad": reasons, "passing": passing}))
 
 
 def _write_header(file: Any, count: int, size: int, channels: int) -> None:
@@ -249,20 +306,17 @@ def _write_header(file: Any, count: int, size: int, channels: int) -> None:
     np.lib.format.write_array_header_1_0(file, form)
 
 
-def _each(sources: Sources, options: tuple[int, int, Fit], show: bool) -> Iterator[tuple[NDArray[np.uint8] | str, str]]:
-    """Pixels or the reason why there are none, and the digest, of each picture in its order, with a progress bar."""
-
-    def one(place: int) -> tuple[NDArray[np.uint8] | str, str]:
-        try:
-            return read_picture(sources[place], *options), sources.digest(place)
-        except (PictureError, OSError) as error:
-            return str(error), ""
-
+def _each(sources: Sources, options: tuple[int, int, Fit], show: bool) -> Iterator[NDArray[np.uint8] | PictureError]:
+    """Pixels, or the reason why there are none, of each picture in its order, with a progress bar."""
     size, channels, _ = options
     at_once = max(16, min(2048, CHUNK_BYTES // (size * size * channels)))
-    console = Console(stderr=True)
-    bar: Any = {"console": console, "transient": True, "disable": not (show and console.is_terminal)}
     with ThreadPoolExecutor() as pool:
         chunks = (range(start, min(start + at_once, len(sources))) for start in range(0, len(sources), at_once))
-        every = (answer for chunk in chunks for answer in pool.map(one, chunk))
-        yield from track(every, "decoding pictures", total=len(sources), **bar)
+        every = (answer for chunk in chunks for answer in pool.map(lambda place: _read(sources, place, options), chunk))
+        yield from _shown(every, "decoding pictures", len(sources), show)
+
+
+def _shown(every: Iterable[T], what: str, total: int, show: bool) -> Iterable[T]:
+    """With a progress bar, if there is a terminal."""
+    console = Console(stderr=True)
+    return track(every, what, total, console=console, transient=True, disable=not (show and console.is_terminal))

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lnl.data.copies import are_copies, choose_pictures, not_alone, picture_numbers
 from lnl.data.decoded import Decoded
-from lnl.data.images import Dataset, Given, Images, LabelledImages, natural_size, stratified_choice
+from lnl.data.images import Dataset, Given, Images, LabelledImages, natural_size
 from lnl.data.listing import Listing, details, many, some
 from lnl.data.module import NoisyDataModule, check_choice
 from lnl.errors import UserError
@@ -21,7 +22,7 @@ LABELS = ("label", "true_label")
 class GivenDataModule(NoisyDataModule):
     """A user's own data: labels as they were given, of which nobody may know the truth.
 
-    A dataset is a subclass with :meth:`listing` and :meth:`pictures`.
+    A dataset is a subclass with :meth:`listing`, :meth:`copies` and :meth:`pictures`.
 
     Args:
         classes: names, in label order, if they are not to be taken from the labels. Labels may then be their numbers.
@@ -58,6 +59,13 @@ class GivenDataModule(NoisyDataModule):
         """The samples, with their labels as text."""
 
     @abstractmethod
+    def copies(self, table: pd.DataFrame) -> list[list[int]]:
+        """Rows of ``table`` (which is as for :meth:`pictures`) that are the same picture, for each that is there twice.
+
+        It is asked for before :meth:`pictures`.
+        """
+
+    @abstractmethod
     def pictures(self, table: pd.DataFrame) -> Decoded:
         """The images of the samples in ``table``, whose index is their place in the listing."""
 
@@ -75,16 +83,17 @@ class GivenDataModule(NoisyDataModule):
         self._fail(skipped, everything)  # before decoding takes its time
         table = table[[not reason for reason in reasons]]
         table = table.assign(**{key: table[key].map(numbers).astype(np.int64) for key in columns})
-        table, said = divide(table, classes, self.test_fraction)
+        table = table.assign(picture=picture_numbers(self.copies(table), len(table)))
+        table, said = divide(table, self.test_fraction)
         drawn = bool(said)
         decoded = self.pictures(table)
         places = sorted(decoded.bad, key=lambda place: table.index[place])  # in the user's order
         skipped += [(table["name"].iloc[place], decoded.bad[place]) for place in places]
         self._fail(skipped, everything)
-        remarks += said + about_twins(table, decoded.twins, classes)
+        remarks += said
         train, test = decoded.cut(int((table["split"] != "test").sum()))
         table = table.drop(index=table.index[list(decoded.bad)])
-        remarks += about_classes(table, classes) + about_trust(table)
+        remarks += about_copies(table, classes) + about_classes(table, classes) + about_trust(table)
         if self.image_size is None:
             size = natural_size(train.shape)
             remarks.append(f"models see pictures of {size}x{size} pixels (data.image_size)")
@@ -113,6 +122,7 @@ class GivenDataModule(NoisyDataModule):
             truth=train["true_label"].to_numpy(np.int64) if "true_label" in train else None,
             trusted=train["trusted"].to_numpy(bool) if "trusted" in train else None,
             val=np.flatnonzero(is_val) if is_val.any() else None,
+            pictures=train["picture"].to_numpy() if are_copies(train["picture"].to_numpy()) else None,
             files=train["name"].tolist(),
             test_files=test["name"].tolist(),
             test_drawn=drawn,
@@ -208,27 +218,30 @@ def _reason(row: Mapping[Hashable, Any], numbers: Mapping[str, int], classes: Se
     return ""
 
 
-def divide(table: pd.DataFrame, classes: Sequence[str], fraction: float) -> tuple[pd.DataFrame, list[str]]:
+def divide(table: pd.DataFrame, fraction: float) -> tuple[pd.DataFrame, list[str]]:
     """Every sample gets its split, those for testing last. Where none is for testing, some are held out.
 
-    Trusted samples are not held out, nor is the only one of its class.
+    Trusted samples are not held out, nor is the only one of its class. Of copies, all are or none.
     """
     if "split" not in table:
         table = table.assign(split="train")
     if (table["split"] == "test").any() or not fraction:
         return table.sort_values("split", key=lambda split: split == "test", kind="stable"), []
     trusted = table["trusted"] if "trusted" in table else pd.Series(False, index=table.index)
-    free = table[(table["split"] == "train") & ~trusted]
-    free = free[free.groupby("label")["label"].transform("size") > 1]
+    is_free = (table["split"] == "train") & ~trusted
+    free = table[is_free & ~table["picture"].isin(table["picture"][~is_free])]
+    free = free[not_alone(free["label"].to_numpy(np.int64), free["picture"].to_numpy())]
     count = round(fraction * len(free))
-    if not count:
+    labels, pictures = free["label"].to_numpy(np.int64), free["picture"].to_numpy(np.int64)
+    chosen = choose_pictures(labels, pictures, count, np.random.default_rng(0))
+    if not len(chosen):
         raise UserError(
             f"{len(free)} of {len(table)} samples are too few to hold out some for testing; the others are trusted, "
-            f"or the only one of their class.\ndata.test_fraction=0 (it is {fraction}) does without a test set."
+            f"the only picture of their class, or copies of such.\n"
+            f"data.test_fraction=0 (it is {fraction}) does without a test set."
         )
-    chosen = stratified_choice(free["label"].to_numpy(np.int64), count, np.random.default_rng(0))
     table = table.assign(split=table["split"].mask(table.index.isin(free.index[chosen]), "test"))
-    line = f"no sample is said to be for testing: {count:,} of {len(table):,} are held out, by their given labels"
+    line = f"no sample is said to be for testing: {len(chosen):,} of {len(table):,} are held out, by their given labels"
     return table.sort_values("split", key=lambda split: split == "test", kind="stable"), [line]
 
 
@@ -254,22 +267,25 @@ def about_trust(table: pd.DataFrame) -> list[str]:
     return [details(line, wrong.tolist())] if len(wrong) else []
 
 
-def about_twins(table: pd.DataFrame, twins: Sequence[Sequence[int]], classes: Sequence[str]) -> list[str]:
-    """Remarks on files with the same content: with different labels, in training and test, and for no reason."""
-    names, labels, splits = (table[key].to_numpy() for key in ("name", "label", "split"))
-    differ, leaked, copies = [], [], 0
-    for group in twins:
-        same = " = ".join(f"{names[place]} ({classes[labels[place]]})" for place in group)
-        copies += len(group) - 1
-        if len({labels[place] for place in group}) > 1:
+def about_copies(table: pd.DataFrame, classes: Sequence[str]) -> list[str]:
+    """Remarks on pictures that are there twice: with different labels, in training and test, and for no reason."""
+    several = table[table.duplicated("picture", keep=False)]
+    differ, leaked = [], []
+    for _, group in several.groupby("picture"):
+        rows = zip(group["name"], group["label"], strict=True)
+        same = " = ".join(f"{name} ({classes[label]})" for name, label in rows)
+        if group["label"].nunique() > 1:
             differ.append(same)
-        if len({splits[place] == "test" for place in group}) > 1:
+        if (group["split"] == "test").nunique() > 1:
             leaked.append(same)
+    copies = len(several) - several["picture"].nunique()
     remarks = []
     for groups, where in ((differ, "there again with another label"), (leaked, "in training and in test")):
         if groups:
             line = f"{many(len(groups), 'picture is', 'pictures are')} {where}: {some(groups, 1)}"
             remarks.append(details(line, groups))
     if copies:
-        remarks.append(f"{many(copies, 'file is a copy', 'files are copies')} of another, byte by byte")
+        said = many(copies, "picture is a copy", "pictures are copies")
+        told = "where the data does not say, copies are all in one split, and in one fold"
+        remarks.append(f"{said} of another, byte by byte: {told}")
     return remarks

@@ -99,6 +99,8 @@ class Given:
         truth: ``[N]`` true labels of the training set, None where nobody knows them.
         trusted: ``[N]``, whose given label is known to be right; None if nobody said so of any.
         val: numbers of the samples that are for validation; None if nobody said which.
+        pictures: ``[N]``, the same number for samples that are copies of one picture (:mod:`lnl.data.copies`); None if
+            there are none.
         files: name of each training sample: its file, or ``sample 17`` of arrays, ``train/17`` of a dataset's split,
             counted from 0 as they were given; None where nobody named them. ``test_files`` likewise.
         test_drawn: the test set was drawn from the samples, none of which was said to be for testing.
@@ -109,6 +111,7 @@ class Given:
     truth: Labels | None = None
     trusted: NDArray[np.bool_] | None = None
     val: Labels | None = None
+    pictures: Labels | None = None
     files: list[str] | None = None
     test_files: list[str] | None = None
     test_drawn: bool = False

@@ -47,8 +47,8 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         batch_size, eval_batch_size: samples in a step, of all processes together, and in a step of evaluation.
         val_fraction: share of the training set that is held out, at random, to choose the epoch by noisy labels.
         split_seed: seeds that split and the limits below.
-        subset, val_subset, test_subset: keep this many samples of each split, null for all. With ``folds``, ``subset``
-            limits what is cut into folds.
+        subset, val_subset, test_subset: keep this many samples of each split, null for all. ``subset`` counts trusted
+            samples and keeps all of them; with ``folds``, it limits what is cut into folds, and they come on top.
         subset_mode: ``stratified`` by true class (as one would build a smaller dataset), or ``first``.
         trusted: samples whose label is known to be right (:func:`lnl.data.trusted.read_trusted`).
         trusted_test: hold so many of them out, as a second test split ``trusted_test``.

@@ -2,6 +2,7 @@
 
 import zipfile
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lnl.data.decoded import Decoded, Files, Sources, common_size, decode
+from lnl.data.decoded import Decoded, Files, Sources, common_size, decode, find_copies, same
 from lnl.data.given import GivenDataModule
 from lnl.data.listing import Listing, list_folder, read_table
 from lnl.errors import UserError
@@ -24,6 +25,9 @@ class PictureData(GivenDataModule):
 
     def sources(self, names: list[str]) -> Sources:
         return Files(self.root, names)
+
+    def copies(self, table: pd.DataFrame) -> list[list[int]]:
+        return find_copies(self.sources(table["name"].tolist()), self.cache_dir, self.show_progress)
 
     def pictures(self, table: pd.DataFrame) -> Decoded:
         sources = self.sources(table["name"].tolist())
@@ -131,10 +135,13 @@ class ArrayData(GivenDataModule):
         self._pixels = pixels
         return Listing(table.assign(name=[f"sample {place}" for place in table.index]))
 
+    def copies(self, table: pd.DataFrame) -> list[list[int]]:
+        return same(sha256(self._pixels[place].tobytes()).hexdigest() for place in table.index)
+
     def pictures(self, table: pd.DataFrame) -> Decoded:
         places, pixels = table.index.to_numpy(), self._pixels
         del self._pixels
-        return Decoded(pixels if np.array_equal(places, np.arange(len(pixels))) else pixels[places], {}, [])
+        return Decoded(pixels if np.array_equal(places, np.arange(len(pixels))) else pixels[places], {})
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         if self.path.suffix.lower() == ".npy":

@@ -29,7 +29,15 @@ REASONS = {
 
 
 class PictureError(Exception):
-    """A file that cannot be read as a picture; the message is the reason, in one line, without the file's name."""
+    """A file that cannot be read as a picture; the message is the reason, in one line, without the file's name.
+
+    Attributes:
+        passing: it is not the file's fault, and another time it may be read: too many files are open, say.
+    """
+
+    def __init__(self, reason: str, passing: bool = False) -> None:
+        super().__init__(reason)
+        self.passing = passing
 
 
 def read_picture(
@@ -84,10 +92,17 @@ def _opened(path: Path | bytes) -> Iterator[Image.Image]:
     except PictureError:
         raise
     except Exception as error:  # broken data makes decoders raise nearly everything
-        raise PictureError(_reason(error)) from error
+        raise PictureError(_reason(error), _passes(error)) from error
+
+
+def _passes(error: Exception) -> bool:
+    lasting = (None, errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)  # None is a decoder's
+    return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno not in lasting)
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "there is too little memory to decode it"
     if isinstance(error, UnidentifiedImageError):
         return "it is no image of a known format"
     if isinstance(error, Image.DecompressionBombError):
@@ -118,7 +133,8 @@ def _decoded(path: Path | bytes, size: int | None) -> Image.Image:
         grey = opened.mode in GREY
         picture = ImageOps.exif_transpose(opened)
         if picture.mode.startswith("I"):
-            picture = _eight_bits(picture)
+            # 16-bit PNG and PGM may be in the same mode as a TIFF of 32 bits, or of signed numbers.
+            picture = _eight_bits(picture, opened.format != "TIFF" or opened.mode != "I")
         elif picture.mode == "F":
             raise PictureError("its pixels are floating-point numbers, of no known range")
         if picture.has_transparency_data:
@@ -127,10 +143,15 @@ def _decoded(path: Path | bytes, size: int | None) -> Image.Image:
         return picture.convert("L" if grey else "RGB")
 
 
-def _eight_bits(picture: Image.Image) -> Image.Image:
+def _eight_bits(picture: Image.Image, sixteen: bool) -> Image.Image:
+    """16 bits as 8; if they are not surely ``sixteen``, by their values."""
     values = np.asarray(picture).astype(np.int64)
     if values.min() < 0 or values.max() > 65535:
         raise PictureError(f"its pixels are in {values.min()}..{values.max()}, which is neither 8 nor 16 bits")
+    if not sixteen and 0 < values.max() < 256:  # one dark picture of 16 bits looks like one of 8
+        raise PictureError(
+            f"its pixels are integers in {values.min()}..{values.max()}, of 8 bits or of 16: save it as uint8 or uint16"
+        )
     return Image.fromarray(((values + 128) // 257).astype(np.uint8))
 
 

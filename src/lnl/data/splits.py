@@ -6,12 +6,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from lnl.data.copies import choose_pictures, deal_pictures, not_alone
 from lnl.data.images import Given, stratified_choice
 from lnl.data.trusted import Trusted
 from lnl.errors import UserError
 
 Split = Literal["train", "val", "test", "trusted_test"]
 Index = NDArray[np.int64]
+
+NONE: Index = np.arange(0)
 
 
 @dataclass(frozen=True)
@@ -56,58 +59,85 @@ class Splitting:
                 held out in ``trusted_test`` are trained on.
             given: of labels that somebody gave (``truth`` are those). Every class has its share in each fold; without
                 folds, unless it says what is for validation, its share there, and one with a single sample none.
+                Copies of a picture are not divided: what is validated on is not trained on under another name, not
+                even where that is trusted.
         """
         order = np.random.default_rng(self.seed).permutation(len(truth))
         doubtful = order[~np.isin(order, trusted.index)]
-        tested = self._trusted_test(trusted)
+        pictures = np.arange(len(truth)) if given is None or given.pictures is None else given.pictures
+        tested = self._trusted_test(trusted, pictures[doubtful], pictures[trusted.index])
         kept = np.setdiff1d(trusted.index, tested)
         if self.folds is None:
             count = round(self.val_fraction * len(doubtful))
-            val = doubtful[:count] if given is None else self._given_val(np.sort(doubtful), count, truth, given)
+            val = (
+                doubtful[:count]
+                if given is None
+                else self._given_val(np.sort(doubtful), count, truth, given, pictures, kept)
+            )
             train = np.setdiff1d(doubtful, val)
         else:  # a limit is on what is cut into folds, so that each of it is in one
             doubtful = doubtful[np.isin(doubtful, self._limited("train", np.sort(doubtful), truth))]
             if given is None:
                 val = np.array_split(doubtful, self.folds)[(self.fold or 1) - 1]
-            else:  # dealt out class by class
-                val = doubtful[np.argsort(truth[doubtful], kind="stable")][(self.fold or 1) - 1 :: self.folds]
+            else:
+                part = deal_pictures(truth[doubtful], pictures[doubtful], self.folds)
+                val = doubtful[part == (self.fold or 1) - 1]
+                kept = kept[~np.isin(pictures[kept], pictures[val])]
             train = np.setdiff1d(doubtful, val)
         parts: dict[Split, Index] = {"train": np.sort(np.concatenate([train, kept])), "val": np.sort(val)}
         if given is None or len(test_truth):  # of labels that somebody gave, all may be for training
             parts["test"] = np.arange(len(test_truth))
         for split, index in parts.items():
             if not (self.folds and split != "test"):
-                parts[split] = self._limited(split, index, test_truth if split == "test" else truth)
+                labels = test_truth if split == "test" else truth
+                parts[split] = self._limited(split, index, labels, kept if split == "train" else NONE)
             if not len(parts[split]):
                 cause = f"data.folds={self.folds}" if self.folds else f"data.val_fraction={self.val_fraction}"
                 raise UserError(f"{cause} leaves no samples for {split}, of {len(doubtful)} that are not trusted")
         return {**parts, "trusted_test": tested} if len(tested) else parts
 
-    def _given_val(self, doubtful: Index, count: int, labels: Index, given: Given) -> Index:
+    def _given_val(
+        self, doubtful: Index, count: int, labels: Index, given: Given, pictures: Index, kept: Index
+    ) -> Index:
         if given.val is not None:
             return np.intersect1d(doubtful, given.val)
-        common = doubtful[np.bincount(labels[doubtful])[labels[doubtful]] > 1] if len(doubtful) else doubtful
+        may = not_alone(labels[doubtful], pictures[doubtful]) & ~np.isin(pictures[doubtful], pictures[kept])
+        common = doubtful[may]
         rng = np.random.default_rng([self.seed, *b"val"])
-        return common[stratified_choice(labels[common], min(count, len(common)), rng)]
+        return common[choose_pictures(labels[common], pictures[common], min(count, len(common)), rng)]
 
-    def _trusted_test(self, trusted: Trusted) -> Index:
+    def _trusted_test(self, trusted: Trusted, doubtful: Index, pictures: Index) -> Index:
+        """Trusted samples to test on, of the given ``pictures``, but for those that are ``doubtful`` too."""
         if not 0 <= self.trusted_test <= len(trusted):
             raise UserError(
                 f"data.trusted_test must be between 0 and the {len(trusted)} trusted samples, got {self.trusted_test}"
             )
+        free = np.flatnonzero(~np.isin(pictures, doubtful))
+        if self.trusted_test > len(free):
+            raise UserError(
+                f"data.trusted_test={self.trusted_test}, but {len(trusted) - len(free)} of {len(trusted)} trusted "
+                f"samples have copies that are not trusted: {len(free)} can be held out."
+            )
         rng = np.random.default_rng([self.seed, *b"trusted_test"])
-        return trusted.index[stratified_choice(trusted.labels, self.trusted_test, rng)]
+        return trusted.index[free[choose_pictures(trusted.labels[free], pictures[free], self.trusted_test, rng)]]
 
-    def _limited(self, split: Split, index: Index, truth: Index) -> Index:
+    def _limited(self, split: Split, index: Index, truth: Index, kept: Index = NONE) -> Index:
+        """As many of the samples ``index`` as the limit allows; those to be ``kept`` (trusted ones) are among them."""
         limit = self.limits.get(split)
         if limit is None:
             return index
         if not 0 < limit <= len(index):
             name = "data.subset" if split == "train" else f"data.{split}_subset"
             raise UserError(f"{name} must be between 1 and the {len(index)} samples there are, got {limit}")
-        if self.mode == "first":
-            return index[:limit]
-        return index[stratified_choice(truth[index], limit, np.random.default_rng([self.seed, *split.encode()]))]
+        if limit < len(kept):
+            raise UserError(
+                f"data.subset={limit} has no room for the {len(kept)} trusted training samples: raise it, or "
+                "trust fewer by data.trusted."
+            )
+        others, limit = np.setdiff1d(index, kept), limit - len(kept)
+        rng = np.random.default_rng([self.seed, *split.encode()])
+        chosen = slice(limit) if self.mode == "first" else stratified_choice(truth[others], limit, rng)
+        return np.union1d(kept, others[chosen])
 
 
 def check_folds(folds: int | None) -> None:
