@@ -9,6 +9,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.metrics import average_precision_score
 
+from tests.data.own import write_arrays
 from tests.generated import write_cifar, write_cifar_n
 
 SMALL = ("data=digits", "noise=symmetric", "noise.rate=0.3", "data.subset=600", "data.folds=3", "trainer.max_epochs=6")
@@ -232,6 +233,15 @@ def test_a_mistake_is_said_and_leaves_nothing(audit, name):
     assert "Traceback" not in outcome.err
     assert not (outcome.root / "found").exists()
     assert not list(outcome.root.rglob("*.csv"))
+
+
+def test_copies_are_one_picture_of_their_class(audit, tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (30, 8, 8, 3), dtype=np.uint8)
+    images[2::3] = images[2]  # the third class, ten times the same
+    write_arrays(tmp_path / "a.npz", images=images)
+    outcome = audit("data=arrays", "data.path=a.npz", "data.folds=3", "output=found")
+    assert outcome.code == 1
+    assert "the class '2' has 1 of 30 pictures (copies count once), fewer than data.folds=3" in outcome.err
 
 
 def test_the_files_of_a_folder_are_named(audit, train, tmp_path):

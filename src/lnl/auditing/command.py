@@ -206,14 +206,16 @@ def _check_output(output: Path, identities: Sequence[str], force: bool, folder: 
 def _check_classes(data: NoisyDataModule, folds: int) -> None:
     """Raises UserError if a class is too small to be in the training part of every fold."""
     index = np.setdiff1d(np.concatenate([data.splits["train"], data.splits["val"]]), data.trusted.index)
-    counts = np.bincount(data.labels.noisy[index], minlength=len(data.classes))
+    pictures = index if data.pictures is None else data.pictures[index]  # copies are in one fold
+    different = np.unique(np.stack([data.labels.noisy[index], pictures]), axis=1)
+    counts = np.bincount(different[0], minlength=len(data.classes))
     if (counts > 0).sum() < 2:
         raise UserError(f"an audit needs labels of at least 2 classes, and these {len(index)} are of one")
     if len(small := np.flatnonzero((counts > 0) & (counts < folds))):
         name, count = data.classes[small[0]], counts[small[0]]
         raise UserError(
-            f"the class '{name}' has {count} of {len(index)} labels, fewer than data.folds={folds}: no model could "
-            "learn it. Leave the class out, or set fewer folds."
+            f"the class '{name}' has {count} of {len(index)} pictures (copies count once), fewer than "
+            f"data.folds={folds}: no model could learn it. Leave the class out, or set fewer folds."
         )
 
 
