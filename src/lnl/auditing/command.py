@@ -206,7 +206,7 @@ def _check_output(output: Path, identities: Sequence[str], force: bool, folder: 
 def _check_classes(data: NoisyDataModule, folds: int) -> None:
     """Raises UserError if a class is too small to be in the training part of every fold."""
     index = np.setdiff1d(np.concatenate([data.splits["train"], data.splits["val"]]), data.trusted.index)
-    pictures = index if data.pictures is None else data.pictures[index]  # copies are in one fold
+    pictures = index if data.picture_numbers is None else data.picture_numbers[index]  # copies are in one fold
     different = np.unique(np.stack([data.labels.noisy[index], pictures]), axis=1)
     counts = np.bincount(different[0], minlength=len(data.classes))
     if (counts > 0).sum() < 2:

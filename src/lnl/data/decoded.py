@@ -93,10 +93,8 @@ class Files(Sources):
         return set(sizes[counts > 1].tolist()) - {-1, 0}
 
     def key(self) -> str:
-        digest = hashlib.sha256()
-        for name, state in zip(self.names, self.states.tolist(), strict=True):
-            digest.update(f"{name}\0{state}\n".encode("utf-8", "surrogateescape"))
-        return digest.hexdigest()
+        names = "\0".join(self.names).encode("utf-8", "surrogateescape")
+        return hashlib.sha256(names + self.states.tobytes()).hexdigest()
 
     def digest(self, place: int) -> str:
         if self.states[place, 0] not in self.sizes_of_several:

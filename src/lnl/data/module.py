@@ -67,7 +67,7 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
             not there where nobody knows them.
         files: name of each training sample (:class:`~lnl.data.images.Given`): its file, relative to the data's folder,
             or its place in arrays; None of benchmark sets. ``test_files`` likewise.
-        pictures: as of :class:`~lnl.data.images.Given`: which training samples are copies.
+        picture_numbers: ``pictures`` of :class:`~lnl.data.images.Given`: which training samples are copies.
         test_drawn: the test set was drawn from own data, which names none: other samples would be drawn of other data.
         fingerprints: of own data just before it was read (:func:`lnl.runs.fingerprint.fingerprints`).
         remarks: what the user is to hear of the data; the first line of each on the terminal, the rest in the log.
@@ -174,7 +174,7 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
             raise UserError(f"data.num_classes is {self.num_classes}, but the labels have {len(self.classes)} classes")
         given, self.image_size = dataset.given, train.images.shape[1]
         known = given or Given()
-        self.files, self.test_files, self.pictures = known.files, known.test_files, known.pictures
+        self.files, self.test_files, self.picture_numbers = known.files, known.test_files, known.pictures
         self.remarks, self.skipped, self.test_drawn = known.remarks, known.skipped, known.test_drawn
         self._check_streamed(dataset.train.images)
         # From the images as they are, so that instance noise does not depend on the size a model wants.

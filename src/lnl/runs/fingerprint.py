@@ -62,10 +62,11 @@ def _walk(folder: Path | str, depth: int, place: str = "") -> Iterator[tuple[str
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if entry.name.startswith("."):
             continue
-        if not os.path.isdir(entry.path):
-            yield place + entry.name, _size(entry.path)
-        elif depth:
-            yield from _walk(entry.path, depth - 1, f"{place}{entry.name}/")
+        size = _size(entry.path)
+        if size < 0 and os.path.isdir(entry.path):
+            yield from _walk(entry.path, depth - 1, f"{place}{entry.name}/") if depth else ()
+        else:
+            yield place + entry.name, size
 
 
 def _size(path: str) -> int:
