@@ -136,6 +136,27 @@ def test_a_report_written_again_has_nothing_of_the_one_before(study, report):
     assert keep.exists()
 
 
+def test_the_test_set_chooses_only_if_it_is_asked_to(study, report, tmp_path):
+    for seed in range(2):
+        write_run(tmp_path / "outputs", "leaky", 0.5, seed=seed, protocols={"oracle_best": 0.99})
+    report("runs=outputs/leaky")
+    folder = tmp_path / "outputs/reports/leaky"
+    texts = [path.read_text() for path in folder.rglob("*") if path.suffix in (".md", ".tex", ".html")]
+    assert len(texts) == 6
+    for text in texts:
+        assert "oracle" not in text.split('id="plotly"')[0]
+        assert "SELECTED" not in text
+        assert "99.0" not in text.split('id="plotly"')[0]
+    assert set(pd.read_csv(folder / "runs.csv")["protocol"]) == {"last", "noisy_val_best"}
+    assert report("runs=outputs/leaky", "protocol=oracle_best", *QUICK).code == 1
+    report("runs=outputs/leaky", "oracle=true", "figures=[]")
+    marked = (folder / "tables/test-accuracy-cifar10-symmetric-noise-cnn-oracle_best.md").read_text()
+    assert "SELECTED ON THE TEST SET" in marked
+    assert "an upper bound, not a result" in marked
+    assert "99.0" in marked
+    assert 'class="leak"' in (folder / "index.html").read_text()
+
+
 def test_what_is_no_run_is_named_and_passed_over(study, report):
     (study / "torn").mkdir()
     (study / "torn/result.json").write_text('{"schema_ver')
@@ -203,8 +224,7 @@ MISTAKES = {
     "misspelt column": (["runs=outputs/study", "rows=metod"], ["rows=metod", "did you mean 'method'"]),
     "misspelt metric": (["runs=outputs/study", "metric=test/acuracy"], ["did you mean 'test/accuracy'"]),
     "misspelt protocol": (["runs=outputs/study", "protocol=lst"], ["protocol=lst", "did you mean 'last'"]),
-    "no such protocol": (["runs=outputs/study", "protocol=best"], ["protocol=best", "There are last, noisy_val_best."]),
-    "chosen by the test set": (["runs=outputs/study", "oracle=true"], ["no 'oracle'"]),
+    "a leak": (["runs=outputs/study", "protocol=oracle_best"], ["test set", "oracle=true"]),
     "misspelt study": (["runs=outputs/study", "against=apl"], ["against=apl", "apl_dynamic_weight"]),
     "another study": (["runs=outputs/study", "against=human_noise"], ["none of its numbers", "resnet34"]),
     "no such baseline": (["runs=outputs/study", "baseline=cee"], ["baseline=cee", "did you mean 'ce'"]),

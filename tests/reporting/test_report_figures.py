@@ -15,6 +15,7 @@ OPTIONS = {
     "columns": "rate",
     "metric": "test/accuracy",
     "protocol": "last",
+    "oracle": False,
     "tables": [],
     "figures": [],
     "page": False,

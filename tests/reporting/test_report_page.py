@@ -18,6 +18,7 @@ OPTIONS = {
     "columns": "rate",
     "metric": "test/accuracy",
     "protocol": ["last", "noisy_val_best"],
+    "oracle": False,
     "tables": [],
     "figures": [],
     "page": True,

@@ -13,12 +13,12 @@ def write_run(root: Path, sweep: str, accuracy: float = 0.5, **change: Any) -> P
 
     ``noise``, ``rate``, ``seed``, ``data``, ``model``, ``method``, ``loss``, ``corruption``, ``config``, ``train`` and
     ``val`` (accuracies), ``seconds``, ``splits`` (further tests), ``curve`` (rows of metrics.csv), ``parameters``,
-    ``confusion`` (of the test set), ``noise_seed``, ``labels``
+    ``protocols`` (further ones, with their test accuracy), ``confusion`` (of the test set), ``noise_seed``, ``labels``
     (what tells the noisy labels from others), ``train_rate`` (of wrong labels; by default the rate).
     """
     facts = {"noise": "symmetric", "rate": 0.3, "seed": 0, "data": "cifar10", "model": "cnn", "method": "baseline"}
     facts |= {"loss": "ce", "corruption": "none", "config": {}, "train": 0.6, "val": 0.4, "seconds": 10.0}
-    facts |= {"splits": {}, "curve": [], "parameters": 1000, "confusion": None, "noise_seed": 0}
+    facts |= {"splits": {}, "curve": [], "parameters": 1000, "protocols": {}, "confusion": None, "noise_seed": 0}
     facts |= change
     identity = json.dumps([sweep, accuracy, facts], default=str)
     folder = root / sweep / f"run-{zlib.crc32(identity.encode()):x}"
@@ -52,6 +52,7 @@ def write_run(root: Path, sweep: str, accuracy: float = 0.5, **change: Any) -> P
         "protocol": {
             "last": entry,
             "noisy_val_best": {**entry, "test": {"accuracy": accuracy + 0.01}},
+            **{name: {**entry, "test": {"accuracy": value}} for name, value in facts["protocols"].items()},
         },
         "time": {"fit_seconds": facts["seconds"], "seconds_per_epoch": 2.0, "test_images_per_second": 1000.0},
         "size": {"parameters": facts["parameters"], "checkpoint_bytes": 4_000_000, "peak_memory_bytes": 5e8},

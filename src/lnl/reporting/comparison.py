@@ -28,6 +28,7 @@ from lnl.reporting.tables import (
 PROTOCOLS = {
     "last": "last epoch",
     "noisy_val_best": "best epoch by noisy validation labels",
+    "oracle_best": "best epoch, SELECTED ON THE TEST SET",
 }
 SHARES = ("accuracy", "macro_f1", "ece", "error", "accuracy_correct", "accuracy_wrong", "memorised")
 UNITS = {
@@ -214,6 +215,8 @@ def compare(
         table = theirs.pivot_table(index="row", columns="column", values="value", observed=True, sort=False)
         ran = here.groupby(["row", "column"], observed=False).size().unstack()
         notes = [seeds_note(values, ran), *_wrong(here), *_sources(theirs)]
+        if protocol == "oracle_best":
+            notes.insert(0, "The epoch was selected on the test set: an upper bound, not a result.")
         made.append(
             Comparison(str(setting), str(protocol), metric, rows, columns, values, table, tests, base, tuple(notes))
         )

@@ -15,6 +15,7 @@ from lnl.reporting.draws import copies
 from lnl.reporting.find import find_others, find_runs, named_folders
 from lnl.reporting.results import read_confusions, read_folders, read_metrics
 
+ORACLE = "oracle_best"
 SEED_AND_DRAW = ["seed"], ["noise_seed"], ["seed", "noise_seed"]
 
 
@@ -29,6 +30,7 @@ class Options:
     columns: str
     metric: str | Sequence[str]
     protocol: str | Sequence[str]
+    oracle: bool
     baseline: str | None
     against: str | None
     names: Mapping[str, str] | None
@@ -90,7 +92,7 @@ def gather(options: Options) -> Material:
         first = "".join(f"\n{folder}: {reason}" for folder, reason in list(passed_over.items())[:1])
         raise UserError(f"there is no finished run in {', '.join(map(str, given))}{first}")
     runs = _with_errors(runs.drop_duplicates(["identity", "protocol"], ignore_index=True))
-    runs = _of_protocols(runs, _listed("protocol", options.protocol))
+    runs = _of_protocols(runs, _listed("protocol", options.protocol), options.oracle)
     rows = _listed("rows", options.rows)
     runs = arrange(runs, rows, options.columns, options.names)
     runs = runs.assign(repeated=copies(runs, ["protocol", "setting", "row", "column"]))
@@ -159,13 +161,17 @@ def _with_errors(runs: pd.DataFrame) -> pd.DataFrame:
     return runs.assign(**{column.replace("/accuracy", "/error"): 1 - runs[column] for column in accuracies})
 
 
-def _of_protocols(runs: pd.DataFrame, wanted: list[str]) -> pd.DataFrame:
+def _of_protocols(runs: pd.DataFrame, wanted: list[str], oracle: bool) -> pd.DataFrame:
+    if ORACLE in wanted and not oracle:
+        raise UserError(f"{ORACLE} is selected on the test set: oracle=true adds it, marked as such")
     there = list(dict.fromkeys(runs["protocol"]))
     for protocol in wanted:
         if protocol not in there:
-            have = ", ".join(there)
+            have = ", ".join(name for name in there if name != ORACLE or oracle)
             raise UserError(f"protocol={protocol}: no run has it{nearest(protocol, there)}\nThere are {have}.")
-    return runs[runs["protocol"].isin(wanted)].reset_index(drop=True)
+    if oracle and ORACLE not in there:
+        raise UserError(f"oracle=true: no run has {ORACLE}; train with oracle=true to have it.")
+    return runs[runs["protocol"].isin([*wanted, *([ORACLE] if oracle else [])])].reset_index(drop=True)
 
 
 def _baseline(given: str | None, order: list[str], runs: pd.DataFrame) -> str | None:

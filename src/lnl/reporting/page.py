@@ -90,6 +90,7 @@ def _table(table: Comparison, order: list[str]) -> dict[str, Any]:
     return {
         "id": table.slug,
         "title": table.title,
+        "leak": table.protocol == "oracle_best",
         "corner": table.rows,
         "columns": [f"{table.columns} {column_text(column)}" for column in values.mean],
         "rows": rows,

@@ -21,6 +21,7 @@ from lnl.runs.checkpoint_io import AtomicCheckpointIO
 from lnl.runs.environment import resolve_precision
 from lnl.runs.fingerprint import fingerprints
 from lnl.runs.folder import RunFolder, first_line, load_checkpoint, load_weights
+from lnl.runs.oracle import OracleBest
 from lnl.runs.processes import ALONE, Process, strategy
 
 
@@ -137,6 +138,7 @@ def build_trainer(
         *chosen,
         *callbacks,
         ModelCheckpoint(monitor="val/accuracy", mode="max", filename=folder.noisy_val_best.stem, **overwrite),
+        *([OracleBest(folder)] if cfg.oracle else []),
         ModelCheckpoint(save_on_train_epoch_end=True, filename=folder.last.stem, **overwrite),
     )
     options: dict[str, Any] = {

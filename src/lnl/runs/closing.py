@@ -86,6 +86,8 @@ def _meaning(protocol: str, entry: dict[str, Any]) -> str:
         meaning = "last epoch"
     elif protocol == "noisy_val_best":
         meaning = "best epoch by noisy validation labels"
+    elif protocol == "oracle_best":
+        meaning = "best epoch, SELECTED ON THE TEST SET: for comparison with papers that do"
     else:
         meaning = f"end of stage {protocol.removeprefix('stage')}"
     if protocol != "last" and entry["epoch"] is not None:

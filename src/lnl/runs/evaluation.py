@@ -53,7 +53,7 @@ def evaluate(
 ) -> tuple[dict[str, Any], Prediction | None]:
     """The entries of the protocol, and the last epoch's prediction (None without a test set).
 
-    Test labels are used here and nowhere else.
+    Test labels are used here, by :class:`lnl.runs.oracle.OracleBest` if it was asked for, and nowhere else.
 
     Args:
         method: ends with the last epoch's weights.
@@ -63,12 +63,14 @@ def evaluate(
         smoke: after ``fast_dev_run``: evaluate one batch, with the weights in memory.
 
     Returns:
-        For ``last``, ``noisy_val_best`` (chosen by noisy validation labels) and, of a method with stages, the end of
-        each earlier one (``stage1``, …): ``epoch`` from 0, that epoch's ``train`` and ``val`` metrics, and the ``test``
-        (and ``trusted_test``) metrics of its weights.
+        For ``last``, ``noisy_val_best`` (chosen by noisy validation labels), of a method with stages the end of each
+        earlier one (``stage1``, …), and with ``oracle=true`` ``oracle_best``: ``epoch`` from 0, that epoch's ``train``
+        and ``val`` metrics, and the ``test`` (and ``trusted_test``) metrics of its weights.
     """
     method.to(trainer.strategy.root_device)
     checkpoints = {} if smoke else {**folder.stages(), "noisy_val_best": folder.noisy_val_best}
+    if folder.oracle_best.exists() and not smoke:
+        checkpoints["oracle_best"] = folder.oracle_best
     tested: list[Split] = [split for split in ("trusted_test", "test") if split in data.splits]
     prediction = None
     entries: dict[str, Any] = {}

@@ -38,6 +38,7 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.last = self.checkpoints / "last.ckpt"
         self.noisy_val_best = self.checkpoints / "noisy_val_best.ckpt"
+        self.oracle_best = self.checkpoints / "oracle_best.ckpt"  # with oracle=true
 
     def stages(self) -> dict[str, Path]:
         """The checkpoint that each stage but the last ended with, of a method that has stages."""
