@@ -45,15 +45,19 @@ def test_code_of_lnl_and_of_installed_packages_does_not_count():
     assert of("nowhere.Loss") == of("__main__.Loss") == of("builtins.dict") == {}
 
 
-@pytest.mark.parametrize("target", ["own_a.Loss", "own_a.Loss.inner", "own_b.c.Loss", "own_d.Loss", "own_d.e.Loss"])
+@pytest.mark.parametrize(
+    "target", ["own_a.Loss", "own_a.Loss.inner", "own_b.c.Loss", "own_d.Loss", "own_d.e.Loss", "own_f.g.h.Loss"]
+)
 def test_a_file_is_its_content_and_a_package_its_files(here, target):
-    """own_b is a namespace; own_d a package, which may have its classes from any of its files."""
-    for path in ("own_a.py", "own_b/c.py", "own_d/__init__.py", "own_d/e.py", "own_d/notes.txt", "unrelated.py"):
-        (here / path).parent.mkdir(exist_ok=True)
+    """own_b, own_f and own_f.g are namespaces; own_d a package, which may have its classes from any of its files."""
+    files = ("own_a.py", "own_b/c.py", "own_d/__init__.py", "own_d/e.py", "own_d/notes.txt", "own_f/g/h.py", "other.py")
+    for path in files:
+        (here / path).parent.mkdir(exist_ok=True, parents=True)
         (here / path).write_text("raise RuntimeError('imported')\n")
     first = of(target)
     assert list(first) == [target]
     expected = {"own_a": {"own_a.py"}, "own_b": {"own_b/c.py"}, "own_d": {"own_d/__init__.py", "own_d/e.py"}}
+    expected["own_f"] = {"own_f/g/h.py"}
     counts = {"own_d/e.py"} if target == "own_d.e.Loss" else expected[target[:5]]
     for path in sorted(here.rglob("*.*")):
         before = path.read_text()

@@ -5,7 +5,6 @@ import hashlib
 import importlib.util
 import sysconfig
 from collections.abc import Iterator, Mapping
-from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -32,21 +31,25 @@ def _targets(value: Any) -> Iterator[str]:
 @functools.cache  # a process imports a module once: what is edited later is not what it runs
 def _source(target: str) -> str | None:
     """Found without importing anything: a run that is finished is to be found at once."""
-    parts = target.split(".")
-    if parts[0] == "lnl":
+    first, *parts = target.split(".")
+    if first == "lnl":
         return None
-    file, folders = None, None
-    for depth in range(1, len(parts) + 1):
-        name = ".".join(parts[:depth])
-        try:
-            spec = PathFinder.find_spec(name, folders) if folders else importlib.util.find_spec(name)
-        except ValueError:  # of __main__
-            return None
-        if spec is None:  # from here on names are of classes
+    try:
+        spec = importlib.util.find_spec(first)
+    except ValueError:  # of __main__
+        return None
+    if spec is None:
+        return None
+    file, folders = spec.origin, list(spec.submodule_search_locations or ())
+    for part in parts:
+        # By hand: importlib wants to import a folder without __init__.py before it looks for another in it.
+        inside = [Path(folder, part) for folder in folders]
+        modules = (path for folder in inside for path in (folder / "__init__.py", folder.with_suffix(".py")))
+        found = next((str(path) for path in modules if path.is_file()), None)
+        folders = [str(folder) for folder in inside if folder.is_dir()]
+        if found is None and not folders:  # from here on names are of classes
             break
-        file, folders = spec.origin, spec.submodule_search_locations
-        if not folders:
-            break
+        file = found
     if file is None or not Path(file).is_file() or _installed(Path(file)):
         return None
     path = Path(file)
