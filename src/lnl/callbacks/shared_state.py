@@ -45,6 +45,5 @@ class SharedState(Callback):
         """Whether a sample's row is this process's to give, ``[num_samples]``: the first gives those of no one."""
         sampler: Any = trainer.train_dataloader.sampler  # type: ignore[union-attr]
         owner = torch.zeros(method.num_samples, dtype=torch.int64)
-        visited = sampler.order()[: sampler.kept]
-        owner[visited] = torch.arange(len(visited)) % trainer.world_size
+        owner[sampler.order()] = sampler.owners()
         return (owner == trainer.global_rank).to(method.device)

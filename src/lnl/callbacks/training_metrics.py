@@ -57,7 +57,7 @@ class TrainingMetrics(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
         self.losses.append(outputs["loss"] * trainer.accumulate_grad_batches)  # Lightning has divided by it
-        self.sizes.append(trainer.train_dataloader.sampler.step_size(batch_idx))  # type: ignore[union-attr]
+        self.sizes.append(trainer.train_dataloader.sampler.sizes[batch_idx])  # type: ignore[union-attr]
         self.batch = None
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
 from typing import Literal
 
 import numpy as np
@@ -29,15 +31,36 @@ class Share:
 WHOLE = Share()
 
 
-class EpochSampler(Sampler[int]):
-    """The order of an epoch, a function of seed and epoch alone, so that a resumed run sees what it would have seen.
+@lru_cache
+def step_sizes(count: int, batch_size: int, smallest: int) -> tuple[int, ...]:
+    """How many samples each step of an epoch takes: every sample is in one step, and no step is small.
+
+    Batch norm is ruined by a last batch of a few samples: its running statistics follow them. All steps are full but
+    the last two, which share what is left evenly, so that they have at least half of a batch. Where half a batch would
+    be below ``smallest``, they are one step, larger than ``batch_size``.
+
+    Args:
+        count: samples of the epoch.
+        batch_size: samples of a full step.
+        smallest: allowed size of a step, unless there are fewer samples at all.
+    """
+    full, rest = divmod(count, batch_size)
+    if not full or not rest:
+        return (batch_size,) * full + (rest,) * bool(rest)
+    left = batch_size + rest
+    last = (left - left // 2, left // 2) if left // 2 >= smallest else (left,)
+    return (batch_size,) * (full - 1) + last
+
+
+class EpochSampler(Sampler[list[int]]):
+    """The steps of an epoch, a function of seed and epoch, so that a resumed run sees what it would have seen.
 
     Lightning calls ``set_epoch`` at the start of every epoch. It also starts iterators that it throws away, so nothing
     here may depend on how often it was asked.
 
-    Of several processes each takes every n-th sample of the one order that all of them draw: a step's batch is
-    dealt out among them, and no sample goes to two. They make equally many steps. A shuffled epoch leaves out a last
-    batch that would leave a process with a single sample, because batch norm cannot be trained on one.
+    Of several processes each takes every n-th sample of a step, in the one order that all of them draw: no sample goes
+    to two. They make equally many steps. A step of training has two samples or more for each process
+    (:func:`step_sizes`), because batch norm cannot be trained on one.
 
     Args:
         index: int64 ``[n]``, numbers of the samples.
@@ -63,30 +86,29 @@ class EpochSampler(Sampler[int]):
         return self.index[torch.randperm(len(self.index), generator=self.generator(0))] if self.shuffle else self.index
 
     @property
-    def kept(self) -> int:
-        """How many samples of the order, from its start, the epoch visits."""
-        count = len(self.index)
-        rest = count % self.batch_size
-        return count - rest if self.shuffle and rest < count and rest < 2 * self.share.processes else count
+    def sizes(self) -> tuple[int, ...]:
+        """How many samples each step takes, in all processes."""
+        return step_sizes(len(self.index), self.batch_size, smallest=2 * self.share.processes)
 
-    @property
-    def mine(self) -> slice:
-        """Places of this process's samples in the order."""
-        return slice(self.share.process, self.kept, self.share.processes)
+    def steps(self) -> Iterator[slice]:
+        """Places in the order of the samples that this process has of each step."""
+        for end, size in zip(accumulate(self.sizes), self.sizes, strict=True):
+            yield slice(end - size + self.share.process, end, self.share.processes)
 
-    def step_size(self, step: int) -> int:
-        """How many samples a step takes, in all processes."""
-        return min(self.batch_size, self.kept - step * self.batch_size)
+    def owners(self) -> Tensor:
+        """The process that has the sample at each place in the order, ``[n]``."""
+        return torch.cat([torch.arange(size) % self.share.processes for size in self.sizes])
 
     def seed_worker(self, worker: int) -> None:
         """Seeds the transforms of a worker process."""
         torch.manual_seed(self.generator(1 + worker * self.share.processes + self.share.process).initial_seed())
 
-    def __iter__(self) -> Iterator[int]:
-        return iter(self.order()[self.mine].tolist())
+    def __iter__(self) -> Iterator[list[int]]:
+        order = self.order()
+        return (order[places].tolist() for places in self.steps())
 
     def __len__(self) -> int:
-        return len(range(self.kept)[self.mine])
+        return len(self.sizes)
 
 
 def whiten(images: Tensor) -> Tensor:
@@ -156,24 +178,16 @@ class DeviceLoader:
         self.scale, self.shift = (values.to(images.device) for values in scales)
 
     def __len__(self) -> int:
-        return -(-len(self.sampler) // self.size)
-
-    @property
-    def size(self) -> int:
-        """Samples in a batch of this process."""
-        return self.sampler.batch_size // self.sampler.share.processes
+        return len(self.sampler)
 
     def __iter__(self) -> Iterator[Batch]:
         device, sampler = self.images.device, self.sampler
-        order = sampler.order()
         # Planned for all processes, so that an image is augmented alike whichever of them has it.
-        plans = [self.augmentation.plan(len(order), sampler.generator(1 + v)) for v in range(self.views)]
-        plans = [plan[sampler.mine].to(device) for plan in plans]
-        order = order[sampler.mine].to(device)
-        for start in range(0, len(order), self.size):
-            here = slice(start, start + self.size)
-            index = order[here]
-            views = tuple(self.render(index, plan[here]) for plan in plans)
+        order = sampler.order().to(device)
+        plans = [self.augmentation.plan(len(order), sampler.generator(1 + v)).to(device) for v in range(self.views)]
+        for places in sampler.steps():
+            index = order[places]
+            views = tuple(self.render(index, plan[places]) for plan in plans)
             yield Batch(views[0], self.labels[index], index, views)
 
     def render(self, index: Tensor, plan: Tensor) -> Tensor:
@@ -183,23 +197,23 @@ class DeviceLoader:
 
 
 class ImageDataset(Dataset[Batch]):
-    """One image at a time, transformed by torchvision, for worker processes."""
+    """Batches of images that torchvision transforms one at a time, for worker processes."""
 
     def __init__(self, images: Tensor | Streamed, labels: Tensor, transform: v2.Transform, views: int) -> None:
         self.images, self.labels, self.transform, self.views = images, labels, transform, views
 
-    def __getitem__(self, index: int) -> Batch:
-        image = torch.as_tensor(self.images[index]).permute(2, 0, 1)
-        views = tuple(self.transform(image) for _ in range(self.views))
-        return Batch(views[0], self.labels[index], torch.tensor(index), views)
+    def __getitem__(self, numbers: list[int]) -> Batch:
+        """The batch of these samples, channels last in memory as convolutions like it."""
+        samples = [self.transformed(number) for number in numbers]
+        stacks = (torch.stack(view) for view in zip(*samples, strict=True))
+        views = tuple(stack.contiguous(memory_format=torch.channels_last) for stack in stacks)
+        index = torch.tensor(numbers)
+        return Batch(views[0], self.labels[index], index, views)
 
-
-def collate(samples: list[Batch]) -> Batch:
-    """Single samples to one batch, channels last in memory as convolutions like it."""
-    stacks = (torch.stack(view) for view in zip(*(sample.views for sample in samples), strict=True))
-    views = tuple(stack.contiguous(memory_format=torch.channels_last) for stack in stacks)
-    labels = torch.stack([sample.labels for sample in samples])
-    return Batch(views[0], labels, torch.stack([sample.index for sample in samples]), views)
+    def transformed(self, number: int) -> list[Tensor]:
+        """All views of an image."""
+        image = torch.as_tensor(self.images[number]).permute(2, 0, 1)
+        return [self.transform(image) for _ in range(self.views)]
 
 
 def worker_loader(
@@ -221,10 +235,9 @@ def worker_loader(
     transform = v2.Compose([*augment, v2.ToDtype(torch.float32, scale=True), normalise])
     return DataLoader(
         ImageDataset(images, labels, transform, views),
-        batch_size=sampler.batch_size // sampler.share.processes,
+        batch_size=None,  # the sampler says what is a batch
         sampler=sampler,
         worker_init_fn=sampler.seed_worker,
         num_workers=num_workers,
-        collate_fn=collate,
         pin_memory=pin_memory,
     )

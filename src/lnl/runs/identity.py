@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from lnl.runs.fingerprint import fingerprints
 from lnl.runs.sources import sources
 
-NUMBERS_VERSION = 3  # to be raised whenever a change of lnl's code changes the numbers of the same configuration
+NUMBERS_VERSION = 4  # to be raised whenever a change of lnl's code changes the numbers of the same configuration
 
 # Everything else can change a run's numbers.
 IRRELEVANT = {

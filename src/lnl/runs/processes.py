@@ -56,9 +56,9 @@ ALONE = Process()
 class Shared(DDPStrategy):
     """Lightning's DDP for methods with a state per sample.
 
-    A step's loss counts by the number of its samples: the last batch of an epoch may not be divisible among processes,
-    whose gradients are averaged. Buffers are left to :class:`lnl.callbacks.SharedState`, because DDP would overwrite
-    what a process knows of its samples with what the first one does not know of them.
+    A step's loss counts by the number of its samples: the last batches of an epoch may not be divisible among
+    processes, whose gradients are averaged. Buffers are left to :class:`lnl.callbacks.SharedState`, because DDP would
+    overwrite what a process knows of its samples with what the first one does not know of them.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -67,7 +67,7 @@ class Shared(DDPStrategy):
     def training_step(self, batch: Any, batch_idx: int) -> Tensor | None:
         loss: Any = super().training_step(batch, batch_idx)
         trainer = self.lightning_module.trainer  # type: ignore[union-attr]
-        size = trainer.train_dataloader.sampler.step_size(batch_idx)  # type: ignore[union-attr]
+        size = trainer.train_dataloader.sampler.sizes[batch_idx]  # type: ignore[union-attr]
         return loss if loss is None else loss * (len(batch) * trainer.world_size / size)
 
 
