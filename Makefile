@@ -1,19 +1,24 @@
 # make train   makes the environment, trains two methods at four noise rates on data that needs no download, and reports
-# make test    makes the environment if needed and passes the tests
+# make test      makes the environment if needed and passes the tests but for the slow ones, several at a time
+# make test-all  passes all tests
 # make board   opens TensorBoard on outputs/ (runs with logger=tensorboard)
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: train test board check format clean
+.PHONY: train test test-all board check format clean
 
 train: $(VENV)/.ready
 	$(BIN)/python -m lnl.train -m experiment=digits_apl $(ARGS)
 	$(BIN)/python -m lnl.report runs=outputs/digits_apl 'names={ce: CE, apl_nfl_rce: "APL (NFL+RCE)"}'
 
+# --dist loadscope: what a file's tests share is made once.
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadscope -m "not slow" $(ARGS)
+
+test-all: $(VENV)/.ready
+	$(BIN)/python -m pytest -n auto --dist loadscope $(ARGS)
 
 board: $(VENV)/.ready
 	$(BIN)/tensorboard --logdir outputs $(ARGS)

@@ -2,15 +2,25 @@
 
 import json
 import os
+import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+# On tensors this small a second thread only waits; several tests run at a time. Processes that tests start have it too.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 import torch
+from hypothesis import settings
 
 from tests.browser import started
+
+# The same examples for everybody; --hypothesis-profile=fresh draws others.
+settings.register_profile("same", derandomize=True, database=None, deadline=None)
+settings.register_profile("fresh", derandomize=False, database=None, deadline=None, print_blob=True)
+settings.load_profile("same")
 
 DATA_DIR = Path(os.environ.get("LNL_DATA_DIR", "/nonexistent"))
 
@@ -128,6 +138,29 @@ def digits(train):
         flags = [argument for argument in arguments if argument.startswith("-")]
         fixed = ["data=digits", "trainer.precision=32-true", "trainer.max_epochs=2"]
         return train(*flags, *fixed, *(argument for argument in arguments if argument not in flags))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def shelf() -> dict[tuple[str, ...], tuple[Outcome, Path]]:
+    """Finished runs, and where their files are kept."""
+    return {}
+
+
+@pytest.fixture
+def trained(digits, shelf, tmp_path, tmp_path_factory):
+    """A finished run of ``digits`` in the test's folder, trained once for all tests that ask for the same one."""
+
+    def run(*arguments: str) -> Outcome:
+        if arguments not in shelf:
+            with pytest.MonkeyPatch.context() as patch:
+                kept = tmp_path_factory.mktemp("trained")
+                patch.chdir(kept)
+                shelf[arguments] = replace(digits(*arguments), root=kept), kept / "outputs"
+        outcome, outputs = shelf[arguments]
+        shutil.copytree(outputs, tmp_path / "outputs", dirs_exist_ok=True)
+        return replace(outcome, root=tmp_path)
 
     return run
 
