@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lnl.data.copies import choose_pictures, deal_pictures, not_alone, picture_numbers
@@ -34,7 +34,6 @@ many = {"n": st.integers(1, 200), "classes": st.integers(1, 9), "several": st.fl
 
 
 @given(**many, parts=st.integers(2, 7), alike=st.booleans())
-@settings(deadline=None)
 def test_pictures_are_dealt_whole_and_evenly(n, classes, several, seed, parts, alike):
     labels, pictures = drawn(n, classes, several, seed, alike)
     dealt = deal_pictures(labels, pictures, parts)
@@ -54,7 +53,6 @@ def test_single_pictures_fill_up_what_copies_left_uneven():
 
 
 @given(**many, share=st.floats(0, 1), alike=st.booleans())
-@settings(deadline=None)
 def test_pictures_are_chosen_whole_and_every_class_in_its_share(n, classes, several, seed, share, alike):
     labels, pictures = drawn(n, classes, several, seed, alike)
     count = round(share * n)
@@ -105,7 +103,6 @@ def test_without_copies_the_held_out_files_are_what_they_have_always_been(tmp_pa
 
 
 @given(n=st.integers(60, 200), several=st.floats(0, 0.5), seed=st.integers(0, 3), trusted=st.integers(0, 20))
-@settings(deadline=None)
 def test_no_model_is_trained_on_a_copy_of_what_it_judges(n, several, seed, trusted):
     labels, pictures = drawn(n, 3, several, seed)
     known, told = trusted_of(labels, trusted), Given(pictures=pictures)

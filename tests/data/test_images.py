@@ -92,13 +92,11 @@ def check_choice(counts, count, seed):
     assert (abs(kept - shares) <= 1 + 1e-9).all(), f"{kept} of {counts}, in proportion {shares}"
 
 
-@settings(database=None, deadline=None)
 @given(size=st.integers(1, 40), classes=st.integers(2, 6), seed=st.integers(0, 99), data=st.data())
 def test_stratified_choice_keeps_the_shares_of_equal_classes(size, classes, seed, data):
     check_choice([size] * classes, data.draw(st.integers(1, size * classes)), seed)
 
 
-@settings(database=None, deadline=None, derandomize=True)
 @given(counts=sizes, seed=st.integers(0, 99), data=st.data())
 def test_stratified_choice_keeps_shares_within_one_sample(counts, seed, data):
     check_choice(counts, data.draw(st.integers(1, sum(counts))), seed)
@@ -110,7 +108,7 @@ def test_stratified_choice_is_drawn_by_its_generator():
     assert first == same != other
 
 
-@settings(database=None, deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(counts=sizes)
 def test_a_held_out_test_set_is_a_fifth_and_disjoint(counts):
     total = sum(counts)

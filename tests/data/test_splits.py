@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lnl.data.images import Given
@@ -26,7 +26,6 @@ sizes = st.integers(30, 200)
 
 
 @given(counts=st.lists(st.integers(0, 9), min_size=2, max_size=130), folds=st.integers(2, 4), seed=st.integers(0, 3))
-@settings(deadline=None)
 def test_folds_of_given_labels_have_every_class_in_its_share(counts, folds, seed):
     """So that no model judges a class that it has not seen, unless there is one sample of it."""
     labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
@@ -58,16 +57,21 @@ def test_folds_of_a_benchmark_are_what_they_were():
 
 
 @given(n=sizes, folds=st.integers(2, 7), trusted=st.integers(0, 20), seed=st.integers(0, 3), limit=st.booleans())
-@settings(deadline=None)
 def test_folds_leave_no_index_out_and_use_none_twice(n, folds, trusted, seed, limit):
     truth = np.random.default_rng(n).integers(0, 3, n)
     known = trusted_of(truth, trusted)
     limits = {"train": n - trusted - 5} if limit else {}
-    parts = [
-        splitting(folds=folds, fold=fold, seed=seed, limits=limits)(truth, truth, known) for fold in range(1, folds + 1)
-    ]
+    count = limits["train"] if limit else n - trusted
+
+    def part_of(fold):
+        return splitting(folds=folds, fold=fold, seed=seed, limits=limits)(truth, truth, known)
+
+    for fold in range(count + 1, folds + 1):  # more folds than samples
+        with pytest.raises(UserError, match=rf"data\.folds={folds} leaves no samples for val"):
+            part_of(fold)
+    parts = [part_of(fold) for fold in range(1, min(folds, count) + 1)]
     validated = np.concatenate([part["val"] for part in parts])
-    assert len(np.unique(validated)) == len(validated) == (limits["train"] if limit else n - len(known))
+    assert len(np.unique(validated)) == len(validated) == count
     assert not np.isin(validated, known.index).any()
     assert np.ptp([len(part["val"]) for part in parts]) <= 1
     for part in parts:
@@ -76,7 +80,6 @@ def test_folds_leave_no_index_out_and_use_none_twice(n, folds, trusted, seed, li
 
 
 @given(n=sizes, trusted=st.integers(0, 25), room=st.integers(0, 20), mode=st.sampled_from(["stratified", "first"]))
-@settings(deadline=None)
 def test_a_limit_keeps_all_trusted_samples(n, trusted, room, mode):
     truth = np.random.default_rng(n).integers(0, 3, n)
     known, limit = trusted_of(truth, trusted), min(max(1, trusted + room), round(0.8 * (n - trusted)))
@@ -106,7 +109,6 @@ def test_a_limit_below_the_trusted_samples_is_refused():
 
 
 @given(n=sizes, trusted=st.integers(1, 25), tested=st.integers(0, 25), seed=st.integers(0, 3))
-@settings(deadline=None)
 def test_splits_are_disjoint_and_trusted_samples_are_trained_or_tested_on(n, trusted, tested, seed):
     truth = np.random.default_rng(n).integers(0, 3, n)
     known, tested = trusted_of(truth, trusted), min(tested, trusted)

@@ -24,7 +24,7 @@ from lnl.losses import (
 )
 
 A = -math.log(1e-4)
-quick = settings(max_examples=20, deadline=None)
+quick = settings(max_examples=20)
 
 
 # The formulas once more, as plainly as they can be written: functions of probabilities p[B, K] and labels y[B].

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import sklearn.metrics as sk
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lnl.metrics import classification_metrics, memorisation
@@ -44,7 +44,6 @@ def test_classes_never_predicted_or_absent_count_as_in_sklearn():
     assert sum(row[ABSENT] for row in ours["confusion_matrix"]) > 0
 
 
-@settings(database=None, deadline=None)
 @given(seed=st.integers(0, 10_000), count=st.integers(1, 12), num_classes=st.integers(2, 8))
 def test_metrics_of_few_samples_are_those_of_sklearn(seed, count, num_classes):
     check_against_sklearn(*random_case(seed, count, num_classes, empty=False))

@@ -19,7 +19,7 @@ KINDS = {
     "any": lambda r: (1 - r) * np.eye(10) + r * np.random.default_rng(0).dirichlet(np.full(10, 0.5), size=10),
 }
 every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-quick = settings(max_examples=40, deadline=None)
+quick = settings(max_examples=40)
 percents = st.integers(0, 100).map(lambda n: n / 100)
 
 

@@ -73,7 +73,7 @@ def test_superclasses_are_those_of_the_cifar100_labels():
         np.testing.assert_array_equal(COARSE[labels["clean_label"]], labels["clean_coarse_label"])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(k=st.integers(2, 40), seed=st.integers(0, 2**32))
 def test_a_random_map_sends_each_class_to_another_one(k, seed):
     mapping = resolve("random", [f"c{i}" for i in range(k)], seed)

@@ -79,7 +79,7 @@ def test_conventions_differ_in_the_rate_that_is_wrong(kind, rate):
     assert kind(0.9, exact=True)(clean, images, CLASSES).actual_rate() == pytest.approx(rate, abs=1e-12)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(labels=st.lists(st.integers(0, 99), min_size=1, max_size=20), data=st.data())
 def test_the_hash_is_that_of_the_noisy_labels_alone(labels, data):
     hashed = record(labels).sha256

@@ -17,7 +17,7 @@ from lnl.noise import (
     uniform,
 )
 
-quick = settings(max_examples=50, deadline=None)
+quick = settings(max_examples=50)
 sizes, rates = st.integers(2, 30), st.floats(0, 1)
 KINDS = [symmetric, uniform, pairflip, lambda k, r: asymmetric({0: 1}, k, r)]
 
