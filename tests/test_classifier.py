@@ -31,6 +31,7 @@ SMALL = {"model": "mlp_1x512", "epochs": 2, "batch_size": 32}
 # The rows of numbers that scikit-learn's checks make are laid out as images. None of the checks is expected to fail;
 # check_array_api_input is skipped unless SCIPY_ARRAY_API is set.
 @parametrize_with_checks([NoisyLabelClassifier(model="mlp_1x512", epochs=8, batch_size=16, learning_rate=0.005)])
+@pytest.mark.slow
 def test_it_is_an_estimator_of_scikit_learn(estimator, check):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -180,6 +180,7 @@ def test_the_mnist_command_of_the_readme(train):
 
 
 @needs_cifar10
+@pytest.mark.slow
 def test_cifar10_is_learned_in_spite_of_its_noise(train):
     outcome = train("trainer.max_epochs=2", "data.subset=10000", "data.test_subset=2000", "noise=uniform")
     assert outcome.result["data"]["train"] == 10_000

@@ -167,6 +167,7 @@ def test_a_notebook_keeps_both():
     np.testing.assert_array_equal(copy.predict_proba(images), classifier.predict_proba(images))
 
 
+@pytest.mark.slow
 def test_two_processes_choose_each_from_its_part(digits):
     arguments = ("method=co_teaching", "noise.rate=0.4", "trainer.max_epochs=6", "method.ramp_epochs=2")
     two = ("trainer.accelerator=cpu", "trainer.devices=2", "trainer.strategy=ddp")

@@ -71,6 +71,7 @@ def test_without_its_second_term_it_is_the_baseline(digits):
     torch.testing.assert_close(total[total > 0], torch.full((samples,), 1 - 0.7**2))
 
 
+@pytest.mark.slow
 def test_two_processes_have_the_targets_of_one(digits):
     common = ("method=elr", "model=mlp_1x512", "data.subset=401", "trainer.accelerator=cpu", "optimizer.lr=0.05")
     one = digits(*common, "paths.output_dir=one").folder

@@ -59,18 +59,21 @@ def assert_same_as_in_one_process(outcome, digits, monkeypatch):
 
 
 @needs_plugin("hydra_joblib_launcher")
+@pytest.mark.slow
 def test_joblib_gives_the_numbers_of_one_process(two_jobs, digits, monkeypatch):
     outcome = two_jobs("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
     assert_same_as_in_one_process(outcome, digits, monkeypatch)
 
 
 @needs_plugin("hydra_submitit_launcher")
+@pytest.mark.slow
 def test_submitit_gives_the_numbers_of_one_process(two_jobs, digits, monkeypatch):
     outcome = two_jobs("hydra/launcher=submitit_local")
     assert_same_as_in_one_process(outcome, digits, monkeypatch)
 
 
 @needs_plugin("hydra_ray_launcher")
+@pytest.mark.slow
 def test_ray_gives_the_numbers_of_one_process(two_jobs, digits, monkeypatch):
     ray = pytest.importorskip("ray")
     try:

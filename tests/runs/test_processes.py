@@ -65,6 +65,7 @@ def swept(tmp_path_factory):
     return {(result["model"], result["environment"]["processes"]): (folder, result) for folder, result in results}
 
 
+@pytest.mark.slow
 def test_two_processes_compute_what_one_does(swept):
     """Without batch norm and dropout nothing but the order of summation depends on the number of processes.
 
@@ -83,6 +84,7 @@ def test_two_processes_compute_what_one_does(swept):
     )
 
 
+@pytest.mark.slow
 def test_the_default_model_reaches_the_accuracy_of_one_process(swept):
     """Batch norm sees half of each batch, so that numbers differ, but not the accuracy beyond noise."""
     one, two = (swept["cnn", count][1]["protocol"]["last"] for count in (1, 2))
@@ -91,6 +93,7 @@ def test_the_default_model_reaches_the_accuracy_of_one_process(swept):
         assert two[split]["accuracy"] == pytest.approx(one[split]["accuracy"], abs=0.06)
 
 
+@pytest.mark.slow
 def test_each_sample_goes_to_one_process_an_epoch_and_the_checkpoint_has_the_state_of_all(swept):
     for folder in (swept["mlp_1x512", 2][0], swept["cnn", 2][0]):
         state, split = weights(folder), json.loads((folder / "result.json").read_text())["data"]
@@ -101,6 +104,7 @@ def test_each_sample_goes_to_one_process_an_epoch_and_the_checkpoint_has_the_sta
         assert [(state["visitor"] == process).sum() for process in range(2)] == [501, 500]
 
 
+@pytest.mark.slow
 def test_a_run_of_two_processes_leaves_the_files_of_one(swept):
     (one, _), (two, result) = (swept["cnn", count] for count in (1, 2))
     assert {path.relative_to(two) for path in two.rglob("*")} == {path.relative_to(one) for path in one.rglob("*")}
@@ -112,6 +116,7 @@ def test_a_run_of_two_processes_leaves_the_files_of_one(swept):
     assert np.load(one / "noise.npz")["noisy_labels"].tolist() == np.load(two / "noise.npz")["noisy_labels"].tolist()
 
 
+@pytest.mark.slow
 def test_a_killed_run_of_two_processes_continues(swept, tmp_path):
     """SIGKILL of the process that was started: the two that train end with it, and the run goes on where it was."""
     arguments = command("trainer.devices=2", "model=cnn", *COMMON, CALLBACK, root=tmp_path)
@@ -131,6 +136,7 @@ def test_a_killed_run_of_two_processes_continues(swept, tmp_path):
     assert_same_run(folder, swept["cnn", 2][0])
 
 
+@pytest.mark.slow
 def test_label_correction_decides_alike_in_all_processes(digits):
     arguments = ("data.trusted=300", "noise.rate=0.4", "trainer.max_epochs=8", "method.stage1_epochs=5")
     target = "method._target_=tests.methods.extensions.LeavesItsState"
@@ -183,6 +189,7 @@ def test_a_mistake_is_said_before_anything_starts(digits, arguments, message):
         (("optimizer.lr=1e30",), "the training loss became NaN or infinite at step"),
     ],
 )
+@pytest.mark.slow
 def test_a_mistake_is_said_once_and_ends_all_processes(tmp_path, arguments, message):
     done = subprocess.run(command("data=digits", *TWO, *arguments, root=tmp_path), capture_output=True, text=True)
     assert done.returncode == 1

@@ -76,6 +76,7 @@ def test_a_run_stopped_between_its_two_checkpoints_starts_over(digits, monkeypat
     assert_same_run(*outcome.folders)
 
 
+@pytest.mark.slow
 def test_a_killed_run_continues(tmp_path):
     """SIGKILL in the middle of training, twice, in a process of its own."""
 

@@ -24,6 +24,7 @@ def lines(text, start):
     return [line for line in text.splitlines() if line.startswith(start)]
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_ends_with_every_result_and_trains_nothing_twice(tmp_path):
     """SIGKILL in the middle of six jobs, twice."""
     command = [sys.executable, "-m", "lnl.train", "-m", "data=digits", "trainer.precision=32-true", CALLBACK]
@@ -103,6 +104,7 @@ def test_a_sweep_can_be_named(digits):
     assert digits(*SWEEP[1:], "seed=0").folders[-1].name == named  # of no influence on the identity
 
 
+@pytest.mark.slow
 def test_two_sweeps_at_once_share_the_work(tmp_path):
     command = [sys.executable, "-m", "lnl.train", "-m", "data=digits", "trainer.precision=32-true"]
     command += ["trainer.max_epochs=8", "seed=0,1,2,3", f"paths.output_dir={tmp_path}"]
