@@ -165,6 +165,16 @@ def trained(digits, shelf, tmp_path, tmp_path_factory):
     return run
 
 
+# The last epoch undoes what the second has learned, on any processor, so that the chosen epoch is another one.
+UNLEARNS = ("trainer.max_epochs=3", "scheduler=multistep", "scheduler.milestones=[2]", "scheduler.gamma=-1")
+
+
+def above_chance(samples: int, classes: int = 10) -> float:
+    """An accuracy that guessing reaches in one of three million cases: five standard deviations above 1 / K."""
+    chance = 1 / classes
+    return chance + 5 * (chance * (1 - chance) / samples) ** 0.5
+
+
 def weights(folder: Path, name: str = "last") -> dict[str, torch.Tensor]:
     """The state of the method in a run's checkpoint."""
     return torch.load(folder / f"checkpoints/{name}.ckpt", weights_only=True)["state_dict"]

@@ -19,7 +19,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from lnl import NoisyLabelClassifier
 from lnl.errors import UserError
-from tests.conftest import weights
+from tests.conftest import above_chance, weights
 
 IMAGES, LABELS = load_digits(return_X_y=True)
 IMAGES = np.round(IMAGES * (255 / 16)).astype(np.uint8).reshape(-1, 8, 8)[:600]
@@ -42,7 +42,7 @@ def test_it_learns_digits_and_says_what_it_learned():
     classifier = NoisyLabelClassifier(model="mlp_1x512", epochs=8, learning_rate=3e-3).fit(
         IMAGES[:500], WORDS[LABELS[:500]]
     )
-    assert classifier.score(IMAGES[500:], WORDS[LABELS[500:]]) > 0.7  # chance is 0.1
+    assert classifier.score(IMAGES[500:], WORDS[LABELS[500:]]) > above_chance(100)
     assert classifier.classes_.tolist() == sorted(WORDS)
     probabilities = classifier.predict_proba(IMAGES[500:])
     assert probabilities.shape == (100, 10)
@@ -113,7 +113,7 @@ def test_it_takes_part_in_what_scikit_learn_does_with_estimators():
         scaled.fit(IMAGES, LABELS).predict_proba(IMAGES), classifier.fit(IMAGES, LABELS).predict_proba(IMAGES)
     )
     rows = make_pipeline(StandardScaler(), NoisyLabelClassifier(**{**SMALL, "epochs": 6}))
-    assert rows.fit(IMAGES.reshape(600, 64), LABELS).score(IMAGES.reshape(600, 64), LABELS) > 0.7
+    assert rows.fit(IMAGES.reshape(600, 64), LABELS).score(IMAGES.reshape(600, 64), LABELS) > above_chance(600)
     search = GridSearchCV(classifier, {"learning_rate": [1e-7, 1e-2], "loss": ["ce", "mae"]}, cv=2)
     assert search.fit(IMAGES, LABELS).best_params_ == {"learning_rate": 1e-2, "loss": "ce"}
 
@@ -129,8 +129,9 @@ def test_trusted_samples_reach_the_method(as_numbers):
         "label_correction", **options, overrides=["method.stage1_epochs=12", "method.fresh_model=false"]
     )
     classifier.fit(IMAGES, wrong, trusted=np.flatnonzero(trusted) if as_numbers else trusted)
-    assert classifier.score(IMAGES[~trusted], LABELS[~trusted]) > 0.7
-    assert NoisyLabelClassifier(**options).fit(IMAGES, wrong).score(IMAGES[~trusted], LABELS[~trusted]) < 0.5
+    told = classifier.score(IMAGES[~trusted], LABELS[~trusted])
+    assert told > above_chance(400)
+    assert told > NoisyLabelClassifier(**options).fit(IMAGES, wrong).score(IMAGES[~trusted], LABELS[~trusted])
     with pytest.raises(UserError, match=r"fit\(images, labels, trusted=...\)"):
         classifier.fit(IMAGES, wrong)
 
@@ -146,9 +147,9 @@ def test_wrong_labels_are_found():
     assert sorted(issues["index"]) == np.setdiff1d(np.arange(600), trusted).tolist()
     assert issues["given_label"].tolist() == given[issues["index"]].tolist()
     assert issues["rank"].tolist() == list(range(1, 551))
-    assert np.isin(issues["index"][:60], wrong).mean() > 0.7  # chance is 0.11
+    assert np.isin(issues["index"][:60], wrong).mean() > above_chance(60, classes=550 / 60)
     found = issues[np.isin(issues["index"], wrong)][:40]
-    assert (found["suggested_label"] == WORDS[LABELS[found["index"]]]).mean() > 0.7
+    assert (found["suggested_label"] == WORDS[LABELS[found["index"]]]).mean() > above_chance(40)
     again = NoisyLabelClassifier(**{**SMALL, "epochs": 6}).find_label_issues(IMAGES, given, trusted, folds=3)
     pd.testing.assert_frame_equal(issues, again)
 
@@ -254,14 +255,14 @@ def test_it_is_to_be_fitted_first():
 
 
 def test_the_chosen_epoch_is_the_one_that_is_kept(tmp_path):
-    wrong = np.random.default_rng(0).integers(0, 10, 600)
-    options = {**SMALL, "epochs": 5, "learning_rate": 0.01, "folder": tmp_path / "kept"}
+    unlearns = ["scheduler=multistep", "scheduler.milestones=[2]", "scheduler.gamma=-1"]
+    options = {**SMALL, "epochs": 3, "overrides": unlearns, "folder": tmp_path / "kept"}
     for protocol in ("last", "noisy_val_best"):
-        classifier = NoisyLabelClassifier(**options, protocol=protocol).fit(IMAGES, wrong)
+        classifier = NoisyLabelClassifier(**options, protocol=protocol).fit(IMAGES, LABELS)
         kept = weights(tmp_path / "kept", protocol)
         for name, value in classifier.model_.network.state_dict().items():
             assert torch.equal(value, kept[f"model.{name}"]), name
-    assert classifier.history_["val/accuracy"].argmax() < 4  # with this seed, so that the two differ
+    assert classifier.history_["val/accuracy"].argmax() < 2  # so that the two differ
     assert (tmp_path / "kept/metrics.csv").is_file()
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from lnl.config import CONF_DIR
 from lnl.resolvers import register_resolvers
+from tests.conftest import above_chance
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -79,7 +80,7 @@ def test_the_page_about_use_works_word_for_word(digits, predict, export, tmp_pat
     assert capsys.readouterr().out.strip() in [str(digit) for digit in range(10)]
     exec(notebook, {})
     score, header, *issues = capsys.readouterr().out.splitlines()
-    assert float(score) > 0.7
+    assert float(score) > above_chance(297)
     assert header.split() == ["index", "given_label", "suggested_label", "score"]
     assert len(issues) == 5
 

@@ -14,7 +14,7 @@ from PIL import Image
 from sklearn.metrics import classification_report
 
 from lnl.config import build
-from tests.conftest import weights
+from tests.conftest import UNLEARNS, weights
 from tests.generated import write_cifar, write_mnist
 
 
@@ -24,7 +24,7 @@ def record(folder, name="digits-last"):
 
 @pytest.mark.parametrize("protocol", ["last", "noisy_val_best"])
 def test_a_run_on_its_own_test_set_has_the_numbers_of_its_result(digits, evaluate, protocol):
-    run = digits("trainer.max_epochs=4", "optimizer.lr=0.1", "noise.rate=0.5", "data.test_subset=200", "seed=3")
+    run = digits(*UNLEARNS, "noise.rate=0.5", "data.test_subset=200", "seed=3")
     before = (run.folder / "result.json").read_bytes()
     outcome = evaluate(f"runs={run.folder}", f"protocol={protocol}")
     assert outcome.code == 0, outcome.err

@@ -15,6 +15,7 @@ from lnl.config import CONF_DIR
 from lnl.resolvers import register_resolvers
 from lnl.runs import exporting
 from lnl.runs.trained import PREPARATION, TrainedRun, rebuild
+from tests.conftest import UNLEARNS
 
 FORMATS = "format=[onnx,torchscript,safetensors]"
 MODELS = sorted(path.stem for path in (Path(CONF_DIR) / "model").glob("*.yaml"))
@@ -92,7 +93,7 @@ def test_what_has_to_be_known_is_in_each_file_and_beside(digits, export):
 
 
 def test_the_chosen_epoch_is_another_model(digits, export):
-    run = digits("trainer.max_epochs=6", "optimizer.lr=0.3", "noise.rate=0.5")
+    run = digits(*UNLEARNS)
     made = {}
     for protocol in ("last", "noisy_val_best"):
         assert export(f"run={run.folder}", "format=safetensors", f"protocol={protocol}").code == 0

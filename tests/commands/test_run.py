@@ -11,7 +11,7 @@ import torch
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
 from lnl.callbacks import TrainingMetrics
-from tests.conftest import needs_cifar10, needs_mnist, weights
+from tests.conftest import above_chance, needs_cifar10, needs_mnist, weights
 
 
 def test_the_folder_has_what_its_documentation_says(digits):
@@ -126,7 +126,7 @@ def test_validation_chooses_by_noisy_labels(digits):
     """With nine of ten validation labels wrong no model can score far above what is left of them."""
     outcome = digits("noise.rate=0.9", "trainer.max_epochs=3", "optimizer.lr=0.05")
     assert outcome.result["noise"]["val_rate"] == pytest.approx(0.9, abs=0.06)
-    assert pd.read_csv(outcome.folder / "metrics.csv")["val/accuracy"].max() < 0.3
+    assert pd.read_csv(outcome.folder / "metrics.csv")["val/accuracy"].max() < above_chance(288)
 
 
 def test_paths_trackers_and_progress_do_not_change_the_identity(digits):
@@ -185,4 +185,4 @@ def test_cifar10_is_learned_in_spite_of_its_noise(train):
     outcome = train("trainer.max_epochs=2", "data.subset=10000", "data.test_subset=2000", "noise=uniform")
     assert outcome.result["data"]["train"] == 10_000
     assert outcome.result["noise"]["train_rate"] == pytest.approx(0.3 * 0.9, abs=0.015)
-    assert outcome.result["protocol"]["last"]["test"]["accuracy"] > 0.2
+    assert outcome.result["protocol"]["last"]["test"]["accuracy"] > above_chance(2000)

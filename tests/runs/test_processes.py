@@ -11,14 +11,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import pytorch_lightning as pl
 import torch
+from omegaconf import OmegaConf
 
-from tests.conftest import weights
+from lnl.data.loader import Share
+from lnl.runs.assembly import build_data, build_method
+from tests.conftest import above_chance, weights
 from tests.data.own import write_folder
 from tests.runs.pauses import CALLBACK, start_and_pause
 from tests.runs.test_resume import assert_same_run
 
-EPOCHS = 6
+EPOCHS = 3
 TWO = ("trainer.accelerator=cpu", "trainer.devices=2", "trainer.strategy=ddp")
 COMMON = (
     "data=digits",
@@ -69,7 +73,7 @@ def swept(tmp_path_factory):
 def test_two_processes_compute_what_one_does(swept):
     """Without batch norm and dropout nothing but the order of summation depends on the number of processes.
 
-    Batches are of 64: the last one has 41 samples, which the processes share unequally.
+    Batches are of 64: the last two have 53 and 52 samples, and the processes share the first of them unequally.
     """
     (one, first), (two, second) = (swept["mlp_1x512", count] for count in (1, 2))
     assert first["data"]["train"] == 1001
@@ -79,18 +83,54 @@ def test_two_processes_compute_what_one_does(swept):
     tables = [pd.read_csv(folder / "metrics.csv").drop(columns="seconds") for folder in (one, two)]
     pd.testing.assert_frame_equal(*tables, rtol=1e-3)
     assert len(tables[0]) == EPOCHS
-    assert second["protocol"]["last"]["test"]["accuracy"] == pytest.approx(
-        first["protocol"]["last"]["test"]["accuracy"], abs=0.006
-    )
+    accuracies = [result["protocol"]["last"]["test"]["accuracy"] for result in (first, second)]
+    assert abs(accuracies[0] - accuracies[1]) * 359 <= 2.001  # images that were as likely one class as another
 
 
 @pytest.mark.slow
-def test_the_default_model_reaches_the_accuracy_of_one_process(swept):
-    """Batch norm sees half of each batch, so that numbers differ, but not the accuracy beyond noise."""
-    one, two = (swept["cnn", count][1]["protocol"]["last"] for count in (1, 2))
-    assert one["test"]["accuracy"] > 0.7
-    for split in ("test", "val", "train"):
-        assert two[split]["accuracy"] == pytest.approx(one[split]["accuracy"], abs=0.06)
+def test_batch_norm_sees_the_part_of_a_batch_that_a_process_has(swept):
+    """The first epoch of two processes, computed in one: each half of a batch is normalised by itself, gradients are
+    those of the mean over the whole, and the running statistics are averaged before validation."""
+    folder, result = swept["cnn", 2]
+    cfg = OmegaConf.create(result["config"])
+    data = build_data(cfg)
+    pl.seed_everything(cfg.seed)
+    method = build_method(cfg, data)
+    optimizer = method.configure_optimizers()
+    halves = [data.loader("train", torch.device("cpu"), shuffle=True, share=Share(i, 2)) for i in range(2)]
+    states = [copy_of_buffers(method.model) for _ in halves]
+    total = 0.0
+    for pair in zip(*halves, strict=True):
+        optimizer.zero_grad()
+        size = sum(map(len, pair))
+        for batch, state in zip(pair, states, strict=True):
+            swap_buffers(method.model, state)
+            loss = method.loss(method.model(batch.images), batch.labels).sum() / size
+            loss.backward()
+            total += loss.item() * size
+            swap_buffers(method.model, state)
+        optimizer.step()
+    for name, buffer in method.model.named_buffers():
+        if buffer.is_floating_point():
+            buffer.copy_((states[0][name] + states[1][name]) / 2)
+    first = pd.read_csv(folder / "metrics.csv").iloc[0]
+    assert first["train/loss"] == pytest.approx(total / 1001, rel=1e-3)
+    method.eval()
+    with torch.no_grad():
+        (batch,) = data.loader("val", torch.device("cpu"))
+        assert first["val/loss"] == pytest.approx(method.loss(method(batch.images), batch.labels).mean(), rel=1e-2)
+
+
+def copy_of_buffers(model):
+    return {name: buffer.clone() for name, buffer in model.named_buffers()}
+
+
+def swap_buffers(model, state):
+    """What is in the one goes to the other."""
+    for name, buffer in model.named_buffers():
+        kept = buffer.clone()
+        buffer.copy_(state[name])
+        state[name] = kept
 
 
 @pytest.mark.slow
@@ -150,8 +190,8 @@ def test_label_correction_decides_alike_in_all_processes(digits):
     (correction,) = outcome.result["corrections"]
     assert 0 < table["kept"].sum() == correction["kept"] < len(table)
     assert first["kept"].sum() == correction["kept"] + 300
-    assert correction["kept_accuracy"] > 0.6
-    assert outcome.result["protocol"]["last"]["test"]["accuracy"] > 0.7
+    assert correction["kept_accuracy"] > above_chance(correction["kept"])
+    assert outcome.result["protocol"]["last"]["test"]["accuracy"] > above_chance(359)
 
 
 def test_own_data_says_its_classes_and_size_to_all_processes(train, tmp_path):
