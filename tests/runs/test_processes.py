@@ -75,7 +75,7 @@ def test_two_processes_compute_what_one_does(swept):
 
     Batches are of 64: the last two have 53 and 52 samples, and the processes share the first of them unequally.
     """
-    (one, first), (two, second) = (swept["mlp_1x512", count] for count in (1, 2))
+    (one, first), (two, _) = (swept["mlp_1x512", count] for count in (1, 2))
     assert first["data"]["train"] == 1001
     for name, value in weights(one).items():
         if name != "visitor":
@@ -83,8 +83,8 @@ def test_two_processes_compute_what_one_does(swept):
     tables = [pd.read_csv(folder / "metrics.csv").drop(columns="seconds") for folder in (one, two)]
     pd.testing.assert_frame_equal(*tables, rtol=1e-3)
     assert len(tables[0]) == EPOCHS
-    accuracies = [result["protocol"]["last"]["test"]["accuracy"] for result in (first, second)]
-    assert abs(accuracies[0] - accuracies[1]) * 359 <= 2.001  # images that were as likely one class as another
+    predicted = [pd.read_csv(folder / "predictions.csv").filter(like="p_") for folder in (one, two)]
+    pd.testing.assert_frame_equal(*predicted, rtol=1e-2, atol=1e-4)
 
 
 @pytest.mark.slow
@@ -118,7 +118,8 @@ def test_batch_norm_sees_the_part_of_a_batch_that_a_process_has(swept):
     method.eval()
     with torch.no_grad():
         (batch,) = data.loader("val", torch.device("cpu"))
-        assert first["val/loss"] == pytest.approx(method.loss(method(batch.images), batch.labels).mean(), rel=1e-2)
+        loss = method.loss(method(batch.images), batch.labels).mean().item()
+    assert first["val/loss"] == pytest.approx(loss, rel=1e-2)
 
 
 def copy_of_buffers(model):
