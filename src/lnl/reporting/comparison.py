@@ -1,5 +1,6 @@
 """One table of a report: a metric by rows and columns at one setting and protocol, and what it is compared with."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from lnl.config import CONF_DIR
 from lnl.errors import UserError, nearest
 from lnl.reporting.draws import wrong_note
 from lnl.reporting.results import published
+from lnl.reporting.settings import unnamed
 from lnl.reporting.significance import FEWEST_PAIRS, against_baseline
 from lnl.reporting.tables import (
     LATEX,
@@ -190,7 +192,13 @@ def slug(*parts: str) -> str:
 
 
 def compare(
-    runs: pd.DataFrame, rows: str, columns: str, metric: str, others: pd.DataFrame, baseline: str | None
+    runs: pd.DataFrame,
+    rows: str,
+    columns: str,
+    metric: str,
+    others: pd.DataFrame,
+    baseline: str | None,
+    named: Sequence[str] = (),
 ) -> list[Comparison]:
     """A table for every setting and protocol.
 
@@ -200,6 +208,7 @@ def compare(
         metric: a column of numbers.
         others: published numbers to stand beside, as of :func:`published_beside`; may be empty.
         baseline: a row to test against, where a table has it.
+        named: the columns of ``runs`` that the names of rows and columns are made of.
     """
     made = []
     for (setting, protocol), members in runs.groupby(["setting", "protocol"], sort=False):
@@ -214,11 +223,22 @@ def compare(
         theirs = theirs[theirs["protocol"].fillna("last").str.split().str[0] == protocol] if len(theirs) else theirs
         table = theirs.pivot_table(index="row", columns="column", values="value", observed=True, sort=False)
         ran = here.groupby(["row", "column"], observed=False).size().unstack()
-        notes = [seeds_note(values, ran), *_wrong(here), *_sources(theirs)]
+        notes = [seeds_note(values, ran), unnamed(here, named, columns), *_wrong(here), *_sources(theirs)]
         if protocol == "oracle_best":
             notes.insert(0, "The epoch was selected on the test set: an upper bound, not a result.")
         made.append(
-            Comparison(str(setting), str(protocol), metric, rows, columns, values, table, tests, base, tuple(notes))
+            Comparison(
+                str(setting),
+                str(protocol),
+                metric,
+                rows,
+                columns,
+                values,
+                table,
+                tests,
+                base,
+                tuple(filter(None, notes)),
+            )
         )
     order = list(PROTOCOLS)
     return sorted(made, key=lambda one: order.index(one.protocol) if one.protocol in order else len(order))

@@ -131,7 +131,8 @@ def _refuse_mixed(runs: pd.DataFrame, by: list[str]) -> None:
 
 def what_differs(runs: pd.DataFrame) -> list[str]:
     """The columns, other than seeds, in which runs of one cell differ; empty if they may be averaged over seeds."""
-    known = ["protocol", "data", "corruption", "noise", "rate", "model", "method", "loss", "init_from"]
+    known = ["protocol", "data", "corruption", "noise", "rate", "model", "method", "loss", "callbacks"]
+    known += ["init_from", "oracle", "numbers_version"]
     if "variant" not in runs or runs["variant"].nunique() > 1:  # else the configurations are equal
         known += [str(column) for column in runs if "." in str(column) and not str(column).endswith("seed")]
     differing = [column for column in known if column in runs and runs[column].nunique(dropna=False) > 1]
