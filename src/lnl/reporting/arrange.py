@@ -8,7 +8,7 @@ import pandas as pd
 
 from lnl.errors import UserError, nearest
 from lnl.reporting.settings import short_names, value_text
-from lnl.reporting.tables import column_text, what_differs
+from lnl.reporting.tables import what_differs
 
 SETTING = ("data", "corruption", "noise", "model")  # what makes a table of its own, unless it is a row or column
 WITHOUT = {"none": "no noise", "given": "labels as given"}  # kinds that add none

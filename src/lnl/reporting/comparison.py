@@ -11,7 +11,7 @@ from lnl.config import CONF_DIR
 from lnl.errors import UserError, nearest
 from lnl.reporting.draws import wrong_note
 from lnl.reporting.results import published
-from lnl.reporting.settings import unnamed
+from lnl.reporting.settings import VISITED, share_text, unnamed, visits_part
 from lnl.reporting.significance import FEWEST_PAIRS, against_baseline
 from lnl.reporting.tables import (
     LATEX,
@@ -44,6 +44,7 @@ UNITS = {
     "epoch": ("epoch (from 0)", Format(1, 1)),
     "epochs": ("epochs", Format(1, 0)),
     "actual_rate": ("wrong labels, %", Format()),
+    "train/visited": ("training samples visited, %", Format()),
 }
 
 
@@ -80,6 +81,7 @@ class Comparison:
         rows, columns: what the axes are called.
         values: the numbers.
         others: published ones, as printed (percentages), with some of the same rows and columns.
+        visited: text that belongs behind the numbers of an epoch that visited a part of the training samples.
         tests: as of :func:`lnl.reporting.significance.against_baseline`.
         baseline: the row that tests compare with, or None.
         notes: sentences that belong below it.
@@ -92,6 +94,7 @@ class Comparison:
     columns: str
     values: Summary
     others: pd.DataFrame
+    visited: pd.DataFrame
     tests: pd.DataFrame
     baseline: str | None
     notes: tuple[str, ...]
@@ -114,7 +117,7 @@ class Comparison:
 
     def shown(self, markup: Markup = MARKDOWN) -> pd.DataFrame:
         """Cells as text, published numbers in rows of their own."""
-        return beside(self.values, self.others, self.form, markup)
+        return beside(self.values, self.others, self.form, markup, self.visited)
 
     def markdown(self) -> str:
         """The table, its notes, and below it the differences from the baseline."""
@@ -135,6 +138,7 @@ class Comparison:
     def frame(self) -> pd.DataFrame:
         """The numbers, a cell a row, in the metric's own unit (published ones in it too)."""
         parts = {"mean": self.values.mean, "std": self.values.std, "runs": self.values.count}
+        parts |= {"visited": self.visited} if (self.visited != "").any(axis=None) else {}
         cells = pd.DataFrame({name: part.stack(future_stack=True) for name, part in parts.items()})
         cells.index.names = ["row", "column"]
         others = self.others.stack(future_stack=True) / self.form.scale if len(self.others) else None
@@ -218,12 +222,16 @@ def compare(
         values = pivot(here, "row", "column", metric)
         theirs = others[others["setting"] == setting] if len(others) else others
         base = baseline if baseline in values.mean.index else None
-        tests = against_baseline(here, base, metric) if base else pd.DataFrame(columns=["row", "p", "pairs"])
+        partial = visits_part(here) & metric.startswith("train/") & (metric != "train/visited")
+        visited = shares_visited(here, values.mean, partial)
+        # Samples that one method visits and another does not are no pairs.
+        tests = against_baseline(here[~partial], base, metric) if base else pd.DataFrame(columns=["row", "p", "pairs"])
         # A published number stands for the last epoch unless it says otherwise.
         theirs = theirs[theirs["protocol"].fillna("last").str.split().str[0] == protocol] if len(theirs) else theirs
         table = theirs.pivot_table(index="row", columns="column", values="value", observed=True, sort=False)
         ran = here.groupby(["row", "column"], observed=False).size().unstack()
-        notes = [seeds_note(values, ran), unnamed(here, named, columns), *_wrong(here), *_sources(theirs)]
+        notes = [seeds_note(values, ran), VISITED if partial.any() else "", unnamed(here, named, columns)]
+        notes += [*_wrong(here), *_sources(theirs)]
         if protocol == "oracle_best":
             notes.insert(0, "The epoch was selected on the test set: an upper bound, not a result.")
         made.append(
@@ -235,6 +243,7 @@ def compare(
                 columns,
                 values,
                 table,
+                visited,
                 tests,
                 base,
                 tuple(filter(None, notes)),
@@ -242,6 +251,15 @@ def compare(
         )
     order = list(PROTOCOLS)
     return sorted(made, key=lambda one: order.index(one.protocol) if one.protocol in order else len(order))
+
+
+def shares_visited(runs: pd.DataFrame, like: pd.DataFrame, partial: pd.Series) -> pd.DataFrame:
+    """``of 12 %`` for each cell of ``like`` some of whose runs are ``partial``, else nothing."""
+    shown = pd.DataFrame("", index=like.index, columns=like.columns)
+    for (row, column), cell in runs.groupby(["row", "column"], observed=True):
+        if partial[cell.index].any():
+            shown.at[row, column] = f"of {share_text(cell['train/visited'])}"
+    return shown
 
 
 def _wrong(runs: pd.DataFrame) -> list[str]:

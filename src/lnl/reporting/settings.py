@@ -1,4 +1,4 @@
-"""What runs were trained with: how it is written, and in what the rows of a table differ without their names saying so."""
+"""What runs were trained with, as text, and what of it differs within a table without a row's name saying so."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -49,15 +49,18 @@ def unnamed(runs: pd.DataFrame, named: Sequence[str], axis: str) -> str:
             said.append(key)
         elif not any(_same(runs, key, other) for other in said):
             said.append(key)
-            if not all(f"{short[key]}={value_text(key, run[key])}" in str(run["row"]) for _, run in runs.iterrows()):
-                told.append(f"{short[key]} {', '.join(_where(runs, key, axis))}")
-    return f"Not the same in all: {'; '.join(told)}." if told else ""
+            there = runs[runs[key].notna()]
+            if not all(f"{short[key]}={value_text(key, run[key])}" in str(run["row"]) for _, run in there.iterrows()):
+                told.append(f"{short[key]} ({'; '.join(_where(runs, key, axis))})")
+    return f"Runs also differ in {', '.join(told)}." if told else ""
 
 
 def _keys(runs: pd.DataFrame) -> list[str]:
     """What can be told, most telling first."""
     config = [str(key) for key in runs if "." in str(key) and "/" not in str(key) and not str(key).endswith("seed")]
     watching = tuple(f"callbacks.{name}." for name in LOOK_ON)
+    if runs["epochs"].nunique() > 1:  # which says how long they were trained
+        config = [key for key in config if key != "trainer.max_epochs"]
     first = ["epochs", *OPTIONS, "init_from", "numbers_version", "precision"]
     return [key for key in first if key in runs] + [key for key in config if not key.startswith(watching)]
 
@@ -106,3 +109,29 @@ def _values(values: pd.Series, key: str) -> str:
     if len(texts) > 1 and pd.api.types.is_numeric_dtype(values):
         return f"{column_text(values.min())} to {column_text(values.max())}"
     return " or ".join(texts)
+
+
+VISITED = "(of n %): measured on the n % of the training samples that the epoch visited, and not tested."
+
+
+def visits_part(runs: pd.DataFrame) -> pd.Series:
+    """Which runs, or epochs of runs, took the metrics of training on a part of the samples, as far as is known."""
+    return runs.get("train/visited", pd.Series(1.0, index=runs.index)).fillna(1.0) < 0.995  # but for a sample or two
+
+
+def share_text(shares: pd.Series) -> str:
+    """``12 %``, or ``7 to 35 %``."""
+    low, high = (f"{100 * share:.2g}" for share in (shares.min(), shares.max()))
+    return f"{low} %" if low == high else f"{low} to {high} %"
+
+
+def partial_note(runs: pd.DataFrame, metric: str = "train/accuracy") -> str:
+    """Which rows have this metric of a part of the training samples, and of what share; empty if none has.
+
+    Args:
+        runs: or epochs of runs, with their ``row``.
+        metric: only those of training can.
+    """
+    partial = runs[visits_part(runs) & metric.startswith("train/")]
+    rows = [f"{row}, {share_text(part['train/visited'])}" for row, part in partial.groupby("row", observed=True)]
+    return f" Of a part of the training samples, those that an epoch visited: {'; '.join(rows)}." if rows else ""

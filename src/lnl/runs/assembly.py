@@ -58,7 +58,7 @@ def build_method(cfg: DictConfig, data: NoisyDataModule, num_samples: int | None
     method = make_method(cfg, data.num_classes, data.channels, data.image_size, samples)
     if num_samples is None and not method.any_loss and type(method.loss) is not CrossEntropy:
         loss = getattr(method.loss, "__name__", type(method.loss).__name__)
-        raise UserError(f"loss: {type(method).__name__} does not use it, got {loss}; leave out loss=.")
+        raise UserError(f"loss: {type(method).__name__} does not use the one that was chosen ({loss}): leave out loss=")
     if method.uses_trusted and num_samples is None:
         data.trust()
     if cfg.init_from:
