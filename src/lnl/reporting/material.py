@@ -185,7 +185,7 @@ def _baseline(given: str | None, order: list[str], runs: pd.DataFrame) -> str | 
                 f"baseline={given}: there is no such row{nearest(given, order)}\nThere are {', '.join(order)}."
             )
         return given
-    plain = runs.loc[(runs["method"] == "baseline") & (runs["loss"] == "ce"), ["row", "callbacks"]].drop_duplicates()
-    plain = (plain[plain["callbacks"] == ""] if len(plain) > 1 else plain)["row"].unique()
+    ce = runs[(runs["method"] == "baseline") & (runs["loss"] == "ce")]
+    plain = (ce[ce["callbacks"] == ""] if (ce["callbacks"] == "").any() else ce)["row"].unique()
     others = set(order) - set(plain)
     return str(plain[0]) if len(plain) == 1 and others else None

@@ -61,10 +61,10 @@ def _overview(material: Material) -> dict[str, str]:
     shown = {"sweeps": values("sweep")} | {name: values(column) for name, column in named.items()}
     if set(runs["corruption"]) != {"none"}:
         shown["corruption of images"] = values("corruption")
-    losses = {(run.method, run.loss if run.loss != "none" else "") for run in runs.itertuples()}
-    shown["methods"] = ", ".join(f"{method} ({loss})" if loss else method for method, loss in sorted(losses))
-    if set(runs["callbacks"]) != {""}:
-        shown["callbacks"] = ", ".join(sorted({text or "none" for text in runs["callbacks"]}))
+    methods = {f"{run.method} ({run.loss})" if run.loss != "none" else f"{run.method}" for run in runs.itertuples()}
+    shown["methods"] = ", ".join(sorted(methods))
+    if runs["callbacks"].any():
+        shown["callbacks"] = ", ".join(sorted({str(text) or "none" for text in runs["callbacks"]}))
     shown["epochs"] = values("epochs")
     shown["training time"] = f"{runs['fit_seconds'].sum() / 60:.1f} minutes in all, on {values('device_name')}"
     shown["precision"] = values("precision")
@@ -87,7 +87,7 @@ def _table(table: Comparison, order: list[str]) -> dict[str, Any]:
                 {
                     "value": f"{mean:.9g}" if there else "",
                     "text": cell_text(mean, std, table.form) if there else MISSING,
-                    "few": ", ".join(filter(None, [few, table.visited.at[row, column] if there else ""])),
+                    "few": ", ".join(filter(None, [few, str(table.visited.at[row, column]) if there else ""])),
                     "best": bool(best[column][i]),
                     "published": published_text(values, table.others, row, column, table.form) if has else "",
                 }

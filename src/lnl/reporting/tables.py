@@ -164,8 +164,8 @@ def cells(
             if np.isfinite(mean):
                 text = markup.escape(cell_text(mean, std, form))
                 text += f" ({count:g} of {most:g})" if count < most else ""
-                if remarks is not None and (remark := remarks.iat[i, j]):
-                    text += markup.escape(f" ({remark})")
+                remark = "" if remarks is None else str(remarks.iat[i, j])
+                text += markup.escape(f" ({remark})" if remark else "")
                 shown.iloc[i, j] = markup.bold.format(text) if best[i] else text
     return shown
 
