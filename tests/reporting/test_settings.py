@@ -71,6 +71,11 @@ def test_what_a_column_has_for_all_its_rows_is_told_by_column(tmp_path):
         ({"loss": {}}, {"loss": {"q": 0.7}}, {}),  # which the other loss has not
         ({"seed": 0, "data": {"split_seed": 0}}, {"seed": 1, "data": {"split_seed": 1}}, {}),
         ({"callbacks": {"sample_history": {"neighbours": 5}}}, {"callbacks": {}}, {}),  # looks on
+        (
+            {"trainer": {"accelerator": "cpu"}},
+            {"trainer": {"accelerator": "gpu"}},
+            {"accelerator": "cpu for ce; gpu for gce"},
+        ),
     ],
 )
 def test_settings_that_rows_do_not_name_are_told(tmp_path, first, second, expected):
@@ -78,6 +83,18 @@ def test_settings_that_rows_do_not_name_are_told(tmp_path, first, second, expect
         write_run(tmp_path, "study", loss=loss, config=config)
     assert rows(tmp_path) == ["ce", "gce"]
     assert said(tmp_path) == expected
+
+
+def test_code_and_files_that_changed_are_told(tmp_path):
+    for loss, digest in zip(("ce", "gce"), ("a" * 64, "b" * 64), strict=True):
+        files = {"init_from": digest, "data.trusted": digest}
+        config = {"init_from": "weights.ckpt", "data": {"trusted": f"{loss}.csv"}}
+        write_run(tmp_path, "study", loss=loss, sources={"own.Mixup": f"0{digest}"}, files=files, config=config)
+    assert said(tmp_path) == {
+        "data.trusted": "ce.csv for ce; gce.csv for gce",  # whose content follows
+        "Mixup": "0aaaaaaa for ce; 0bbbbbbb for gce",
+        "files.init_from": "aaaaaaaa for ce; bbbbbbbb for gce",
+    }
 
 
 def test_what_names_say_and_what_follows_from_them_is_not_told(tmp_path):
@@ -180,6 +197,7 @@ def test_numbers_of_a_part_of_the_samples_say_of_which(part):
     assert train.frame()["visited"].tolist() == ["", "of 12 %"]
     assert sum("measured on the n % of the training samples" in note for note in train.notes) == 1
     assert not len(train.tests)  # the two are not of the same samples
+    assert not len(tables(part, metric="train/accuracy", baseline="label_correction + ce")[0].tests)
     assert len(test.tests) == 1
     assert "of 12 %" not in test.markdown()
 

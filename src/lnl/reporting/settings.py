@@ -70,9 +70,13 @@ def _differs(runs: pd.DataFrame, key: str) -> bool:
     part = key.partition(".")[0]
     if part in OPTIONS and part != key:
         return bool((runs.groupby(part)[key].nunique(dropna=False) > 1).any())
+    if part in HASHES:  # of a file, as far as its name is the same
+        name = {"files": "", "fingerprints": "data."}.get(part, "sources.") + key.partition(".")[2]
+        groups = runs.groupby(name, dropna=False)[key] if name in runs and name != key else runs[[key]]
+        return bool((groups.nunique() > 1).any())
     target = f"{key.rpartition('.')[0]}._target_"
     # What one optimizer has and another has not goes with its name.
-    absent = part in HASHES or (target != key and target in runs and runs[target].nunique(dropna=False) > 1)
+    absent = target != key and target in runs and runs[target].nunique(dropna=False) > 1
     return int(runs[key].nunique(dropna=absent)) > 1
 
 
@@ -121,7 +125,7 @@ def visits_part(runs: pd.DataFrame) -> pd.Series:
 
 def share_text(shares: pd.Series) -> str:
     """``12 %``, or ``7 to 35 %``."""
-    low, high = (f"{100 * share:.2g}" for share in (shares.min(), shares.max()))
+    low, high = (f"{100 * share:.3g}" for share in (shares.min(), shares.max()))
     return f"{low} %" if low == high else f"{low} to {high} %"
 
 
