@@ -11,7 +11,7 @@ from lnl.config import CONF_DIR
 from lnl.errors import UserError, nearest
 from lnl.reporting.draws import wrong_note
 from lnl.reporting.results import published
-from lnl.reporting.settings import VISITED, share_text, unnamed, visits_part
+from lnl.reporting.settings import VISITED, shares_visited, unnamed, visits_part
 from lnl.reporting.significance import FEWEST_PAIRS, against_baseline
 from lnl.reporting.tables import (
     LATEX,
@@ -202,7 +202,7 @@ def compare(
     metric: str,
     others: pd.DataFrame,
     baseline: str | None,
-    named: Sequence[str] = (),
+    named: Sequence[str],
 ) -> list[Comparison]:
     """A table for every setting and protocol.
 
@@ -231,35 +231,16 @@ def compare(
         table = theirs.pivot_table(index="row", columns="column", values="value", observed=True, sort=False)
         ran = here.groupby(["row", "column"], observed=False).size().unstack()
         notes = [seeds_note(values, ran), VISITED if partial.any() else "", unnamed(here, named, columns)]
-        notes += [*_wrong(here), *_sources(theirs)]
+        notes = [*filter(None, notes), *_wrong(here), *_sources(theirs)]
         if protocol == "oracle_best":
             notes.insert(0, "The epoch was selected on the test set: an upper bound, not a result.")
         made.append(
             Comparison(
-                str(setting),
-                str(protocol),
-                metric,
-                rows,
-                columns,
-                values,
-                table,
-                visited,
-                tests,
-                base,
-                tuple(filter(None, notes)),
+                str(setting), str(protocol), metric, rows, columns, values, table, visited, tests, base, tuple(notes)
             )
         )
     order = list(PROTOCOLS)
     return sorted(made, key=lambda one: order.index(one.protocol) if one.protocol in order else len(order))
-
-
-def shares_visited(runs: pd.DataFrame, like: pd.DataFrame, partial: pd.Series) -> pd.DataFrame:
-    """``of 12 %`` for each cell of ``like`` some of whose runs are ``partial``, else nothing."""
-    shown = pd.DataFrame("", index=like.index, columns=like.columns)
-    for (row, column), cell in runs.groupby(["row", "column"], observed=True):
-        if partial[cell.index].any():
-            shown.at[row, column] = f"of {share_text(cell['train/visited'])}"
-    return shown
 
 
 def _wrong(runs: pd.DataFrame) -> list[str]:

@@ -129,6 +129,15 @@ def share_text(shares: pd.Series) -> str:
     return f"{low} %" if low == high else f"{low} to {high} %"
 
 
+def shares_visited(runs: pd.DataFrame, like: pd.DataFrame, partial: pd.Series) -> pd.DataFrame:
+    """``of 12 %`` for each cell of ``like`` some of whose runs are ``partial``, else nothing."""
+    shown = pd.DataFrame("", index=like.index, columns=like.columns)
+    for (row, column), cell in runs.groupby(["row", "column"], observed=True):
+        if partial[cell.index].any():
+            shown.at[row, column] = f"of {share_text(cell['train/visited'])}"
+    return shown
+
+
 def partial_note(runs: pd.DataFrame, metric: str = "train/accuracy") -> str:
     """Which rows have this metric of a part of the training samples, and of what share; empty if none has.
 
