@@ -15,10 +15,11 @@ import pandas as pd
 
 from lnl.reporting.arrange import column_values
 from lnl.reporting.results import read_runs
+from lnl.reporting.settings import short_names, value_text
 from lnl.reporting.tables import SEEDS, Format, cells, markdown, pivot, seeds_note
 
 PROTOCOLS = {"last": "last epoch", "noisy_val_best": "epoch chosen by noisy validation labels"}
-NAMES = ["data", "corruption", "noise", "model", "method", "loss"]
+NAMES = ["data", "corruption", "noise", "model", "method", "loss", "callbacks"]
 COLUMNS = ["dataset", "noise_kind", "noise_rate", "model_name", "method_name", "loss_name", "seed"]
 
 
@@ -31,11 +32,12 @@ def told_apart(runs: pd.DataFrame) -> pd.Series:
         groups: Any = runs.groupby(chosen, dropna=False)[column] if chosen else runs[[column]]
         if groups.nunique(dropna=False).max() > 1:
             chosen.append(column)
+    short = short_names(chosen)
     rows = [
         [
-            f"{value}" if name in NAMES else f"{str(name).split('.')[-1]} {value}"
+            f"{value}" if name in NAMES else f"{short[str(name)]} {value_text(str(name), value)}"
             for name, value in row.items()
-            if pd.notna(value)
+            if pd.notna(value) and value != ""
         ]
         for row in runs[chosen].to_dict("records")
     ]

@@ -8,9 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
 from lnl.callbacks import TrainingMetrics
+from lnl.config import CONF_DIR
+from lnl.resolvers import register_resolvers
+from lnl.runs.identity import identity, run_name
 from tests.conftest import above_chance, needs_cifar10, needs_mnist, weights
 
 
@@ -92,6 +96,7 @@ def test_what_is_logged_of_training_is_what_the_model_said(digits, monkeypatch):
     assert row["train/memorised"] == pytest.approx((predicted == given)[wrong].mean(), rel=1e-6)
     loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(given))
     assert row["train/loss"] == pytest.approx(loss.item(), rel=1e-4)
+    assert row["train/visited"] == 1
 
 
 def test_accumulated_gradients_do_not_shrink_the_logged_loss(digits):
@@ -157,6 +162,60 @@ def test_early_stopping_is_part_of_the_result(digits):
     arguments = ("callbacks=early_stopping", "callbacks.early_stopping.patience=1", "optimizer.lr=1e-9")
     outcome = digits(*arguments, "trainer.max_epochs=6")
     assert outcome.result["epochs"] == 2
+    assert "-baseline-ce-early_stopping-seed0-" in outcome.folder.name
+    assert "baseline, ce, early_stopping, seed 0: 2 epochs" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("change", "samples"),
+    [
+        (["trainer.limit_train_batches=3"], 3 * 64),
+        (["method=label_correction", "method.stage1_epochs=1", "data.trusted=first-100"], 100),
+    ],
+)
+def test_what_is_measured_on_a_part_of_the_samples_says_on_which_share(digits, change, samples):
+    outcome = digits("model=mlp_1x512", *change)
+    first = pd.read_csv(outcome.folder / "metrics.csv").iloc[0]
+    train = outcome.result["data"]["train"]
+    if "method=label_correction" in change:
+        samples = outcome.result["data"]["trusted"]
+    assert first["train/visited"] == pytest.approx(samples / train, rel=1e-6)
+    last = outcome.result["protocol"]["last"]["train"]
+    assert last["visited"] == pytest.approx(pd.read_csv(outcome.folder / "metrics.csv")["train/visited"].iloc[-1])
+
+
+NAMED = {
+    "callbacks=contact_sheet": "baseline-ce",
+    "callbacks=sample_history": "baseline-ce",
+    "callbacks=[early_stopping,contact_sheet]": "baseline-ce-early_stopping",
+    "+callbacks.mix._target_=mine.Mixup": "baseline-ce-mix",
+    "method=fit_once": "fit_once",
+    "method._target_=lnl.methods.FitOnce": "baseline",
+    "loss=gce": "baseline-gce",
+}
+
+
+@pytest.mark.parametrize("change", NAMED)
+def test_a_folder_is_named_by_what_changes_numbers(change):
+    register_resolvers()
+    with initialize_config_dir(CONF_DIR, version_base="1.3"):
+        cfg = compose("train", ["data=digits", change], return_hydra_config=True)
+    name = run_name(cfg, cfg.hydra.runtime.choices)
+    assert name == f"digits-symmetric0.3-cnn-{NAMED[change]}-seed0-{identity(cfg)[:8]}"
+
+
+def test_a_loss_that_a_method_does_not_use_is_named_nowhere(digits, report):
+    arguments = ("model=histogram_logistic", "trainer.max_epochs=1")
+    outcome = digits(*arguments)
+    assert outcome.result["loss"] == "none"
+    assert "digits, histogram_logistic, fit_once, seed 0:" in outcome.out
+    assert "finished already" in digits(*arguments, "loss=ce").out  # the same run
+    assert "| fit_once | " in report("runs=outputs/runs", "figures=[]", "page=false", "tables=[]").out
+    refused = digits(*arguments, "loss=gce")
+    assert refused.code == 1
+    given = "GeneralizedCrossEntropy"
+    assert refused.err == f"error: loss: FitOnce does not use the one that was chosen ({given}): leave out loss=\n"
+    assert refused.folders == outcome.folders
 
 
 def test_help_names_groups_options_and_examples():

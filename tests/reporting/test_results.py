@@ -12,7 +12,7 @@ from tests.reporting.written import write_run
 def test_a_run_is_a_row_for_each_protocol(tmp_path):
     config = {
         "seed": 3,
-        "method": {"_target_": "x", "threshold": 0.6},
+        "method": {"_target_": "x", "_partial_": True, "threshold": 0.6},
         "loss": {"active": {"gamma": 0.5}},
         "data": {"mean": [1]},
     }
@@ -33,7 +33,8 @@ def test_a_run_is_a_row_for_each_protocol(tmp_path):
     assert pd.isna(last["val/loss"])
     assert last["seconds_per_image"] == pytest.approx(0.001)
     assert (last["method.threshold"], last["loss.active.gamma"], last["data.mean"]) == (0.6, 0.5, "[1]")
-    assert not [column for column in runs if "_target_" in column or "recall" in column]
+    assert last["method._target_"] == "x"
+    assert not [column for column in runs if "_partial_" in column or "recall" in column]
 
 
 def test_clean_labels_are_a_rate_of_nothing(tmp_path):

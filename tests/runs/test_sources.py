@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from lnl.runs import sources as module
-from lnl.runs.sources import sources
+from lnl.runs.sources import class_flag, sources
 
 LOSS = """
 import torch
@@ -79,3 +79,37 @@ def test_an_edited_loss_is_trained_anew(here, digits):
         folders.append(outcome.folders)
         assert ("finished already" in outcome.out) == (len(folders) == 2)
     assert [len(folder) for folder in folders] == [1, 1, 2]
+
+
+def test_what_a_class_says_is_read_without_importing_it(here):
+    files = {
+        "own_p/__init__.py": "from .sub.classes import Silent as Renamed",
+        "own_p/base.py": "from lnl.methods import Baseline\nclass Base(Baseline):\n    any_loss = False\n",
+        "own_p/sub/classes.py": """
+import lnl.methods
+import lnl.methods as theirs
+from typing import ClassVar, Generic
+from ..base import Base
+from lnl.methods import FitOnce
+
+class Silent(Base): ...
+class Theirs(theirs.FitOnce): ...
+class Dotted(lnl.methods.Baseline):
+    any_loss: ClassVar[bool] = False
+class Again(Dotted):
+    any_loss = True
+class Two(Generic[int], Dotted): ...
+class FitOnce(FitOnce): ...
+raise RuntimeError("imported")
+""",
+    }
+    for path, text in files.items():
+        (here / path).parent.mkdir(exist_ok=True, parents=True)
+        (here / path).write_text(text)
+    said = dict.fromkeys(("Silent", "Theirs", "Dotted", "Two", "FitOnce"), False) | {"Again": True, "Nothing": None}
+    assert {name: class_flag(f"own_p.sub.classes.{name}", "any_loss") for name in said} == said
+    assert class_flag("own_p.Renamed", "any_loss") is False
+    assert class_flag("lnl.methods.FitOnce", "any_loss") is False
+    assert class_flag("lnl.methods.Baseline", "any_loss") is True
+    for nothing in ("nowhere.Method", "__main__.Method", "builtins.dict", "", "own_p"):
+        assert class_flag(nothing, "any_loss") is None

@@ -21,8 +21,9 @@ class TrainingMetrics(Callback):
 
     Each sample counts with the prediction made in the step that trained on it, so that measuring costs no further
     pass: what the method's first ``self(batch.images)`` of that step returns. A method that never calls itself on the
-    batch's images gets the loss alone, and a remark in the log. Clean labels stay in this callback. Of processes that
-    train together all samples count, in each of them.
+    batch's images gets the loss alone, and a remark in the log. ``train/visited`` is the share of the training samples
+    that an epoch's numbers are of. Clean labels stay in this callback. Of processes that train together all samples
+    count, in each of them.
 
     Args:
         given: labels ``[N]`` of the whole training set, in the order that ``batch.index`` counts.
@@ -73,6 +74,7 @@ class TrainingMetrics(Callback):
                 index, predicted = self._of_all(trainer, index, predicted)
             clean = None if self.clean is None else self.clean[index]
             metrics |= memorisation(predicted, self.given[index], clean)
+            metrics["visited"] = len(index.unique()) / len(trainer.datamodule.splits["train"])  # type: ignore[attr-defined]
         elif trainer.current_epoch == 0 and trainer.is_global_zero:
             log.warning(
                 "train/accuracy and what is memorised are not measured: %s calls its networks itself in training_loss; "

@@ -30,7 +30,8 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
 
     Clean labels reach no method: ``batch.labels`` are the given ones, but for trusted samples (``data.trusted``), whose
     right label is in its place if the method sets ``uses_trusted``. Metrics on the training set are taken by a
-    callback from what ``self(batch.images)`` returns within the step.
+    callback from what ``self(batch.images)`` returns within the step. A method that descends on something else than the
+    configured loss sets ``any_loss = False``: no other loss can then be chosen, and none stands in its name.
 
     Args:
         model: makes a network, images ``[B, C, H, W]`` -> logits ``[B, K]``; ``_partial_`` in its YAML.
@@ -42,6 +43,7 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
     """
 
     uses_trusted: ClassVar[bool] = False
+    any_loss: ClassVar[bool] = True  # whether the configured loss is what it descends on
     several_devices: ClassVar[bool] = True  # whether processes that share the training set can train it
 
     def __init__(

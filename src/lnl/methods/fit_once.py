@@ -19,6 +19,7 @@ class FitOnce(NoisyLabelMethod):
     """
 
     several_devices = False
+    any_loss = False
 
     def __init__(self, **base: Any) -> None:
         super().__init__(**base)

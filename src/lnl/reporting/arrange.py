@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 
 from lnl.errors import UserError, nearest
-from lnl.reporting.tables import column_text, what_differs
+from lnl.reporting.settings import short_names, value_text
+from lnl.reporting.tables import what_differs
 
 SETTING = ("data", "corruption", "noise", "model")  # what makes a table of its own, unless it is a row or column
 WITHOUT = {"none": "no noise", "given": "labels as given"}  # kinds that add none
-UNKNOWN = "not given"
 
 
 def arrange(
@@ -19,8 +19,8 @@ def arrange(
 ) -> pd.DataFrame:
     """The runs with a ``setting`` (the table each belongs to), a ``row`` and a ``column`` of that table.
 
-    Runs that would share a cell and differ in more than their seeds get rows of their own, named by what they
-    differ in: ``dynamic_weight + ce, threshold=0.4``.
+    A row is called by its values and its callbacks, ``ce + mixup``. Runs that would share a cell and differ in more
+    than their seeds get rows of their own, named by what they differ in: ``dynamic_weight + ce, threshold=0.4``.
 
     Args:
         runs: of one protocol or several, as of :func:`lnl.reporting.results.read_runs`.
@@ -37,9 +37,10 @@ def arrange(
     """
     for key, given in [("rows", name) for name in rows] + [("columns", columns)]:
         check_column(runs, key, given)
+    parts = [*rows, *({"callbacks"} - {*rows, columns})]
     runs = runs.assign(
         setting=[_setting(run, {*rows, columns}) for _, run in runs.iterrows()],
-        row=[_row(run, rows) for _, run in runs[list(rows)].iterrows()],
+        row=[_row(run, parts) for _, run in runs[parts].iterrows()],
     )
     runs["column"] = runs.groupby("setting")[columns].transform(column_values) if len(runs) else runs[columns]
     runs["row"] = _split(runs)
@@ -82,22 +83,21 @@ def _setting(run: pd.Series, taken: set[str]) -> str:
     return ", ".join(parts.values())
 
 
-def _row(run: pd.Series, rows: Sequence[str]) -> str:
+def _row(run: pd.Series, parts: Sequence[str]) -> str:
     """The values, one after the other; of method and loss what is needed to know both."""
-    values = {name: _text(run[name]) for name in rows}
+    values = {name: value_text(name, run[name]) for name in parts}
     method, loss = values.get("method"), values.get("loss")
-    if method and loss and (method == "baseline" or loss.startswith(f"{method}_")):
+    if method and loss and loss == "none":
+        del values["loss"]
+    elif method and loss and (method == "baseline" or loss.startswith(f"{method}_")):
         del values["method"]
-    return " + ".join(values.values())
-
-
-def _text(value: Any) -> str:
-    return UNKNOWN if pd.isna(value) else column_text(value)
+    return " + ".join(filter(None, values.values())) or "none"
 
 
 def column_values(values: pd.Series) -> pd.Series:
     """Numbers where all of a table's are; else text, for what is not given has a column too."""
-    return (values.map(_text) if values.isna().any() else values).astype(object)
+    text = values.map(lambda value: value_text(str(values.name), value))
+    return (text if values.isna().any() else values).astype(object)
 
 
 def _split(runs: pd.DataFrame) -> pd.Series:
@@ -108,11 +108,9 @@ def _split(runs: pd.DataFrame) -> pd.Series:
         cells = [cell.drop_duplicates("path") for _, cell in row.groupby("column")]
         keys = _needed(row, list(dict.fromkeys(key for cell in cells for key in what_differs(cell))))
         if keys:
-            # The last part of a key says enough, unless two of them end alike.
-            short = {key: key.rsplit(".", 1)[-1] for key in keys}
-            short = {key: end if list(short.values()).count(end) == 1 else key for key, end in short.items()}
+            short = short_names(keys)
             split[row.index] = [
-                ", ".join([run["row"], *(f"{short[key]}={_shortened(key, run[key])}" for key in keys)])
+                ", ".join([run["row"], *(f"{short[key]}={value_text(key, run[key])}" for key in keys)])
                 for _, run in row[["row", *keys]].iterrows()
             ]
     return split if split.equals(runs["row"]) else _split(runs.assign(row=split))
@@ -127,12 +125,6 @@ def _needed(runs: pd.DataFrame, keys: list[str]) -> list[str]:
         if finer > groups:
             needed, groups = [*needed, key], finer
     return needed
-
-
-def _shortened(key: str, value: Any) -> str:
-    """Of a hash or a run's name the end that tells it apart."""
-    text = _text(value)
-    return text[:8] if key == "variant" else text.rsplit("-", 1)[-1] if key == "run" else text
 
 
 def _order(runs: pd.DataFrame) -> list[str]:

@@ -1,5 +1,6 @@
 """One table of a report: a metric by rows and columns at one setting and protocol, and what it is compared with."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from lnl.config import CONF_DIR
 from lnl.errors import UserError, nearest
 from lnl.reporting.draws import wrong_note
 from lnl.reporting.results import published
+from lnl.reporting.settings import VISITED, shares_visited, unnamed, visits_part
 from lnl.reporting.significance import FEWEST_PAIRS, against_baseline
 from lnl.reporting.tables import (
     LATEX,
@@ -42,6 +44,7 @@ UNITS = {
     "epoch": ("epoch (from 0)", Format(1, 1)),
     "epochs": ("epochs", Format(1, 0)),
     "actual_rate": ("wrong labels, %", Format()),
+    "train/visited": ("training samples visited, %", Format()),
 }
 
 
@@ -78,6 +81,7 @@ class Comparison:
         rows, columns: what the axes are called.
         values: the numbers.
         others: published ones, as printed (percentages), with some of the same rows and columns.
+        visited: text that belongs behind the numbers of an epoch that visited a part of the training samples.
         tests: as of :func:`lnl.reporting.significance.against_baseline`.
         baseline: the row that tests compare with, or None.
         notes: sentences that belong below it.
@@ -90,6 +94,7 @@ class Comparison:
     columns: str
     values: Summary
     others: pd.DataFrame
+    visited: pd.DataFrame
     tests: pd.DataFrame
     baseline: str | None
     notes: tuple[str, ...]
@@ -112,7 +117,7 @@ class Comparison:
 
     def shown(self, markup: Markup = MARKDOWN) -> pd.DataFrame:
         """Cells as text, published numbers in rows of their own."""
-        return beside(self.values, self.others, self.form, markup)
+        return beside(self.values, self.others, self.form, markup, self.visited)
 
     def markdown(self) -> str:
         """The table, its notes, and below it the differences from the baseline."""
@@ -133,6 +138,7 @@ class Comparison:
     def frame(self) -> pd.DataFrame:
         """The numbers, a cell a row, in the metric's own unit (published ones in it too)."""
         parts = {"mean": self.values.mean, "std": self.values.std, "runs": self.values.count}
+        parts |= {"visited": self.visited} if (self.visited != "").any(axis=None) else {}
         cells = pd.DataFrame({name: part.stack(future_stack=True) for name, part in parts.items()})
         cells.index.names = ["row", "column"]
         others = self.others.stack(future_stack=True) / self.form.scale if len(self.others) else None
@@ -190,7 +196,13 @@ def slug(*parts: str) -> str:
 
 
 def compare(
-    runs: pd.DataFrame, rows: str, columns: str, metric: str, others: pd.DataFrame, baseline: str | None
+    runs: pd.DataFrame,
+    rows: str,
+    columns: str,
+    metric: str,
+    others: pd.DataFrame,
+    baseline: str | None,
+    named: Sequence[str],
 ) -> list[Comparison]:
     """A table for every setting and protocol.
 
@@ -200,6 +212,7 @@ def compare(
         metric: a column of numbers.
         others: published numbers to stand beside, as of :func:`published_beside`; may be empty.
         baseline: a row to test against, where a table has it.
+        named: the columns of ``runs`` that the names of rows and columns are made of.
     """
     made = []
     for (setting, protocol), members in runs.groupby(["setting", "protocol"], sort=False):
@@ -209,16 +222,22 @@ def compare(
         values = pivot(here, "row", "column", metric)
         theirs = others[others["setting"] == setting] if len(others) else others
         base = baseline if baseline in values.mean.index else None
-        tests = against_baseline(here, base, metric) if base else pd.DataFrame(columns=["row", "p", "pairs"])
+        partial = visits_part(here) & metric.startswith("train/") & (metric != "train/visited")
+        visited = shares_visited(here, values.mean, partial)
+        # Samples that one method visits and another does not are no pairs.
+        tests = against_baseline(here[~partial], base, metric) if base else pd.DataFrame(columns=["row", "p", "pairs"])
         # A published number stands for the last epoch unless it says otherwise.
         theirs = theirs[theirs["protocol"].fillna("last").str.split().str[0] == protocol] if len(theirs) else theirs
         table = theirs.pivot_table(index="row", columns="column", values="value", observed=True, sort=False)
         ran = here.groupby(["row", "column"], observed=False).size().unstack()
-        notes = [seeds_note(values, ran), *_wrong(here), *_sources(theirs)]
+        notes = [seeds_note(values, ran), VISITED if partial.any() else "", unnamed(here, named, columns)]
+        notes = [*filter(None, notes), *_wrong(here), *_sources(theirs)]
         if protocol == "oracle_best":
             notes.insert(0, "The epoch was selected on the test set: an upper bound, not a result.")
         made.append(
-            Comparison(str(setting), str(protocol), metric, rows, columns, values, table, tests, base, tuple(notes))
+            Comparison(
+                str(setting), str(protocol), metric, rows, columns, values, table, visited, tests, base, tuple(notes)
+            )
         )
     order = list(PROTOCOLS)
     return sorted(made, key=lambda one: order.index(one.protocol) if one.protocol in order else len(order))

@@ -102,11 +102,12 @@ def gather(options: Options) -> Material:
     order = [str(row) for row in runs["row"].cat.categories]
     baseline = _baseline(options.baseline, order, runs)
     shown_rows = ", ".join(rows) if rows != ["method", "loss"] else "method"
+    named = [*rows, options.columns, "callbacks"]
     tables = []
     for metric in metrics:
         nothing = pd.DataFrame(columns=["setting", "row", "column", "value", "protocol"])
         others = published_beside(runs, options.against, metric) if options.against else nothing
-        tables += compare(runs, shown_rows, options.columns, metric, others, baseline)
+        tables += compare(runs, shown_rows, options.columns, metric, others, baseline, named)
     epochs = _epochs(runs, passed_over)
     return Material(name, runs, shown_rows, options.columns, metrics, tables, epochs, passed_over)
 
@@ -184,6 +185,7 @@ def _baseline(given: str | None, order: list[str], runs: pd.DataFrame) -> str | 
                 f"baseline={given}: there is no such row{nearest(given, order)}\nThere are {', '.join(order)}."
             )
         return given
-    plain = runs.loc[(runs["method"] == "baseline") & (runs["loss"] == "ce"), "row"].unique()
+    ce = runs[(runs["method"] == "baseline") & (runs["loss"] == "ce")]
+    plain = (ce[ce["callbacks"] == ""] if (ce["callbacks"] == "").any() else ce)["row"].unique()
     others = set(order) - set(plain)
     return str(plain[0]) if len(plain) == 1 and others else None

@@ -15,6 +15,7 @@ from lnl.reporting.html import page_text
 from lnl.reporting.material import Material, facts
 from lnl.reporting.report_figures import fitted
 from lnl.reporting.results import read_transition
+from lnl.reporting.settings import partial_note
 from lnl.reporting.tables import MISSING, best_of, cell_text, column_text, published_text
 
 FILTERS = ("data", "noise", "rate", "method", "loss", "model", "seed")
@@ -41,6 +42,7 @@ def write_page(material: Material, path: Path) -> None:
         facts=facts(material),
         overview=_overview(material),
         tables=[_table(table, material.order) for table in material.tables],
+        partial=partial_note(material.epochs),
         passed_over={str(folder): reason for folder, reason in material.passed_over.items()},
         colors=len(COLORS),
         plotly=get_plotlyjs(),
@@ -59,7 +61,10 @@ def _overview(material: Material) -> dict[str, str]:
     shown = {"sweeps": values("sweep")} | {name: values(column) for name, column in named.items()}
     if set(runs["corruption"]) != {"none"}:
         shown["corruption of images"] = values("corruption")
-    shown["methods"] = ", ".join(sorted({f"{run.method} ({run.loss})" for run in runs.itertuples()}))
+    methods = {f"{run.method} ({run.loss})" if run.loss != "none" else f"{run.method}" for run in runs.itertuples()}
+    shown["methods"] = ", ".join(sorted(methods))
+    if runs["callbacks"].any():
+        shown["callbacks"] = ", ".join(sorted({str(text) or "none" for text in runs["callbacks"]}))
     shown["epochs"] = values("epochs")
     shown["training time"] = f"{runs['fit_seconds'].sum() / 60:.1f} minutes in all, on {values('device_name')}"
     shown["precision"] = values("precision")
@@ -76,12 +81,13 @@ def _table(table: Comparison, order: list[str]) -> dict[str, Any]:
         for column in values.mean:
             mean, std, count = (float(part.at[row, column]) for part in (values.mean, values.std, values.count))  # type: ignore[arg-type]
             there = np.isfinite(mean)
+            few = f"{count:g} of {most:g}" if there and count < most else ""
             has = row in table.others.index
             cells.append(
                 {
                     "value": f"{mean:.9g}" if there else "",
                     "text": cell_text(mean, std, table.form) if there else MISSING,
-                    "few": f"{count:g} of {most:g}" if there and count < most else "",
+                    "few": ", ".join(filter(None, [few, str(table.visited.at[row, column]) if there else ""])),
                     "best": bool(best[column][i]),
                     "published": published_text(values, table.others, row, column, table.form) if has else "",
                 }

@@ -16,6 +16,7 @@ from lnl.reporting import figures
 from lnl.reporting.comparison import PROTOCOLS, Comparison, metric_format, metric_text, slug
 from lnl.reporting.material import Material
 from lnl.reporting.results import read_transition
+from lnl.reporting.settings import partial_note, visits_part
 from lnl.reporting.tables import column_text, pivot
 
 MOST_COLUMNS, MOST_ROWS = 6, 8  # of panels side by side, and below one another
@@ -66,6 +67,8 @@ def _against(material: Material, table: Comparison) -> Drawn:
     _legend(axes, len(table.values.mean))
     text = f"{_capital(metric_text(table.metric))} against {material.columns}: {table.setting}, "
     text += f"{PROTOCOLS.get(table.protocol, table.protocol)}. Bands: one sample standard deviation over seeds."
+    runs = material.runs[material.runs["setting"] == table.setting]
+    text += partial_note(runs[runs["protocol"] == table.protocol], table.metric)
     return Drawn(slug("against", material.columns, table.slug), text, figure)
 
 
@@ -105,7 +108,7 @@ class Setting:
             "train/accuracy": ("training accuracy\n(noisy labels), %", 100.0),
         }
         text = "Validation loss and training accuracy, both on noisy labels, against epoch"
-        return self._by_epoch("epochs", text, lines, self.material.epochs)
+        return self._by_epoch("epochs", text, lines, self.material.epochs, remark=True)
 
     def memorisation(self) -> Drawn | None:
         """How many training samples are fitted: of those labelled correctly, and of those labelled wrongly."""
@@ -116,7 +119,9 @@ class Setting:
         )
         return self._by_epoch("memorisation", text, lines, table)
 
-    def _by_epoch(self, name: str, text: str, lines: dict[str, tuple[str, float]], table: pd.DataFrame) -> Drawn | None:
+    def _by_epoch(
+        self, name: str, text: str, lines: dict[str, tuple[str, float]], table: pd.DataFrame, remark: bool = False
+    ) -> Drawn | None:
         here = table[(table["setting"] == self.name) & table["column"].isin(self.shown)]
         lines = {column: line for column, line in lines.items() if column in here and here[column].notna().any()}
         if not lines or here["epoch"].max() < 1:  # one epoch is no curve
@@ -136,7 +141,7 @@ class Setting:
             axes[0][j].set_title(self._column(value), fontsize=9)
             axes[-1][j].set_xlabel("epoch")
         _shared_legend(figure, axes)
-        return Drawn(slug(name, self.name), f"{text}: {self.name}.", figure)
+        return Drawn(slug(name, self.name), f"{text}: {self.name}.{partial_note(here) if remark else ''}", figure)
 
     def errors(self) -> Drawn | None:
         """Train and test error side by side, against the tables' columns."""
@@ -152,7 +157,7 @@ class Setting:
             one.set_ylabel(label)
         _legend(axes[0], here["row"].nunique())
         text = f"Train and test error against {self.material.columns}: {self.name}, {PROTOCOLS.get(self.protocol, '')}."
-        return Drawn(slug("errors", self.name), text, figure)
+        return Drawn(slug("errors", self.name), text + partial_note(here), figure)
 
     def transition(self) -> Drawn | None:
         """The matrix that wrong labels were drawn by, for each column of the tables: of its first run."""
@@ -219,9 +224,8 @@ class Setting:
             axes[0][j].set_xlabel("training time, s")
         axes[0][0].set_ylabel(metric_text(metric))
         _shared_legend(figure, axes)
-        return Drawn(
-            slug("time", self.name), f"{_capital(metric_text(metric))} against training time: {self.name}.", figure
-        )
+        text = f"{_capital(metric_text(metric))} against training time: {self.name}.{partial_note(self.runs, metric)}"
+        return Drawn(slug("time", self.name), text, figure)
 
     def _column(self, value: Any) -> str:
         return f"{self.material.columns} {column_text(value)}"
@@ -231,9 +235,10 @@ def fitted(epochs: pd.DataFrame) -> pd.DataFrame:
     """``metrics.csv`` with counts of training samples whose given label the model predicts.
 
     ``fitted_correct`` of those labelled correctly, ``fitted_wrong`` of those labelled wrongly; NaN where the number of
-    wrong labels is not known.
+    wrong labels is not known, and of an epoch that visited a part of the samples.
     """
     size, rate = epochs["train_samples"].astype(float), epochs["train_rate"].astype(float)
+    size = size.mask(visits_part(epochs))
     nothing = pd.Series(np.nan, index=epochs.index)
     return epochs.assign(
         fitted_correct=(size * (1 - rate)).round() * epochs.get("train/accuracy_correct", nothing),

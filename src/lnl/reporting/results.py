@@ -11,6 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 
+from lnl.config import acting
 from lnl.reporting.find import find_runs
 
 log = logging.getLogger(__name__)
@@ -31,14 +32,16 @@ def read_runs(paths: Iterable[Path | str]) -> pd.DataFrame:
         - ``path``, ``sweep``, ``run``, ``identity``, ``protocol``, ``epoch`` (from 0), ``epochs``;
         - ``data``, ``corruption``, ``noise`` (kind), ``rate`` (asked; 0 without noise, NaN of labels as they were
           given), ``actual_rate``, ``train_rate`` (NaN of cross-validated runs), ``train_samples``, ``model``,
-          ``method``, ``loss``, ``seed``, ``noise_seed``, ``split_seed``, ``noise_sha256`` of the labels;
+          ``method``, ``loss`` (``none`` of a method that uses none), ``callbacks`` (those that can change numbers, as
+          text), ``seed``, ``noise_seed``, ``split_seed``, ``noise_sha256`` of the labels;
         - ``<split>/<metric>`` for every single number, such as ``test/accuracy``, ``train/loss``;
         - ``<data>/<metric>`` from ``evaluations/<data>-<protocol>.json``, such as ``mnist/accuracy``;
         - ``fit_seconds``, ``seconds_per_epoch``, ``seconds_per_image`` (inference), ``parameters``,
           ``checkpoint_bytes``, ``peak_memory_bytes``, ``peak_device_memory_bytes``, ``device``, ``device_name``,
           ``precision``;
-        - every value of the configuration under its name on the command line, such as ``method.threshold``, and
-          ``variant``, a hash of the whole configuration without its seeds.
+        - every value of the configuration under its name on the command line, such as ``method.threshold``; below
+          ``sources``, ``files`` and ``fingerprints`` hashes of the user's own code and files; ``numbers_version`` of
+          lnl; and ``variant``, a hash of all these without the seeds.
     """
     runs, unreadable = read_folders(find_runs(paths))
     for folder, reason in unreadable.items():
@@ -63,11 +66,16 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
     if result["schema_version"] not in READABLE:
         raise ValueError(f"result.json of schema version {result['schema_version']}, which this lnl cannot read")
     noise, time, size = result["noise"], result["time"], result["size"]
+    own = {key: result.get(key, {}) for key in ("sources", "files")}
+    own["fingerprints"] = result["data"].get("own", {}).get("fingerprints", {})
+    whole = {**_without_seeds(result["config"]), **own, "numbers_version": result.get("numbers_version")}
     images_per_second = time.get("test_images_per_second")  # there may be no test set
     run = {
         "path": str(folder),
         **{key: result[key] for key in ("sweep", "run", "identity", "epochs", "model", "method", "loss")},
         "data": result["data"]["name"],
+        "callbacks": " + ".join(acting(result["config"].get("callbacks"))),
+        "numbers_version": result.get("numbers_version"),
         "corruption": result.get("corruption", "none"),
         "noise": noise["kind"],
         "rate": 0.0 if noise["kind"] == "none" else noise["rate"],
@@ -82,8 +90,8 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
         "seconds_per_image": 1 / images_per_second if images_per_second else None,
         **size,
         **{key: result["environment"][key] for key in ("device", "device_name", "precision")},
-        **dict(_flat(result["config"])),
-        "variant": hashlib.sha256(json.dumps(_without_seeds(result["config"]), sort_keys=True).encode()).hexdigest(),
+        **dict(_flat({**result["config"], **own})),
+        "variant": hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest(),
     }
     return [
         {
@@ -98,11 +106,11 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
 
 
 def _flat(config: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    """Values below the first level under dotted names, and ``init_from``; lists as text."""
+    """Values below the first level under dotted names, ``init_from`` and ``oracle``; lists as text."""
     for key, value in config.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{key}.")
-        elif (prefix and not key.startswith("_")) or key == "init_from":
+        elif (prefix and (key == "_target_" or not key.startswith("_"))) or key in ("init_from", "oracle"):
             yield prefix + key, str(value) if isinstance(value, list) else value
 
 

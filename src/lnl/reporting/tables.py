@@ -131,7 +131,8 @@ def _refuse_mixed(runs: pd.DataFrame, by: list[str]) -> None:
 
 def what_differs(runs: pd.DataFrame) -> list[str]:
     """The columns, other than seeds, in which runs of one cell differ; empty if they may be averaged over seeds."""
-    known = ["protocol", "data", "corruption", "noise", "rate", "model", "method", "loss", "init_from"]
+    known = ["protocol", "data", "corruption", "noise", "rate", "model", "method", "loss", "callbacks"]
+    known += ["init_from", "oracle", "numbers_version"]
     if "variant" not in runs or runs["variant"].nunique() > 1:  # else the configurations are equal
         known += [str(column) for column in runs if "." in str(column) and not str(column).endswith("seed")]
     differing = [column for column in known if column in runs and runs[column].nunique(dropna=False) > 1]
@@ -143,9 +144,15 @@ def what_differs(runs: pd.DataFrame) -> list[str]:
 
 
 def cells(
-    values: Summary, formats: Format | Mapping[str, Format] | None = None, markup: Markup = MARKDOWN
+    values: Summary,
+    formats: Format | Mapping[str, Format] | None = None,
+    markup: Markup = MARKDOWN,
+    remarks: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """``mean ± std`` in every cell; where a cell has fewer runs than others, their number; – where there is none."""
+    """``mean ± std`` in every cell; where a cell has fewer runs than others, their number; – where there is none.
+
+    ``remarks`` has the same rows and columns: what belongs behind a number, in brackets, or nothing.
+    """
     most = values.count.max().max()
     rows = [markup.escape(column_text(row)) for row in values.mean.index]
     shown = pd.DataFrame(markup.escape(MISSING), index=rows, columns=list(values.mean.columns))
@@ -157,6 +164,8 @@ def cells(
             if np.isfinite(mean):
                 text = markup.escape(cell_text(mean, std, form))
                 text += f" ({count:g} of {most:g})" if count < most else ""
+                remark = "" if remarks is None else str(remarks.iat[i, j])
+                text += markup.escape(f" ({remark})" if remark else "")
                 shown.iloc[i, j] = markup.bold.format(text) if best[i] else text
     return shown
 
@@ -171,6 +180,7 @@ def beside(
     others: pd.DataFrame,
     formats: Format | Mapping[str, Format] | None = None,
     markup: Markup = MARKDOWN,
+    remarks: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """:func:`cells` with a row of published numbers, and our difference from them, under each that has some.
 
@@ -178,8 +188,9 @@ def beside(
         values: ours.
         others: published numbers, as shown (a percentage as 58.9), with some of the same rows and columns.
         formats: of ours; the difference is taken after scaling.
+        remarks: behind ours.
     """
-    ours = cells(values, formats, markup)
+    ours = cells(values, formats, markup, remarks)
     lines, names = [], []
     for i, row in enumerate(values.mean.index):
         lines.append(ours.iloc[i].tolist())

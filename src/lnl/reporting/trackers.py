@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 
+from lnl.config import acting
 from lnl.data import NoisyDataModule
 from lnl.errors import UserError
 from lnl.reporting.contact_sheet import contact_sheet
@@ -58,6 +59,7 @@ def overview(config: Mapping[str, Any]) -> dict[str, Any]:
         "model_name": options["model"],
         "method_name": options["method"],
         "loss_name": options["loss"],
+        "callback_names": " + ".join(acting(config.get("callbacks"))) or None,
         "optimizer_name": options["optimizer"],
         "lr": config["optimizer"].get("lr"),
         "batch_size": config["data"]["batch_size"],

@@ -16,6 +16,7 @@ from lnl.data import NoisyDataModule
 from lnl.data.given import GivenDataModule
 from lnl.data.read_once import read_once
 from lnl.errors import UserError
+from lnl.losses import CrossEntropy
 from lnl.methods import NoisyLabelMethod
 from lnl.runs.checkpoint_io import AtomicCheckpointIO
 from lnl.runs.environment import resolve_precision
@@ -55,6 +56,9 @@ def build_method(cfg: DictConfig, data: NoisyDataModule, num_samples: int | None
     """
     samples = len(data.labels.noisy) if num_samples is None else num_samples
     method = make_method(cfg, data.num_classes, data.channels, data.image_size, samples)
+    if num_samples is None and not method.any_loss and type(method.loss) is not CrossEntropy:
+        loss = getattr(method.loss, "__name__", type(method.loss).__name__)
+        raise UserError(f"loss: {type(method).__name__} does not use the one that was chosen ({loss}): leave out loss=")
     if method.uses_trusted and num_samples is None:
         data.trust()
     if cfg.init_from:

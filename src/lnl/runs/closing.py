@@ -4,13 +4,16 @@ import os
 from pathlib import Path
 from typing import Any
 
+from lnl.config import acting
+
 
 def closing_block(result: dict[str, Any], folder: Path) -> str:
     """What was trained, on how many wrong labels, the accuracies, and where everything is."""
     data, seeds = result["data"], result["seeds"]
+    parts = [result["method"], *({result["loss"]} - {"none"}), *acting(result["config"].get("callbacks"))]
     images = data["name"] if result["corruption"] == "none" else f"{data['name']} ({result['corruption']})"
     lines = [
-        f"{images}, {result['model']}, {result['method']}, {result['loss']}, seed {seeds['seed']}: "
+        f"{images}, {result['model']}, {', '.join(parts)}, seed {seeds['seed']}: "
         f"{result['epochs']} epochs in {result['time']['fit_seconds']:.1f} s",
         *_labels(result),
         *_folds(result),

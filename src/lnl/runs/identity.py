@@ -8,8 +8,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from lnl.config import acting
 from lnl.runs.fingerprint import fingerprints
-from lnl.runs.sources import sources
+from lnl.runs.sources import class_flag, sources
 
 NUMBERS_VERSION = 4  # to be raised whenever a change of lnl's code changes the numbers of the same configuration
 
@@ -40,6 +41,16 @@ def relevant_config(cfg: DictConfig) -> dict[str, Any]:
 FILES = (("init_from",), ("noise", "path"), ("data", "trusted"))
 
 
+def files(config: Mapping[str, Any]) -> dict[str, str]:
+    """sha256 of each file whose content counts, by the key that names it."""
+    found = {}
+    for *section, key in FILES:
+        part = config.get(section[0], {}) if section else config
+        if isinstance(part.get(key), str) and (path := Path(part[key]).expanduser()).is_file():
+            found[".".join([*section, key])] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
+
+
 def identity(cfg: DictConfig) -> str:
     """sha256 of all that can change a run's numbers; of a file, its content; of a folder, what is in it; of code that
     is the user's own, its source.
@@ -47,10 +58,9 @@ def identity(cfg: DictConfig) -> str:
     config = relevant_config(cfg)
     if found := sources(config):
         config["sources"] = found
-    for *section, key in FILES:
-        part = config.get(section[0], {}) if section else config
-        if isinstance(part.get(key), str) and Path(part[key]).expanduser().is_file():
-            part[key] = hashlib.sha256(Path(part[key]).expanduser().read_bytes()).hexdigest()
+    for name, digest in files(config).items():
+        *section, key = name.split(".")
+        (config[section[0]] if section else config)[key] = digest
     if isinstance(config.get("data"), dict):
         config["data"] |= fingerprints(config["data"])
     canonical = json.dumps(_canonical({"numbers_version": NUMBERS_VERSION, **config}), sort_keys=True, default=str)
@@ -67,9 +77,14 @@ def _canonical(value: Any) -> Any:
 
 
 def run_name(cfg: DictConfig, choices: Mapping[str, str]) -> str:
-    """A readable, unique folder name, e.g. ``cifar10-symmetric0.3-cnn-baseline-ce-seed0-1a2b3c4d``."""
+    """A readable, unique folder name, e.g. ``cifar10-symmetric0.3-cnn-baseline-ce-seed0-1a2b3c4d``.
+
+    A loss that the method does not use is left out; callbacks that can change numbers are in it.
+    """
     rate = cfg.noise.get("rate")
     noise = f"{choices['noise']}{float(rate):g}" if isinstance(rate, int | float) else choices["noise"]
     images = [choices["data"], *({choices["corruption"]} - {"none"})]
-    parts = [*images, noise, choices["model"], choices["method"], choices["loss"], f"seed{cfg.seed}"]
+    loss = [choices["loss"]] if class_flag(cfg.method.get("_target_", ""), "any_loss") is not False else []
+    callbacks = acting(relevant_config(cfg).get("callbacks"))
+    parts = [*images, noise, choices["model"], choices["method"], *loss, *callbacks, f"seed{cfg.seed}"]
     return "-".join([*parts, identity(cfg)[:8]]).replace("/", "_")

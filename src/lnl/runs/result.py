@@ -16,7 +16,7 @@ from lnl.metrics import peak_device_memory, peak_memory
 from lnl.runs import environment
 from lnl.runs.evaluation import Prediction
 from lnl.runs.folder import RunFolder
-from lnl.runs.identity import relevant_config
+from lnl.runs.identity import NUMBERS_VERSION, files, relevant_config
 from lnl.runs.sources import sources
 
 SCHEMA_VERSION = 1  # to be raised when a key changes its meaning or goes
@@ -75,7 +75,9 @@ def make_result(
         },
         **said_by_callbacks(trainer),
         "environment": {**environment.describe(device, trainer.precision), "processes": trainer.world_size},
+        "numbers_version": NUMBERS_VERSION,
         "sources": sources(relevant_config(cfg)),
+        "files": files(relevant_config(cfg)),
         "config": relevant_config(cfg),
     }
 

@@ -1,5 +1,6 @@
-"""What stands for a user's own code in a run's identity: its source, wherever it lies."""
+"""What is known of code by its source, wherever it lies: what stands for a user's own in a run's identity."""
 
+import ast
 import functools
 import hashlib
 import importlib.util
@@ -28,20 +29,21 @@ def _targets(value: Any) -> Iterator[str]:
             yield from _targets(entry)
 
 
-@functools.cache  # a process imports a module once: what is edited later is not what it runs
-def _source(target: str) -> str | None:
-    """Found without importing anything: a run that is finished is to be found at once."""
+def _located(target: str) -> tuple[Path | None, list[str]]:
+    """The file of a target's module and the names in it: of ``mine.method.Own`` ``mine/method.py`` and ``["Own"]``.
+
+    Found without importing anything: a run that is finished is to be found at once.
+    """
     first, *parts = target.split(".")
-    if first == "lnl":
-        return None
     try:
         spec = importlib.util.find_spec(first)
     except ValueError:  # of __main__
-        return None
+        return None, []
     if spec is None:
-        return None
+        return None, []
     file, folders = spec.origin, list(spec.submodule_search_locations or ())
-    for part in parts:
+    while parts:
+        part = parts[0]
         # By hand: importlib wants to import a folder without __init__.py before it looks for another in it.
         inside = [Path(folder, part) for folder in folders]
         modules = (path for folder in inside for path in (folder / "__init__.py", folder.with_suffix(".py")))
@@ -50,9 +52,15 @@ def _source(target: str) -> str | None:
         if found is None and not folders:  # from here on names are of classes
             break
         file = found
-    if file is None or not Path(file).is_file() or _installed(Path(file)):
+        parts.pop(0)
+    return (Path(file) if file is not None and Path(file).is_file() else None), parts
+
+
+@functools.cache  # a process imports a module once: what is edited later is not what it runs
+def _source(target: str) -> str | None:
+    path = None if target.partition(".")[0] == "lnl" else _located(target)[0]
+    if path is None or _installed(path):
         return None
-    path = Path(file)
     package = path.name == "__init__.py"
     code = [path] if not package else sorted(path.parent.rglob("*.py"))
     digest = hashlib.sha256()
@@ -65,3 +73,44 @@ def _source(target: str) -> str | None:
 def _installed(file: Path) -> bool:
     standard = Path(sysconfig.get_path("stdlib")).resolve()
     return bool({"site-packages", "dist-packages"} & set(file.parts)) or file.resolve().is_relative_to(standard)
+
+
+@functools.cache
+def class_flag(target: str, name: str) -> bool | None:
+    """What a class, or one that it extends, says by ``name = True`` or ``name = False``; None if none does.
+
+    Read from the source: importing a method loads torch, and a run's folder has its name before that.
+    """
+    file, names = _located(target)
+    if file is None or not names:
+        return None
+    module = target.split(".")[: -len(names)]
+    try:
+        statements = ast.parse(file.read_text()).body
+    except (OSError, SyntaxError, ValueError):
+        return None  # an import says what is wrong with it
+    known: dict[str, str] = {}  # what names of this file stand for
+    for statement in statements:
+        if isinstance(statement, ast.Import):
+            known |= {alias.asname: alias.name for alias in statement.names if alias.asname}
+        elif isinstance(statement, ast.ImportFrom):
+            up = statement.level - (file.name == "__init__.py")
+            start = module[: len(module) - up] if statement.level else []
+            whole = ".".join([*start, *filter(None, [statement.module])])
+            known |= {alias.asname or alias.name: f"{whole}.{alias.name}" for alias in statement.names}
+        elif isinstance(statement, ast.ClassDef) and statement.name == names[0]:
+            flags = [_assigned(line, name) for line in statement.body]
+            for base in statement.bases:
+                first, *rest = ast.unparse(base).partition("[")[0].split(".")
+                flags.append(class_flag(".".join([known.get(first, first), *rest]), name))
+            return next((flag for flag in flags if flag is not None), None)
+        elif isinstance(statement, ast.ClassDef):
+            known[statement.name] = ".".join([*module, statement.name])
+    return class_flag(known[names[0]], name) if names[0] in known else None
+
+
+def _assigned(line: ast.stmt, name: str) -> bool | None:
+    if not isinstance(line, ast.Assign | ast.AnnAssign) or not isinstance(line.value, ast.Constant):
+        return None
+    targets = line.targets if isinstance(line, ast.Assign) else [line.target]
+    return bool(line.value.value) if name in [getattr(target, "id", None) for target in targets] else None

@@ -80,6 +80,8 @@ def train_here(
                 say(remark.split("\n")[0])
     pl.seed_everything(cfg.seed, verbose=False)
     method = build_method(cfg, data)
+    if not method.any_loss:
+        options["loss"] = "none"
     table = MetricsTable(folder.metrics)
     trainer = build_trainer(cfg, folder, data, method, table, *observers, process=process)
     smoke = bool(cfg.trainer.fast_dev_run)
