@@ -1,7 +1,9 @@
 """Methods that are here to be tested with: the frame of a published one, and some that say what happens to them."""
 
+import random
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -60,6 +62,33 @@ class Counts(NoisyLabelMethod):
         self.visitor[batch.index] = float(self.trainer.global_rank)
         self.seen[batch.index] = True
         return self.loss(self(batch.images), batch.labels).mean()
+
+
+class Draws(Counts):
+    """Draws whom each of four epochs trains on, by every global generator, and is asked once for each of them."""
+
+    def __init__(self, **base):
+        super().__init__(**base)
+        self.register_buffer("asked", torch.zeros(4, dtype=torch.int64))
+
+    def training_set(self, epoch) -> Tensor:
+        assert self.current_epoch == epoch
+        self.asked[epoch] += 1
+        train = torch.from_numpy(self.trainer.datamodule.splits["train"])
+        first = train[torch.randperm(len(train))[:200]]
+        second = train[np.random.permutation(len(train))[:100]]  # noqa: NPY002 - the global generator is what is meant
+        return torch.cat([first, second, train[random.sample(range(len(train)), 1)]]).unique()
+
+    def on_train_end(self) -> None:
+        assert self.asked.tolist() == [1, 1, 1, 1]
+        assert self.seen.sum() > 301  # other samples in each epoch
+
+
+class Once(Draws):
+    """What was said about ``training_set`` before it took the epoch."""
+
+    def training_set(self) -> Tensor:
+        return torch.arange(10)
 
 
 class LeavesItsState(LabelCorrection):

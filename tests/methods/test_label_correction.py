@@ -89,7 +89,8 @@ def test_the_given_label_counts_once_in_all_rounds(fresh):
     taught = corrected.kept[:5].clone()
     assert taught[[1, 3, 4]].tolist() == [True, False, True]
     for _ in range(2):
-        corrected.predict_training_set = lambda: (torch.arange(5), torch.where(taught[:, None], once, BELIEFS))
+        learned = torch.where(taught[:, None], once, BELIEFS)
+        corrected.predict_training_set = lambda learned=learned: (torch.arange(5), learned)
         corrected.threshold = 0.95  # leaves out sample 1
         corrected.begin_stage()
         torch.testing.assert_close(corrected.confidence[[1, 3, 4]], once.amax(dim=1)[[1, 3, 4]])

@@ -1,5 +1,6 @@
 """The base of all methods: everything that a method need not think about."""
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
@@ -55,6 +56,11 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
         num_samples: int,
     ) -> None:
         super().__init__()
+        try:
+            inspect.signature(self.training_set).bind(0)
+        except TypeError:
+            name = type(self).__name__
+            raise ValueError(f"{name}.training_set has to take the epoch: def training_set(self, epoch)") from None
         self.make_network, self.make_optimizer, self.make_scheduler = model, optimizer, scheduler
         self.model = self.make_model()
         self.loss = loss
@@ -68,8 +74,12 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
     def training_loss(self, batch: Batch) -> Tensor:
         """The scalar to descend on."""
 
-    def training_set(self) -> Tensor | None:
-        """Numbers of the samples to train on, asked at the start of every epoch if overridden; None for all."""
+    def training_set(self, epoch: int) -> Tensor | None:
+        """Numbers of the samples to train on in ``epoch`` (from 0), int64 ``[n]``; None for all.
+
+        If overridden, it is asked once before each epoch. What it draws from the global generators of torch, numpy and
+        random depends on seed and epoch alone, so that a resumed run, and each of several processes, draws the same.
+        """
         return None
 
     def forward(self, images: Tensor) -> Tensor:
