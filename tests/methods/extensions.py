@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lnl.methods import LabelCorrection, NoisyLabelMethod
+from lnl.methods import Baseline, LabelCorrection, NoisyLabelMethod
 
 
 class DivideMix(NoisyLabelMethod):
@@ -46,6 +46,14 @@ class Silent(NoisyLabelMethod):
 
     def training_loss(self, batch) -> Tensor:
         return self.loss(self.model(batch.images), batch.labels).mean()
+
+
+class Projects(Baseline):
+    """Has a linear layer of its own, which does not predict."""
+
+    def __init__(self, **base):
+        super().__init__(**base)
+        self.projection = torch.nn.Linear(self.num_classes, 3)
 
 
 class Counts(NoisyLabelMethod):
