@@ -291,7 +291,7 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
     def train_dataloader(self) -> Loader:
         epoch, chosen = 0, None
         if self.trainer:
-            progress = self.trainer.fit_loop.epoch_progress.current
+            progress: Any = self.trainer.fit_loop.epoch_progress.current
             # Resuming, Lightning does this only after it has asked for the loader, and would ask for it a second time.
             progress.completed = epoch = progress.processed
             chosen = training_set(self.trainer, epoch, self.seed, self.splits["train"])

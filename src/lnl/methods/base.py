@@ -2,7 +2,7 @@
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
 import pytorch_lightning as pl
@@ -31,7 +31,8 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
 
     Clean labels reach no method: ``batch.labels`` are the given ones, but for trusted samples (``data.trusted``), whose
     right label is in its place if the method sets ``uses_trusted``. Metrics on the training set are taken by a
-    callback from what ``self(batch.images)`` returns within the step.
+    callback from what ``self(batch.images)`` returns within the step. An option of the value ``oracle`` is replaced by
+    the share of labels that the noise makes wrong, and the run's result says so.
 
     Args:
         model: makes a network, images ``[B, C, H, W]`` -> logits ``[B, K]``; ``_partial_`` in its YAML.
@@ -44,6 +45,7 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
 
     uses_trusted: ClassVar[bool] = False
     several_devices: ClassVar[bool] = True  # whether processes that share the training set can train it
+    oracle_options: Sequence[str] = ()  # those that were given the true share of wrong labels
 
     def __init__(
         self,
