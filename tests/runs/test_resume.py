@@ -16,7 +16,8 @@ from tests.runs.pauses import CALLBACK, start_and_pause
 
 # Dropout-like randomness, a schedule, momentum, augmentation: all that a resumed run could get wrong.
 HARD = ("model=mobilenet_v2", "scheduler=cosine", "data.augment=crop_flip", "data.crop_padding=1", "data.subset=200")
-MULTISTEP = ("scheduler=multistep", "scheduler.milestones=[2]")
+NO_WORKERS = ("data.device_cache=false", "data.num_workers=0", "data.augment=crop", "data.crop_padding=1")
+MULTISTEP = ("scheduler=multistep", "scheduler.milestones=[2]", "data.subset=400", *NO_WORKERS)
 ELR = ("method=elr", "model=cnn8")
 CO_TEACHING = ("method=co_teaching", "method.ramp_epochs=3", "model=mlp_1x512", "model.dropout=0.5")
 DRAWS = ("method._target_=tests.methods.extensions.Draws", "model=mlp_1x512")

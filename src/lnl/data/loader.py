@@ -224,6 +224,7 @@ def worker_loader(
         batch_size=sampler.batch_size // sampler.share.processes,
         sampler=sampler,
         worker_init_fn=sampler.seed_worker,
+        generator=torch.Generator(),  # else each iterator draws from the global one, and a resumed run makes fewer
         num_workers=num_workers,
         collate_fn=collate,
         pin_memory=pin_memory,
