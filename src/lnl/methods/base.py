@@ -80,7 +80,7 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
         """Numbers of the samples to train on in ``epoch`` (from 0), int64 ``[n]``; None for all.
 
         If overridden, it is asked once before each epoch. What it draws from the global generators of torch, numpy and
-        random depends on seed and epoch alone, so that a resumed run, and each of several processes, draws the same.
+        random depends only on seed and epoch, so that a resumed run, and each of several processes, draws the same.
         """
         return None
 

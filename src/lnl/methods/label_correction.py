@@ -16,8 +16,7 @@ class LabelCorrection(StagedMethod):
     r"""Stage 1 trains on the trusted images. Then every other training image whose largest probability exceeds
     ``threshold`` takes the predicted label, and stage 2 trains on trusted and relabelled images together.
 
-    Each further round relabels all images anew with the model that the round before trained. Trusted images keep their
-    label.
+    Each further round relabels them with the model that the round before trained. Trusted images keep their label.
 
     Args:
         threshold: in [0, 1]; images at or below it are left out of the next stage.
@@ -26,8 +25,8 @@ class LabelCorrection(StagedMethod):
             all. Trusted images come on top.
         given_label_evidence: let the given label :math:`\tilde y` count,
             :math:`p(y \mid x, \tilde y) \propto p(y \mid x)\, T_{y \tilde y}`, with T counted on the trusted images
-            (one added to each count). It supposes that the noise depends on the class alone. It counts once: a model
-            that was trained on an image relabelled so has heard the given label, and its prediction stays as it is.
+            (one added to each count). It supposes that the noise depends on the class alone. A given label counts once:
+            where the model was trained on what came of it, the model's probabilities stay as they are.
         stages: ``stage1_epochs``, ``rounds``, ``fresh_model``, ``patience``: :class:`~lnl.methods.stages.StagedMethod`.
 
     Raises:
@@ -38,7 +37,7 @@ class LabelCorrection(StagedMethod):
     labels: Tensor
     confidence: Tensor
     beliefs: Tensor
-    heard: Tensor
+    heard: Tensor | None
 
     def __init__(
         self,
@@ -59,7 +58,9 @@ class LabelCorrection(StagedMethod):
         self.register_buffer("labels", torch.zeros(self.num_samples, dtype=torch.int64))
         self.register_buffer("confidence", torch.zeros(self.num_samples))
         self.register_buffer("beliefs", torch.zeros(self.num_samples if soft_labels else 0, self.num_classes))
-        self.register_buffer("heard", torch.zeros(self.num_samples, dtype=torch.bool))  # given labels, by the model
+        # Whether the model was trained on what came of the sample's given label.
+        asked = given_label_evidence and self.rounds > 1
+        self.register_buffer("heard", torch.zeros(self.num_samples, dtype=torch.bool) if asked else None)
 
     def training_loss(self, batch: Batch) -> Tensor:
         logits = self(batch.images)
@@ -78,9 +79,11 @@ class LabelCorrection(StagedMethod):
             others = ~torch.isin(index, known)
             index, beliefs = index[others], beliefs[others]
             if self.given_label_evidence:
-                beliefs = torch.where(self.heard[index, None], beliefs, self.with_evidence(beliefs, index))
+                posterior = self.with_evidence(beliefs, index)
+                beliefs = posterior if self.heard is None else posterior.where(~self.heard[index, None], beliefs)
             self.correct(index, beliefs)
-            self.heard.copy_(self.kept if self.fresh_model else self.kept | self.heard)
+            if self.heard is not None:
+                self.heard.copy_(self.kept if self.fresh_model else self.kept | self.heard)
         self.kept[known], self.labels[known], self.confidence[known] = True, right, 1.0
         if self.soft_labels:
             self.beliefs[known] = torch.nn.functional.one_hot(right, self.num_classes).float()
