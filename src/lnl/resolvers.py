@@ -3,6 +3,7 @@
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -20,6 +21,8 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("lnl.run_name", _run_name, replace=True)
     OmegaConf.register_new_resolver("lnl.options", _options, replace=True)
     OmegaConf.register_new_resolver("lnl.published", _published, replace=True)
+    OmegaConf.register_new_resolver("lnl.by_data", _by_data, replace=True)
+    OmegaConf.register_new_resolver("lnl.up_to_a_third", _up_to_a_third, replace=True)
 
 
 def _user_cache() -> str:
@@ -50,6 +53,17 @@ def _published() -> str:
     from lnl.reporting.results import published  # pandas takes longer than most that is asked of this file
 
     return ", ".join(sorted(set(published()["study"])))
+
+
+def _by_data(usual: Any, others: DictConfig, *, _root_: DictConfig) -> Any:
+    """The value of ``others`` for the chosen dataset, by the name of its class; the usual one if there is none."""
+    return others.get(str(OmegaConf.select(_root_, "data._target_")).rpartition(".")[2], usual)
+
+
+def _up_to_a_third(most: int, epochs: Any) -> int:
+    """So many epochs, but at most a third of all."""
+    whole = isinstance(epochs, int | float) and epochs >= 1  # what else there may be is refused by the Trainer
+    return min(most, max(1, int(epochs) // 3)) if whole else most
 
 
 def _run_name(*, _root_: DictConfig) -> str:

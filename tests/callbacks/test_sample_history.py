@@ -36,6 +36,11 @@ def test_the_history_of_one_epoch_is_what_the_run_measured(digits):
     np.testing.assert_allclose(history["neighbours"].sum(axis=1), 1, atol=1e-6)
     assert len(history["train_index"]) == len(history["index"]) == 200
     assert not np.intersect1d(history["train_index"], history["index"]).size
+    # A layer of the method's own, which does not predict, changes nothing.
+    other = digits(*FOLD, "trainer.max_epochs=1", "method._target_=tests.methods.extensions.Projects", "sweep=other")
+    assert other.code == 0, other.err
+    (path,) = other.root.glob("outputs/other/*/sample_history.npz")
+    np.testing.assert_array_equal(np.load(path)["neighbours"], history["neighbours"])
 
 
 class Stopped(Exception):
@@ -79,3 +84,4 @@ def test_a_run_killed_after_its_last_epoch_still_writes_it(digits):
 def test_a_model_without_features_has_no_neighbours(digits):
     folder = digits(*FOLD, "model=histogram_logistic", "method=fit_once", "trainer.max_epochs=1").folder
     assert "neighbours" not in np.load(folder / "sample_history.npz")
+    assert "neighbours are left out" in (folder / "train.log").read_text()

@@ -1,12 +1,14 @@
 """Methods that are here to be tested with: the frame of a published one, and some that say what happens to them."""
 
+import random
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lnl.methods import LabelCorrection, NoisyLabelMethod
+from lnl.methods import Baseline, LabelCorrection, NoisyLabelMethod
 
 
 class DivideMix(NoisyLabelMethod):
@@ -46,6 +48,14 @@ class Silent(NoisyLabelMethod):
         return self.loss(self.model(batch.images), batch.labels).mean()
 
 
+class Projects(Baseline):
+    """Has a linear layer of its own, which does not predict."""
+
+    def __init__(self, **base):
+        super().__init__(**base)
+        self.projection = torch.nn.Linear(self.num_classes, 3)
+
+
 class Counts(NoisyLabelMethod):
     """Counts what it trained on: samples, and for each of them who trained on it last."""
 
@@ -60,6 +70,33 @@ class Counts(NoisyLabelMethod):
         self.visitor[batch.index] = float(self.trainer.global_rank)
         self.seen[batch.index] = True
         return self.loss(self(batch.images), batch.labels).mean()
+
+
+class Draws(Counts):
+    """Draws whom each of four epochs trains on, by every global generator, and is asked once for each of them."""
+
+    def __init__(self, **base):
+        super().__init__(**base)
+        self.register_buffer("asked", torch.zeros(4, dtype=torch.int64))
+
+    def training_set(self, epoch) -> Tensor:
+        assert self.current_epoch == epoch
+        self.asked[epoch] += 1
+        train = torch.from_numpy(self.trainer.datamodule.splits["train"])
+        first = train[torch.randperm(len(train))[:200]]
+        second = train[np.random.permutation(len(train))[:100]]  # noqa: NPY002 - the global generator is what is meant
+        return torch.cat([first, second, train[random.sample(range(len(train)), 1)]]).unique()
+
+    def on_train_end(self) -> None:
+        assert self.asked.tolist() == [1, 1, 1, 1]
+        assert self.seen.sum() > 301  # other samples in each epoch
+
+
+class Once(Draws):
+    """What was said about ``training_set`` before it took the epoch."""
+
+    def training_set(self) -> Tensor:
+        return torch.arange(10)
 
 
 class LeavesItsState(LabelCorrection):

@@ -3,17 +3,22 @@
 import json
 import math
 import pickle
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from omegaconf import OmegaConf
 from torch import nn
 
 from lnl import NoisyLabelClassifier
 from lnl.data import Batch
 from lnl.losses import CrossEntropy
 from lnl.methods import CoTeaching
+from lnl.noise import AsymmetricNoise, PairflipNoise, SymmetricNoise, UniformNoise
+from lnl.reporting.results import read_runs
+from lnl.runs.assembly import tell_noise_rate
 from tests.conftest import above_chance, weights
 
 # The probability of the label, by each network.
@@ -106,7 +111,34 @@ def test_noise_of_unknown_rate_asks_for_one(digits, tmp_path, noise):
     assert outcome.code == 1
     assert outcome.err.strip().endswith("method.forget_rate=0.2")
     assert not outcome.folders
-    assert digits(*arguments, "method.forget_rate=0.2", "trainer.max_epochs=1").code == 0
+    given = digits(*arguments, "method.forget_rate=0.2", "trainer.max_epochs=1")
+    assert given.code == 0
+    assert given.result["oracle_options"] == {}
+    assert "TRUE SHARE" not in given.out
+    assert set(read_runs([given.folder])["method"]) == {"co_teaching"}
+
+
+@pytest.mark.parametrize(
+    ("noise", "expected"),
+    [
+        ("symmetric", 0.4),
+        ("uniform", 0.36),  # a tenth of those redrawn is right again
+        ("pairflip", 0.4),
+        ("asymmetric", 0.4 * 5 / 10),  # as on CIFAR-10, 5 of 10 equal classes
+    ],
+)
+def test_the_true_share_is_what_the_noise_makes_wrong(noise, expected):
+    mapping = {9: 1, 2: 0, 4: 7, 3: 5, 5: 3}
+    kind = {"symmetric": SymmetricNoise, "uniform": UniformNoise, "pairflip": PairflipNoise}.get(
+        noise, lambda rate: AsymmetricNoise(mapping, rate)
+    )(rate=0.4)
+    clean = np.arange(1000) % 10
+    labels = kind(clean, np.zeros((1000, 1, 1, 1), np.uint8), [str(i) for i in range(10)])
+    data = SimpleNamespace(noise=kind, labels=labels)
+    options = OmegaConf.create({"forget_rate": "oracle", "ramp_epochs": 3})
+    assert tell_noise_rate(options, data) == ["forget_rate"]
+    assert options == {"forget_rate": pytest.approx(expected), "ramp_epochs": 3}
+    assert tell_noise_rate(options, data) == []  # what is given is no oracle
 
 
 @pytest.fixture
@@ -114,9 +146,12 @@ def run(digits):
     return digits("method=co_teaching", "noise.rate=0.5", "method.ramp_epochs=2", "trainer.max_epochs=4")
 
 
-def test_a_run_forgets_as_much_as_the_noise_has(run):
+def test_a_run_forgets_as_much_as_the_noise_has_and_says_that_it_was_told(run):
     assert run.code == 0, run.err
     assert run.result["config"]["method"]["forget_rate"] == 0.5
+    assert run.result["oracle_options"] == {"forget_rate": 0.5}
+    assert "method.forget_rate=0.5 IS THE TRUE SHARE OF WRONG LABELS" in run.out
+    assert set(read_runs([run.folder])["method"]) == {"co_teaching (oracle)"}
     table = pd.read_csv(run.folder / "metrics.csv")
     assert table["train/kept"].tolist() == pytest.approx([1.0, 0.75, 0.5, 0.5], abs=0.01)
     assert table["train/accuracy"].notna().all()

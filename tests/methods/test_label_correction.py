@@ -47,19 +47,55 @@ def test_a_quota_keeps_the_most_confident_of_each_class():
     assert corrected.kept.tolist() == [False, False, True, True, True, False, False]
 
 
-def test_trusted_samples_keep_their_right_label_whatever_is_predicted():
-    class Data:
-        class trusted:
-            index, labels = np.array([0, 2]), np.array([2, 2])
+class Data:
+    class trusted:
+        index, labels = np.array([0, 2]), np.array([2, 2])
 
-    corrected = method(threshold=0.0, soft_labels=True)
+    class labels:
+        noisy = np.array([2, 1, 2, 1, 0, 0, 1])
+
+
+def in_a_round(beliefs, **options):
+    """A method at the start of stage 2, whose model says ``beliefs`` of the first samples; 0 and 2 are trusted."""
+    corrected = method(**options)
     corrected._trainer = type("T", (), {"datamodule": Data})()
     corrected.stage += 1
-    corrected.predict_training_set = lambda: (torch.arange(5), BELIEFS)
+    corrected.predict_training_set = lambda: (torch.arange(len(beliefs)), beliefs)
     corrected.begin_stage()
+    return corrected
+
+
+def test_trusted_samples_keep_their_right_label_whatever_is_predicted():
+    corrected = in_a_round(BELIEFS, threshold=0.0, soft_labels=True)
     assert corrected.kept.tolist() == [True] * 5 + [False] * 2
     assert corrected.labels[[0, 2]].tolist() == [2, 2]
     assert corrected.beliefs[[0, 1]].tolist() == [[0, 0, 1], BELIEFS[1].tolist()]
+
+
+def test_trusted_samples_take_no_place_in_a_quota():
+    """The model is surest of the trusted samples 0 and 2: each class still gets its most confident other sample."""
+    beliefs = torch.tensor([[1, 0, 0], [0.9, 0.1, 0], [0, 1, 0], [0.1, 0.9, 0], [0.8, 0.2, 0], [0, 0.8, 0.2]])
+    corrected = in_a_round(beliefs, threshold=0.5, max_per_class=1)
+    assert corrected.kept.tolist() == [True, True, True, True, False, False, False]
+    assert corrected.labels[:4].tolist() == [2, 0, 2, 1]
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_the_given_label_counts_once_in_all_rounds(fresh):
+    """A network that learned an image's new label has heard the given one, and says again what it was taught."""
+    corrected = in_a_round(BELIEFS, threshold=0.8, given_label_evidence=True, rounds=3, fresh_model=fresh)
+    once = corrected.with_evidence(BELIEFS, torch.arange(5))
+    assert (once[1].max() - BELIEFS[1].max()).abs() > 0.01
+    taught = corrected.kept[:5].clone()
+    assert taught[[1, 3, 4]].tolist() == [True, False, True]
+    for _ in range(2):
+        learned = torch.where(taught[:, None], once, BELIEFS)
+        corrected.predict_training_set = lambda learned=learned: (torch.arange(5), learned)
+        corrected.threshold = 0.95  # leaves out sample 1
+        corrected.begin_stage()
+        torch.testing.assert_close(corrected.confidence[[1, 3, 4]], once.amax(dim=1)[[1, 3, 4]])
+        taught = corrected.kept[:5] if fresh else corrected.kept[:5] | taught
+        assert taught[[1, 3, 4]].tolist() == [not fresh, False, True]
 
 
 def test_the_given_label_counts_by_bayes_rule():

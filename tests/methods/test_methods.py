@@ -1,6 +1,8 @@
 """What a method is, what it sees, and what kinds of method fit."""
 
 import dataclasses
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -8,6 +10,8 @@ import pytest
 import torch
 
 from lnl.data import NoisyDataModule
+from lnl.data.training_set import training_set
+from lnl.errors import UserError
 from tests.conftest import weights
 from tests.methods.extensions import Spy
 
@@ -109,6 +113,37 @@ def test_the_truth_changes_no_weight_and_no_choice_of_epoch(digits, monkeypatch,
     public = ["train/loss", "train/accuracy", "val/loss", "val/accuracy"]
     pd.testing.assert_frame_equal(ours[public], theirs[public], check_exact=True)
     assert not ours["train/accuracy_wrong"].equals(theirs["train/accuracy_wrong"])
+
+
+def test_a_method_of_before_the_epoch_was_given_is_told_so(digits):
+    outcome = digits(f"method._target_={HERE}.Once", "model=mlp_1x512")
+    assert outcome.code == 1
+    assert outcome.err == "error: method: Once.training_set has to take the epoch: def training_set(self, epoch)\n"
+    assert not outcome.folders
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ([], r"Here.training_set\(3\) must return the numbers of at least one sample, int64 \[n\]"),
+        ([True, False], r"int64 \[n\], got torch.bool \[2\]"),
+        ([[1], [2]], r"int64 \[n\], got torch.int64 \[2, 1\]"),
+        ([2, 5, 2], r"Here.training_set\(3\) names sample 5, which is not in the training split"),
+        ([2, 2, 0], None),
+        (None, None),
+    ],
+)
+def test_a_training_set_is_made_of_training_samples(answer, said):
+    class Here:
+        def training_set(self, epoch):
+            return None if answer is None else np.array(answer)
+
+    strategy = SimpleNamespace(broadcast=lambda chosen: chosen)
+    trainer = SimpleNamespace(max_epochs=4, lightning_module=Here(), strategy=strategy)
+    with pytest.raises(UserError, match=said) if said else nullcontext():
+        chosen = training_set(trainer, 3, 0, np.array([0, 1, 2]))
+        assert chosen is None if answer is None else chosen.tolist() == answer
+    assert training_set(trainer, 4, 0, np.array([0])) is None  # there is no fifth epoch
 
 
 def test_a_training_loss_that_is_no_scalar_is_refused(digits):

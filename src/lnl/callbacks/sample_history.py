@@ -1,5 +1,6 @@
 """What an audit of the labels wants to know of a run, beside its last epoch's probabilities."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,11 @@ import torch
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor, nn
 
+from lnl.callbacks.features import features_of, predicting_layers
 from lnl.data import Batch
 from lnl.errors import UserError
+
+log = logging.getLogger(__name__)
 
 
 class SampleHistory(Callback):
@@ -23,8 +27,9 @@ class SampleHistory(Callback):
       mean over the epochs of the given class's logit less the largest other one, in the step that trains on the
       sample.
     - ``index[n]``, ``epoch_probabilities[n, K]``: of validation samples, the mean over the epochs.
-    - ``neighbours[n, K]``: of each validation sample's nearest training samples, by the cosine of what the last linear
-      layer is given, the share that has each label. Absent for a model without such a layer.
+    - ``neighbours[n, K]``: of each validation sample's nearest training samples, by the cosine of what the linear layer
+      is given that the logits come from (:func:`lnl.callbacks.features.predicting_layers`), the share that has each
+      label. Absent where there is no such layer; the log says so before training.
 
     Args:
         neighbours: how many.
@@ -59,6 +64,19 @@ class SampleHistory(Callback):
         }
         self.sums = {name: tensor.to(device) for name, tensor in (self.sums or empty).items()}
         self.val = val.to(device)
+        if not self._layers(trainer, pl_module):
+            log.warning(
+                "neighbours are left out of sample_history.npz: the logits of %s are not the output of a linear layer",
+                type(pl_module).__name__,
+            )
+
+    @staticmethod
+    def _layers(trainer: pl.Trainer, pl_module: Any) -> list[nn.Linear]:
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        shape = (2, data.channels, data.image_size, data.image_size)
+        images = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(pl_module.device)
+        with trainer.precision_plugin.forward_context():
+            return predicting_layers(pl_module, images)
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, batch: Batch, batch_idx: int) -> None:
         self.batch = batch
@@ -100,12 +118,12 @@ class SampleHistory(Callback):
             "epoch_probabilities": sums["probabilities"] / sums["epochs"],
         }
         pl_module.to(trainer.strategy.root_device).eval()
-        with torch.inference_mode(), trainer.precision_plugin.forward_context():
-            features = [features_of(pl_module, data.loader(split, pl_module.device)) for split in ("train", "val")]
-        if features[0] is not None and features[1] is not None:
+        if layers := self._layers(trainer, pl_module):
+            loaders = [data.loader(split, pl_module.device) for split in ("train", "val")]
+            with torch.inference_mode(), trainer.precision_plugin.forward_context():
+                known, asked = (features_of(pl_module, layers, loader) for loader in loaders)
             labels = torch.from_numpy(data.given[data.splits["train"]]).to(pl_module.device)
-            shares = label_shares(features[0], labels, features[1], self.neighbours, data.num_classes)
-            arrays["neighbours"] = shares.cpu().numpy()
+            arrays["neighbours"] = label_shares(known, labels, asked, self.neighbours, data.num_classes).cpu().numpy()
         np.savez_compressed(Path(trainer.default_root_dir) / "sample_history.npz", **arrays)
 
 
@@ -113,21 +131,6 @@ def margin(logits: Tensor, labels: Tensor) -> Tensor:
     """The label's logit less the largest other one, ``[B]``."""
     own = logits.gather(1, labels[:, None])
     return (own - logits.scatter(1, labels[:, None], -torch.inf).amax(dim=1, keepdim=True))[:, 0]
-
-
-def features_of(method: Any, loader: Any) -> Tensor | None:
-    """What the last linear layer of the method is given, ``[n, F]`` of length 1; None if there is no such layer."""
-    layers = [layer for layer in method.modules() if isinstance(layer, nn.Linear)]
-    if not layers:
-        return None
-    seen: list[Tensor] = []
-    handle = layers[-1].register_forward_pre_hook(lambda layer, inputs: seen.append(inputs[0].float()))
-    try:
-        for i, batch in enumerate(loader):
-            method.predict_step(batch.to(method.device), i)
-    finally:
-        handle.remove()
-    return nn.functional.normalize(torch.cat(seen).flatten(1), dim=1)
 
 
 def label_shares(known: Tensor, labels: Tensor, asked: Tensor, neighbours: int, num_classes: int) -> Tensor:

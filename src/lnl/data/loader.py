@@ -238,6 +238,7 @@ def worker_loader(
         batch_size=None,  # the sampler says what is a batch
         sampler=sampler,
         worker_init_fn=sampler.seed_worker,
+        generator=torch.Generator(),  # else each iterator draws from the global one, and a resumed run makes fewer
         num_workers=num_workers,
         pin_memory=pin_memory,
     )

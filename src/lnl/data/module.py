@@ -17,6 +17,7 @@ from lnl.data.images import Dataset, Fit, Given, LabelledImages, Streamed, natur
 from lnl.data.loader import WHOLE, DeviceLoader, EpochSampler, Normalize, Share, worker_loader
 from lnl.data.read_once import CleanData
 from lnl.data.splits import Split, Splitting
+from lnl.data.training_set import training_set
 from lnl.data.trusted import Trusted, read_trusted
 from lnl.errors import UserError
 from lnl.noise import LabelNoise, NoisyLabels, NoNoise, of_given
@@ -288,14 +289,19 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         return Share(self.trainer.global_rank, self.trainer.world_size) if self.trainer else WHOLE
 
     def train_dataloader(self) -> Loader:
-        chosen = self.trainer.lightning_module.training_set() if self.trainer else None  # type: ignore[operator]
+        epoch, chosen = 0, None
+        if self.trainer:
+            progress: Any = self.trainer.fit_loop.epoch_progress.current
+            # Resuming, Lightning does this only after it has asked for the loader, and would ask for it a second time.
+            progress.completed = epoch = progress.processed
+            chosen = training_set(self.trainer, epoch, self.seed, self.splits["train"])
         if chosen is not None and isinstance(self._training, DeviceLoader):
             self._training.sampler.index = chosen  # the images are there, padded
             return self._training
         self._training = loader = self.loader("train", self._device, shuffle=True, chosen=chosen, share=self.share)
         # Resuming, Lightning starts the workers of the first epoch before it says which epoch that is.
-        if self.trainer and isinstance(loader.sampler, EpochSampler):
-            loader.sampler.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)  # type: ignore[attr-defined]
+        if isinstance(loader.sampler, EpochSampler):
+            loader.sampler.set_epoch(epoch)
         return loader
 
     def val_dataloader(self) -> Loader:

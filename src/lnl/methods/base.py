@@ -1,7 +1,8 @@
 """The base of all methods: everything that a method need not think about."""
 
+import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
 import pytorch_lightning as pl
@@ -31,7 +32,8 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
     Clean labels reach no method: ``batch.labels`` are the given ones, but for trusted samples (``data.trusted``), whose
     right label is in its place if the method sets ``uses_trusted``. Metrics on the training set are taken by a
     callback from what ``self(batch.images)`` returns within the step. A method that descends on something else than the
-    configured loss sets ``any_loss = False``: no other loss can then be chosen, and none stands in its name.
+    configured loss sets ``any_loss = False``: no other loss can then be chosen, and none stands in its name. An option of
+    the value ``oracle`` is replaced by the share of labels that the noise makes wrong, and the run's result says so.
 
     Args:
         model: makes a network, images ``[B, C, H, W]`` -> logits ``[B, K]``; ``_partial_`` in its YAML.
@@ -45,6 +47,7 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
     uses_trusted: ClassVar[bool] = False
     any_loss: ClassVar[bool] = True  # whether the configured loss is what it descends on
     several_devices: ClassVar[bool] = True  # whether processes that share the training set can train it
+    oracle_options: Sequence[str] = ()  # those that were given the true share of wrong labels
 
     def __init__(
         self,
@@ -57,6 +60,11 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
         num_samples: int,
     ) -> None:
         super().__init__()
+        try:
+            inspect.signature(self.training_set).bind(0)
+        except TypeError:
+            name = type(self).__name__
+            raise ValueError(f"{name}.training_set has to take the epoch: def training_set(self, epoch)") from None
         self.make_network, self.make_optimizer, self.make_scheduler = model, optimizer, scheduler
         self.model = self.make_model()
         self.loss = loss
@@ -70,8 +78,12 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
     def training_loss(self, batch: Batch) -> Tensor:
         """The scalar to descend on."""
 
-    def training_set(self) -> Tensor | None:
-        """Numbers of the samples to train on, asked at the start of every epoch if overridden; None for all."""
+    def training_set(self, epoch: int) -> Tensor | None:
+        """Numbers of the samples to train on in ``epoch`` (from 0), int64 ``[n]``; None for all.
+
+        If overridden, it is asked once before each epoch. What it draws from the global generators of torch, numpy and
+        random depends only on seed and epoch, so that a resumed run, and each of several processes, draws the same.
+        """
         return None
 
     def forward(self, images: Tensor) -> Tensor:

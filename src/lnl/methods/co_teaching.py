@@ -22,21 +22,16 @@ class CoTeaching(NoisyLabelMethod):
     nearest, and at least 1; the authors' code rounds it down, and divides by :math:`T_k - 1`.
 
     Args:
-        forget_rate: :math:`\tau` in [0, 1). The paper takes the true share of wrong labels, as if it were known; for
-            ``noise=uniform`` and ``noise=asymmetric`` it is smaller than ``noise.rate``.
-        ramp_epochs: :math:`T_k`, at least 1.
+        forget_rate: :math:`\tau` in [0, 1). The paper takes the true share of wrong labels, as if it were known:
+            ``method.forget_rate=oracle``.
+        ramp_epochs: :math:`T_k`, at least 1. The authors' is 10 of 200 epochs.
 
     Raises:
-        ValueError: for a value outside these, or without a ``forget_rate``.
+        ValueError: for a value outside these.
     """
 
-    def __init__(self, *, forget_rate: float | None, ramp_epochs: int = 10, **base: Any) -> None:
+    def __init__(self, *, forget_rate: float, ramp_epochs: int = 10, **base: Any) -> None:
         super().__init__(**base)
-        if forget_rate is None:
-            raise ValueError(
-                "method.forget_rate is noise.rate unless it is given, and this noise has none: "
-                "give the share of wrong labels that you expect, such as method.forget_rate=0.2"
-            )
         if not 0 <= forget_rate < 1:
             raise ValueError(f"method.forget_rate must be at least 0 and below 1, got {forget_rate}")
         if ramp_epochs < 1:

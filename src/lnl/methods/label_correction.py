@@ -16,15 +16,17 @@ class LabelCorrection(StagedMethod):
     r"""Stage 1 trains on the trusted images. Then every other training image whose largest probability exceeds
     ``threshold`` takes the predicted label, and stage 2 trains on trusted and relabelled images together.
 
-    Each further round relabels all images anew with the model that the round before trained.
+    Each further round relabels them with the model that the round before trained. Trusted images keep their label.
 
     Args:
         threshold: in [0, 1]; images at or below it are left out of the next stage.
         soft_labels: train relabelled images on the predicted probabilities, :math:`\sum_k p_k \ell(f(x), k)`.
-        max_per_class: keep at most so many images of each predicted class, the most confident ones; null for all.
+        max_per_class: keep at most so many relabelled images of each predicted class, the most confident ones; null for
+            all. Trusted images come on top.
         given_label_evidence: let the given label :math:`\tilde y` count,
             :math:`p(y \mid x, \tilde y) \propto p(y \mid x)\, T_{y \tilde y}`, with T counted on the trusted images
-            (one added to each count). It supposes that the noise depends on the class alone.
+            (one added to each count). It supposes that the noise depends on the class alone. A given label counts once:
+            where the model was trained on what came of it, the model's probabilities stay as they are.
         stages: ``stage1_epochs``, ``rounds``, ``fresh_model``, ``patience``: :class:`~lnl.methods.stages.StagedMethod`.
 
     Raises:
@@ -35,6 +37,7 @@ class LabelCorrection(StagedMethod):
     labels: Tensor
     confidence: Tensor
     beliefs: Tensor
+    heard: Tensor | None
 
     def __init__(
         self,
@@ -55,6 +58,9 @@ class LabelCorrection(StagedMethod):
         self.register_buffer("labels", torch.zeros(self.num_samples, dtype=torch.int64))
         self.register_buffer("confidence", torch.zeros(self.num_samples))
         self.register_buffer("beliefs", torch.zeros(self.num_samples if soft_labels else 0, self.num_classes))
+        # Whether the model was trained on what came of the sample's given label.
+        asked = given_label_evidence and self.rounds > 1
+        self.register_buffer("heard", torch.zeros(self.num_samples, dtype=torch.bool) if asked else None)
 
     def training_loss(self, batch: Batch) -> Tensor:
         logits = self(batch.images)
@@ -66,16 +72,21 @@ class LabelCorrection(StagedMethod):
 
     def begin_stage(self) -> None:
         """Keeps the trusted images for stage 1, with them the relabelled ones after."""
+        trusted = self.trainer.datamodule.trusted  # type: ignore[attr-defined]
+        known, right = (torch.from_numpy(array).to(self.device) for array in (trusted.index, trusted.labels))
         if self.stage > 0:
             index, beliefs = self.predict_training_set()
+            others = ~torch.isin(index, known)
+            index, beliefs = index[others], beliefs[others]
             if self.given_label_evidence:
-                beliefs = self.with_evidence(beliefs, index)
+                posterior = self.with_evidence(beliefs, index)
+                beliefs = posterior if self.heard is None else posterior.where(~self.heard[index, None], beliefs)
             self.correct(index, beliefs)
-        trusted = self.trainer.datamodule.trusted  # type: ignore[attr-defined]
-        index, right = (torch.from_numpy(array).to(self.device) for array in (trusted.index, trusted.labels))
-        self.kept[index], self.labels[index], self.confidence[index] = True, right, 1.0  # whatever was predicted
+            if self.heard is not None:
+                self.heard.copy_(self.kept if self.fresh_model else self.kept | self.heard)
+        self.kept[known], self.labels[known], self.confidence[known] = True, right, 1.0
         if self.soft_labels:
-            self.beliefs[index] = torch.nn.functional.one_hot(right, self.num_classes).float()
+            self.beliefs[known] = torch.nn.functional.one_hot(right, self.num_classes).float()
 
     @torch.inference_mode()
     def predict_training_set(self) -> tuple[Tensor, Tensor]:

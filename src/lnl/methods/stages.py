@@ -77,12 +77,12 @@ class StagedMethod(NoisyLabelMethod):
         if any(isinstance(callback, EarlyStopping | FitUntil) for callback in self.trainer.callbacks):  # type: ignore[attr-defined]
             raise UserError("early_stopping and fit_until would end stage 1 for good: use method.patience instead.")
 
-    def training_set(self) -> Tensor:
+    def training_set(self, epoch: int) -> Tensor:
         if self.stage == 0 or (self.stage_over and self.stage <= self.rounds):
             self.begin_stage()
             self.stage += 1
             self.stage_over.fill_(False)
-            self.begun = True  # the rest waits: resuming, Lightning does not yet say here which epoch it is
+            self.begun = True  # the rest waits until the epoch is seeded
         return self.kept.nonzero()[:, 0].cpu()
 
     def on_train_epoch_start(self) -> None:

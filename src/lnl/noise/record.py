@@ -46,6 +46,13 @@ class NoisyLabels:
         wrong = self.noisy[chosen] != self.clean[chosen]
         return float(wrong.mean()) if wrong.size else 0.0
 
+    @property
+    def expected_rate(self) -> float | None:
+        """The share of labels that the transition matrix makes wrong in the mean; None where it is not known."""
+        if self.clean is None or self.transition is None:
+            return None
+        return round(float(1 - self.transition.diagonal()[self.clean].mean()), 6)  # 0.2, not 0.20000000000000004
+
     def describe(self) -> dict[str, Any]:
         """The part of ``result.json`` that is about noise."""
         return {

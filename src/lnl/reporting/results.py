@@ -32,8 +32,9 @@ def read_runs(paths: Iterable[Path | str]) -> pd.DataFrame:
         - ``path``, ``sweep``, ``run``, ``identity``, ``protocol``, ``epoch`` (from 0), ``epochs``;
         - ``data``, ``corruption``, ``noise`` (kind), ``rate`` (asked; 0 without noise, NaN of labels as they were
           given), ``actual_rate``, ``train_rate`` (NaN of cross-validated runs), ``train_samples``, ``model``,
-          ``method``, ``loss`` (``none`` of a method that uses none), ``callbacks`` (those that can change numbers, as
-          text), ``seed``, ``noise_seed``, ``split_seed``, ``noise_sha256`` of the labels;
+          ``method`` (followed by ``(oracle)`` if it was given the true share of wrong labels), ``loss`` (``none`` of a
+          method that uses none), ``callbacks`` (those that can change numbers, as text), ``seed``, ``noise_seed``,
+          ``split_seed``, ``noise_sha256`` of the labels;
         - ``<split>/<metric>`` for every single number, such as ``test/accuracy``, ``train/loss``;
         - ``<data>/<metric>`` from ``evaluations/<data>-<protocol>.json``, such as ``mnist/accuracy``;
         - ``fit_seconds``, ``seconds_per_epoch``, ``seconds_per_image`` (inference), ``parameters``,
@@ -72,7 +73,8 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
     images_per_second = time.get("test_images_per_second")  # there may be no test set
     run = {
         "path": str(folder),
-        **{key: result[key] for key in ("sweep", "run", "identity", "epochs", "model", "method", "loss")},
+        **{key: result[key] for key in ("sweep", "run", "identity", "epochs", "model", "loss")},
+        "method": result["method"] + (" (oracle)" if result.get("oracle_options") else ""),
         "data": result["data"]["name"],
         "callbacks": " + ".join(acting(result["config"].get("callbacks"))),
         "numbers_version": result.get("numbers_version"),

@@ -55,7 +55,9 @@ def build_method(cfg: DictConfig, data: NoisyDataModule, num_samples: int | None
         num_samples: of the training set the method has its state for, if it is to be evaluated on other ``data``.
     """
     samples = len(data.labels.noisy) if num_samples is None else num_samples
+    oracle_options = tell_noise_rate(cfg.method, data)
     method = make_method(cfg, data.num_classes, data.channels, data.image_size, samples)
+    method.oracle_options = oracle_options
     if num_samples is None and not method.any_loss and type(method.loss) is not CrossEntropy:
         loss = getattr(method.loss, "__name__", type(method.loss).__name__)
         raise UserError(f"loss: {type(method).__name__} does not use the one that was chosen ({loss}): leave out loss=")
@@ -68,6 +70,21 @@ def build_method(cfg: DictConfig, data: NoisyDataModule, num_samples: int | None
         own = {name: value for name, value in method.state_dict().items() if "." not in name}
         load_weights(method, networks | own, cfg.init_from)
     return method
+
+
+def tell_noise_rate(options: DictConfig, data: NoisyDataModule) -> list[str]:
+    """Puts the share of labels that the noise makes wrong in place of each ``oracle``, and returns these options."""
+    values: dict[Any, Any] = OmegaConf.to_container(options, resolve=True)  # type: ignore[assignment]
+    names = [name for name, value in values.items() if value == "oracle"]
+    rate = data.labels.expected_rate if data.noise.drawn else None
+    for name in names:
+        if rate is None:
+            raise UserError(
+                f"method.{name}=oracle is the share of labels that the noise makes wrong, and here none is drawn: "
+                f"give the share of wrong labels that you expect, such as method.{name}=0.2"
+            )
+        options[name] = rate
+    return names
 
 
 def make_method(

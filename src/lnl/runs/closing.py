@@ -16,6 +16,10 @@ def closing_block(result: dict[str, Any], folder: Path) -> str:
         f"{images}, {result['model']}, {', '.join(parts)}, seed {seeds['seed']}: "
         f"{result['epochs']} epochs in {result['time']['fit_seconds']:.1f} s",
         *_labels(result),
+        *(
+            f"method.{name}={value:g} IS THE TRUE SHARE OF WRONG LABELS, which is known in experiments only"
+            for name, value in result.get("oracle_options", {}).items()
+        ),
         *_folds(result),
         *(f"{_accuracy(entry)}  {_meaning(name, entry)}" for name, entry in result["protocol"].items()),
         str(Path(os.path.relpath(folder))),

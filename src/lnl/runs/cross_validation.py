@@ -103,7 +103,7 @@ def merge(cfg: DictConfig, folder: RunFolder, results: list[dict[str, Any]]) -> 
             },
         },
         "time": {**_means([result["time"] for result in results]), "fit_seconds": sum(seconds)},
-        "config": relevant_config(cfg),
+        "config": {**relevant_config(cfg), "method": first["config"]["method"]},  # with what it was given of the noise
     }
 
 

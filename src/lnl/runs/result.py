@@ -58,6 +58,7 @@ def make_result(
         "noise": {**data.labels.describe(), **rates, "train_wrong": _wrong(data)},
         "method": options["method"],
         "loss": options["loss"],
+        "oracle_options": {name: cfg.method[name] for name in method.oracle_options},
         "model": options["model"],
         "seeds": {"seed": cfg.seed, "noise": data.labels.seed, "split": cfg.data.split_seed},
         "epochs": len(rows),
