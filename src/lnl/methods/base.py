@@ -32,8 +32,8 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
     Clean labels reach no method: ``batch.labels`` are the given ones, but for trusted samples (``data.trusted``), whose
     right label is in its place if the method sets ``uses_trusted``. Metrics on the training set are taken by a
     callback from what ``self(batch.images)`` returns within the step. A method that descends on something else than the
-    configured loss sets ``any_loss = False``: no other loss can then be chosen, and none stands in its name. An option of
-    the value ``oracle`` is replaced by the share of labels that the noise makes wrong, and the run's result says so.
+    configured loss sets ``any_loss = False``: no other loss can then be chosen, and none stands in its name. An option
+    of the value ``oracle`` is replaced by the share of labels that the noise makes wrong, and the result says so.
 
     Args:
         model: makes a network, images ``[B, C, H, W]`` -> logits ``[B, K]``; ``_partial_`` in its YAML.
