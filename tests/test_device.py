@@ -22,7 +22,7 @@ from torch.utils._pytree import tree_leaves
 
 from lnl.callbacks import MetricsTable, TrainingMetrics
 from lnl.config import CONF_DIR
-from lnl.data.augment import Augment
+from lnl.data.augment import Augment, Augmentation
 from lnl.data.loader import DeviceLoader, EpochSampler, Normalize
 from lnl.losses import CrossEntropy
 from lnl.methods import Baseline
@@ -164,6 +164,18 @@ def test_a_step_of_an_option_does_not_wait_for_the_device(take_steps, group, opt
     take_steps(*size, *model, *NEEDS.get(option, []), f"{group}={option}")
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("method=label_correction", "method.soft_labels=true", *NEEDS["label_correction"]),
+        ("method=dynamic_weight", "method.confidence=predicted", "method.low_weight=confidence"),
+        ("model=mobilenet_v2", "model.freeze=true", "data.image_size=32"),
+    ],
+)
+def test_nor_does_a_step_of_their_other_settings(take_steps, options):
+    take_steps(*options)
+
+
 @pytest.mark.parametrize("normalize", get_args(Normalize))
 @pytest.mark.parametrize("augment", get_args(Augment))
 def test_batches_are_made_on_the_device_without_a_wait(configured, augment, normalize):
@@ -269,6 +281,12 @@ def test_a_loss_that_waits_is_found(take_steps, monkeypatch):
     forward = CrossEntropy.forward
     monkeypatch.setattr(CrossEntropy, "forward", lambda *given: forward(*given).clamp(max=float(given[1].amax())))
     with pytest.raises(RuntimeError, match="_local_scalar_dense"):
+        take_steps("model=mlp_1x512")
+
+
+def test_an_augmentation_that_waits_is_found(take_steps, monkeypatch):
+    monkeypatch.setattr(Augmentation, "apply", lambda self, images, index, plan: images[index[plan[:, 2] == 0]])
+    with pytest.raises(RuntimeError, match="nonzero"):
         take_steps("model=mlp_1x512")
 
 
