@@ -7,6 +7,7 @@ these there is a test with a GPU (``tests/test_gpu.py``).
 """
 
 import contextlib
+import functools
 from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
@@ -83,7 +84,9 @@ def configured():
     """Composes the configuration of ``python -m lnl.train`` with overrides."""
     register_resolvers()
     with initialize_config_dir(CONF_DIR, version_base="1.3"):
-        yield lambda *overrides: compose("train", overrides=["data=digits", "trainer.accelerator=cpu", *overrides])
+        yield functools.cache(
+            lambda *overrides: compose("train", overrides=["data=digits", "trainer.accelerator=cpu", *overrides])
+        )
 
 
 @pytest.fixture
