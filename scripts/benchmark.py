@@ -1,11 +1,12 @@
 """What the framework costs: one training epoch of the default run, three ways, turn by turn in one process.
 
     python scripts/benchmark.py
-    python scripts/benchmark.py --device cuda --turns 9 --output benchmark.json
+    python scripts/benchmark.py --device cuda --turns 9 --output benchmark.json model=resnet18
 
 (a) lnl: its data module, Lightning's Trainer, all callbacks and metrics; (b) a bare PyTorch loop over images that lie
 normalised in memory, at the same precision; (c) the usual notebook pipeline: torchvision's dataset, ToTensor and
-Normalize image by image, DataLoader, float32. Validation is timed apart, for (a) alone.
+Normalize image by image, DataLoader, float32. Validation is timed apart, for (a) alone. On a GPU, one more epoch of (a)
+is profiled, and the share of its time is found in which no kernel runs: the device waits for the host.
 """
 
 import argparse
@@ -24,12 +25,14 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from torch import nn
 from torch.nn import functional as F
+from torch.profiler import ProfilerActivity, profile
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
 from lnl.callbacks import MetricsTable
 from lnl.config import CONF_DIR
 from lnl.data import NoisyDataModule
+from lnl.methods import NoisyLabelMethod
 from lnl.resolvers import register_resolvers
 from lnl.runs.assembly import build_data, build_method, build_trainer
 from lnl.runs.environment import describe, resolve_precision, send_warnings_to_the_log
@@ -61,19 +64,42 @@ class Stopwatch(pl.Callback):
         self.training = now(self.device) - self.started - self.validation
 
 
-def time_lnl(cfg: DictConfig, data: NoisyDataModule) -> dict[str, float]:
-    """(a), with the time of validation and of a prediction over the test set."""
-    stopwatch = Stopwatch()
+class Busy(pl.Callback):
+    """Seconds in which kernels ran in the training steps of an epoch, on a GPU that lets them be seen."""
+
+    seconds: float | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.profile = profile(activities=[ProfilerActivity.CUDA])
+        self.profile.start()
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        now(pl_module.device)
+        self.profile.stop()
+        events = (event for event in self.profile.key_averages() if not event.is_user_annotation)
+        kernels = [event.self_device_time_total for event in events if event.device_type.name == "CUDA"]
+        self.seconds = sum(kernels) / 1e6 if kernels else None
+
+
+def fit(cfg: DictConfig, data: NoisyDataModule, callback: pl.Callback) -> tuple[NoisyLabelMethod, pl.Trainer]:
+    """Trains as a run does."""
     with TemporaryDirectory() as folder:
         run = RunFolder(folder, "benchmark")
         run.claim(force=False)
         method = build_method(cfg, data)
-        trainer = build_trainer(cfg, run, data, method, MetricsTable(run.metrics), stopwatch)
+        trainer = build_trainer(cfg, run, data, method, MetricsTable(run.metrics), callback)
         trainer.fit(method, datamodule=data)
-        method.to(stopwatch.device)
-        started = now(stopwatch.device)
-        predict(method, data.loader("test", stopwatch.device), trainer)
-        test = now(stopwatch.device) - started
+    return method, trainer
+
+
+def time_lnl(cfg: DictConfig, data: NoisyDataModule) -> dict[str, float]:
+    """(a), with the time of validation and of a prediction over the test set."""
+    stopwatch = Stopwatch()
+    method, trainer = fit(cfg, data, stopwatch)
+    method.to(stopwatch.device)
+    started = now(stopwatch.device)
+    predict(method, data.loader("test", stopwatch.device), trainer)
+    test = now(stopwatch.device) - started
     return {"lnl": stopwatch.training, "lnl_validation": stopwatch.validation, "lnl_test_set": test}
 
 
@@ -127,6 +153,61 @@ def memory_above_imports() -> float:
     return (peak - before) / 1e9
 
 
+def configuration(device: str, *overrides: str) -> DictConfig:
+    """One epoch of the default run on ``cpu`` or ``cuda``."""
+    accelerator = {"cpu": "cpu", "cuda": "gpu"}[device]
+    with initialize_config_dir(CONF_DIR, version_base="1.3"):
+        fixed = ["trainer.max_epochs=1", f"trainer.accelerator={accelerator}", "callbacks.progress=null"]
+        return compose("train", overrides=[*fixed, *overrides])
+
+
+def measure(cfg: DictConfig, device: torch.device, turns: int, workers: int | None) -> dict[str, Any]:
+    """All turns and what they come to; (c) with so many ``workers``, or left out."""
+    precision = resolve_precision(cfg.trainer.precision, cfg.trainer.accelerator)
+    data = build_data(cfg)
+    images = torch.cat([batch.images.to(device) for batch in data.loader("train", device)]).contiguous(
+        memory_format=torch.channels_last
+    )
+    labels = torch.from_numpy(data.given[data.splits["train"]]).to(device)
+
+    found: list[dict[str, float]] = []
+    for turn in range(turns + 1):
+        seconds = time_lnl(cfg, data)
+        seconds["bare"] = time_bare(
+            cfg, images, labels, build_method(cfg, data).model.to(device), precision == "bf16-mixed"
+        )
+        if workers is not None:
+            seconds["notebook"] = time_notebook(cfg, build_method(cfg, data).make_network().to(device), device, workers)
+        if turn:  # the first warms up
+            found.append(seconds)
+            print("  ".join(f"{name} {value:.3f}" for name, value in seconds.items()), flush=True)
+    busy = Busy()
+    if device.type == "cuda":
+        fit(cfg, data, busy)
+    report = summary(found, len(images), busy.seconds)
+    return {**report, "turns": found, **describe(device, precision)}
+
+
+def summary(turns: list[dict[str, float]], images: int, busy: float | None) -> dict[str, Any]:
+    """Medians over the turns, of seconds and of ratios within a turn.
+
+    Args:
+        turns: seconds of an epoch by the names of what was timed.
+        images: of an epoch.
+        busy: seconds of an epoch in which the device computes, None where nobody knows.
+    """
+    median = {name: statistics.median(turn[name] for turn in turns) for name in turns[0]}
+    pairs = [pair for pair in (("lnl", "bare"), ("notebook", "lnl")) if pair[0] in median]
+    ratios = {f"{a} / {b}": statistics.median(turn[a] / turn[b] for turn in turns) for a, b in pairs}
+    waits = None if busy is None else max(0.0, 1 - busy / median["lnl"])
+    return {
+        "median_seconds": median,
+        "median_ratios": ratios,
+        "samples_per_second": images / median["lnl"],
+        "device_waits": waits,
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
@@ -138,38 +219,9 @@ def main() -> None:
 
     send_warnings_to_the_log()
     register_resolvers()
-    device = torch.device(arguments.device)
-    accelerator = {"cpu": "cpu", "cuda": "gpu"}[arguments.device]
-    with initialize_config_dir(CONF_DIR, version_base="1.3"):
-        fixed = ["trainer.max_epochs=1", f"trainer.accelerator={accelerator}", "callbacks.progress=null"]
-        cfg = compose("train", overrides=[*fixed, *arguments.overrides])
-    precision = resolve_precision(cfg.trainer.precision, accelerator)
-    data = build_data(cfg)
-    images = torch.cat([batch.images for batch in data.loader("train", device)]).contiguous(
-        memory_format=torch.channels_last
-    )
-    labels = torch.from_numpy(data.labels.noisy[data.splits["train"]]).to(device)
-
-    turns: list[dict[str, float]] = []
-    for turn in range(arguments.turns + 1):
-        seconds = time_lnl(cfg, data)
-        seconds["bare"] = time_bare(
-            cfg, images, labels, build_method(cfg, data).model.to(device), precision == "bf16-mixed"
-        )
-        seconds["notebook"] = time_notebook(
-            cfg, build_method(cfg, data).make_network().to(device), device, arguments.workers
-        )
-        if turn:  # the first warms up
-            turns.append(seconds)
-            print("  ".join(f"{name} {value:.3f}" for name, value in seconds.items()), flush=True)
-
-    median = {name: statistics.median(turn[name] for turn in turns) for name in turns[0]}
-    ratios = {
-        "lnl / bare": statistics.median(turn["lnl"] / turn["bare"] for turn in turns),
-        "notebook / lnl": statistics.median(turn["notebook"] / turn["lnl"] for turn in turns),
-    }
-    report = {"median_seconds": median, "median_ratios": ratios, "turns": turns, **describe(device, precision)}
-    if device.type == "cpu":
+    cfg = configuration(arguments.device, *arguments.overrides)
+    report = measure(cfg, torch.device(arguments.device), arguments.turns, arguments.workers)
+    if arguments.device == "cpu":
         report["peak_memory_above_imports_gb"] = memory_above_imports()
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(report, indent=2) + "\n")

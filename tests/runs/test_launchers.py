@@ -83,6 +83,7 @@ def test_ray_gives_the_numbers_of_one_process(two_jobs, digits, monkeypatch):
     assert_same_as_in_one_process(outcome, digits, monkeypatch)
 
 
+@pytest.mark.gpu
 @needs_plugin("hydra_ray_launcher")
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 @pytest.mark.parametrize("share", [1, 0.5])

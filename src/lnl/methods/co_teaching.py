@@ -54,5 +54,5 @@ class CoTeaching(NoisyLabelMethod):
         first, second = (self.loss(logits, batch.labels) for logits in both)
         count = max(1, round(self.keep_rate(self.current_epoch) * len(batch)))
         by_first, by_second = (losses.detach().topk(count, largest=False).indices for losses in (first, second))
-        self.log_term("kept", first.new_tensor(count / len(batch)), batch)
+        self.log_term("kept", first.new_full((), count / len(batch)), batch)
         return first[by_second].mean() + second[by_first].mean()
