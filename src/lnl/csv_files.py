@@ -117,7 +117,8 @@ def _kind(content: bytes) -> str:
     if re.match(rb"<(!doctype|html|\?xml|svg)", start, re.IGNORECASE):
         return "a page of HTML or XML"
     if start[:1] in (b"{", b"["):
-        return "JSON" if re.match(rb'[{\[]\s*["{\[\]}]', start) or _is_json(content) else ""
+        json_like = re.match(rb'[{\[]\s*["{\[\]}]', start) or _is_json(content)
+        return "JSON (pandas.read_json(...).to_csv(..., index=False) makes a CSV of it)" if json_like else ""
     return ""
 
 

@@ -209,9 +209,7 @@ def clean_labels(table: pd.DataFrame, named: bool = False) -> tuple[pd.DataFrame
     if joined and not named:
         count = int(table["label"].isin(joined).sum())
         written = some([f"'{label}'" for label in sorted(joined)])
-        remarks.append(
-            f"{many(count, 'label reads', 'labels read')} as several classes, and is one of its own: {written}"
-        )
+        remarks.append(f"{many(count, 'label', 'labels')} may name several classes, and are read as one: {written}")
     alike: dict[str, list[str]] = {}
     for name in table["label"].unique():
         alike.setdefault(name.lower(), []).append(name)

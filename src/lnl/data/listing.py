@@ -100,13 +100,14 @@ def list_folder(path: Path, classes: Sequence[str] | None = None, only_test: boo
         rows += [(f"{relative}/{file}", name, split) for file in pictures]
         for file in files:
             if os.path.isdir(inside := path / relative / file):
-                deeper[relative] += (count := _count_pictures(inside))
-                left_out["folders"] += not count
+                if count := _count_pictures(inside):
+                    deeper[relative] += count
+                else:
+                    left_out["folders"] += 1
             elif not _is_picture(file):
                 left_out[Path(file).suffix or "no suffix"] += 1
         if not pictures:
             empty.append(relative)
-    deeper = +deeper
     if not rows:
         raise UserError(_no_pictures(path, top, loose, deeper))
     if lost := [name for name in empty if deeper[name]]:
@@ -179,9 +180,10 @@ def _check_no_splits(path: Path, folders: list[str], splits: Mapping[str, str]) 
         return
     tables = [str(Path(name, file)) for name in ("", *named) for file in _entries(path / name) if file.endswith(TABLES)]
     hint = f", such as data.path={path / tables[0]}" if tables else ""
+    first = next((name for name in named if splits[name] == "train"), named[0])
     raise UserError(
         f"{', '.join(named)} in {path} have pictures, but no class folders, and are called like splits: expected are "
-        f"{path / named[0]}/<class>/*.jpg.\nLabels in a table are read by data=table{hint}; "
+        f"{path / first}/<class>/*.jpg.\nLabels in a table are read by data=table{hint}; "
         f"data.classes=[{','.join(pictured)}] says that these are classes."
     )
 
@@ -310,7 +312,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     except Exception as error:  # whatever pyarrow has to say of a file that is none
         raise UserError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from error
     missing = table.isna()
-    return table.map(as_text).mask(missing, "").astype(object).reset_index(drop=True)
+    return table.astype(object).map(as_text).mask(missing, "").reset_index(drop=True)
 
 
 def as_text(value: Any) -> str:

@@ -1,7 +1,6 @@
 """Labels from a file."""
 
 import dataclasses
-import zipfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -101,7 +100,7 @@ def read_labels(path: Path, classes: Sequence[str], files: Sequence[str] | None 
         index = pd.to_numeric(table["index"]).to_numpy() if "index" in table else np.arange(len(table))
         if len(np.unique(index)) != len(index) or not (index % 1 == 0).all() or (index < 0).any():
             raise ValueError("its `index` must be different whole numbers from 0")
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError) as error:
         raise ValueError(f"{path} cannot be used as labels: {error}") from error
     order = np.argsort(index)
     index, labels = index.astype(np.int64)[order], labels.astype(np.int64)[order]
@@ -121,7 +120,7 @@ def label_texts(labels: NDArray[Any], name: str = "it") -> NDArray[np.str_]:
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1:
-        hint = "; array.argmax(1) makes labels of probabilities" if labels.ndim == 2 else ""
+        hint = "; array.argmax(1) makes labels of probabilities" if labels.ndim == 2 and len(labels) > 1 else ""
         raise ValueError(f"{name} must be [N], got {list(labels.shape)}{hint}")
     if labels.dtype.kind not in "iufUSb":
         raise ValueError(f"{name} must be numbers or names, got {labels.dtype}")
@@ -133,10 +132,14 @@ def label_texts(labels: NDArray[Any], name: str = "it") -> NDArray[np.str_]:
 
 
 def _load(path: Path) -> NDArray[Any]:
-    array = np.load(path, allow_pickle=False)
-    if not isinstance(array, np.ndarray):
-        raise ValueError("it is an .npz of several arrays, and a .npy holds one")
-    return array
+    with path.open("rb") as file:
+        if file.read(6) != b"\x93NUMPY":
+            raise ValueError("it is no array of NumPy's, or several (.npz): np.save(path, labels) writes one")
+    try:
+        return np.load(path, allow_pickle=False)
+    except ValueError as error:
+        what = "it holds Python objects, which could run code" if "allow_pickle" in str(error) else "it is damaged"
+        raise ValueError(f"{what}: np.save(path, labels) writes numbers or names") from error
 
 
 def _places(named: Sequence[str], files: Sequence[str], path: Path) -> Labels:

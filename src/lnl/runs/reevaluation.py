@@ -199,7 +199,9 @@ class Evaluator:
         counts = {"trained_on": int(trained.sum()), "validated_on": int(validated.sum())}
         how = f"{run.folder.path} was trained on {trained.sum():,} of them and validated on {validated.sum():,}"
         if known.all():
-            raise UserError(f"none of {len(known):,} images is left to test on: {how}.\nName other samples by data=NAME, data.path=...")
+            raise UserError(
+                f"none of {len(known):,} images is left to test on: {how}.\nName other samples by data=NAME, data.path=..."
+            )
         if known.any():
             remarks.append(f"{known.sum():,} of {len(known):,} images are left out: {how}")
         data.splits = {**data.splits, split: data.splits[split][~known]}
