@@ -181,9 +181,9 @@ class ArrayData(GivenDataModule):
 
     def _text(self, name: str, labels: NDArray[Any], count: int) -> "pd.Series[str]":
         try:
-            texts = label_texts(labels, name)
+            texts = label_texts(labels)
         except ValueError as error:
-            raise UserError(f"{self.path}: {error}") from error
+            raise UserError(f"{self.path}: {name} must be [N] numbers or names, got {_kind(labels)}") from error
         if len(labels) != count:
             raise UserError(f"{self.path}: there are {count:,} images and {len(labels):,} {name}")
         if labels.dtype.kind in "if":

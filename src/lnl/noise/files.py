@@ -111,19 +111,19 @@ def read_labels(path: Path, classes: Sequence[str], files: Sequence[str] | None 
     return index, labels
 
 
-def label_texts(labels: NDArray[Any], name: str = "it") -> NDArray[np.str_]:
-    """Labels ``[N]`` or ``[N, 1]`` as text, the missing ones empty.
+def label_texts(labels: NDArray[Any]) -> NDArray[np.str_]:
+    """Labels ``[N]`` or ``[N, 1]``, numbers or names, as text; the missing ones empty.
 
     Raises:
-        ValueError: if they are not numbers or names; saying of what, by its ``name``.
+        ValueError: if they are of another form.
     """
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1:
         hint = "; array.argmax(1) makes labels of probabilities" if labels.ndim == 2 and len(labels) > 1 else ""
-        raise ValueError(f"{name} must be [N], got {list(labels.shape)}{hint}")
+        raise ValueError(f"it must be [N], got {list(labels.shape)}{hint}")
     if labels.dtype.kind not in "iufUSb":
-        raise ValueError(f"{name} must be numbers or names, got {labels.dtype}")
+        raise ValueError(f"it must be numbers or names, got {labels.dtype}")
     if labels.dtype.kind == "S":
         return np.char.decode(labels, "utf-8")
     if labels.dtype.kind == "f":

@@ -200,7 +200,7 @@ class Evaluator:
         how = f"{run.folder.path} was trained on {trained.sum():,} of them and validated on {validated.sum():,}"
         if known.all():
             raise UserError(
-                f"none of {len(known):,} images is left to test on: {how}.\nName other samples by data=NAME, data.path=..."
+                f"none of {len(known):,} images is left to test on: {how}.\nName others by data=NAME, data.path=..."
             )
         if known.any():
             remarks.append(f"{known.sum():,} of {len(known):,} images are left out: {how}")
