@@ -91,13 +91,13 @@ def missing_column(path: Path, table: pd.DataFrame, name: str, mend: str, header
         path, table: as they were read.
         name: of the column.
         mend: what to type if it has another name.
-        header: that would be right.
+        header: that would be right; empty if there is surely one.
     """
     columns = [str(column) for column in table.columns]
     near = nearest(name, columns).rstrip(".")
     shown = ", ".join(columns[:20]) + (f" and {len(columns) - 20} more" if len(columns) > 20 else "")
     shown = shown if len(shown) <= 150 else f"{shown[:147]}..."
-    if near or set(header.split(",")) & set(columns):
+    if near or not header or set(header.split(",")) & set(columns):
         return UserError(f"{path} has no column '{name}'{near}\n{mend}; its columns are {shown}.")
     return UserError(
         f"{path} has no column '{name}', or no header: its first line is to be names of columns, such as {header}, "

@@ -169,7 +169,7 @@ def _is_picture(name: str) -> bool:
 
 def _count_pictures(path: Path) -> int:
     """In a folder and all inside it. Links to folders, which may lead in a circle, are not followed."""
-    return sum(_is_picture(name) for _, _, names in os.walk(path) for name in names)
+    return sum(_is_picture(name) and name[0] != "." for _, _, names in os.walk(path) for name in names)
 
 
 def _check_no_splits(path: Path, folders: list[str], splits: Mapping[str, str]) -> None:
@@ -228,7 +228,8 @@ def read_table(path: Path, root: Path, columns: Mapping[str, str], encoding: str
     for key, name in columns.items():
         needed = key in ("file", "label") or name != key
         if needed and name not in raw:
-            raise missing_column(path, raw, name, f"data.columns.{key}=NAME says which is the {key}", "file,label")
+            mend = f"data.columns.{key}=NAME says which is the {key}"
+            raise missing_column(path, raw, name, mend, "" if parquet else "file,label")
     if raw.empty:
         raise UserError(f"{path} has a header and no rows.")
     raw = raw[[name for name in columns.values() if name in raw]]
