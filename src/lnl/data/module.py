@@ -240,7 +240,9 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         if name not in known:
             whole: LabelledImages = getattr(self.clean, name)
             if not isinstance(self.corruption, NoCorruption):
-                whole = getattr(self.clean.original, name).fit_to(self.image_size, self.channels, self.fit)
+                original: LabelledImages = getattr(self.clean.original, name)
+                writable = LabelledImages(np.array(original.images), original.labels)  # as torch wants it
+                whole = writable.fit_to(self.image_size, self.channels, self.fit)
             known[name] = digests(whole.images)
         return known[name][self.splits[split]]
 
