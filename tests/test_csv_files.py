@@ -1,7 +1,15 @@
 """Tables that spreadsheets wrote, and tables of files whatever these are called."""
 
+import gzip
+import io
+import json
+import pickle
+import zipfile
+
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from lnl.csv_files import csv_text, read_csv
 from lnl.errors import UserError
@@ -34,6 +42,19 @@ def test_what_a_spreadsheet_writes_is_read(tmp_path, delimiter, end):
     assert table.to_dict("list") == {"index": ["0", "1"], "label": ["NA", "x,y"]}
 
 
+def written(write, *values, **named) -> bytes:
+    file = io.BytesIO()
+    write(file, *values, **named)
+    return file.getvalue()
+
+
+def zipped(name: str) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(name, "caf\u00e9")
+    return file.getvalue()
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -41,10 +62,35 @@ def test_what_a_spreadsheet_writes_is_read(tmp_path, delimiter, end):
         (b"a,b\n1\n", "1 values in row 1, and 2 columns"),
         (b"a,a\n1,2\n", "two columns 'a'"),
         (b'a,b\n"1,2\n', "cannot be read as CSV"),
+        (b'{"file":"a.png","label":"cat"}\n{"file":"b.png"}\n', "is JSON .*to_csv.*; CSV is read here"),
+        (b'\xef\xbb\xbf{ "file" : 1}\n', "is JSON"),
+        (json.dumps([1, 2], indent=1).encode(), "is JSON"),
+        (json.dumps([{"file": "a"}], indent=1).encode(), "is JSON"),
+        (zipped("xl/workbook.xml"), "is an Excel workbook"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(99), "is an Excel workbook"),
+        (zipped("content.xml"), "is a workbook of LibreOffice"),
+        (zipped("notes.txt"), "is a zip archive"),
+        (b"PK\x03\x04 half", "is a damaged zip archive"),
+        (written(np.savez, labels=np.arange(3)), "is an .npz of NumPy's with the arrays labels"),
+        (written(np.save, np.arange(3)), "is a NumPy array"),
+        (written(lambda file: torch.save({"a": torch.zeros(1)}, file)), "is a file of torch.save"),
+        (pickle.dumps([1]), "is a pickle"),
+        (gzip.compress(b"file,label\n"), "is compressed by gzip"),
+        (b"PAR1\x15\x04", "is a Parquet file"),
+        (b"<!DOCTYPE html><html>", "is a page of HTML"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS"),
+        ("file,label\n".encode("utf-16-le"), "is not text"),
         (b"a,b\n1,\xe9\n", r"is not UTF-8 in line 2: save it so \(it is perhaps"),
     ],
 )
 def test_what_is_no_table_is_named(tmp_path, content, words):
     (tmp_path / "t.csv").write_bytes(content)
-    with pytest.raises(UserError, match=rf"t\.csv .*{words}"):
+    with pytest.raises(UserError, match=rf"t\.csv .*{words}") as caught:
         read_csv(tmp_path / "t.csv")
+    assert len(str(caught.value)) < 300 + len(str(tmp_path))
+
+
+@pytest.mark.parametrize("text", ["[x],label\n1,2\n", "{a},b\n1,2\n", "<b>,c\n1,2\n", "PK,b\n1,2\n"])
+def test_a_header_may_begin_as_another_kind_of_file_does(tmp_path, text):
+    (tmp_path / "t.csv").write_text(text)
+    assert read_csv(tmp_path / "t.csv").shape == (1, 2)

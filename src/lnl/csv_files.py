@@ -2,22 +2,45 @@
 
 import csv
 import io
+import json
+import re
+import zipfile
 from itertools import chain
 from pathlib import Path
 from typing import Literal
 
 import pandas as pd
 
-from lnl.errors import UserError
+from lnl.errors import UserError, nearest
+
+# How files begin that are sometimes taken for tables.
+KINDS = {
+    b"PAR1": "a Parquet file (its name must end in .parquet)",
+    b"\x93NUMPY": "a NumPy array (its name must end in .npy)",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook (save it as CSV)",
+    b"ARROW1": "an Arrow file",
+    b"\x89HDF": "an HDF5 file",
+    b"MATLAB 5.0 MAT": "a MATLAB file",
+    b"SQLite format 3": "an SQLite database",
+    b"\x1f\x8b": "compressed by gzip",
+    b"BZh": "compressed by bzip2",
+    b"\xfd7zXZ": "compressed by xz",
+    b"\x28\xb5\x2f\xfd": "compressed by Zstandard",
+    b"%PDF": "a PDF",
+    b"\x89PNG": "a picture",
+    b"\xff\xd8\xff": "a picture",
+    b"version https://git-lfs": "a pointer of Git LFS (git lfs pull fetches the file)",
+}
 
 
-def read_csv(path: Path, encoding: str = "utf-8", option: str = "") -> pd.DataFrame:
+def read_csv(path: Path, encoding: str = "utf-8", option: str = "", reads: str = "CSV") -> pd.DataFrame:
     """All values as text. Rows without a value do not count, nor do columns without a name.
 
     Args:
         path: of the file; its delimiter is a comma, semicolon or tab.
         encoding: of the file, with or without a byte order mark.
         option: what sets the encoding, if something does: for messages.
+        reads: what is read here: for messages.
 
     Raises:
         UserError: naming the file and what is wrong with it.
@@ -25,6 +48,8 @@ def read_csv(path: Path, encoding: str = "utf-8", option: str = "") -> pd.DataFr
     encoding = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
     try:
         content = path.read_bytes()
+        if kind := _kind(content):
+            raise UserError(f"{path} is {kind}; {reads} is read here.")
         text = content.decode(encoding)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
@@ -38,6 +63,9 @@ def read_csv(path: Path, encoding: str = "utf-8", option: str = "") -> pd.DataFr
             f"{path} is not {encoding.removesuffix('-sig').upper()} in line {line}: {hint} "
             f"(it is perhaps {guess}; all lines must have the same)."
         ) from None
+    if "\0" in text:
+        guess = f"; if it is UTF-16, set {option}=utf-16" if option and content[1::2][:1] == b"\0" else ""
+        raise UserError(f"{path} is not text, but has bytes of 0; {reads} is read here{guess}.")
     header = text.split("\n", 1)[0]
     if not header.strip():
         raise UserError(f"{path} is empty: a header such as file,label is expected, and rows below it.")
@@ -54,6 +82,67 @@ def read_csv(path: Path, encoding: str = "utf-8", option: str = "") -> pd.DataFr
     if not table.columns.is_unique:
         raise UserError(f"{path} has two columns '{table.columns[table.columns.duplicated()][0]}'.")
     return table
+
+
+def missing_column(path: Path, table: pd.DataFrame, name: str, mend: str, header: str) -> UserError:
+    """What to say of a table without a column that is needed.
+
+    Args:
+        path, table: as they were read.
+        name: of the column.
+        mend: what to type if it has another name.
+        header: that would be right; empty if there is surely one.
+    """
+    columns = [str(column) for column in table.columns]
+    near = nearest(name, columns).rstrip(".")
+    shown = ", ".join(columns[:20]) + (f" and {len(columns) - 20} more" if len(columns) > 20 else "")
+    shown = shown if len(shown) <= 150 else f"{shown[:147]}..."
+    if near or not header or set(header.split(",")) & set(columns):
+        return UserError(f"{path} has no column '{name}'{near}\n{mend}; its columns are {shown}.")
+    return UserError(
+        f"{path} has no column '{name}', or no header: its first line is to be names of columns, such as {header}, "
+        f"with commas, semicolons or tabs between them.\n{mend}; its columns are {shown}."
+    )
+
+
+def _kind(content: bytes) -> str:
+    """What a file is that is no CSV; empty if it may be one."""
+    if content[:4] == b"PK\x03\x04":
+        return _zip_kind(content)
+    if kind := next((kind for start, kind in KINDS.items() if content.startswith(start)), ""):
+        return kind
+    if re.match(rb"\x80[\x02-\x05]", content):
+        return "a pickle, which could run code"
+    start = content[:2000].removeprefix(b"\xef\xbb\xbf").lstrip()
+    if re.match(rb"<(!doctype|html|\?xml|svg)", start, re.IGNORECASE):
+        return "a page of HTML or XML"
+    if start[:1] in (b"{", b"["):
+        json_like = re.match(rb'[{\[]\s*["{\[\]}]', start) or _is_json(content)
+        return "JSON (pandas.read_json(...).to_csv(..., index=False) makes a CSV of it)" if json_like else ""
+    return ""
+
+
+def _is_json(content: bytes) -> bool:
+    try:
+        return isinstance(json.loads(content), dict | list)
+    except ValueError:
+        return False
+
+
+def _zip_kind(content: bytes) -> str:
+    try:
+        names = zipfile.ZipFile(io.BytesIO(content)).namelist()
+    except zipfile.BadZipFile:
+        return "a damaged zip archive"
+    if any(name.startswith("xl/") for name in names):
+        return "an Excel workbook (save it as CSV)"
+    if "content.xml" in names:
+        return "a workbook of LibreOffice (save it as CSV)"
+    if any(name.endswith("data.pkl") for name in names):
+        return "a file of torch.save"
+    if names and all(name.endswith(".npy") for name in names):
+        return f"an .npz of NumPy's with the arrays {', '.join(name.removesuffix('.npy') for name in names[:5])}"
+    return "a zip archive"
 
 
 def csv_text(table: pd.DataFrame, header: bool = True) -> str:

@@ -22,6 +22,8 @@ def job(cfg: DictConfig) -> None:
         evaluation = evaluator.evaluate(run)
         evaluation.save()
         print(evaluation_block(evaluation.record, run.folder.path))
+        for remark in evaluation.remarks:
+            print("  " + remark.split("\n")[0])
         if table is not None:
             table.add(evaluation)
         elif len(runs) == 1:

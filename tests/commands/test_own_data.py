@@ -1,7 +1,6 @@
 """A user's own data through the command line: labels of which nobody knows the truth."""
 
 import json
-import shutil
 from unittest.mock import ANY
 
 import numpy as np
@@ -73,37 +72,6 @@ def test_the_same_data_is_the_same_run_and_other_labels_are_another(train, tmp_p
     assert "finished already" not in train(*ask, f"data.path={moved}").out
 
 
-def test_a_run_is_evaluated_on_its_own_data_and_on_other_data(train, evaluate, tmp_path):
-    write_folder(tmp_path / "own", 20)
-    write_folder(tmp_path / "other", 12, split="train")
-    write_folder(tmp_path / "other", 7, split="test", first=50)
-    write_folder(tmp_path / "two", 12, classes=("cat", "dog"))
-    folder = train("data=folder", "data.path=own", *SMALL).folder
-    accuracy = json.loads((folder / "result.json").read_text())["protocol"]["last"]["test"]["accuracy"]
-    assert f"12 images, last epoch: accuracy {accuracy:.2%}" in evaluate(f"runs={folder}").out
-    assert "21 images" in evaluate(f"runs={folder}", "data=folder", "data.path=other").out
-    refused = evaluate(f"runs={folder}", "data=folder", "data.path=two")
-    assert "folder has 2 classes, but" in refused.err
-
-
-def test_classes_in_another_order_are_the_same_classes(train, evaluate, tmp_path):
-    write_folder(tmp_path / "own", 20)
-    write_folder(tmp_path / "other", 10, first=50)
-    folder = train("data=folder", "data.path=own", *SMALL, "trainer.max_epochs=15").folder
-    matrices = []
-    for order in ("[cat,dog,owl]", "[owl,cat,dog]"):
-        ask = ("data=folder", "data.path=other", "data.test_fraction=0.5", f"data.classes={order}")
-        outcome = evaluate(f"runs={folder}", *ask, "output=side.csv")
-        assert "numbers are matched" not in outcome.out
-        made = json.loads((folder / "evaluations/folder-last.json").read_text())
-        assert made["data"]["same_classes"]
-        assert made["test"]["accuracy"] == 1
-        table = pd.read_csv(tmp_path / "side.csv")
-        assert (table["label"] == table.iloc[:, 2]).all()
-        matrices.append(np.array(made["test"]["confusion_matrix"]).diagonal())
-    assert matrices[0].tolist() == matrices[1].tolist() == [5, 5, 5]
-
-
 def test_folds_hold_every_sample_out_where_the_data_has_no_test_set(train, tmp_path):
     write_folder(tmp_path / "own", 20)
     outcome = train("data=folder", "data.path=own", "data.folds=2", "logger=tensorboard", *SMALL)
@@ -131,82 +99,6 @@ def test_a_cross_validated_run_can_have_a_test_set_beside_its_folds(train, tmp_p
     found = np.load(whole / "out_of_fold.npz")
     assert found["index"].tolist() == list(range(48))
     assert found["probabilities"].shape == (48, 3)
-
-
-def test_a_run_is_not_tested_on_what_it_was_trained_on(train, evaluate, tmp_path):
-    write_folder(tmp_path / "own", 20)
-    write_folder(tmp_path / "other", 10, first=50)
-    same, sees = ("data=folder", f"data.path={tmp_path / 'own'}"), "the test set would have samples that "
-    for kind, mend in (
-        ("test_fraction=0", "name other"),
-        ("test_fraction=0.4", "=0.4, as in"),
-        ("folds=2", "name other"),
-    ):
-        folder = train("data=folder", "data.path=own", f"data.{kind}", "sweep=all", *SMALL).folders[-1]
-        refused = evaluate(f"runs={folder}", *same)
-        assert refused.code == 1
-        assert refused.err.startswith(f"error: {sees}{tmp_path}/outputs/all")
-        assert mend in refused.err
-        assert "6 images" in evaluate(f"runs={folder}", "data=folder", "data.path=other").out
-        alone = evaluate(f"runs={folder}")
-        if kind == "test_fraction=0.4":
-            assert "24 images" in alone.out
-            assert "24 images" in evaluate(f"runs={folder}", *same, "data.test_fraction=0.4").out
-        else:
-            assert "has no test set; data=NAME" in alone.err
-        shutil.rmtree(tmp_path / "outputs")
-
-
-def test_a_test_set_that_the_data_names_was_not_trained_on(train, evaluate, tmp_path):
-    write_folder(tmp_path / "own", 10, split="train")
-    write_folder(tmp_path / "own", 4, split="test", first=50)
-    folder = train("data=folder", "data.path=own", "data.test_fraction=0", *SMALL).folder
-    assert "12 images" in evaluate(f"runs={folder}", "data=folder", "data.path=own").out
-    picture(tmp_path / "own/train/cat/new.png", "cat", 99)  # it may grow
-    picture(tmp_path / "own/test/dog/new.png", "dog", 99)
-    assert "13 images" in evaluate(f"runs={folder}").out
-    assert "13 images" in evaluate(f"runs={folder}", "data=folder", "data.path=own", "data.classes=[owl,dog,cat]").out
-
-
-def test_a_test_set_is_not_drawn_anew_of_data_that_has_grown(train, evaluate, tmp_path):
-    write_folder(tmp_path / "own", 20)
-    folder = train("data=folder", "data.path=own", *SMALL).folder
-    before = (folder / "result.json").read_bytes()
-    asked = ("data=folder", "data.path=own", "data.test_fraction=0.2")
-    (tmp_path / "own").rename(tmp_path / "moved")  # is the same data
-    assert "12 images" in evaluate(f"runs={folder}", asked[0], "data.path=moved").out
-    assert (
-        "data.test_fraction=0.2, as in"
-        in evaluate(f"runs={folder}", *asked[:1], "data.path=moved", "data.test_fraction=0.5").err
-    )
-    (tmp_path / "moved").rename(tmp_path / "own")
-    assert (
-        "set data.classes=null, as in training" in evaluate(f"runs={folder}", *asked, "data.classes=[owl,cat,dog]").err
-    )
-    write_folder(tmp_path / "own", 3, first=50)
-    for arguments in ((), asked, asked[:2]):
-        refused = evaluate(f"runs={folder}", *arguments)
-        assert refused.code == 1
-        assert refused.err.startswith(f"error: the data has changed since {folder} was trained")
-        assert "name other samples by data=NAME" in refused.err
-    write_folder(tmp_path / "other", 10, first=50)
-    assert "6 images" in evaluate(f"runs={folder}", "data=folder", "data.path=other").out
-    assert (folder / "result.json").read_bytes() == before
-
-
-def test_what_was_trained_on_is_no_test_set_by_being_named_one(train, evaluate, tmp_path):
-    path = write_table(tmp_path / "own", header="file,label,split,later")
-    ask = ("data=table", f"data.path={path}")
-    lines = path.read_text().splitlines()
-    cut = [line.removesuffix(",,") for line in lines[1:]]
-    parts = ["train", "test"]
-    text = [f"{line},{parts[i % 5 == 0]},{parts[i % 5 == 1]}" for i, line in enumerate(cut)]
-    path.write_text("\n".join([lines[0], *text]) + "\n")
-    folder = train(*ask, *SMALL).folder
-    assert "6 images" in evaluate(f"runs={folder}", *ask).out
-    refused = evaluate(f"runs={folder}", *ask, "data.columns.split=later")
-    assert "the test set would have samples that" in refused.err
-    assert "set data.columns.split=split, as in training" in refused.err
 
 
 @pytest.mark.parametrize(

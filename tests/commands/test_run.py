@@ -33,6 +33,7 @@ def test_the_folder_has_what_its_documentation_says(digits):
         "noise.npz",
         "predictions.csv",
         "result.json",
+        "seen.npz",
         "train.log",
     }
 

@@ -13,9 +13,10 @@ COLOURS = {"cat": (250, 0, 0), "dog": (0, 250, 0), "owl": (0, 0, 250)}
 def picture(path: Path, label: str = "cat", number: int = 0) -> Path:
     """A picture of 12x12 in the colour of its class, a little different for each number."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    red, green, blue = COLOURS.get(label, (99, 99, 99))
-    Image.new("RGB", (12, 12), (red, green, blue + number % 6)).save(path, "PNG")
-    # What follows a PNG's end is not looked at; it makes the files differ.
+    pixels = np.full((12, 12, 3), COLOURS.get(label, (99, 99, 99)), np.uint8)
+    pixels[..., 2].flat[:16] += np.array([int(bit) for bit in f"{number:016b}"], np.uint8)
+    Image.fromarray(pixels).save(path, "PNG")
+    # What follows a PNG's end is not looked at; it makes the files differ in their sizes as well.
     path.write_bytes(path.read_bytes() + str(number).encode())
     return path
 
@@ -28,9 +29,9 @@ def write_folder(root: Path, per_class: int = 10, split: str = "", classes=tuple
     return root
 
 
-def write_table(root: Path, extra: str = "", header: str = "file,label", per_class: int = 10, **columns) -> Path:
+def write_table(root: Path, extra: str = "", header: str = "file,label", per_class: int = 10, first: int = 0) -> Path:
     """``labels.csv`` beside a folder of pictures, with further lines at its end."""
-    write_folder(root, per_class)
+    write_folder(root, per_class, first=first)
     files = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.png"))
     lines = [f"{file},{file.split('/')[0]}" + "," * (header.count(",") - 1) for file in files]
     (root / "labels.csv").write_text("\n".join([header, *lines]) + "\n" + extra)

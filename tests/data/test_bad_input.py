@@ -59,6 +59,25 @@ def beside_train(root):
     return folder(root)
 
 
+def splits_of_pictures(*folders):
+    def make(root):
+        for name in folders:
+            for number in range(6):
+                picture(root / name / f"{number}.png", number=number)
+            (root / name / "_classes.csv").write_text("filename,cat\n")
+        return folder(root)
+
+    return make
+
+
+def deeper(root):
+    write_folder(root)
+    (root / "cat").rename(root / "2023")
+    (root / "cat").mkdir()
+    (root / "2023").rename(root / "cat/2023")
+    return folder(root)
+
+
 def flat(root):
     for number in range(3):
         picture(root / f"{number}.png")
@@ -117,6 +136,21 @@ MISTAKES = {
     "a true class in test alone": (true_class_in_test_alone, r"test has the class 'emu' \(1 samples, .* has not"),
     "a class in test alone": (class_in_test_alone, r"test has the class 'owl' \(10 samples.* training has not"),
     "a class beside train": (beside_train, "beside it cow"),
+    "splits without classes": (
+        splits_of_pictures("train", "valid", "test"),
+        r"test, train, valid in .*: expected are .*/train/<class>/\*.jpg. .* data=table, .*/_classes.csv",
+    ),
+    "one split without classes": (splits_of_pictures("Train"), "Train in .* called like splits"),
+    "splits without classes, and a folder": (splits_of_pictures("train", "test", "extra"), "test, train in .* splits"),
+    "no class in train": (
+        lambda root: folder(write_folder(splits_of_pictures("train")(root).root, split="test")),
+        "train has no class folders with pictures",
+    ),
+    "a class whose pictures are deeper": (deeper, "cat has no picture itself, but 10 in folders inside it"),
+    "all pictures deeper": (
+        lambda root: folder(write_folder(root / "data/training_set").parents[1]),
+        "30 pictures are deeper in .*data than expected",
+    ),
     "a folder in a circle": (link_in_a_circle, "loop cannot be read: Too many levels of symbolic links"),
     "a name that is not UTF-8": (not_utf8_name, r"cat/caf\\udce9.png: its name is not UTF-8"),
     # tables
@@ -144,6 +178,24 @@ MISTAKES = {
     "a URL": (listed("https://a.b/c.png,cat\n"), "row 31, .*: it is a URL: download the pictures"),
     "backslashes": (listed("cat\\cat0.png,cat\n"), r"row 31, .*: there is no such file: write / in place of \\"),
     "a sample of arrays": (listed("sample 3,cat\n"), "row 31, sample 3: it is no file, .* noise=file"),
+    "several labels, as JSON": (listed(f'{A},"[""cat"", ""owl""]"\n'), r"row 31, .*\[\"cat\", \"owl\"\] .* several"),
+    "several labels, as Python writes them": (listed(f"{A},\"['cat', 'owl']\"\n"), "row 31, .* several labels"),
+    "labels in an object": (listed(f'{A},"{{""choices"": [""cat""]}}"\n'), "row 31, .*is a list or an object"),
+    "files outside the root alone": (
+        lambda root: content("a.csv", b"file,label\n../a.png,cat\n../b.png,dog\n", table)(root),
+        "a.csv, row 1, .*: it leaves the folder .* 2 of 2 samples",
+    ),
+    "no label at all": (content("a.csv", b"file,label\na.png,\nb.png,\n", table), "a.png: it has no label 2 of 2"),
+    "splits of other names": (
+        content("a.csv", b"file,label,split\na.png,cat,tain\nb.png,dog,tain\n", table),
+        "row 1, a.png: its split 'tain' .* 2 of 2 samples",
+    ),
+    "no class that is asked for": (listed(classes=["a", "b"]), "cat/cat0.png: its label 'cat' is no .* 30 of 30"),
+    "nothing left": (
+        content("a.csv", b"file,label\n../a.png,cat\n", table, on_error="skip"),
+        "no sample can be used. 1 of 1 samples are left out .*: it leaves the folder",
+    ),
+    "no header": (content("a.txt", b"cat/0.png cat\ncat/1.png cat\n", table), "no column 'file', or no header"),
     "unusable rows of all kinds": (
         listed(",cat\nx.png,\n"),
         "31: it names no file 2 of 32 samples cannot be used",

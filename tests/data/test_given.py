@@ -1,9 +1,11 @@
 """Labels that somebody gave: splits, truth, trust, and what is said of them."""
 
+import json
 import re
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lnl.data.listing import some
@@ -271,6 +273,7 @@ def test_the_only_sample_of_a_class_is_trained_on(tmp_path):
         (lambda root: write_folder(root, classes=("Cat",)), "Cat and cat are different classes|cat and Cat"),
         (lambda root: (root / "cat/note.txt").write_text("x"), r"not those of pictures: 1 \(.txt\)"),
         (lambda root: (root / "cat/deeper").mkdir(), r"not those of pictures: 1 \(folders\)"),
+        (lambda root: picture(root / "cat/2023/a/b.png"), r"1 picture is left out, being in folders .*: cat \(1\)"),
         (lambda root: picture(root / "loose.png"), "in no class's folder"),
         (
             lambda root: shutil.copy(root / "cat/cat0.png", root / "dog/x.png"),
@@ -297,6 +300,49 @@ def test_what_is_odd_in_a_table_is_said(tmp_path):
     assert "1 label had spaces" in said
     assert "cat/cat1.png (cat) = cat/cat1.png (owl)" in said
     assert len(data.files) + len(data.test_files) == 32
+
+
+def test_pictures_of_a_split_that_have_no_class_are_counted(tmp_path):
+    """As those that a competition tests on."""
+    write_folder(tmp_path / "data", split="train")
+    for number in range(5):
+        picture(tmp_path / "data/test" / f"{number}.png", number=100 + number)
+    data = read(folder(tmp_path / "data"))
+    assert len(data.files) + len(data.test_files) == 30
+    assert any(re.match("5 pictures are left out of .*test, being in no class's", remark) for remark in data.remarks)
+
+
+def test_classes_may_be_called_like_splits_where_they_are_asked_for(tmp_path):
+    write_folder(tmp_path / "data", classes=("train", "test"))
+    assert read(folder(tmp_path / "data", classes=["test", "train"])).classes == ["test", "train"]
+
+
+@pytest.mark.parametrize("several", [["cat", "owl"], {"choices": ["cat", "owl"]}])
+def test_samples_of_several_labels_are_left_out_and_make_no_class(tmp_path, several):
+    """In a CSV as JSON, in Parquet as lists or objects, in arrays as text."""
+    csv = write_table(tmp_path / "data")
+    frame = pd.read_csv(csv)
+    images = np.random.default_rng(0).integers(0, 256, (30, 8, 8, 3), dtype=np.uint8)
+    chosen = frame.index % 5 == 0
+    frame["label"] = [json.dumps(several) if odd else label for odd, label in zip(chosen, frame["label"], strict=True)]
+    frame.to_csv(csv, index=False)
+    lists = frame[chosen].assign(label=[several] * 6)
+    lists.to_parquet(csv.with_suffix(".parquet"))
+    for data in (
+        table(csv, on_error="skip"),
+        arrays(write_arrays(tmp_path / "a.npz", images=images, labels=frame["label"].to_numpy(str)), on_error="skip"),
+    ):
+        data.setup()
+        assert data.classes == ["cat", "dog", "owl"]
+        assert len(data.skipped) == 6
+    with pytest.raises(UserError, match=r"labels.parquet, row 1, .*several labels(.|\n)*6 of 6 samples"):
+        read(table(csv.with_suffix(".parquet")))
+
+
+def test_labels_that_may_name_several_classes_are_said(tmp_path):
+    path = write_table(tmp_path / "data", "cat/cat0.png,cat|owl\ndog/dog0.png,dog|wolf\n")
+    (said,) = (remark for remark in read(table(path)).remarks if "several" in remark)
+    assert said == "1 label may name several classes, and are read as one: 'cat|owl'"
 
 
 def test_a_picture_in_training_and_in_test_is_said(tmp_path):

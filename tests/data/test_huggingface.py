@@ -79,6 +79,25 @@ def test_rows_that_cannot_be_used_are_named_or_left_out(hub, tmp_path):
     assert dict(data.skipped) == {"train/29": "it has no label", "train/0": "it has no image"}
 
 
+def test_lists_of_labels_are_named_by_the_row(hub, tmp_path):
+    rows = {
+        "image": [str(picture(tmp_path / f"{n}.png", "cat", n)) for n in range(4)],
+        "label": [["a"], ["a", "b"]] * 2,
+    }
+    hub.Dataset.from_dict(rows).cast_column("image", hub.Image()).save_to_disk(tmp_path / "saved")
+    with pytest.raises(UserError, match=r'train/0: its label \["a"\] is a list(.|\n)*4 of 4 samples'):
+        module(tmp_path, tmp_path / "saved").setup()
+
+
+def test_what_is_for_testing_alone_is_read_without_a_training_set(hub, tmp_path):
+    write_folder(tmp_path / "own", 4, "test")
+    data = module(tmp_path, tmp_path / "own", only_test=True)
+    data.setup()
+    assert data.test_files == [f"test/{place}" for place in range(12)]
+    assert data.splits["test"].tolist() == list(range(12))
+    assert set(data.splits) == {"test"}
+
+
 def test_what_is_not_there_is_named(hub, tmp_path):
     path = saved(hub, tmp_path, [str(picture(tmp_path / "0.png"))], [0])
     with pytest.raises(UserError, match="no column 'photo', but picture, kind, note"):

@@ -46,6 +46,38 @@ def test_an_array_is_read_by_the_rule_of_all_labels(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "array",
+    [np.array(LABELS)[:, None], np.array(LABELS, float), np.array(CLASSES)[LABELS], np.array(CLASSES, "S")[LABELS]],
+)
+def test_an_array_may_be_a_column_and_hold_numbers_or_names(tmp_path, array):
+    np.save(tmp_path / "labels.npy", array)
+    assert read_labels(tmp_path / "labels.npy", CLASSES)[1].tolist() == LABELS
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.eye(10)[[3, 1]], r"must be \[N\], got \[2, 10\]; array.argmax\(1\)"),
+        (np.array([LABELS]), r"must be \[N\], got \[1, 5\]$"),
+        (np.array(1), r"must be \[N\], got \[\]"),
+        (np.array([0, np.nan, 1]), "the label in row 2 is empty"),
+        (np.array([0, 1j]), "must be numbers or names, got complex128"),
+        (np.array([0.5, 1]), "'0.5' is no class"),
+        (np.array([-1, 1]), "'-1' is no class"),
+        (np.array([{}], dtype=object), "it holds Python objects"),
+        (b"", "no array of NumPy's"),
+        (b"label\ncat\n", "no array of NumPy's"),
+        (b"\x93NUMPY\x01\x00 half", "it is damaged"),
+    ],
+)
+def test_an_array_of_another_form_is_named(tmp_path, array, message):
+    path = tmp_path / "labels.npy"
+    path.write_bytes(array) if isinstance(array, bytes) else np.save(path, array, allow_pickle=True)
+    with pytest.raises(ValueError, match=rf"labels\.npy cannot be used as labels: .*{message}"):
+        read_labels(path, CLASSES)
+
+
+@pytest.mark.parametrize(
     ("content", "message"),
     [
         ("label\ncat\nwolf\n", "'wolf' is no class"),
@@ -57,6 +89,11 @@ def test_an_array_is_read_by_the_rule_of_all_labels(tmp_path):
         ("label\n0\n\n1.5\n", "'1.5' is no class"),
         ("label\ncat\n1\n", "'1' is no class"),
         ("index,label\n0,1\n1,\n", "row 2 is empty"),
+        (
+            '["cat"]\n',
+            "is JSON (pandas.read_json(...).to_csv(..., index=False) makes a CSV of it); a CSV, or a .npy of",
+        ),
+        ("0,cat\n1,dog\n", "no column 'label', or no header"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named(tmp_path, content, message):

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from lnl.data.images import Fit, Images, Streamed, natural_size
+from lnl.data.images import Fit, Images, Streamed, digest, natural_size
 from lnl.data.pictures import PictureError, picture_size, read_picture
 from lnl.errors import UserError
 from lnl.files import process_is_gone, replacing, write_atomically
@@ -125,12 +125,21 @@ class Decoded:
 class StreamedPictures(Streamed):
     """Pictures of ``sources`` at ``places``, decoded anew whenever they are asked for."""
 
-    def __init__(self, sources: Sources, places: NDArray[np.int64], size: int, channels: int, fit: Fit) -> None:
+    def __init__(
+        self,
+        sources: Sources,
+        places: NDArray[np.int64],
+        digests: NDArray[np.uint64],
+        size: int,
+        channels: int,
+        fit: Fit,
+    ) -> None:
         super().__init__((len(places), size, size, channels))
         self.sources, self.places, self.options = sources, places, (size, channels, fit)
+        self.digests = digests
 
     def part(self, which: slice) -> "StreamedPictures":
-        return StreamedPictures(self.sources, self.places[which], *self.options)
+        return StreamedPictures(self.sources, self.places[which], self.digests[which], *self.options)
 
     def __getitem__(self, places: Any) -> NDArray[np.uint8]:
         chosen = self.places[places]
@@ -163,9 +172,9 @@ def common_size(sources: Sources) -> int:
 def same(digests: Iterable[str]) -> list[list[int]]:
     """Places of equal digests, a list for each that is there twice; empty ones equal none."""
     places = defaultdict(list)
-    for place, digest in enumerate(digests):
-        if digest:
-            places[digest].append(place)
+    for place, content in enumerate(digests):
+        if content:
+            places[content].append(place)
     return [group for group in places.values() if len(group) > 1]
 
 
@@ -230,13 +239,14 @@ def decode(
         _decode_all(sources, (size, channels, fit), None if streamed else array, record, show)
     with suppress(OSError):
         os.utime(record, ns=(time.time_ns(),) * 2)  # was used
-    with suppress(ValueError, EOFError, FileNotFoundError):  # damaged, or another process made room
+    with suppress(ValueError, KeyError, EOFError, FileNotFoundError):  # damaged or old, or another process made room
         found = json.loads(record.read_text())
         bad = {int(place): reason for place, reason in found["bad"].items()}
         if fresh or all(_fails_again(sources, place, (size, channels, fit)) for place in found["passing"]):
             if streamed:
                 good = np.setdiff1d(np.arange(len(sources)), np.array(list(bad), dtype=np.int64))
-                return Decoded(StreamedPictures(sources, good, size, channels, fit), bad)
+                digests = np.array(found["digests"], dtype=np.uint64)
+                return Decoded(StreamedPictures(sources, good, digests, size, channels, fit), bad)
             if len(bad) == len(sources):
                 return Decoded(np.zeros((0, size, size, channels), np.uint8), bad)
             # Copied on write: nobody writes, but torch wants to be able to.
@@ -281,6 +291,7 @@ def _decode_all(sources: Sources, options: tuple[int, int, Fit], array: Path | N
     """Writes the array, if one is wanted, and then the record of what could not be read."""
     size, channels, _ = options
     bad: dict[int, PictureError] = {}
+    digests: list[int] = []  # of pictures that are not kept: of the others, the array has the pixels
     with replacing(record) as unfinished:
         # Durable, or a record could outlive a crash, and its array be zeros.
         writing = nullcontext(unfinished) if array is None else replacing(array, durable=True)
@@ -289,13 +300,15 @@ def _decode_all(sources: Sources, options: tuple[int, int, Fit], array: Path | N
             for place, pixels in enumerate(_each(sources, options, show)):
                 if isinstance(pixels, PictureError):
                     bad[place] = pixels
-                elif array is not None:
+                elif array is None:
+                    digests.append(digest(pixels))
+                else:
                     file.write(pixels.tobytes())
             file.seek(0)
             _write_header(file, len(sources) - len(bad), size, channels)
         reasons = {place: str(error) for place, error in bad.items()}
         passing = [place for place, error in bad.items() if error.passing]
-        unfinished.write_text(json.dumps({"bad": reasons, "passing": passing}))
+        unfinished.write_text(json.dumps({"bad": reasons, "passing": passing, "digests": digests}))
 
 
 def _write_header(file: Any, count: int, size: int, channels: int) -> None:

@@ -2,7 +2,8 @@
 
 import re
 from abc import abstractmethod
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pandas as pd
 from lnl.data.copies import are_copies, choose_pictures, not_alone, picture_numbers
 from lnl.data.decoded import Decoded
 from lnl.data.images import Dataset, Given, Images, LabelledImages, natural_size
-from lnl.data.listing import Listing, details, many, some
+from lnl.data.listing import Listing, details, many, no_single_label, some
 from lnl.data.module import NoisyDataModule, check_choice
 from lnl.errors import UserError
 from lnl.noise.classes import class_numbers, cleaned, no_class
@@ -30,6 +31,8 @@ class GivenDataModule(NoisyDataModule):
         test_fraction: the share that is held out for testing where no sample is said to be: always the same samples,
             whatever the seeds, every class with its share. With 0 there is no test set. Null is 0.2, and 0 with
             ``folds``, which hold every sample out once.
+        only_test: nothing is trained: only samples for testing are read, all where none is said to be. Null is then a
+            ``test_fraction`` of 1.
         cache_limit_gb: pictures that take more when they are decoded are read from their files in each epoch.
         base: of :class:`~lnl.data.NoisyDataModule`.
     """
@@ -40,19 +43,21 @@ class GivenDataModule(NoisyDataModule):
         classes: Sequence[str] | None = None,
         on_error: str = "fail",
         test_fraction: float | None = None,
+        only_test: bool = False,
         cache_limit_gb: float = 8.0,
         **base: Any,
     ) -> None:
         super().__init__(**base)
         check_choice("on_error", on_error, ("fail", "skip"))
         if test_fraction is None:
-            test_fraction = 0.0 if self.splitting.folds else 0.2
-        if not 0 <= test_fraction < 1:
+            test_fraction = 1.0 if only_test else 0.0 if self.splitting.folds else 0.2
+        if not 0 <= test_fraction < 1 and not (only_test and test_fraction == 1):
             raise ValueError(f"data.test_fraction must be at least 0 and below 1, got {test_fraction}")
         self.class_names = None if classes is None else [cleaned(str(name)) for name in classes]
         if self.class_names and len(set(self.class_names)) < len(self.class_names):
             raise ValueError(f"data.classes has a name twice: {', '.join(self.class_names)}")
         self.on_error, self.test_fraction, self.cache_limit = on_error, test_fraction, cache_limit_gb * 1e9
+        self.only_test = only_test
 
     @abstractmethod
     def listing(self) -> Listing:
@@ -72,20 +77,23 @@ class GivenDataModule(NoisyDataModule):
     def load(self) -> Dataset:
         listing = self.listing()
         remarks, skipped = list(listing.remarks), list(listing.bad)
-        table, said = clean_labels(listing.table, listing.named)
+        table, said = clean_labels(self._for_testing(listing.table), listing.named)
         remarks += said
-        classes = self.class_names or class_names(table)
+        everything = len(listing.table) + len(listing.bad)
+        table = _without(table, [_unusable(row, listing.named) for row in table.to_dict("records")], skipped)
+        with self._cause_first(skipped, everything):
+            classes = self.class_names or class_names(table, self.only_test)
         columns = [key for key in LABELS if key in table]
         numbers = class_numbers(pd.concat([table[key] for key in columns]).unique(), classes)
-        reasons = [_reason(row, numbers, classes) for row in table.to_dict("records")]
-        skipped += [(name, reason) for name, reason in zip(table["name"], reasons, strict=True) if reason]
-        everything = len(listing.table) + len(listing.bad)
+        table = _without(table, [_no_class(row, numbers, classes) for row in table.to_dict("records")], skipped)
         self._fail(skipped, everything)  # before decoding takes its time
-        table = table[[not reason for reason in reasons]]
         table = table.assign(**{key: table[key].map(numbers).astype(np.int64) for key in columns})
         table = table.assign(picture=picture_numbers(self.copies(table), len(table)))
-        table, said = divide(table, self.test_fraction)
+        with self._cause_first(skipped, everything):
+            table, said = divide(table, self.test_fraction)
         drawn = bool(said)
+        if self.only_test:
+            table = table[table["split"] == "test"]
         decoded = self.pictures(table)
         places = sorted(decoded.bad, key=lambda place: table.index[place])  # in the user's order
         skipped += [(table["name"].iloc[place], decoded.bad[place]) for place in places]
@@ -93,14 +101,13 @@ class GivenDataModule(NoisyDataModule):
         remarks += said
         train, test = decoded.cut(int((table["split"] != "test").sum()))
         table = table.drop(index=table.index[list(decoded.bad)])
-        remarks += about_copies(table, classes) + about_classes(table, classes) + about_trust(table)
+        remarks += about_copies(table, classes) + about_trust(table)
+        remarks += [] if self.only_test else about_classes(table, classes)
         if self.image_size is None:
             size = natural_size(train.shape)
             remarks.append(f"models see pictures of {size}x{size} pixels (data.image_size)")
         if skipped:
-            lines = described(skipped)
-            line = f"{many(len(skipped), 'sample is', 'samples are')} left out (data.on_error=skip), first {lines[0]}"
-            remarks.append(details(line, lines))
+            remarks.append(details(_left_out(skipped), described(skipped)))
         return self._dataset(table, classes, (train, test), skipped, remarks, drawn)
 
     def _dataset(
@@ -113,10 +120,11 @@ class GivenDataModule(NoisyDataModule):
         drawn: bool,
     ) -> Dataset:
         train, test = table[table["split"] != "test"], table[table["split"] == "test"]
-        if not len(train) or not (len(test) or self.test_fraction == 0):
-            raise UserError(
-                f"no sample is left for {'testing' if len(train) else 'training'}: {some(described(skipped))}"
-            )
+        lacking = [] if len(train) or self.only_test else ["training"]
+        lacking += [] if len(test) or (self.test_fraction == 0 and not self.only_test) else ["testing"]
+        if lacking:
+            why = some(described(skipped)) or f"data.test_fraction={self.test_fraction}"
+            raise UserError(f"no sample is left for {lacking[0]}: {why}")
         is_val = (train["split"] == "val").to_numpy()
         given = Given(
             truth=train["true_label"].to_numpy(np.int64) if "true_label" in train else None,
@@ -132,6 +140,25 @@ class GivenDataModule(NoisyDataModule):
         judged = test["true_label" if "true_label" in test else "label"].to_numpy(np.int64)
         labels = train["label"].to_numpy(np.int64)
         return Dataset(LabelledImages(images[0], labels), LabelledImages(images[1], judged), classes, given)
+
+    def _for_testing(self, table: pd.DataFrame) -> pd.DataFrame:
+        """The samples that may be for testing, if nothing else is asked for."""
+        if not self.only_test:
+            return table
+        if "split" in table and (table["split"] == "test").any():
+            return table[table["split"] == "test"]
+        return table.assign(split="test" if self.test_fraction == 1 else "train")
+
+    @contextmanager
+    def _cause_first(self, bad: Sequence[tuple[str, str]], of: int) -> Iterator[None]:
+        """Says first, of what may follow from samples that cannot be used, what is wrong with those."""
+        try:
+            yield
+        except UserError as error:
+            self._fail(bad, of)
+            if not bad:
+                raise
+            raise UserError(f"{str(error).replace(chr(10), ' ')}\n{_left_out(bad, of)}") from error
 
     def _fail(self, bad: Sequence[tuple[str, str]], of: int) -> None:
         """Raises UserError if something is bad and nothing may be."""
@@ -150,6 +177,11 @@ def described(bad: Sequence[tuple[str, str]]) -> list[str]:
 
 def _printable(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
+
+
+def _left_out(bad: Sequence[tuple[str, str]], of: int | None = None) -> str:
+    count = many(len(bad), "sample is", "samples are") if of is None else f"{len(bad):,} of {of:,} samples are"
+    return f"{count} left out (data.on_error=skip), first {described(bad[:1])[0]}"
 
 
 def clean_labels(table: pd.DataFrame, named: bool = False) -> tuple[pd.DataFrame, list[str]]:
@@ -172,6 +204,12 @@ def clean_labels(table: pd.DataFrame, named: bool = False) -> tuple[pd.DataFrame
         table = table.drop(columns="true_label")
         if absent < len(table):
             remarks.append(f"true labels are missing in {absent:,} of {len(table):,} rows, and are not used")
+    labels = set(table["label"].unique())
+    joined = [label for label in labels if labels >= set(map(cleaned, re.split("[|;,]", label))) - {label} > set()]
+    if joined and not named:
+        count = int(table["label"].isin(joined).sum())
+        written = some([f"'{label}'" for label in sorted(joined)])
+        remarks.append(f"{many(count, 'label', 'labels')} may name several classes, and are read as one: {written}")
     alike: dict[str, list[str]] = {}
     for name in table["label"].unique():
         alike.setdefault(name.lower(), []).append(name)
@@ -180,18 +218,22 @@ def clean_labels(table: pd.DataFrame, named: bool = False) -> tuple[pd.DataFrame
     return table, remarks
 
 
-def class_names(table: pd.DataFrame) -> list[str]:
-    """The labels that there are for training, numbers in their order, names by the alphabet.
+def class_names(table: pd.DataFrame, only_test: bool = False) -> list[str]:
+    """The labels that there are for training, numbers in their order, names by the alphabet; or all, ``only_test``.
 
     Raises:
         UserError: if there is one alone, or another only among the samples that are not for training.
     """
+    if not len(table):
+        raise UserError("no sample can be used.")
+    if only_test:
+        table = table.assign(split="train")
     trained = table[table["split"] == "train"] if "split" in table else table
     if not len(trained):
         raise UserError("no sample is for training: the splits of the data are val and test alone.")
     used = pd.concat([trained[key] for key in LABELS if key in table])
     names = set(used.unique()) - {""}
-    if len(names) < 2:
+    if len(names) < 2 and not only_test:
         raise UserError(f"there is one class alone ({some(sorted(names))}): a classifier needs two.")
     for key in [key for key in LABELS if key in table and "split" in table]:
         others = table[(table["split"] != "train") & ~table[key].isin({"", *names})]
@@ -204,14 +246,25 @@ def class_names(table: pd.DataFrame) -> list[str]:
     return sorted(names, key=lambda name: (0, int(name), name) if re.fullmatch(r"-?[0-9]+", name) else (1, 0, name))
 
 
-def _reason(row: Mapping[Hashable, Any], numbers: Mapping[str, int], classes: Sequence[str]) -> str:
-    """Why a sample cannot be used; empty if it can."""
+def _without(table: pd.DataFrame, reasons: Sequence[str], skipped: list[tuple[str, str]]) -> pd.DataFrame:
+    """The samples that no reason speaks against; the others go to ``skipped``."""
+    skipped += [(name, reason) for name, reason in zip(table["name"], reasons, strict=True) if reason]
+    return table[[not reason for reason in reasons]]
+
+
+def _unusable(row: Mapping[Hashable, Any], named: bool) -> str:
+    """Why a sample cannot be used, whatever the classes are; empty if it can."""
     try:
         str(row["name"]).encode()
     except UnicodeEncodeError:
         return "its name is not UTF-8: rename it"
     if not row["label"]:
         return "it has no label"
+    return "" if named else no_single_label(row)
+
+
+def _no_class(row: Mapping[Hashable, Any], numbers: Mapping[str, int], classes: Sequence[str]) -> str:
+    """Why a sample cannot be used with these classes; empty if it can."""
     for key in LABELS:
         if key in row and row[key] not in numbers:
             return f"its {key.replace('_', ' ')} {no_class(row[key], classes)}"

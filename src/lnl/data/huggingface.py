@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from lnl.data.decoded import Sources
-from lnl.data.listing import SPLIT_OF, Listing
+from lnl.data.listing import SPLIT_OF, Listing, as_text
 from lnl.data.own import PictureData
 from lnl.data.pictures import PictureError
 from lnl.errors import UserError
@@ -58,7 +58,7 @@ class HuggingFaceData(PictureData):
             if names and self.class_names is None:
                 self.class_names = list(dict.fromkeys(map(cleaned, names)))
             given = [names[value] if names and value is not None and value >= 0 else value for value in data[label]]
-            labels = ["" if value is None or value == -1 else str(value) for value in given]
+            labels = ["" if value is None or value == -1 else as_text(value) for value in given]
             named = bool(names)
             places = [f"{part}/{place}" for place in range(len(data))]
             tables.append(pd.DataFrame({"name": places, "label": labels, "split": split}))

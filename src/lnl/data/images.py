@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any, Literal
 
 import numpy as np
@@ -20,7 +21,10 @@ class Streamed(ABC):
 
     Attributes:
         shape: what the array of them would have.
+        digests: of each image (:func:`digests`).
     """
+
+    digests: NDArray[np.uint64]
 
     nbytes = 0  # in memory
 
@@ -33,6 +37,16 @@ class Streamed(ABC):
 
 
 Images = NDArray[np.uint8] | Streamed
+
+
+def digest(pixels: NDArray[np.uint8]) -> int:
+    """64 bits that are the same for images of the same pixels."""
+    return int.from_bytes(blake2b(np.ascontiguousarray(pixels).data, digest_size=8).digest())
+
+
+def digests(images: Images) -> NDArray[np.uint64]:
+    """The :func:`digest` of each image, ``[N]``."""
+    return images.digests if isinstance(images, Streamed) else np.array([digest(image) for image in images], np.uint64)
 
 
 @dataclass(frozen=True)
@@ -79,6 +93,8 @@ class LabelledImages:
             side = min(height, width)
             top, left = (height - side) // 2, (width - side) // 2
             images = images[:, top : top + side, left : left + side]
+        if not len(images):
+            images = np.zeros((0, image_size, image_size, channels), np.uint8)
         if images.shape[1:3] != (image_size, image_size):
             tensor = F.resize(torch.from_numpy(images).permute(0, 3, 1, 2), [image_size, image_size], antialias=True)
             images = tensor.permute(0, 2, 3, 1).contiguous().numpy()

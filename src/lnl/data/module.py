@@ -7,13 +7,14 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from lnl.corruption import ImageCorruption, NoCorruption
 from lnl.data.augment import Augmentation
 from lnl.data.batch import Batch
-from lnl.data.images import Dataset, Fit, Given, LabelledImages, Streamed, natural_size
+from lnl.data.images import Dataset, Fit, Given, LabelledImages, Streamed, digests, natural_size
 from lnl.data.loader import WHOLE, DeviceLoader, EpochSampler, Normalize, Share, worker_loader
 from lnl.data.read_once import CleanData
 from lnl.data.splits import Split, Splitting
@@ -158,7 +159,7 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         size = self.image_size or natural_size(dataset.train.images.shape)
         train, test = (part.fit_to(size, self.channels, self.fit) for part in (dataset.train, dataset.test))
         if not isinstance(train.images, Streamed) and not isinstance(test.images, Streamed):
-            self.corruption.fit(train.images)
+            self.corruption.fit(train.images if len(train) else test.images)
             train = LabelledImages(self.corruption(train.images, "train"), train.labels)
             test = LabelledImages(self.corruption(test.images, "test"), test.labels)
         return CleanData(dataset, train, test)
@@ -167,7 +168,7 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         """Reads the data, unless somebody has (:attr:`clean`), and draws the noise, once."""
         if self._images:
             return
-        clean = self.clean or self.read()
+        clean = self.clean = self.clean or self.read()
         dataset, train, test = clean.original, clean.train, clean.test
         self.classes = list(dataset.classes)
         self.num_classes = self.num_classes or len(self.classes)
@@ -185,9 +186,10 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         if given is not None:
             self.labels = of_given(self.labels, given.truth, self.noise.drawn, self.num_classes)
         self.test_labels = test.labels
-        trusted = read_trusted(self.trusted_spec, train.labels, self.classes, self.splitting.seed, given)
+        spec = self.trusted_spec if len(train) else None  # of data for testing alone, none is
+        trusted = read_trusted(spec, train.labels, self.classes, self.splitting.seed, given)
         self.splits = self.splitting(train.labels, test.labels, trusted, given)
-        trained = np.isin(trusted.index, self.splits["train"])
+        trained = np.isin(trusted.index, self.splits.get("train", []))
         self.trusted = Trusted(trusted.index[trained], trusted.labels[trained])
         tested = np.isin(trusted.index, self.splits.get("trusted_test", []))
         self._trusted_test_labels = trusted.labels[tested]
@@ -230,6 +232,20 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         """The images of a split as they are, uint8 ``[n, H, W, C]``; all of them, or those at ``places`` in it."""
         images = self._images["test" if split == "test" else "train"]
         return (images.numpy() if isinstance(images, Tensor) else images)[self.splits[split][places]]
+
+    def digests(self, split: Split) -> NDArray[np.uint64]:
+        """Of each image of a split, at the size and with the channels that models see, before any corruption."""
+        assert self.clean is not None, "setup comes first"
+        name = "test" if split == "test" else "train"
+        known = self.clean.digests
+        if name not in known:
+            whole: LabelledImages = getattr(self.clean, name)
+            if not isinstance(self.corruption, NoCorruption):
+                original: LabelledImages = getattr(self.clean.original, name)
+                writable = LabelledImages(np.array(original.images), original.labels)  # as torch wants it
+                whole = writable.fit_to(self.image_size, self.channels, self.fit)
+            known[name] = digests(whole.images)
+        return known[name][self.splits[split]]
 
     def loader(
         self,

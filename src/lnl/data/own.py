@@ -14,6 +14,7 @@ from lnl.data.decoded import Decoded, Files, Sources, common_size, decode, find_
 from lnl.data.given import GivenDataModule
 from lnl.data.listing import Listing, list_folder, read_table
 from lnl.errors import UserError
+from lnl.noise.files import label_texts
 
 COLUMNS = ("file", "label", "split", "trusted", "true_label")
 
@@ -55,7 +56,7 @@ class FolderData(PictureData):
         self.root = Path(str(path)).expanduser()
 
     def listing(self) -> Listing:
-        return list_folder(self.root)
+        return list_folder(self.root, self.class_names, self.only_test)
 
 
 class TableData(PictureData):
@@ -117,6 +118,9 @@ class ArrayData(GivenDataModule):
 
     def listing(self) -> Listing:
         arrays = self._arrays()
+        if self.only_test and not {"images", "labels"} & set(arrays):
+            self._pixels, table = self._part(arrays, "test", "test_")
+            return Listing(table.assign(name=[f"sample {place}" for place in table.index]))
         pixels, table = self._part(arrays, "train", "")
         if "true_labels" in arrays:
             table["true_label"] = self._text("true_labels", arrays["true_labels"], len(pixels))
@@ -176,10 +180,10 @@ class ArrayData(GivenDataModule):
         return pixels
 
     def _text(self, name: str, labels: NDArray[Any], count: int) -> "pd.Series[str]":
-        if labels.ndim == 2 and labels.shape[1] == 1:
-            labels = labels[:, 0]
-        if labels.ndim != 1 or labels.dtype.kind not in "iufUSb":
-            raise UserError(f"{self.path}: {name} must be [N] numbers or names, got {_kind(labels)}")
+        try:
+            texts = label_texts(labels)
+        except ValueError as error:
+            raise UserError(f"{self.path}: {name} must be [N] numbers or names, got {_kind(labels)}") from error
         if len(labels) != count:
             raise UserError(f"{self.path}: there are {count:,} images and {len(labels):,} {name}")
         if labels.dtype.kind in "if":
@@ -189,7 +193,7 @@ class ArrayData(GivenDataModule):
                     f"{self.path}: {name} must be whole numbers from 0, or names; {len(odd):,} are not, first "
                     f"{odd[0]}.\nImages without a label are to be left out."
                 )
-        return pd.Series(np.char.decode(labels, "utf-8") if labels.dtype.kind == "S" else labels.astype(str))
+        return pd.Series(texts)
 
 
 def _kind(array: NDArray[Any]) -> str:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lnl.data.images import Dataset, LabelledImages, Streamed
@@ -32,10 +34,13 @@ class CleanData:
     Attributes:
         images: uint8 tensors ``[N, H, W, C]`` of ``train`` and ``test``, sharing their memory, or as they are
             streamed.
+        digests: of the images of ``train`` and ``test``, once they were asked for
+            (:meth:`~lnl.data.NoisyDataModule.digests`).
     """
 
     def __init__(self, original: Dataset, train: LabelledImages, test: LabelledImages) -> None:
         self.original, self.train, self.test = original, train, test
+        self.digests: dict[str, NDArray[np.uint64]] = {}
         self.images: dict[str, Tensor | Streamed] = {
             name: part.images if isinstance(part.images, Streamed) else torch.from_numpy(part.images)
             for name, part in (("train", train), ("test", test))

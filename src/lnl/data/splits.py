@@ -54,7 +54,8 @@ class Splitting:
         """Sorted sample numbers of each split, in the training set or the test set.
 
         Args:
-            truth, test_truth: true labels, for keeping every class's share under a limit.
+            truth, test_truth: true labels, for keeping every class's share under a limit. Where nothing is for
+                training, ``test`` is the only split.
             trusted: never validated on, because validation is to be as noisy as the rest. Those of them that are not
                 held out in ``trusted_test`` are trained on.
             given: of labels that somebody gave (``truth`` are those). Every class has its share in each fold; without
@@ -62,6 +63,8 @@ class Splitting:
                 Copies of a picture are not divided: what is validated on is not trained on under another name, not
                 even where that is trusted.
         """
+        if not len(truth):
+            return {"test": self._limited("test", np.arange(len(test_truth)), test_truth)}
         order = np.random.default_rng(self.seed).permutation(len(truth))
         doubtful = order[~np.isin(order, trusted.index)]
         pictures = np.arange(len(truth)) if given is None or given.pictures is None else given.pictures

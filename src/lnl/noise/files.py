@@ -4,12 +4,13 @@ import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lnl.csv_files import read_csv
+from lnl.csv_files import missing_column, read_csv
 from lnl.noise.classes import class_numbers, cleaned, no_class
 from lnl.noise.corrupt import Labels, check_labels
 from lnl.noise.kinds import LabelNoise
@@ -67,9 +68,9 @@ def empirical_transition(clean: Labels, noisy: Labels, num_classes: int, smoothi
 def read_labels(path: Path, classes: Sequence[str], files: Sequence[str] | None = None) -> tuple[Labels, Labels]:
     """Sample numbers and labels from a file.
 
-    A ``.npy`` array of numbers, or a CSV: with a header, the columns ``label`` and, unless the labels are in the
-    dataset's order, ``index`` (from 0) or ``file``; without one, a label a line. Labels are class names, or class
-    numbers (:func:`lnl.noise.classes.class_numbers`).
+    A ``.npy`` array ``[n]`` or ``[n, 1]`` of numbers or names, or a CSV: with a header, the columns ``label`` and,
+    unless the labels are in the dataset's order, ``index`` (from 0) or ``file``; without one, a label a line. Labels
+    are class names, or class numbers (:func:`lnl.noise.classes.class_numbers`).
 
     Args:
         path: of the file.
@@ -85,15 +86,15 @@ def read_labels(path: Path, classes: Sequence[str], files: Sequence[str] | None 
     if not path.is_file():
         raise ValueError(f"there is no file of labels at {path}")
     try:
-        if path.suffix == ".npy":
-            table = pd.DataFrame({"label": np.load(path)})
+        if path.suffix.lower() == ".npy":
+            table = pd.DataFrame({"label": label_texts(_load(path))})
         else:
-            table = read_csv(path)
+            table = read_csv(path, reads="a CSV, or a .npy of labels,")
             if table.shape[1] == 1 and "label" not in table:  # the header is a label
                 (first,) = table
                 table = pd.DataFrame({"label": [first, *table[first]]})
         if "label" not in table:
-            raise ValueError(f"it needs a column `label`, its columns are {', '.join(map(str, table.columns))}")
+            raise missing_column(path, table, "label", "rename the one of the labels to label", "index,label")
         labels = _numbers(table["label"].astype(str), classes)
         check_labels(labels, len(classes))
         index = pd.to_numeric(table["index"]).to_numpy() if "index" in table else np.arange(len(table))
@@ -108,6 +109,37 @@ def read_labels(path: Path, classes: Sequence[str], files: Sequence[str] | None 
         order = np.argsort(index)
         index, labels = index[order], labels[order]
     return index, labels
+
+
+def label_texts(labels: NDArray[Any]) -> NDArray[np.str_]:
+    """Labels ``[N]`` or ``[N, 1]``, numbers or names, as text; the missing ones empty.
+
+    Raises:
+        ValueError: if they are of another form.
+    """
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1:
+        hint = "; array.argmax(1) makes labels of probabilities" if labels.ndim == 2 and len(labels) > 1 else ""
+        raise ValueError(f"it must be [N], got {list(labels.shape)}{hint}")
+    if labels.dtype.kind not in "iufUSb":
+        raise ValueError(f"it must be numbers or names, got {labels.dtype}")
+    if labels.dtype.kind == "S":
+        return np.char.decode(labels, "utf-8")
+    if labels.dtype.kind == "f":
+        return np.where(np.isnan(labels), "", labels.astype(str))
+    return labels.astype(str)
+
+
+def _load(path: Path) -> NDArray[Any]:
+    with path.open("rb") as file:
+        if file.read(6) != b"\x93NUMPY":
+            raise ValueError("it is no array of NumPy's, or several (.npz): np.save(path, labels) writes one")
+    try:
+        return np.load(path, allow_pickle=False)
+    except ValueError as error:
+        what = "it holds Python objects, which could run code" if "allow_pickle" in str(error) else "it is damaged"
+        raise ValueError(f"{what}: np.save(path, labels) writes numbers or names") from error
 
 
 def _places(named: Sequence[str], files: Sequence[str], path: Path) -> Labels:

@@ -12,6 +12,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from lnl.csv_files import csv_text
 from lnl.data.module import Loader, NoisyDataModule
 from lnl.data.splits import Split
 from lnl.methods import NoisyLabelMethod
@@ -21,18 +22,28 @@ from lnl.runs.folder import RunFolder, load_checkpoint, load_weights
 
 @dataclass(frozen=True)
 class Prediction:
-    """Logits ``[N, K]`` for test samples ``index[N]`` of true ``labels[N]``, and the time they took."""
+    """Logits ``[N, K]`` for test samples ``index[N]`` of true ``labels[N]``, and the time they took.
+
+    Attributes:
+        files: name of each sample, as of :class:`~lnl.data.images.Given`; None of benchmark sets.
+    """
 
     index: np.ndarray
     labels: Tensor
     logits: Tensor
     seconds: float
+    files: list[str] | None = None
+
+    def samples(self) -> pd.DataFrame:
+        """``index``, ``file`` where samples have names, and ``label``."""
+        files = {} if self.files is None else {"file": pd.Series(self.files, dtype=object)}
+        return pd.DataFrame({"index": self.index, **files, "label": self.labels.numpy()})
 
     def save(self, path: Path, classes: list[str]) -> None:
-        """Writes ``predictions.csv``: index, label, predicted, and the probability of each class."""
-        table = pd.DataFrame({"index": self.index, "label": self.labels, "predicted": self.logits.argmax(dim=1)})
+        """Writes ``predictions.csv``: :meth:`samples`, predicted, and the probability of each class."""
+        table = self.samples().assign(predicted=self.logits.argmax(dim=1).numpy())
         probabilities = pd.DataFrame(self.logits.softmax(dim=1).numpy(), columns=[f"p_{name}" for name in classes])
-        pd.concat([table, probabilities], axis=1).to_csv(path, index=False, float_format="%.6g")
+        path.write_text(csv_text(pd.concat([table, probabilities], axis=1)), encoding="utf-8", newline="")
 
 
 def predict(method: NoisyLabelMethod, loader: Loader, trainer: pl.Trainer, batches: int | None = None) -> Tensor:
@@ -101,7 +112,9 @@ def predict_split(
     logits = predict(method, loader, trainer, batches)
     seconds = time.perf_counter() - started
     labels = torch.from_numpy(data.right_labels(split)[: len(logits)])
-    return Prediction(data.splits[split][: len(logits)], labels, logits, seconds)
+    index = data.splits[split][: len(logits)]
+    names = data.test_files if split == "test" else data.files
+    return Prediction(index, labels, logits, seconds, None if names is None else [names[place] for place in index])
 
 
 def save_out_of_fold(method: NoisyLabelMethod, data: NoisyDataModule, trainer: pl.Trainer, folder: RunFolder) -> None:

@@ -26,6 +26,7 @@ class RunFolder:
         self.result = self.path / "result.json"
         self.metrics = self.path / "metrics.csv"
         self.noise = self.path / "noise.npz"
+        self.seen = self.path / "seen.npz"
         self.predictions = self.path / "predictions.csv"
         self.marker = self.path / ".identity"
         self.lock, self.owner = self.path / ".lock", self.path / ".owner.json"
@@ -85,7 +86,8 @@ class RunFolder:
     def _written(self) -> list[Path]:
         """What runs write that is there, the result first."""
         paths = (
-            *(self.result, self.metrics, self.noise, self.predictions, self.out_of_fold, self.corrected_labels),
+            *(self.result, self.metrics, self.noise, self.seen, self.predictions),
+            *(self.out_of_fold, self.corrected_labels),
             *(self.path / "sample_history.npz", self.path / "figures", self.path / "tensorboard"),
             *(self.checkpoints, self.evaluations, self.exports),
             *(marker.parent for marker in self.path.glob("fold*/.identity")),

@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from lnl.config import listed
-from lnl.csv_files import csv_text, read_csv
+from lnl.csv_files import csv_text, missing_column, read_csv
 from lnl.data.pictures import PictureError, read_picture
-from lnl.errors import UserError, nearest
+from lnl.errors import UserError
 from lnl.files import PICTURES, explained, replacing
 from lnl.runs.finished import FinishedRun
 from lnl.runs.trained import ImageClassifier, Preparation, load_trained, quiet_trainer
@@ -120,12 +120,8 @@ def _names_in(path: Path, column: str) -> list[str]:
             raise UserError(f"{path} cannot be read as a list of pictures: {error}") from error
     else:
         table = read_csv(path)
-        known = [str(name) for name in table]
-        if column not in known:
-            raise UserError(
-                f"{path} has no column '{column}'{nearest(column, known)}\n"
-                f"Its columns are {', '.join(known)}; file_column=NAME says which names the pictures."
-            )
+        if column not in table:
+            raise missing_column(path, table, column, "file_column=NAME says which names the pictures", column)
         names = table[column].tolist()
     names = [name.strip() for name in names if name.strip()]
     if not names:

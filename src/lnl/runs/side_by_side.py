@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from lnl.csv_files import csv_text
 from lnl.errors import UserError
 from lnl.files import explained
 from lnl.runs.finished import FinishedRun
@@ -12,7 +13,7 @@ from lnl.runs.reevaluation import Evaluation
 
 
 class SideBySide:
-    """A CSV in the making: ``index``, ``label`` (true), and the predicted class number of each run.
+    """A CSV in the making: ``index``, ``file`` of own data, ``label`` (true), and the predicted class of each run.
 
     Args:
         path: of the CSV.
@@ -28,12 +29,12 @@ class SideBySide:
         self.names = [str(name) for name in names] if names is not None else column_names(runs)
         if len(self.names) != len(runs):
             raise UserError(f"names gives {len(self.names)} names for {len(runs)} runs")
-        columns = ["index", "label", *self.names]
+        columns = ["index", "file", "label", *self.names]
         if twice := sorted({name for name in columns if columns.count(name) > 1}):
-            raise UserError(f"names must be unique, and not index or label: {', '.join(twice)} is there twice")
+            raise UserError(f"names must be unique, and not index, file or label: {', '.join(twice)} is there twice")
         if not self.path.parent.is_dir():
             raise UserError(f"output={path}: there is no folder {self.path.parent}")
-        self.table = pd.DataFrame()
+        self.samples = self.table = pd.DataFrame()
         self.first: Evaluation | None = None
 
     def add(self, evaluation: Evaluation) -> None:
@@ -43,22 +44,24 @@ class SideBySide:
             UserError: if it was evaluated on other samples, or on other classes, than the first.
         """
         prediction = evaluation.prediction
+        samples = prediction.samples()
         if self.first is None:
             self.first = evaluation
-            self.table = pd.DataFrame({"index": prediction.index, "label": prediction.labels.numpy()})
+            self.samples, self.table = samples, samples.copy()
         here, there = evaluation.record["data"], self.first.record["data"]
-        same_samples = len(self.table) == len(prediction.index) and (self.table["index"] == prediction.index).all()
+        same_samples = samples.equals(self.samples)
         if here["name"] != there["name"] or here["classes"] != there["classes"] or not same_samples:
             raise UserError(
                 f"runs side by side need one test set: {self.first.run.folder.path.name} has {_describe(there)}, "
                 f"{evaluation.run.folder.path.name} has {_describe(here)}"
             )
-        self.table[self.names[self.table.shape[1] - 2]] = prediction.logits.argmax(dim=1).numpy()
+        name = self.names[self.table.shape[1] - self.samples.shape[1]]
+        self.table[name] = prediction.logits.argmax(dim=1).numpy()
 
     def save(self) -> Path:
         """Writes the CSV."""
         with explained(self.path):
-            self.table.to_csv(self.path, index=False)
+            self.path.write_text(csv_text(self.table), encoding="utf-8", newline="")
         return self.path
 
 

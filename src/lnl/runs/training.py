@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback
@@ -96,6 +97,7 @@ def train_here(
     process.wait()
     try:
         data.labels.save(folder.noise)
+        np.savez(folder.seen, train=data.digests("train"), val=data.digests("val"))  # evaluation leaves these out
         with Trackers(trainer.loggers) as trackers:
             trackers.start({**relevant_config(cfg), "options": options, "noise_rate": data.labels.rate})
             fit(trainer, method, data, folder, say)
