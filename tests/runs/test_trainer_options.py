@@ -1,6 +1,7 @@
 """Every argument of Lightning's Trainer does what it says, or is refused by its name."""
 
 import inspect
+from typing import ClassVar
 
 import pandas as pd
 import pytest
@@ -10,6 +11,7 @@ from omegaconf import OmegaConf
 from pytorch_lightning.callbacks import Callback
 
 from lnl.errors import UserError
+from lnl.runs.identity import identity
 from lnl.runs.trainer_options import REFUSED, check_options
 from tests.conftest import weights
 
@@ -29,7 +31,7 @@ DEFAULT = {"strategy": "auto", "max_epochs": 3, "gradient_clip_val": None}
 class Look(Callback):
     """Keeps what the options have set, as a run's last step has it."""
 
-    seen: dict[str, object] = {}
+    seen: ClassVar[dict[str, object]] = {}
 
     def on_train_batch_end(self, trainer, pl_module, *_):
         Look.seen = {
@@ -102,6 +104,13 @@ def test_what_is_taken_is_heeded(digits):
     assert Look.seen | {"log": 7, "validated": [2]} == expected | dict.fromkeys(
         ("anomaly", "benchmark", "deterministic"), False
     )
+
+
+@pytest.mark.parametrize("name", ["limit_train_batches", "limit_val_batches", "val_check_interval"])
+def test_one_batch_and_all_of_them_are_two_runs(name):
+    identities = [identity(OmegaConf.create({"trainer": {name: value}})) for value in (1, 1.0, 2, 2.0)]
+    assert len(set(identities)) == 3
+    assert identities[2] == identities[3]
 
 
 @pytest.mark.parametrize(("option", "epochs"), [("+trainer.min_epochs=3", 3), ("+trainer.min_steps=4", 2)])

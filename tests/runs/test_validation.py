@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 from pytorch_lightning.callbacks import Callback
 
 from lnl import NoisyLabelClassifier
+from lnl.errors import UserError
 from lnl.methods import Baseline
 from lnl.runs.job import objective
 
@@ -21,8 +23,8 @@ WATCH = "+callbacks.watch._target_=tests.runs.test_validation.Watch"
 class Watch(Callback):
     """Keeps what each validation said, with the step it was made after."""
 
-    said: dict[int, float] = {}
-    best_of_stage: list[list[float]] = []
+    said: ClassVar[dict[int, float]] = {}
+    best_of_stage: ClassVar[list[list[float]]] = []
 
     def on_fit_start(self, trainer, pl_module):
         Watch.said, Watch.best_of_stage = {}, []
@@ -150,3 +152,6 @@ def test_the_estimator_keeps_weights_that_were_never_validated():
     ).fit(images, labels)
     assert estimator.history_["step"].tolist() == [1]
     assert estimator.predict_proba(images).shape == (40, 2)
+    estimator.set_params(overrides=["trainer.devices=2"])
+    with pytest.raises(UserError, match="trains on one device, got"):
+        estimator.fit(images, labels)
