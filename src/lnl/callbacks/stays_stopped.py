@@ -8,10 +8,14 @@ from pytorch_lightning.callbacks import Callback
 
 class StaysStopped(Callback):
     """Lets checkpoints carry that training was stopped before its last epoch (by early stopping, say): a run that was
-    killed between that epoch and its result trains no further when it is resumed. ``trainer.max_steps`` stops it as
-    well, because Lightning validates before it stops, but not where it only runs out of steps."""
+    killed between that epoch and its result trains no further when it is resumed.
 
-    def __init__(self) -> None:
+    Args:
+        max_steps: stop after so many steps, -1 for never. Lightning's own validates nothing then, and resumes otherwise.
+    """
+
+    def __init__(self, max_steps: int = -1) -> None:
+        self.max_steps = max_steps
         self.stopped = False
 
     def on_save_checkpoint(
@@ -28,5 +32,5 @@ class StaysStopped(Callback):
         trainer.should_stop = self.stopped
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        if 0 < trainer.max_steps <= trainer.global_step:
+        if 0 < self.max_steps <= trainer.global_step:
             trainer.should_stop = True

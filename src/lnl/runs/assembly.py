@@ -138,7 +138,7 @@ def build_trainer(
     check_monitors(chosen, method)
     callbacks = (
         EpochSeed(cfg.seed),
-        StaysStopped(),
+        StaysStopped(cfg.trainer.get("max_steps") or -1),
         SharedState(),
         TrainingMetrics(data.given, data.labels.clean),
         *chosen,
@@ -160,6 +160,7 @@ def build_trainer(
         "logger": [] if process.number else build_all("logger", cfg.logger),
         "plugins": [AtomicCheckpointIO()],
         "strategy": "auto",
+        "max_steps": -1,  # StaysStopped counts them
         "benchmark": bool(cfg.trainer.get("benchmark")),  # else a sweep's job would have the one before's
         "default_root_dir": str(folder.path),
         "enable_model_summary": False,

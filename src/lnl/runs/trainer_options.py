@@ -80,9 +80,12 @@ def check_options(trainer: DictConfig, processes: int) -> None:
         value = trainer.get(name)
         if isinstance(value, int | float) and not value > 0:
             raise UserError(f"trainer.{name} must be above 0, got {value}; null leaves it out")
-    max_steps, every = trainer.get("max_steps", -1), trainer.get("check_val_every_n_epoch") or 1
+    max_steps = -1 if trainer.get("max_steps") is None else trainer.max_steps
+    every = trainer.get("check_val_every_n_epoch") or 1
     if isinstance(max_steps, int | float) and max_steps != -1 and (max_steps < 1 or max_steps % 1):
         raise UserError(f"trainer.max_steps must be a whole number, at least 1, or -1 for no limit, got {max_steps}")
+    if max_steps != -1 and (trainer.get("min_epochs") or trainer.get("min_steps")):
+        raise UserError("trainer.max_steps cannot be kept with trainer.min_epochs or trainer.min_steps")
     if isinstance(every, int | float) and isinstance(trainer.max_epochs, int | float) and every > trainer.max_epochs:
         raise UserError(f"trainer.check_val_every_n_epoch={every} validates none of {trainer.max_epochs} epochs")
     if trainer.get("gradient_clip_algorithm") is not None and trainer.gradient_clip_val is None:
@@ -125,7 +128,7 @@ def check_schedule(method: NoisyLabelMethod, trainer: DictConfig) -> None:
     if isinstance(schedule, ReduceLROnPlateau) or not isinstance(schedule, LRScheduler):
         hint = "is no schedule of epochs: choose scheduler=cosine, exponential, multistep or another LRScheduler"
         raise UserError(f"scheduler: {name} {hint}.")
-    if trainer.get("max_steps", -1) != -1:
+    if (trainer.get("max_steps") or -1) != -1:
         return  # they may end training before the schedule ends
     epochs = method.stage_epochs if isinstance(method, StagedMethod) else int(trainer.max_epochs)
     try:
