@@ -11,7 +11,8 @@ class StaysStopped(Callback):
     killed between that epoch and its result trains no further when it is resumed.
 
     Args:
-        max_steps: stop after so many steps, -1 for never. Lightning's own validates nothing then, and resumes otherwise.
+        max_steps: stop after so many steps, -1 for never. Lightning's own ends without a validation, and does not
+            resume exactly.
     """
 
     def __init__(self, max_steps: int = -1) -> None:
