@@ -73,7 +73,7 @@ def command(tmp_path, monkeypatch, capsys):
                 module.main()
                 code = 0
             except SystemExit as stop:
-                code = stop.code if isinstance(stop.code, int) else 1
+                code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
             captured = capsys.readouterr()
             return Outcome(code, captured.out, captured.err, tmp_path)
 

@@ -33,6 +33,7 @@ from lnl.errors import UserError
 from lnl.resolvers import register_resolvers
 from lnl.runs.assembly import build_method, build_trainer
 from lnl.runs.folder import RunFolder, load_checkpoint, load_weights
+from lnl.runs.processes import count_processes
 from lnl.runs.trained import ImageClassifier, Preparation, check_protocol, checkpoint_path
 from lnl.runs.training import fit
 
@@ -208,6 +209,8 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
 
     def _train(self, dataset: Dataset, folder: RunFolder) -> None:
         cfg = self._config(dataset)
+        if count_processes(cfg) > 1:
+            raise UserError(f"NoisyLabelClassifier trains on one device, got trainer.devices={cfg.trainer.devices}")
         folder.check_identity()
         folder.claim(force=True)
         data: NoisyDataModule = build(

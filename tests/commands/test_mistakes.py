@@ -11,6 +11,7 @@ import torch
 
 from tests.conftest import DATA_DIR, needs_cifar10, weights
 
+SCHEDULE = "+scheduler._target_=torch.optim.lr_scheduler.{}"
 MISTAKES = {
     "unknown option": (["loss=gcee"], ["loss has no option 'gcee'", "did you mean 'gce'", "apl_nfl_rce"]),
     "unknown group": (["los=ce"], ["no 'los'", "did you mean 'loss'"]),
@@ -55,15 +56,56 @@ MISTAKES = {
     "a folder that Hydra reads as a number": (["data=folder", "data.path=2024"], ["there is no folder 2024"]),
     "no checkpoint": (["init_from=nowhere.ckpt"], ["no checkpoint at nowhere.ckpt"]),
     "a loss the method cannot use": (["method=apl", "loss=ce"], ["apl_*", "CrossEntropy"]),
-    "no epochs": (["trainer.max_epochs=0"], ["trainer.max_epochs must be above 0"]),
-    "epochs without end": (["trainer.max_epochs=-1"], ["trainer.max_epochs must be above 0"]),
-    "epochs that nobody counts": (["trainer.max_epochs=null"], ["trainer.max_epochs must be above 0"]),
+    "no epochs": (["trainer.max_epochs=0"], ["trainer.max_epochs must be a whole number, at least 1, got 0"]),
+    "epochs without end": (["trainer.max_epochs=-1"], ["trainer.max_epochs must be a whole number, at least 1"]),
+    "epochs that nobody counts": (["trainer.max_epochs=null"], ["trainer.max_epochs must be a whole number"]),
     "text for epochs": (["trainer.max_epochs=abc"], ["trainer.max_epochs must be a number, got 'abc'"]),
     "epochs chosen by the test set": (
         ["callbacks=early_stopping", "callbacks.early_stopping.monitor=test/accuracy"],
         ["callbacks: the test set chooses nothing: monitor val/accuracy or val/loss, not test/accuracy"],
     ),
+    "a metric that nothing logs": (
+        ["callbacks=early_stopping", "callbacks.early_stopping.monitor=val_loss"],
+        ["callbacks: nothing is logged as val_loss; did you mean 'val/loss'?", "val/accuracy, val/loss, train/loss"],
+    ),
+    "a checkpoint of a metric that nothing logs": (
+        ["+callbacks.mine._target_=pytorch_lightning.callbacks.ModelCheckpoint", "+callbacks.mine.monitor=acc"],
+        ["callbacks: nothing is logged as acc.", "val/accuracy"],
+    ),
+    "a mode that a callback does not have": (
+        ["callbacks=early_stopping", "callbacks.early_stopping.mode=up"],
+        ["callbacks: ", "min, max", "up"],
+    ),
+    "a callback without what it needs": (
+        ["+callbacks.mine._target_=pytorch_lightning.callbacks.LearningRateMonitor"],
+        ["trainer: Cannot use `LearningRateMonitor`", "no logger"],
+    ),
+    "a schedule that needs a metric": (
+        [SCHEDULE.format("ReduceLROnPlateau"), "+scheduler._partial_=true"],
+        ["scheduler: ReduceLROnPlateau is no schedule of epochs"],
+    ),
+    "a schedule that ends before training does": (
+        [SCHEDULE.format("OneCycleLR"), "+scheduler._partial_=true", "+scheduler.max_lr=1", "+scheduler.total_steps=1"],
+        ["scheduler: OneCycleLR (total_steps=1) cannot be stepped once after each of 2 epochs"],
+    ),
+    "batch norm over one sample": (
+        ["data.batch_size=1", "data.subset=50"],
+        ["data.batch_size=1 is one sample, too few for this model's batch norm"],
+    ),
     "no validation": (["trainer.limit_val_batches=0"], ["trainer.limit_val_batches must be above 0"]),
+    "a share of validation that is nothing": (
+        ["trainer.limit_val_batches=0.0001", "+trainer.check_val_every_n_epoch=2"],
+        ["trainer.limit_val_batches=0.0001 of 1 validation batches is less than one"],
+    ),
+    "a share of training that is nothing": (["trainer.limit_train_batches=0.0001"], ["limit_train_batches", "0.0001"]),
+    "validation after more steps than there are": (["+trainer.val_check_interval=1000"], ["val_check_interval", "18"]),
+    "gradients of no batch": (["trainer.accumulate_grad_batches=0"], ["trainer.accumulate_grad_batches must be"]),
+    "an option of the trainer that nothing heeds": (
+        ["+trainer.overfit_batches=1"],
+        ["trainer.overfit_batches would do nothing: data.subset=N"],
+    ),
+    "no time": (["+trainer.max_time=00:00:00:00"], ["trainer.max_time must be above 0"]),
+    "a strategy of several machines": (["trainer.strategy=fsdp"], ["trainer.strategy must be one of auto, ddp, "]),
     "more outputs than classes": (["model.num_classes=12"], ["10 classes", "12 outputs"]),
     "a precision that is not supported": (["trainer.precision=bf16-true"], ["trainer.precision", "bf16-mixed"]),
     "a negative learning rate": (["optimizer.lr=-1"], ["optimizer", "learning rate"]),
@@ -120,6 +162,14 @@ def test_one_wrong_job_does_not_stop_a_sweep(digits):
     assert "noise.rate must be between 0 and 1, got 7" in outcome.err
     assert "Traceback" not in outcome.err
     assert len(list(outcome.root.rglob("result.json"))) == 2
+
+
+def test_what_lightning_refuses_after_an_epoch_is_one_line(digits):
+    outcome = digits("callbacks=early_stopping", "callbacks.early_stopping.monitor=train/acuracy", "model=mlp_1x512")
+    assert outcome.code == 1
+    assert "trainer: Early stopping conditioned on metric `train/acuracy` which is not available" in outcome.err
+    assert "train/accuracy" in outcome.err
+    assert len(outcome.err.strip().splitlines()) == 1
 
 
 def test_a_loss_that_becomes_nan_stops_the_run(digits):

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.utilities.rank_zero import rank_zero_only
 from omegaconf import OmegaConf
 
 from lnl.data.loader import Share
@@ -206,6 +207,38 @@ def test_own_data_says_its_classes_and_size_to_all_processes(train, tmp_path):
     assert (config["data"]["num_classes"], config["data"]["image_size"]) == (3, 12)
     assert (config["model"]["num_classes"], config["model"]["image_size"]) == (3, 12)
     assert "finished already" in train(*own, *quick, *TWO).out
+
+
+ALLOCATIONS = {
+    "SLURM": {"NTASKS": 4, "JOB_NAME": "sweep", "JOB_ID": 17, "PROCID": 2, "LOCALID": 2, "NODEID": 0, "NODELIST": "n1"},
+    "LSB": {"JOBID": 1, "DJOB_RANKFILE": "/nowhere", "HOSTS": "a b"},
+    "JSM_NAMESPACE": {"RANK": 1, "LOCAL_RANK": 1, "SIZE": 4},
+    "OMPI_COMM_WORLD": {"RANK": 2, "LOCAL_RANK": 2, "SIZE": 4},
+    "": {"RANK": 3, "LOCAL_RANK": 3, "WORLD_SIZE": 4, "NODE_RANK": 1, "MASTER_ADDR": "10.0.0.1", "MASTER_PORT": 29500},
+    "TORCHELASTIC": {"RUN_ID": "x", "USE_AGENT_STORE": "True"},
+}
+
+
+STARTED_BY = ([], ["SLURM"], ["LSB", "JSM_NAMESPACE"], ["OMPI_COMM_WORLD"], ["", "TORCHELASTIC"])
+
+
+def test_a_task_of_an_allocation_works_by_itself(digits, evaluate, monkeypatch):
+    """Trackers get what they get elsewhere: Lightning would leave that to another task."""
+    protocols = []
+    for number, prefixes in enumerate(STARTED_BY):
+        with monkeypatch.context() as patch:
+            for prefix in prefixes:
+                for name, value in ALLOCATIONS[prefix].items():
+                    patch.setenv("_".join(filter(None, (prefix, name))), str(value))
+            patch.setattr(rank_zero_only, "rank", 3)  # as Lightning reads it when it is imported
+            small = ("model=mlp_1x512", "data.subset=100", "trainer.max_epochs=1", "logger=tensorboard")
+            outcome = digits(*small, f"paths.output_dir=started{number}")
+            assert outcome.code == 0, outcome.err
+            (folder,) = outcome.root.glob(f"started{number}/*/*")
+            assert any(b"val/accuracy" in path.read_bytes() for path in folder.rglob("events.out*"))
+            assert evaluate(f"runs={folder}", "trainer.accelerator=cpu").code == 0
+        protocols.append(json.loads((folder / "result.json").read_text())["protocol"])
+    assert all(protocol == protocols[0] for protocol in protocols)
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,6 @@ class JobProgress(Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         accuracy = trainer.callback_metrics.get("val/accuracy")
-        if accuracy is not None and trainer.is_global_zero:
+        if accuracy is not None and trainer.is_global_zero and not trainer.sanity_checking:
             self.best = max(self.best, float(accuracy))
             self.tell(accuracy=self.best)

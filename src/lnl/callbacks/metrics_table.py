@@ -6,14 +6,16 @@ from typing import Any
 
 import pandas as pd
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.callbacks import Checkpoint
 
 from lnl.files import replacing
 
 
-class MetricsTable(Callback):
+class MetricsTable(Checkpoint):  # Lightning calls those last, when the method has logged what it has to say
     """Keeps every epoch's metrics, writes them to ``metrics.csv``, and lets checkpoints carry them.
 
+    A metric stands in the row of the epoch that logged it, and in no later one. Those of a validation describe the
+    weights that it saw: the row has them only if no step followed, and a checkpoint carries them beside these weights.
     Because the rows are part of the checkpoint, a resumed run's table has each epoch once, whenever it was stopped.
 
     Args:
@@ -21,20 +23,29 @@ class MetricsTable(Callback):
 
     Attributes:
         rows: a dict an epoch: ``epoch``, ``step``, ``lr``, ``seconds`` (with validation) and all that was logged.
+        validated: what validation logged of the weights as they are; empty after a further step.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows: list[dict[str, float]] = []
+        self.validated: dict[str, float] = {}
 
     def state_dict(self) -> dict[str, Any]:
-        return {"rows": self.rows}
+        return {"rows": self.rows, "validated": self.validated}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.rows = list(state_dict["rows"])
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.started = time.perf_counter()
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        self.validated = {}
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not trainer.sanity_checking:
+            self.validated = logged_now(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         groups = trainer.optimizers[0].param_groups  # none where nothing is descended on
@@ -44,9 +55,20 @@ class MetricsTable(Callback):
             "lr": float(groups[0]["lr"]) if groups else float("nan"),
             "seconds": time.perf_counter() - self.started,
         }
-        row |= {name: float(value) for name, value in trainer.callback_metrics.items()}
-        self.rows.append(row)
+        self.rows.append(row | self.validated | logged_now(trainer))
         if not trainer.is_global_zero:
             return
         with replacing(self.path) as unfinished:
             pd.DataFrame(self.rows).to_csv(unfinished, index=False, float_format="%.10g")
+
+
+def logged_now(trainer: pl.Trainer) -> dict[str, float]:
+    """What the present epoch, or validation, has logged. ``callback_metrics`` has beside it whatever was logged last
+    under any other name, and may not lose it: early stopping looks there.
+    """
+    metrics = trainer.callback_metrics
+    kept = dict(metrics)
+    metrics.clear()
+    now = {name: float(value) for name, value in trainer.callback_metrics.items()}  # the property adds them again
+    metrics.update(kept)
+    return now

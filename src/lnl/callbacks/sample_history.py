@@ -84,7 +84,7 @@ class SampleHistory(Callback):
     def on_validation_batch_start(
         self, trainer: pl.Trainer, pl_module: Any, batch: Batch, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        self.batch = batch
+        self.batch = None if trainer.sanity_checking else batch
 
     @torch.no_grad()
     def _see(self, module: nn.Module, inputs: tuple[Any, ...], logits: Tensor) -> None:
@@ -102,7 +102,8 @@ class SampleHistory(Callback):
             self.sums["probabilities"].index_add_(0, place, logits.softmax(dim=1))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        self.sums["epochs"] += 1
+        if not trainer.sanity_checking:
+            self.sums["epochs"] += 1
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Here and not when training ends, which a run that was killed after its last epoch does not do again."""

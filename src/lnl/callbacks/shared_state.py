@@ -26,7 +26,7 @@ class SharedState(Callback):
 
     @torch.no_grad()
     def _share(self, trainer: pl.Trainer, method: Any) -> None:
-        if trainer.world_size == 1:
+        if trainer.world_size == 1 or trainer.sanity_checking:
             return
         mine = self._mine(trainer, method)
         for name, buffer in method.named_buffers():

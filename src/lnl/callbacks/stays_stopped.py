@@ -1,4 +1,4 @@
-"""A training that was ended early stays ended."""
+"""A training that ends early is validated first, and stays ended."""
 
 from typing import Any
 
@@ -8,9 +8,15 @@ from pytorch_lightning.callbacks import Callback
 
 class StaysStopped(Callback):
     """Lets checkpoints carry that training was stopped before its last epoch (by early stopping, say): a run that was
-    killed between that epoch and its result trains no further when it is resumed."""
+    killed between that epoch and its result trains no further when it is resumed.
 
-    def __init__(self) -> None:
+    Args:
+        max_steps: stop after so many steps, -1 for never. Lightning's own ends without a validation, and does not
+            resume exactly.
+    """
+
+    def __init__(self, max_steps: int = -1) -> None:
+        self.max_steps = max_steps
         self.stopped = False
 
     def on_save_checkpoint(
@@ -25,3 +31,7 @@ class StaysStopped(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         trainer.should_stop = self.stopped
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        if 0 < self.max_steps <= trainer.global_step:
+            trainer.should_stop = True

@@ -98,10 +98,12 @@ class StagedMethod(NoisyLabelMethod):
                 self.trainer.strategy.setup_optimizers(self.trainer)
         self.log("stage", self.stage.float(), sync_dist=True)
 
-    def on_train_epoch_end(self) -> None:
-        accuracy = self.trainer.callback_metrics.get("val/accuracy")
-        if accuracy is not None and accuracy > self.best[0]:
+    def on_validation_end(self) -> None:
+        accuracy = self.trainer.callback_metrics["val/accuracy"]
+        if accuracy > self.best[0] and not self.trainer.sanity_checking:
             self.best.copy_(torch.tensor([float(accuracy), self.current_epoch]))
+
+    def on_train_epoch_end(self) -> None:
         stale = self.patience is not None and self.current_epoch - self.best[1] >= self.patience
         if stale or self.current_epoch + 1 - self.stage_start >= self.stage_epochs:
             self.stage_over.fill_(True)

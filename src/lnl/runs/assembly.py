@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ProgressBar
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ProgressBar, Timer
 from torch import Tensor
 
 from lnl.callbacks import EpochSeed, SharedState, StaysStopped, TrainingMetrics
@@ -23,7 +23,8 @@ from lnl.runs.environment import resolve_precision
 from lnl.runs.fingerprint import fingerprints
 from lnl.runs.folder import RunFolder, first_line, load_checkpoint, load_weights
 from lnl.runs.oracle import OracleBest
-from lnl.runs.processes import ALONE, Process, strategy
+from lnl.runs.processes import ALONE, OneProcess, Process, strategy
+from lnl.runs.trainer_options import check_batch_of_one, check_limit, check_monitors, check_options, check_schedule
 
 
 def build_data(cfg: DictConfig) -> NoisyDataModule:
@@ -147,18 +148,30 @@ def build_trainer(
     """Lightning's Trainer with the run's checkpoints, measurements and trackers."""
     # Without a version in the name: what a run that was killed has left is written over.
     overwrite: dict[str, Any] = {"dirpath": folder.checkpoints, "enable_version_counter": False}
-    chosen = build_all("callbacks", cfg.callbacks)
-    for monitor in (str(getattr(callback, "monitor", "")) for callback in chosen):
-        if monitor.startswith(("test", "trusted_test")):
-            raise UserError(f"callbacks: the test set chooses nothing: monitor val/accuracy or val/loss, not {monitor}")
+    check_options(cfg.trainer, process.count)
+    check_limit(cfg.trainer.limit_val_batches, data, process.count)
+    check_schedule(method, cfg.trainer)
+    check_batch_of_one(method, data, process.count)
+    try:
+        chosen = build_all("callbacks", cfg.callbacks)
+    except MisconfigurationException as error:
+        raise UserError(f"callbacks: {first_line(error)}") from error
+    check_monitors(chosen, method)
     callbacks = (
         EpochSeed(cfg.seed),
-        StaysStopped(),
+        StaysStopped(cfg.trainer.get("max_steps") or -1),
         SharedState(),
         TrainingMetrics(data.given, data.labels.clean),
         *chosen,
         *callbacks,
-        ModelCheckpoint(monitor="val/accuracy", mode="max", filename=folder.noisy_val_best.stem, **overwrite),
+        # With the validated weights: at an epoch's end it would look at what an earlier validation has said.
+        ModelCheckpoint(
+            monitor="val/accuracy",
+            mode="max",
+            save_on_train_epoch_end=False,
+            filename=folder.noisy_val_best.stem,
+            **overwrite,
+        ),
         *([OracleBest(folder)] if cfg.oracle else []),
         ModelCheckpoint(save_on_train_epoch_end=True, filename=folder.last.stem, **overwrite),
     )
@@ -167,6 +180,9 @@ def build_trainer(
         "callbacks": list(callbacks),
         "logger": [] if process.number else build_all("logger", cfg.logger),
         "plugins": [AtomicCheckpointIO()],
+        "strategy": "auto",
+        "max_steps": -1,  # StaysStopped counts them
+        "benchmark": bool(cfg.trainer.get("benchmark")),  # else a sweep's job would have the one before's
         "default_root_dir": str(folder.path),
         "enable_model_summary": False,
         "reload_dataloaders_every_n_epochs": int(type(method).training_set is not NoisyLabelMethod.training_set),
@@ -175,16 +191,16 @@ def build_trainer(
     if process.count > 1:
         check_together(cfg, data, method, process.count)
         options |= {"strategy": strategy(cfg.trainer.strategy), "use_distributed_sampler": False}
-    for name in ("max_epochs", "limit_train_batches", "limit_val_batches"):
-        value = cfg.trainer[name]
-        endless = name == "max_epochs" and (value is None or value == -1)
-        if value == 0 or endless:
-            raise UserError(f"trainer.{name} must be above 0: an epoch is trained, and chosen by its validation.")
+    else:
+        options["plugins"].append(OneProcess())
     try:
         trainer: pl.Trainer = build("trainer", cfg.trainer, **options)
-    except MisconfigurationException as error:
+    except (MisconfigurationException, ImportError) as error:
         hint = " (trainer.accelerator=auto takes what there is)" if "backend" in str(error) else ""
         raise UserError(f"trainer: {first_line(error)}{hint}") from error
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, Timer) and callback.time_remaining() == 0:
+            raise UserError("trainer.max_time must be above 0: nothing would be trained")
     return trainer
 
 

@@ -12,6 +12,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from lnl.callbacks import MetricsTable
 from lnl.csv_files import csv_text
 from lnl.data.module import Loader, NoisyDataModule
 from lnl.data.splits import Split
@@ -76,7 +77,8 @@ def evaluate(
     Returns:
         For ``last``, ``noisy_val_best`` (chosen by noisy validation labels), of a method with stages the end of each
         earlier one (``stage1``, …), and with ``oracle=true`` ``oracle_best``: ``epoch`` from 0, that epoch's ``train``
-        and ``val`` metrics, and the ``test`` (and ``trusted_test``) metrics of its weights.
+        metrics (none if steps of it followed), and the ``val`` and ``test`` (and ``trusted_test``) metrics of its
+        weights.
     """
     method.to(trainer.strategy.root_device)
     checkpoints = {} if smoke else {**folder.stages(), "noisy_val_best": folder.noisy_val_best}
@@ -87,20 +89,31 @@ def evaluate(
     entries: dict[str, Any] = {}
     for protocol, path in {**checkpoints, "last": folder.last}.items():
         epoch = len(rows) - 1
+        row = validated = rows[epoch]
         if not smoke:
             checkpoint = load_checkpoint(path)
             load_weights(method, checkpoint["state_dict"], path)
             epoch = checkpoint["epoch"]
-        entries[protocol] = {
-            "epoch": epoch,
-            "train": _part("train/", rows[epoch]),
-            "val": _part("val/", rows[epoch]),
-        }
+            row = validated = rows[epoch]
+            if checkpoint["global_step"] < row["step"]:
+                row, validated = {}, checkpoint["callbacks"][MetricsTable.__qualname__]["validated"]
+        val = _part("val/", validated) or validate(method, data, trainer)
+        entries[protocol] = {"epoch": epoch, "train": _part("train/", row), "val": val}
         for split in tested:
             found = predict_split(method, data, trainer, split, batches=1 if smoke else None)
             entries[protocol][split] = classification_metrics(found.logits, found.labels)
             prediction = found if split == "test" else None
     return {name: entries[name] for name in ("last", "noisy_val_best", *entries) if name in entries}, prediction
+
+
+def validate(method: NoisyLabelMethod, data: NoisyDataModule, trainer: pl.Trainer) -> dict[str, float]:
+    """What training's validation would have said of the method as it is: loss and accuracy on the noisy labels."""
+    loader, limit = data.loader("val", trainer.strategy.root_device), trainer.limit_val_batches
+    batches = limit * trainer.world_size if isinstance(limit, int) else int(len(loader) * limit)
+    logits = predict(method, loader, trainer, batches)
+    labels = torch.from_numpy(data.given[data.splits["val"]][: len(logits)])
+    loss = method.loss(logits.to(method.device), labels.to(method.device)).mean()
+    return {"loss": float(loss), "accuracy": float((logits.argmax(dim=1) == labels).float().mean())}
 
 
 def predict_split(

@@ -18,7 +18,7 @@ NUMBERS_VERSION = 4  # to be raised whenever a change of lnl's code changes the 
 IRRELEVANT = {
     "": ("hydra", "paths", "logger", "force", "sweep"),
     "data": ("data_dir", "cache_dir"),
-    "trainer": ("enable_progress_bar", "enable_model_summary", "log_every_n_steps"),
+    "trainer": ("log_every_n_steps",),
     "callbacks": ("progress", "stop_on_nan", "contact_sheet"),
 }
 
@@ -61,6 +61,9 @@ def identity(cfg: DictConfig) -> str:
     for name, digest in files(config).items():
         *section, key = name.split(".")
         (config[section[0]] if section else config)[key] = digest
+    for name in ("limit_train_batches", "limit_val_batches", "val_check_interval"):
+        if type(value := config.get("trainer", {}).get(name)) is int and value == 1:
+            config["trainer"][name] = "1 batch"  # 1.0 is all of them
     if isinstance(config.get("data"), dict):
         config["data"] |= fingerprints(config["data"])
     canonical = json.dumps(_canonical({"numbers_version": NUMBERS_VERSION, **config}), sort_keys=True, default=str)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment, find_free_network_port
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.strategies import DDPStrategy
@@ -53,6 +53,24 @@ class Process:
 ALONE = Process()
 
 
+class OneProcess(LightningEnvironment):
+    """A process that works by itself, whatever started it.
+
+    Lightning would take the tasks of an allocation (SLURM, LSF, MPI, torchrun) for processes that train together, and
+    leave logs and checkpoints to the first of them. Here each of them is a run's own.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.set_global_rank(0)  # Lightning has read another one from the environment
+
+    def local_rank(self) -> int:
+        return 0
+
+    def node_rank(self) -> int:
+        return 0
+
+
 class Shared(DDPStrategy):
     """Lightning's DDP for methods with a state per sample.
 
@@ -78,12 +96,14 @@ def count_processes(cfg: DictConfig) -> int:
         UserError: if they cannot train together.
     """
     trainer = cfg.trainer
+    if trainer.strategy not in STRATEGIES:
+        raise UserError(f"trainer.strategy must be one of {', '.join(STRATEGIES)}, got {trainer.strategy}")
     if str(trainer.devices) == "1":
         return 1
     quiet: dict[str, Any] = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar"), False)
     try:
         count = pl.Trainer(
-            accelerator=trainer.accelerator, devices=trainer.devices, plugins=LightningEnvironment(), **quiet
+            accelerator=trainer.accelerator, devices=trainer.devices, plugins=OneProcess(), **quiet
         ).world_size
     except (MisconfigurationException, ValueError, TypeError) as error:
         raise UserError(f"trainer.devices={trainer.devices}: {str(error).splitlines()[0]}") from error
@@ -91,10 +111,6 @@ def count_processes(cfg: DictConfig) -> int:
         return 1
     if "LOCAL_RANK" in os.environ:
         raise UserError("lnl starts a process for each device itself: run it without torchrun (and LOCAL_RANK unset).")
-    if trainer.strategy not in STRATEGIES:
-        raise UserError(
-            f"trainer.strategy must be one of {', '.join(STRATEGIES)} on several devices, got {trainer.strategy}"
-        )
     if cfg.data.batch_size % count:
         raise UserError(
             f"data.batch_size is of all {count} devices together and must be divisible by them, "
@@ -127,7 +143,7 @@ def together(count: int, function: Callable[..., dict[str, Any]], cfg: DictConfi
     ]
     with tempfile.TemporaryDirectory() as folder:
         barrier = get_context("spawn").Barrier(count)
-        port = LightningEnvironment().main_port
+        port = find_free_network_port()
         work = (count, port, barrier, Path(folder), logs, function, resolved, args)
         context: Any = spawn(_work, work, nprocs=count, join=False)
         try:
@@ -166,7 +182,9 @@ def _work(
 ) -> None:
     """What each process does."""
     _end_with_the_parent()
-    os.environ |= {"LOCAL_RANK": str(number), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    here = {"LOCAL_RANK": number, "NODE_RANK": 0, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    os.environ |= {name: str(value) for name, value in here.items()}
+    os.environ.pop("TORCHELASTIC_USE_AGENT_STORE", None)  # they would wait for one of torchrun's
     handlers: list[logging.Handler] = [logging.FileHandler(path) for path in logs]
     # What all of them have to remark is logged once.
     logging.basicConfig(

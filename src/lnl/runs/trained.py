@@ -21,6 +21,7 @@ from lnl.runs import environment
 from lnl.runs.assembly import make_method
 from lnl.runs.finished import FinishedRun
 from lnl.runs.folder import RunFolder, first_line, load_checkpoint, load_weights
+from lnl.runs.processes import OneProcess
 
 PROTOCOLS = ("last", "noisy_val_best")
 
@@ -183,7 +184,7 @@ def quiet_trainer(run: FinishedRun, accelerator: str, precision: Any) -> pl.Trai
     )
     try:
         precision = environment.resolve_precision(precision or run.result["environment"]["precision"], accelerator)
-        return pl.Trainer(accelerator=accelerator, devices=1, precision=precision, **quiet)
+        return pl.Trainer(accelerator=accelerator, devices=1, precision=precision, plugins=OneProcess(), **quiet)
     except (MisconfigurationException, ValueError, ModuleNotFoundError) as error:  # the last: of a TPU
         raise UserError(f"trainer: {first_line(error)}") from error
 

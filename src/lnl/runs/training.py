@@ -1,7 +1,10 @@
 """One run, from configuration to result.json."""
 
 import logging
+import shutil
+import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +21,7 @@ from lnl.reporting.trackers import Trackers
 from lnl.runs.assembly import build_data, build_method, build_trainer
 from lnl.runs.environment import git_commit, send_warnings_to_the_log
 from lnl.runs.evaluation import evaluate, save_out_of_fold
-from lnl.runs.folder import RunFolder, load_checkpoint, load_weights
+from lnl.runs.folder import RunFolder, first_line, load_checkpoint, load_weights
 from lnl.runs.identity import relevant_config
 from lnl.runs.processes import ALONE, Process, count_processes, together
 from lnl.runs.result import make_result, write_result
@@ -138,7 +141,26 @@ def fit(
         log.info("training starts")
     try:
         trainer.fit(method, datamodule=data, ckpt_path=resume, weights_only=True)
-    except SystemExit:  # Lightning's answer to Ctrl-C
+    except SystemExit:  # Lightning's answer to Ctrl-C and to SIGTERM, to which it gives no exit code
         done = load_checkpoint(folder.last)["epoch"] + 1 if folder.last.exists() else 0
         say(f"stopped; the same command goes on after epoch {done}")
+        raise SystemExit(1) from None
+    except UserError:
         raise
+    except Exception as error:
+        if part := refused_by(error):
+            raise UserError(f"{part}: {first_line(error).strip()}") from error
+        raise
+    if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
+        return
+    if not folder.last.exists():
+        raise UserError("a callback ended training before its first step.")
+    if not folder.noisy_val_best.exists():  # training ended before it was validated: there is nothing to choose from
+        shutil.copyfile(folder.last, folder.noisy_val_best)
+
+
+def refused_by(error: Exception) -> str | None:
+    """What refused to go on: a part of the configuration, by the library that raised the error; None for other code."""
+    raised_in = Path(traceback.extract_tb(error.__traceback__)[-1].filename).as_posix()
+    packages = {"trainer": ("/pytorch_lightning/", "/lightning_fabric/"), "optimizer or scheduler": ("/torch/optim/",)}
+    return next((part for part, names in packages.items() if any(name in raised_in for name in names)), None)
