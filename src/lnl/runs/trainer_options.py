@@ -58,7 +58,14 @@ CHOICES: dict[str, tuple[Any, ...]] = {
 }
 
 VALIDATION = ("val/accuracy", "val/loss")
-TRAINING = ("train/loss", "train/accuracy", "train/accuracy_correct", "train/accuracy_wrong", "train/memorised")
+TRAINING = (
+    "train/loss",
+    "train/accuracy",
+    "train/accuracy_correct",
+    "train/accuracy_wrong",
+    "train/memorised",
+    "train/visited",
+)
 
 
 def check_options(trainer: DictConfig, processes: int) -> None:
