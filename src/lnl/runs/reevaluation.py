@@ -27,6 +27,8 @@ from lnl.runs.trained import (
     num_samples,
     quiet_trainer,
 )
+from lnl.runs.trust import NETWORK
+from lnl.runs.trust import check as check_trust
 
 SCHEMA_VERSION = 1  # of evaluations/*.json
 PLACE = ("_target_", "path", "name")  # of `data`: where samples are from
@@ -99,8 +101,11 @@ class Evaluator:
         """Predicts the test set with the checkpoint of the run's last or chosen epoch. Nothing is trained.
 
         Raises:
-            UserError: if the checkpoint is missing or another architecture's, or the data has other classes.
+            UserError: if the checkpoint is missing or another architecture's, the data has other classes, or the run
+                names code of a package that ``cfg.trust`` does not.
         """
+        parts = (*NETWORK, "corruption") if self.dataset else (*NETWORK, "corruption", "data")
+        check_trust(run.result["config"], parts, run.folder.path, self.cfg.trust)
         self._check_classes(run)
         path = checkpoint_path(run.folder, self.cfg.protocol)
         checkpoint = load_checkpoint(path)
