@@ -73,11 +73,13 @@ def check(config: Any, parts: Sequence[str], source: Path | str, trust: Any = No
         node = config.get(part)
         if not node and part == "scheduler":
             continue
-        if not isinstance(node, dict) or "_target_" not in node or (part in WHOLE and node.get("_partial_")):
+        if not isinstance(node, dict) or "_target_" not in node:
             raise UserError(f"{source} is not loaded: it does not say what its {part} is")
         _check_target(node["_target_"], part, KINDS[part], source, trusted)
         for target in (target for key, value in node.items() if key != "_target_" for target in _targets(value)):
             _check_target(target, part, tuple(KINDS.values()), source, trusted)
+        if part in WHOLE and node.get("_partial_"):
+            raise UserError(f"{source} is not loaded: {part}._partial_ must be false")
 
 
 def _check_target(
