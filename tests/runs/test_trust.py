@@ -137,7 +137,7 @@ def test_a_part_is_of_its_own_kind(plain):
     for node in ("MLP", None, {}, [plain["model"]]):
         with pytest.raises(UserError, match="does not say what its model is"):
             check({**plain, "model": node}, NETWORK, "run")
-    with pytest.raises(UserError, match="method._partial_ must be false"):
+    with pytest.raises(UserError, match=r"method\._partial_ must be false"):
         check({**plain, "method": {**plain["method"], "_partial_": True}}, NETWORK, "run")
 
 
@@ -229,8 +229,12 @@ def test_the_commands_build_nothing_of_a_strangers_run(digits, predict, export, 
             assert victim.read_text() == "precious"
         (folder / "result.json").write_text(whole)
     assert {path for path in folder.rglob("*")} == before
-    rewrite(folder, lambda result: result["config"].update(data=harmful(victim)))
-    assert evaluate(f"runs={folder}", "data=digits", "data.test_subset=20").code == 0  # data of the user's choice
+    rewrite(folder, lambda result: result["config"]["data"].update(_target_="mine.Data"))
+    other = (f"runs={folder}", "data=digits", "data.test_subset=20")
+    assert evaluate(*other).code == 0  # the data is of the user's choice
+    rewrite(folder, lambda result: result["config"]["data"].update(mean=[harmful(victim)]))
+    assert "its data contains logging.FileHandler" in evaluate(*other).err
+    assert victim.read_text() == "precious"
 
 
 def test_a_users_own_model_is_built_where_its_package_is_named(digits, predict, export, evaluate, pictures, tmp_path):
@@ -269,10 +273,8 @@ def test_a_strangers_safetensors_file_builds_nothing(plain, victim, tmp_path):
 
 
 def test_audited_runs_of_a_stranger_build_and_unpickle_nothing(digits, audit, victim, tmp_path):
-    folder = digits(
-        *SMALL[:3], "data.subset=60", "data.folds=2", "callbacks=sample_history", "hydra.run.dir=there"
-    ).root
-    folder = folder / "there"
+    digits(*SMALL[:3], "data.subset=60", "data.folds=2", "callbacks=sample_history", "hydra.run.dir=there")
+    folder = tmp_path / "there"
     whole = (folder / "result.json").read_text()
     for part in ("data", "noise", "corruption"):
         node = harmful(victim)

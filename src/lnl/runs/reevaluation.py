@@ -104,8 +104,7 @@ class Evaluator:
             UserError: if the checkpoint is missing or another architecture's, the data has other classes, or the run
                 names code of a package that ``cfg.trust`` does not.
         """
-        parts = (*NETWORK, "corruption") if self.dataset else (*NETWORK, "corruption", "data")
-        check_trust(run.result["config"], parts, run.folder.path, self.cfg.trust)
+        self._check_trust(run)
         self._check_classes(run)
         path = checkpoint_path(run.folder, self.cfg.protocol)
         checkpoint = load_checkpoint(path)
@@ -141,6 +140,15 @@ class Evaluator:
             "environment": environment.describe(device, trainer.precision),
         }
         return Evaluation(run, record, prediction)
+
+    def _check_trust(self, run: FinishedRun) -> None:
+        """Raises UserError if something would be built of the run that must not be."""
+        config = run.result["config"]
+        check_trust(config, (*NETWORK, "corruption"), run.folder.path, self.cfg.trust)
+        if self.dataset is not None:  # of the run's own data only the preparation is taken, which builds nothing
+            preparation = {key: value for key, value in config["data"].items() if key in PREPARATION}
+            config = {"data": {"_target_": "lnl.data.NoisyDataModule", **preparation}}
+        check_trust(config, ["data"], run.folder.path, self.cfg.trust)
 
     def _check_classes(self, run: FinishedRun) -> None:
         if self.dataset is not None and self.cfg.data.num_classes is not None:
