@@ -19,7 +19,7 @@ def job(cfg: DictConfig) -> None:
 
     send_warnings_to_the_log()
     folder = Path(str(cfg.output)).expanduser() if cfg.output else run.folder.exports / cfg.protocol
-    for path in export(load_trained(run, cfg.protocol), listed(cfg.format), folder):
+    for path in export(load_trained(run, cfg.protocol, cfg.trust), listed(cfg.format), folder):
         print(f"  {path}")
 
 

@@ -29,8 +29,9 @@ from lnl.runs.folder import RunFolder, read_result
 from lnl.runs.identity import identity
 from lnl.runs.job import run_job
 from lnl.runs.result import write_json
+from lnl.runs.trust import check as check_trust
 
-KEYS = ("output", "runs", "apply", "suspects")  # of conf/audit.yaml, which a run knows nothing of
+KEYS = ("output", "runs", "apply", "suspects", "trust")  # of conf/audit.yaml, which a run knows nothing of
 BESIDE_RUNS = (*KEYS, "force", "paths", "data.data_dir", "data.cache_dir")
 
 
@@ -59,6 +60,8 @@ def audit(cfg: DictConfig, hydra: HydraConf) -> str:
     identities = [str(result.get("identity")) for result in results]
     _check_output(output, identities, bool(cfg.force))
     if data is None:
+        for result, run in zip(results, runs, strict=True):
+            check_trust(result.get("config"), ("data", "noise", "corruption"), run, cfg.trust)
         _check_same_data(results, runs)
         data = _data_of(results[0], cfg)
     issues, estimate = make_audit(evidence, data)

@@ -14,9 +14,10 @@ from pytorch_lightning import LightningModule
 
 from lnl.errors import UserError
 from lnl.files import explained, replacing
-from lnl.runs.folder import first_line
+from lnl.runs.folder import first_line, load_weights
 from lnl.runs.result import write_json
 from lnl.runs.trained import ImageClassifier, TrainedRun, quiet_trainer, rebuild
+from lnl.runs.trust import NETWORK, check
 
 Predictor = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 SUFFIXES = {"onnx": ".onnx", "torchscript": ".pt", "safetensors": ".safetensors"}
@@ -58,12 +59,22 @@ def describe(trained: TrainedRun) -> dict[str, Any]:
     }
 
 
-def read_safetensors(path: Path | str) -> ImageClassifier:
+def read_safetensors(path: Path | str, trust: Any = None) -> ImageClassifier:
     """The classifier in a ``model.safetensors`` that :func:`export` wrote.
 
+    Args:
+        path: of the file, which may be a stranger's.
+        trust: packages whose code it may be built of, beside lnl, torch and torchvision (:func:`lnl.runs.trust.check`).
+
     Raises:
-        UserError: if it is none.
+        UserError: if it is none, or names other code.
     """
+    config, tensors = _read(path)
+    check(config, NETWORK, path, trust)
+    return _built(config, tensors, path)
+
+
+def _read(path: Path | str) -> tuple[Any, dict[str, torch.Tensor]]:
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -74,8 +85,15 @@ def read_safetensors(path: Path | str) -> ImageClassifier:
         raise UserError(f"{path} cannot be read as safetensors: {first_line(error)}") from error
     if "config" not in metadata:
         raise UserError(f"{path} was not written by python -m lnl.export: it does not say how to build the model")
-    classifier = rebuild(json.loads(metadata["config"]))
-    classifier.load_state_dict(tensors)
+    try:
+        return json.loads(metadata["config"]), tensors
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is damaged: what it says of the model cannot be read ({first_line(error)})") from error
+
+
+def _built(config: dict[str, Any], tensors: dict[str, torch.Tensor], path: Path | str) -> ImageClassifier:
+    classifier = rebuild(config)
+    load_weights(classifier, tensors, path)
     return classifier
 
 
@@ -143,4 +161,4 @@ def _safetensors(trained: TrainedRun, example: torch.Tensor, description: str, p
 
     weights = {name: value.contiguous() for name, value in trained.classifier.state_dict().items()}
     save_file(weights, path, {"lnl": description, "config": json.dumps(trained.config)})
-    return read_safetensors(path).probabilities
+    return _built(*_read(path), path).probabilities

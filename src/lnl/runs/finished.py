@@ -1,5 +1,6 @@
 """Runs that are done, found by the folders a user names."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,4 +73,17 @@ def _read(path: Path) -> FinishedRun:
     result = read_result(path / "result.json")
     if not {"identity", "config", "data", "environment"} <= result.keys():
         raise UserError(f"{path / 'result.json'} is not the result of a run of lnl.train")
-    return FinishedRun(RunFolder(path, result["identity"]), result)
+    folder = RunFolder(path, result["identity"])
+    _check_places(folder, result)
+    return FinishedRun(folder, result)
+
+
+def _check_places(folder: RunFolder, result: dict[str, Any]) -> None:
+    """Raises UserError if what is written into a run folder would land elsewhere, by a name or by a link."""
+    name = str(result["data"].get("name"))
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise UserError(f"{folder.path} is not loaded: its data cannot be called {name!a}")
+    home = os.path.realpath(folder.path)
+    for place in (folder.evaluations, folder.exports, *folder.exports.glob("*")):
+        if not Path(os.path.realpath(place)).is_relative_to(home):
+            raise UserError(f"{place} is a link to another folder, where nothing is written: remove the link")

@@ -45,7 +45,7 @@ def predict_new_images(cfg: DictConfig, run: FinishedRun) -> None:
     if cfg.batch_size < 1:
         raise UserError(f"batch_size must be at least 1, got {cfg.batch_size}")
     files = find_pictures(cfg.images, cfg.file_column, Path(str(cfg.root)).expanduser() if cfg.root else None)
-    trained = load_trained(run, cfg.protocol)
+    trained = load_trained(run, cfg.protocol, cfg.trust)
     started = time.perf_counter()
     trainer = quiet_trainer(run, cfg.trainer.accelerator, cfg.trainer.precision)
     trained.classifier.to(trainer.strategy.root_device)

@@ -34,6 +34,8 @@ from lnl.runs.trained import (
     num_samples,
     quiet_trainer,
 )
+from lnl.runs.trust import NETWORK
+from lnl.runs.trust import check as check_trust
 
 SCHEMA_VERSION = 1  # of evaluations/*.json
 PLACE = ("_target_", "path", "name")  # of `data`: where samples are from
@@ -113,8 +115,10 @@ class Evaluator:
         """Predicts the test set with the checkpoint of the run's last or chosen epoch. Nothing is trained.
 
         Raises:
-            UserError: if the checkpoint is missing or another architecture's, or the data has other classes.
+            UserError: if the checkpoint is missing or another architecture's, the data has other classes, or the run
+                names code of a package that ``cfg.trust`` does not.
         """
+        self._check_trust(run)
         if self.dataset is not None and self.cfg.data.num_classes is not None:
             self._check_count(run, self.cfg.data.num_classes)
         path = checkpoint_path(run.folder, self.cfg.protocol)
@@ -154,6 +158,15 @@ class Evaluator:
             "environment": environment.describe(device, trainer.precision),
         }
         return Evaluation(run, record, prediction, remarks)
+
+    def _check_trust(self, run: FinishedRun) -> None:
+        """Raises UserError if something would be built of the run that must not be."""
+        config = run.result["config"]
+        check_trust(config, (*NETWORK, "corruption"), run.folder.path, self.cfg.trust)
+        if self.dataset is not None:  # of the run's own data only the preparation is taken, which builds nothing
+            preparation = {key: value for key, value in config["data"].items() if key in PREPARATION}
+            config = {"data": {"_target_": "lnl.data.NoisyDataModule", **preparation}}
+        check_trust(config, ["data"], run.folder.path, self.cfg.trust)
 
     def _check_count(self, run: FinishedRun, count: int, names: Sequence[str] = ()) -> None:
         if count != len(run.classes):

@@ -22,6 +22,8 @@ from lnl.runs.assembly import make_method
 from lnl.runs.finished import FinishedRun
 from lnl.runs.folder import RunFolder, first_line, load_checkpoint, load_weights
 from lnl.runs.processes import OneProcess
+from lnl.runs.trust import NETWORK
+from lnl.runs.trust import check as check_trust
 
 PROTOCOLS = ("last", "noisy_val_best")
 
@@ -122,20 +124,26 @@ class TrainedRun:
         }
 
 
-def load_trained(run: FinishedRun, protocol: str) -> TrainedRun:
+def load_trained(run: FinishedRun, protocol: str, trust: Any = None) -> TrainedRun:
     """The classifier that a run trained, as it was configured then, whatever ``conf/`` says today.
 
+    Args:
+        run: which may be a stranger's.
+        protocol: ``last`` or ``noisy_val_best``: the weights of which epoch.
+        trust: packages whose code it may be built of, beside lnl, torch and torchvision (:func:`lnl.runs.trust.check`).
+
     Raises:
-        UserError: if a file is missing, or the run's images were corrupted.
+        UserError: if a file is missing, the run's images were corrupted, or it names other code.
     """
     check_protocol(protocol)
+    check_trust(run.result["config"], NETWORK, run.folder.path, trust)
     if run.result.get("corruption", "none") != "none":
         raise UserError(
             f"{run.folder.path} was trained on images with corruption={run.result['corruption']}, which other images "
             "do not have; python -m lnl.evaluate takes its own test set."
         )
     whole = config_to_rebuild(run)
-    config = {part: whole[part] for part in ("method", "model", "loss", "optimizer", "scheduler")}
+    config = {part: whole.get(part) for part in NETWORK}
     config |= {"num_samples": num_samples(run), "classes": run.classes}
     config["data"] = {"num_classes": len(run.classes), **{key: whole["data"][key] for key in PREPARATION}}
     path = checkpoint_path(run.folder, protocol)
@@ -192,7 +200,7 @@ def quiet_trainer(run: FinishedRun, accelerator: str, precision: Any) -> pl.Trai
 def num_samples(run: FinishedRun) -> int:
     """Size of the training set the run's method has its state for."""
     try:
-        with np.load(run.folder.noise) as noise:
+        with np.load(run.folder.noise, allow_pickle=False) as noise:
             return len(noise["noisy_labels"])
     except (OSError, KeyError, ValueError) as error:
         raise UserError(f"{run.folder.noise} cannot be read: {first_line(error)}") from error
