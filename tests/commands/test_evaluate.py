@@ -23,8 +23,8 @@ def record(folder, name="digits-last"):
 
 
 @pytest.mark.parametrize("protocol", ["last", "noisy_val_best"])
-def test_a_run_on_its_own_test_set_has_the_numbers_of_its_result(digits, evaluate, protocol):
-    run = digits(*UNLEARNS, "noise.rate=0.5", "data.test_subset=200", "seed=3")
+def test_a_run_on_its_own_test_set_has_the_numbers_of_its_result(trained, evaluate, protocol):
+    run = trained(*UNLEARNS, "noise.rate=0.5", "data.test_subset=200", "seed=3")
     before = (run.folder / "result.json").read_bytes()
     outcome = evaluate(f"runs={run.folder}", f"protocol={protocol}")
     assert outcome.code == 0, outcome.err
@@ -38,8 +38,8 @@ def test_a_run_on_its_own_test_set_has_the_numbers_of_its_result(digits, evaluat
     assert (run.folder / "result.json").read_bytes() == before
 
 
-def test_the_report_is_scikit_learns(digits, evaluate):
-    folder = digits().folder
+def test_the_report_is_scikit_learns(trained, evaluate):
+    folder = trained().folder
     outcome = evaluate(f"runs={folder}")
     table = pd.read_csv(folder / "predictions.csv")
     expected = classification_report(table["label"], table["predicted"], digits=4, zero_division=0)
@@ -47,17 +47,17 @@ def test_the_report_is_scikit_learns(digits, evaluate):
     assert expected in outcome.out
 
 
-def test_it_leaves_nothing_else_behind(digits, evaluate):
-    run = digits()
+def test_it_leaves_nothing_else_behind(trained, evaluate):
+    run = trained()
     before = {path for path in run.root.rglob("*") if path.is_file()}
     evaluate(f"runs={run.folder}")
     after = {path for path in run.root.rglob("*") if path.is_file()}
     assert {path.name for path in after - before} == {"digits-last.json", "digits-last.txt"}
 
 
-def test_a_run_is_what_it_was_whatever_conf_says_today(digits, evaluate):
+def test_a_run_is_what_it_was_whatever_conf_says_today(trained, evaluate):
     """The model is built of result.json: its width is not the default's, its loss has a value of its own."""
-    run = digits("model=mlp_1x512", "model.width=37", "loss=gce", "loss.q=0.3")
+    run = trained("model=mlp_1x512", "model.width=37", "loss=gce", "loss.q=0.3")
     outcome = evaluate(f"runs={run.folder}")
     assert outcome.code == 0, outcome.err
     assert record(run.folder)["test"] == run.result["protocol"]["last"]["test"]
@@ -102,8 +102,8 @@ def test_another_dataset_comes_with_the_size_and_normalisation_of_the_run(train,
     assert record(run.folder, "mnist-last")["data"]["same_classes"] is False
 
 
-def test_held_out_trusted_samples_are_a_split(digits, evaluate):
-    run = digits("data.trusted=300", "data.trusted_test=90")
+def test_held_out_trusted_samples_are_a_split(trained, evaluate):
+    run = trained("data.trusted=300", "data.trusted_test=90")
     outcome = evaluate(f"runs={run.folder}", "split=trusted_test")
     assert outcome.code == 0, outcome.err
     made = record(run.folder, "digits-last-trusted_test")
@@ -111,10 +111,10 @@ def test_held_out_trusted_samples_are_a_split(digits, evaluate):
     assert made["data"]["samples"] == 90
 
 
-def test_a_method_with_state_and_trusted_samples_goes_to_other_data(digits, evaluate, tmp_path):
+def test_a_method_with_state_and_trusted_samples_goes_to_other_data(trained, evaluate, tmp_path):
     """Other data has neither the training set that the state is of, nor trusted samples."""
     write_mnist(tmp_path / "data", "MNIST")
-    run = digits("method=label_correction", "data.trusted=300", "method.stage1_epochs=1")
+    run = trained("method=label_correction", "data.trusted=300", "method.stage1_epochs=1")
     outcome = evaluate(f"runs={run.folder}", "data=mnist", f"paths.data_dir={tmp_path / 'data'}")
     assert outcome.code == 0, outcome.err
     assert record(run.folder, "mnist-last")["data"]["samples"] == 10_000
@@ -184,8 +184,8 @@ def test_a_forced_run_has_no_evaluations_of_the_one_before(digits, evaluate):
         (["runs=RUN", "protocl=last"], ["no 'protocl'", "did you mean 'protocol'"]),
     ],
 )
-def test_a_mistake_is_explained(digits, evaluate, tmp_path, arguments, words):
-    folder = digits().folder
+def test_a_mistake_is_explained(trained, evaluate, tmp_path, arguments, words):
+    folder = trained().folder
     (tmp_path / "empty").mkdir()
     outcome = evaluate(*(argument.replace("RUN", str(folder)) for argument in arguments))
     assert outcome.code == 1
@@ -218,8 +218,8 @@ def test_runs_on_different_test_sets_are_not_put_side_by_side(digits, evaluate, 
     assert not (tmp_path / "side.csv").exists()
 
 
-def test_a_run_can_be_moved(digits, evaluate, tmp_path):
-    run = digits()
+def test_a_run_can_be_moved(trained, evaluate, tmp_path):
+    run = trained()
     expected = run.result["protocol"]["last"]["test"]
     shutil.move(run.folder, tmp_path / "moved")
     assert evaluate("runs=moved").code == 0

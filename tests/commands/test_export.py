@@ -49,8 +49,8 @@ LOADERS = {"model.onnx": by_onnx, "model.pt": by_torchscript, "model.safetensors
 
 @needs_onnx
 @pytest.mark.parametrize("options", [[], ["data.normalize=per_image"], ["model=histogram_logistic"]])
-def test_each_file_gives_the_probabilities_of_the_run(digits, export, options):
-    run = digits("trainer.max_epochs=3", *options)
+def test_each_file_gives_the_probabilities_of_the_run(trained, export, options):
+    run = trained("trainer.max_epochs=3", *options)
     outcome = export(f"run={run.folder}", FORMATS)
     assert outcome.code == 0, outcome.err
     folder = run.folder / "export/last"
@@ -65,8 +65,8 @@ def test_each_file_gives_the_probabilities_of_the_run(digits, export, options):
 
 
 @needs_onnx
-def test_what_has_to_be_known_is_in_each_file_and_beside(digits, export):
-    run = digits("noise.rate=0.1", "data.mean=[0.3]", "data.std=[0.4]")
+def test_what_has_to_be_known_is_in_each_file_and_beside(trained, export):
+    run = trained("noise.rate=0.1", "data.mean=[0.3]", "data.std=[0.4]")
     export(f"run={run.folder}", FORMATS, "output=out")
     folder = run.root / "out"
     beside = json.loads((folder / "model.json").read_text())
@@ -92,8 +92,8 @@ def test_what_has_to_be_known_is_in_each_file_and_beside(digits, export):
         assert json.loads(file.metadata()["lnl"]) == beside
 
 
-def test_the_chosen_epoch_is_another_model(digits, export):
-    run = digits(*UNLEARNS)
+def test_the_chosen_epoch_is_another_model(trained, export):
+    run = trained(*UNLEARNS)
     made = {}
     for protocol in ("last", "noisy_val_best"):
         assert export(f"run={run.folder}", "format=safetensors", f"protocol={protocol}").code == 0
@@ -103,8 +103,8 @@ def test_the_chosen_epoch_is_another_model(digits, export):
     assert np.abs(made["last"] - made["noisy_val_best"]).max() > 0.01
 
 
-def test_a_method_with_state_of_its_samples_is_exported_without_it(digits, export):
-    run = digits("method=label_correction", "data.trusted=300", "method.stage1_epochs=1")
+def test_a_method_with_state_of_its_samples_is_exported_without_it(trained, export):
+    run = trained("method=label_correction", "data.trusted=300", "method.stage1_epochs=1")
     assert export(f"run={run.folder}", "format=[torchscript,safetensors]").code == 0
     own = pd.read_csv(run.folder / "predictions.csv")[[f"p_{digit}" for digit in range(10)]].to_numpy()
     for name in ("model.pt", "model.safetensors"):
@@ -159,8 +159,8 @@ class TakesABranch(nn.Module):
         return logits if len(images) == 2 else logits * 3
 
 
-def test_a_file_that_would_answer_differently_is_not_written(digits, export):
-    run = digits(
+def test_a_file_that_would_answer_differently_is_not_written(trained, export):
+    run = trained(
         f"model._target_={__name__}.TakesABranch", "model=mlp_1x512", "~model.depth", "~model.width", "~model.dropout"
     )
     assert run.code == 0, run.err
@@ -193,11 +193,11 @@ def test_a_mistake_is_explained(digits, export, name):
     assert "Traceback" not in outcome.err
 
 
-def test_onnx_that_is_not_installed_is_asked_for(digits, export, monkeypatch):
+def test_onnx_that_is_not_installed_is_asked_for(trained, export, monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "onnxscript", None)
-    outcome = export(f"run={digits('trainer.max_epochs=1').folder}")
+    outcome = export(f"run={trained('trainer.max_epochs=1').folder}")
     assert outcome.code == 1
     assert "pip install 'lnl[onnx]'" in outcome.err
 

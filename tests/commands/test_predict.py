@@ -31,8 +31,8 @@ def probabilities(table):
 
 
 @pytest.mark.parametrize("options", [[], ["data.normalize=per_image"]])
-def test_files_get_the_probabilities_that_the_run_gave_the_same_images(digits, predict, pictures, tmp_path, options):
-    run = digits("trainer.max_epochs=3", *options)
+def test_files_get_the_probabilities_that_the_run_gave_the_same_images(trained, predict, pictures, tmp_path, options):
+    run = trained("trainer.max_epochs=3", *options)
     before = {path for path in run.folder.rglob("*")}
     outcome = predict(f"run={run.folder}", "images=photos", "batch_size=7")
     assert outcome.code == 0, outcome.err
@@ -47,8 +47,8 @@ def test_files_get_the_probabilities_that_the_run_gave_the_same_images(digits, p
     assert not list(tmp_path.glob(".predictions*"))
 
 
-def test_the_chosen_epoch_is_another_prediction(digits, predict, pictures, tmp_path):
-    run = digits(*UNLEARNS)
+def test_the_chosen_epoch_is_another_prediction(trained, predict, pictures, tmp_path):
+    run = trained(*UNLEARNS)
     chosen = run.result["protocol"]["noisy_val_best"]["epoch"]
     assert chosen < 2
     for protocol in ("last", "noisy_val_best"):
@@ -59,30 +59,30 @@ def test_the_chosen_epoch_is_another_prediction(digits, predict, pictures, tmp_p
     assert np.abs(last - best).max() > 0.01
 
 
-def test_the_folder_is_all_that_is_read_of_a_run(digits, predict, pictures, tmp_path, monkeypatch):
+def test_the_folder_is_all_that_is_read_of_a_run(trained, predict, pictures, tmp_path, monkeypatch):
     """Moved elsewhere, with its dataset gone, and of another model than conf/ would make."""
-    run = digits("model=mlp_1x512", "model.width=37", "seed=5")
+    run = trained("model=mlp_1x512", "model.width=37", "seed=5")
     run.folder.rename(tmp_path / "moved")
     monkeypatch.setattr("lnl.data.digits.load_digits", None)
     outcome = predict("run=moved", "images=photos")
     assert outcome.code == 0, outcome.err
 
 
-def test_pictures_of_any_kind_are_brought_to_what_the_model_takes(digits, predict, tmp_path):
+def test_pictures_of_any_kind_are_brought_to_what_the_model_takes(trained, predict, tmp_path):
     """A colour picture of another shape, next to the same made grey and small by Pillow."""
     pixels = np.random.default_rng(0).integers(0, 256, (30, 50, 3), dtype=np.uint8)
     (tmp_path / "photos").mkdir()
     Image.fromarray(pixels).save(tmp_path / "photos/colour.PNG")
     small = Image.fromarray(pixels).convert("L").resize((8, 8), Image.Resampling.BILINEAR)
     small.save(tmp_path / "photos/small.bmp")
-    outcome = predict(f"run={digits().folder}", "images=photos")
+    outcome = predict(f"run={trained().folder}", "images=photos")
     assert outcome.code == 0, outcome.err
     made = probabilities(pd.read_csv(tmp_path / "predictions.csv"))
     np.testing.assert_array_equal(made[0], made[1])
 
 
-def test_a_picture_a_table_a_list_and_several_of_them(digits, predict, pictures, tmp_path):
-    run = f"run={digits().folder}"
+def test_a_picture_a_table_a_list_and_several_of_them(trained, predict, pictures, tmp_path):
+    run = f"run={trained().folder}"
     (tmp_path / "new.csv").write_text(
         "id,path\n1,photos/{}\n2, photos/{} \n3,photos/{}\n".format(*pictures[:2], pictures[0])
     )
@@ -103,12 +103,12 @@ def test_a_picture_a_table_a_list_and_several_of_them(digits, predict, pictures,
 
 
 @pytest.mark.parametrize(("on_error", "code"), [("fail", 1), ("skip", 0)])
-def test_what_cannot_be_read_is_named_and_nothing_else_is_lost(digits, predict, pictures, tmp_path, on_error, code):
+def test_what_cannot_be_read_is_named_and_nothing_else_is_lost(trained, predict, pictures, tmp_path, on_error, code):
     (tmp_path / "photos/empty.jpg").touch()
     (tmp_path / "photos/<b>.png").write_bytes(b"no picture")
     (tmp_path / "photos/loop.png").symlink_to("loop.png")
     (tmp_path / "photos/notes.md").write_text("not called like a picture")
-    outcome = predict(f"run={digits().folder}", "images=photos", f"on_error={on_error}", "batch_size=2")
+    outcome = predict(f"run={trained().folder}", "images=photos", f"on_error={on_error}", "batch_size=2")
     assert outcome.code == code
     text = outcome.err if code else outcome.out
     assert "3 of 43" in text or "3 could not be read" in text
@@ -124,19 +124,19 @@ def test_what_cannot_be_read_is_named_and_nothing_else_is_lost(digits, predict, 
     assert np.isnan(probabilities(bad)).all()
 
 
-def test_a_name_that_is_no_text_comes_back_as_it_is(digits, predict, pictures, tmp_path):
+def test_a_name_that_is_no_text_comes_back_as_it_is(trained, predict, pictures, tmp_path):
     name = b"caf\xe9,\n.png"
     (tmp_path / "photos" / pictures[1]).rename(tmp_path / "photos/a\rb.png")
     (tmp_path / "photos").joinpath(pictures[0]).rename(
         (tmp_path / "photos").joinpath(name.decode(errors="surrogateescape"))
     )
-    outcome = predict(f"run={digits().folder}", "images=photos")
+    outcome = predict(f"run={trained().folder}", "images=photos")
     assert outcome.code == 0, outcome.err
     assert b'"caf\xe9,\n.png",' in (tmp_path / "predictions.csv").read_bytes()
     assert "a\rb.png" in pd.read_csv(tmp_path / "predictions.csv", encoding_errors="replace")["file"].tolist()
 
 
-def test_memory_is_bounded_by_the_batch(digits, predict, tmp_path, monkeypatch):
+def test_memory_is_bounded_by_the_batch(trained, predict, tmp_path, monkeypatch):
     """No more than two batches of pictures are ever read and not yet written."""
     from lnl.runs import new_images
 
@@ -157,7 +157,7 @@ def test_memory_is_bounded_by_the_batch(digits, predict, tmp_path, monkeypatch):
 
     monkeypatch.setattr(new_images, "read_picture", counted)
     monkeypatch.setattr(new_images, "_rows", written)
-    assert predict(f"run={digits().folder}", "images=photos", "batch_size=4").code == 0
+    assert predict(f"run={trained().folder}", "images=photos", "batch_size=4").code == 0
     assert len(waiting) == 10
     assert max(waiting) <= 8
 
@@ -184,10 +184,10 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_is_explained(digits, predict, pictures, tmp_path, name):
+def test_a_mistake_is_explained(trained, predict, pictures, tmp_path, name):
     (tmp_path / "t.csv").write_text("file\n\n")
     arguments, message = MISTAKES[name]
-    run = digits("trainer.max_epochs=1").folder if "run=RUN" in arguments else None
+    run = trained("trainer.max_epochs=1").folder if "run=RUN" in arguments else None
     outcome = predict(*(argument.replace("RUN", str(run)) for argument in arguments))
     assert outcome.code == 1
     assert message in outcome.err
@@ -195,17 +195,17 @@ def test_a_mistake_is_explained(digits, predict, pictures, tmp_path, name):
     assert not (tmp_path / "predictions.csv").exists()
 
 
-def test_nothing_readable_is_an_error_even_if_skipped(digits, predict, tmp_path):
+def test_nothing_readable_is_an_error_even_if_skipped(trained, predict, tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos/a.jpg").touch()
-    outcome = predict(f"run={digits().folder}", "images=photos", "on_error=skip")
+    outcome = predict(f"run={trained().folder}", "images=photos", "on_error=skip")
     assert outcome.code == 1
     assert "none of 1 pictures could be read" in outcome.err
     assert not (tmp_path / "predictions.csv").exists()
 
 
-def test_folds_are_runs_of_their_own(digits, predict, pictures):
-    run = digits("data.folds=2", "data.subset=200")
+def test_folds_are_runs_of_their_own(trained, predict, pictures):
+    run = trained("data.folds=2", "data.subset=200")
     folder = min(run.folders, key=lambda path: len(path.parts))
     outcome = predict(f"run={folder}", "images=photos")
     assert outcome.code == 1
@@ -213,8 +213,8 @@ def test_folds_are_runs_of_their_own(digits, predict, pictures):
     assert predict(f"run={folder}/fold2", "images=photos").code == 0
 
 
-def test_a_run_on_corrupted_images_says_nothing_of_others(digits, predict, pictures):
-    outcome = predict(f"run={digits('corruption=shuffled_pixels').folder}", "images=photos")
+def test_a_run_on_corrupted_images_says_nothing_of_others(trained, predict, pictures):
+    outcome = predict(f"run={trained('corruption=shuffled_pixels').folder}", "images=photos")
     assert outcome.code == 1
     assert "corruption=shuffled_pixels" in outcome.err
 
