@@ -8,6 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from lnl.errors import UserError
 from lnl.runs.fingerprint import fingerprints
 from lnl.runs.sources import sources
 
@@ -68,8 +69,13 @@ def _canonical(value: Any) -> Any:
 
 def run_name(cfg: DictConfig, choices: Mapping[str, str]) -> str:
     """A readable, unique folder name, e.g. ``cifar10-symmetric0.3-cnn-baseline-ce-seed0-1a2b3c4d``."""
-    rate = cfg.noise.get("rate")
+    needed = ("data", "noise", "corruption", "model", "method", "loss", "optimizer")
+    if missing := [group for group in needed if group not in cfg]:
+        raise UserError(f"{missing[0]} cannot be left out: {missing[0]}=...")
+    rate, seed = cfg.noise.get("rate"), cfg.seed
+    if isinstance(seed, float) and seed.is_integer():
+        seed = int(seed)
     noise = f"{choices['noise']}{float(rate):g}" if isinstance(rate, int | float) else choices["noise"]
     images = [choices["data"], *({choices["corruption"]} - {"none"})]
-    parts = [*images, noise, choices["model"], choices["method"], choices["loss"], f"seed{cfg.seed}"]
+    parts = [*images, noise, choices["model"], choices["method"], choices["loss"], f"seed{seed}"]
     return "-".join([*parts, identity(cfg)[:8]]).replace("/", "_")
