@@ -1,12 +1,10 @@
 """``python -m lnl.report``: trained runs -> tables, figures and one page."""
 
-from collections.abc import Sequence
 from typing import Any, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 
 from lnl import cli
-from lnl.config import listed
 from lnl.values import check_hinted
 
 
@@ -16,13 +14,12 @@ def job(cfg: DictConfig) -> None:
     from lnl.reporting.material import Options
     from lnl.reporting.report import write_report
 
-    one_or_several = dict.fromkeys(("tables", "figures"), str | Sequence[str] | None)
-    check_hinted("", cfg, get_type_hints(Options) | one_or_several)
+    hints = get_type_hints(Options)
+    check_hinted("", cfg, {key: hints[key] for key in ("name", "output_dir", "oracle", "baseline", "names", "page")})
     given = {key: cfg[key] for key in Options.__dataclass_fields__}
     plain: dict[str, Any] = {
         key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value for key, value in given.items()
     }
-    plain |= {key: listed(plain[key]) for key in one_or_several}
     print(write_report(Options(**plain)).summary())
 
 
