@@ -23,6 +23,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d, validate_data
 
+from lnl.arguments import prepared_overrides
 from lnl.callbacks import MetricsTable
 from lnl.cli import KNOWN, explain
 from lnl.config import CONF_DIR, build
@@ -264,7 +265,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
             f"data.mean={sample.mean(axis=0).round(4).tolist()}",
             f"data.std={sample.std(axis=0).round(4).clip(1 / 255).tolist()}",
             *([] if self.verbose else ["callbacks.progress=null"]),
-            *self.overrides,
+            *prepared_overrides(self.overrides),
         ]
         register_resolvers()
         try:

@@ -12,11 +12,12 @@ from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from lnl.arguments import parse, prepare
 from lnl.config import CONF_DIR
 from lnl.errors import UserError, nearest
 from lnl.resolvers import register_resolvers
@@ -44,11 +45,14 @@ class Job:
         self.task, self.wants_traceback = task, wants_traceback
 
     def __call__(self, cfg: DictConfig) -> Any:
+        hydra = HydraConfig.get()
+        if hydra.job.chdir:
+            os.chdir(hydra.runtime.cwd)  # else paths would be read relative to the run folder
         try:
             return self.task(cfg)
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)
-            if HydraConfig.get().mode == RunMode.MULTIRUN:
+            if hydra.mode == RunMode.MULTIRUN:
                 raise  # the sweep goes on; Hydra raises it again at the end
             if self.wants_traceback:
                 traceback.print_exception(error)
@@ -60,6 +64,11 @@ def run(task: Callable[[DictConfig], Any], config_name: str) -> None:
 
     A mistake of the user ends with its message and exit code 1; with HYDRA_FULL_ERROR=1 also with where it was found.
     """
+    try:
+        sys.argv = [sys.argv[0], *prepare(sys.argv[1:], config_name)]
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints its own report and exits
     message, code, ended = "", 0, False
@@ -70,6 +79,8 @@ def run(task: Callable[[DictConfig], Any], config_name: str) -> None:
         code = 1  # said when it happened
     except KeyboardInterrupt:
         code = 130
+    except sweep.Refused as refused:
+        message, code = f"error: {explain(refused.reason)}", 1
     except Exception as error:
         if wants_traceback or not (isinstance(error, KNOWN) or sweep.is_underway()):
             raise
@@ -87,6 +98,14 @@ def run(task: Callable[[DictConfig], Any], config_name: str) -> None:
 def explain(error: Exception) -> str:
     """What an error of Hydra or the system means, in one or two lines, with the nearest thing that is right."""
     message = str(error)
+    if isinstance(error, UserError):
+        return message
+    if isinstance(error, OverrideParseException):
+        return f"{error.override} cannot be read: {_unread(error.override)}"
+    if sweeping := re.search(r"(?:Ambiguous value for argument|Sweep parameters) '(.+)'", message):
+        key, _, values = sweeping[1].partition("=")
+        one = f", or {key}=[{values}] for one list" if message.startswith("Ambiguous") else ""
+        return f"{sweeping[1]} gives several values: add -m for a run of each{one}."
     if isinstance(error, OSError) and not isinstance(error, HydraException):
         return f"{error.filename} cannot be written: {error.strerror}." if error.filename else message
     if plugin := re.search(r"Unknown plugin class : 'hydra_plugins\.hydra_([a-z]+)_", message):
@@ -106,9 +125,28 @@ def explain(error: Exception) -> str:
         if options := _options_with(key):
             near = f"; it needs {' or '.join(options)}."
         return f"there is no '{key}' in the configuration{near}\n--cfg job prints what there is."
+    if merged := re.search(r"Error merging override (.+)", message):
+        return f"{merged[1]} is of another form than what it replaces; --cfg job prints that."
     if not isinstance(error, KNOWN):
         message = f"{type(error).__name__}: {message}"
-    return "\n".join([line.strip() for line in message.splitlines() if line.strip()][:2])
+    message = re.sub(r"^\w+ raised while resolving interpolation: ", "", message)
+    lines = [line.strip() for line in message.splitlines()]
+    noise = re.compile(r"|full_key: hydra\..*|object_type=.*|Config search path:")
+    return "\n".join([line for line in lines if not noise.fullmatch(line)][:2])
+
+
+def _unread(argument: str) -> str:
+    """What is wrong with an argument that Hydra cannot read."""
+    key, equals, value = argument.partition("=")
+    if not key or not equals:
+        return "values are given as key=value."
+    if re.search(r",\s*(,|$|\])", value):
+        return "a value is missing beside a comma."
+    escaped = value.replace("'", "\\'")
+    quoted = f"{key}='{escaped}'"
+    open_bracket = any(value.count(left) != value.count(right) for left, right in ("[]", "{}", "()"))
+    reason = "a bracket is not closed; " if open_bracket else ""
+    return f'{reason}text that has signs in it is written "{quoted}".' if parse(quoted) else "see --help for examples."
 
 
 def _options_with(key: str) -> list[str]:

@@ -2,16 +2,17 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from lnl.errors import UserError
+from lnl.values import check_values
 
 _PACKAGE = Path(__file__).parent
 # Inside a wheel conf/ is part of the package; in a checkout it is at the top.
@@ -42,47 +43,53 @@ def build(name: str, node: DictConfig, **objects: Any) -> Any:
     Raises:
         UserError: naming the part of the configuration, if its values are refused, or one is missing.
     """
+    made = factory(name, node, given=objects)
+    with _explained(name):
+        return made(**objects)
+
+
+def build_loss(node: DictConfig) -> Any:
+    """The loss that ``node`` names: an object; or a function of logits and labels, with the node's other values."""
+    made = factory("loss", node)
+    if inspect.isfunction(made.func):
+        try:
+            inspect.signature(made.func).bind(**made.keywords)
+        except TypeError:  # logits and labels are what is missing
+            return made
+    return made if node.get("_partial_") else build("loss", node)
+
+
+def factory(name: str, node: DictConfig, given: Collection[str] = ()) -> functools.partial[Any]:
+    """What makes the object that ``node._target_`` names, whether or not ``_partial_`` says so.
+
+    Args:
+        name: of the part of the configuration.
+        node: its values.
+        given: names of what it will be called with in their place.
+
+    Raises:
+        UserError: as of :func:`build`.
+    """
+    if not isinstance(node, DictConfig) or not node.get("_target_"):
+        given = "one that has none" if isinstance(node, DictConfig) else node
+        raise UserError(f"{name} must be something with a _target_, got {given}")
     if missing := sorted(OmegaConf.missing_keys(node)):
         raise UserError(f"{missing[0]} has to be given: {missing[0]}=...")
+    check_values(name, node, skip={f"{name}.{key}" for key in given})
+    with _explained(name):
+        made: functools.partial[Any] = instantiate(node, _partial_=True, _convert_="all")
+        return made
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
     try:
-        made = instantiate(node, _partial_=True, _convert_="all")
-        check_numbers(name, made)
-        return made if node.get("_partial_") else made(**objects)
+        yield
     except InstantiationException as error:
-        raise UserError(f"{name}: {error.__cause__ or error}") from error
+        lines = [line for line in str(error.__cause__ or error).splitlines() if not line.startswith("full_key")]
+        raise UserError(f"{name}: {' '.join(lines[:2])}") from error
     except (ValueError, TypeError) as error:
         raise UserError(f"{name}: {error}") from error
-
-
-def check_numbers(name: str, made: functools.partial[Any]) -> None:
-    """Raises UserError, naming the key, for text, or null, where a parameter is annotated as a number alone."""
-    allowed = _numbers(made.func)
-    for key, value in made.keywords.items():
-        if key in allowed and (isinstance(value, str) or (value is None and not allowed[key])):
-            given = "null" if value is None else f"'{value}'"
-            raise UserError(f"{name}.{key} must be a number, got {given}")
-
-
-def _numbers(function: Callable[..., Any]) -> dict[str, bool]:
-    """The parameters of a function or class that take numbers alone, and of each whether it takes null as well."""
-    found: dict[str, bool] = {}
-    for init in [vars(base).get("__init__") for base in function.__mro__] if inspect.isclass(function) else [function]:
-        if not inspect.isfunction(init):
-            continue
-        try:
-            hints = get_type_hints(init)
-        except NameError:  # of a type that only a type checker imports
-            hints = {}
-        parameters = inspect.signature(init).parameters.values()
-        for parameter in parameters:
-            hint = hints.get(parameter.name)
-            kinds = set(get_args(hint) if get_origin(hint) in (Union, UnionType) else [hint])
-            others = kinds - {int, float, bool, type(None)}  # an optimizer's lr may be a Tensor
-            if kinds & {int, float} and all(getattr(kind, "__name__", "") == "Tensor" for kind in others):
-                found.setdefault(parameter.name, type(None) in kinds or parameter.default is None)
-        if all(parameter.kind != inspect.Parameter.VAR_KEYWORD for parameter in parameters):
-            break  # else the rest goes to the next class
-    return found
 
 
 def build_all(name: str, nodes: Mapping[str, Any] | None) -> list[Any]:

@@ -5,10 +5,12 @@ from omegaconf import DictConfig
 
 from lnl import cli
 from lnl.runs.finished import finished_runs
+from lnl.values import check_values
 
 
 def job(cfg: DictConfig) -> None:
     """Evaluates every run that ``cfg.runs`` names, writes ``evaluations/`` in its folder, and prints what came out."""
+    check_values("", cfg)
     runs = finished_runs(cfg.runs)
     # Imported here, so that --help and a folder that is no run are answered without loading torch.
     from lnl.runs.closing import evaluation_block

@@ -4,10 +4,12 @@ from omegaconf import DictConfig
 
 from lnl import cli
 from lnl.runs.finished import one_finished_run
+from lnl.values import check_values
 
 
 def job(cfg: DictConfig) -> None:
     """Predicts the images that ``cfg.images`` names, with the run that ``cfg.run`` names; nothing is trained."""
+    check_values("", cfg)
     run = one_finished_run(cfg.run)
     # Imported here, so that --help and a folder that is no run are answered without loading torch.
     from lnl.runs.environment import send_warnings_to_the_log

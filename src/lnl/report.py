@@ -1,10 +1,11 @@
 """``python -m lnl.report``: trained runs -> tables, figures and one page."""
 
-from typing import Any
+from typing import Any, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 
 from lnl import cli
+from lnl.values import check_hinted
 
 
 def job(cfg: DictConfig) -> None:
@@ -13,6 +14,8 @@ def job(cfg: DictConfig) -> None:
     from lnl.reporting.material import Options
     from lnl.reporting.report import write_report
 
+    hints = get_type_hints(Options)
+    check_hinted("", cfg, {key: hints[key] for key in ("name", "output_dir", "oracle", "baseline", "names", "page")})
     given = {key: cfg[key] for key in Options.__dataclass_fields__}
     plain: dict[str, Any] = {
         key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value for key, value in given.items()

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 from sklearn.metrics import classification_report
 
-from lnl.config import build
+from lnl.config import factory
 from tests.conftest import UNLEARNS, weights
 from tests.generated import write_cifar, write_mnist
 
@@ -86,7 +86,7 @@ def test_another_dataset_comes_with_the_size_and_normalisation_of_the_run(train,
     assert outcome.code == 0, outcome.err
     assert "numbers are matched" in outcome.out
 
-    model = build("model", OmegaConf.create(run.result["config"]["model"]))()
+    model = factory("model", OmegaConf.create(run.result["config"]["model"]))()
     model.load_state_dict({name.removeprefix("model."): value for name, value in weights(run.folder).items()})
     resized = [np.asarray(Image.fromarray(image).resize((32, 32), Image.Resampling.BILINEAR)) for image in pixels]
     large = torch.from_numpy(np.stack(resized))[:, None].float()

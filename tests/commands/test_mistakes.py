@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tests.conftest import DATA_DIR, needs_cifar10, weights
+from tests.data.own import write_folder
 
 SCHEDULE = "+scheduler._target_=torch.optim.lr_scheduler.{}"
 MISTAKES = {
@@ -37,7 +38,40 @@ MISTAKES = {
     "text for a weight": (["loss=apl_nce_rce", "loss.alpha=abc"], ["loss.alpha must be a number, got 'abc'"]),
     "no weight": (["loss=sce", "loss.beta=null"], ["loss.beta must be a number, got null"]),
     "text for a method's": (["method=dynamic_weight", "method.threshold=high"], ["method.threshold must be a number"]),
-    "text in a pair": (["optimizer=adam", "+optimizer.betas=[a,b]"], ["optimizer or scheduler: ", "'str'"]),
+    "text in a pair": (["optimizer=adam", "+optimizer.betas=[a,b]"], ["optimizer.betas[0] must be a number, got 'a'"]),
+    "part of a batch": (["data.batch_size=2.5"], ["data.batch_size must be a whole number, got 2.5"]),
+    "part of a seed": (["seed=1.5"], ["seed must be a whole number, got 1.5"]),
+    "part of an epoch": (["trainer.max_epochs=2.5"], ["trainer.max_epochs must be a whole number, got 2.5"]),
+    "no name of a column": (
+        ["data=table", "data.path=labels.csv", "data.columns.label=null"],
+        ["data.columns.label must be text, got null"],
+    ),
+    "a name for all columns": (
+        ["data=table", "data.path=labels.csv", "data.columns=label"],
+        ["data.columns must be a mapping, such as {name: value}, got 'label'"],
+    ),
+    "a value in a loss of a loss": (
+        ["loss=apl_nfl_rce", "loss.active.gamma=[1]"],
+        ["loss.active.gamma must be a number, got [1]"],
+    ),
+    "a callback that is a number": (["+callbacks.mine=3"], ["callbacks.mine must be something with a _target_, got 3"]),
+    "no model": (["model=null"], ["model cannot be null or left out", "The options are alexnet_small, cnn, "]),
+    "several values without -m": (
+        ["noise.rate=0.1,0.3"],
+        ["noise.rate=0.1,0.3 gives several values: add -m for a run of each, or noise.rate=[0.1,0.3] for one list."],
+    ),
+    "a range without -m": (["seed=range(0,3)"], ["seed=range(0,3) gives several values: add -m for a run of each."]),
+    "signs that want quotes": (
+        ["init_from=runs/epoch=9-step=100.ckpt"],
+        ["init_from=runs/epoch=9-step=100.ckpt", "\"init_from='runs/epoch=9-step=100.ckpt'\""],
+    ),
+    "a quote in a name": (["data=folder", "data.path=it's"], ["\"data.path='it\\'s'\""]),
+    "a comma and nothing": (["loss=gce,"], ["loss=gce, cannot be read: a value is missing beside a comma."]),
+    "an open bracket": (["model.channels=[8,16"], ["model.channels=[8,16 cannot be read: a bracket is not closed"]),
+    "a list for a mapping": (
+        ["data=table", "data.path=labels.csv", "data.columns=[label]"],
+        ["data.columns=[label] is of another form than what it replaces"],
+    ),
     "a loss that is a mean": (
         ["method=dynamic_weight", "loss._target_=torch.nn.CrossEntropyLoss"],
         ["loss: a loss returns one value per sample, [B]; CrossEntropyLoss returned []: use reduction='none'"],
@@ -147,6 +181,24 @@ def test_a_mistake_is_explained(digits, monkeypatch, mistake):
     assert "Traceback" not in outcome.err
     assert len(outcome.err.strip().splitlines()) <= 2
     assert [path for path in outcome.root.rglob("*") if path.is_file()] == []
+
+
+def test_null_for_an_option_is_none_of_it(digits):
+    none = digits("~logger", "scheduler=null", "callbacks=[]", "trainer.max_epochs=1.0", "model=mlp_1x512")
+    assert (none.code, none.result["epochs"]) == (0, 1)
+    assert none.result["config"]["callbacks"] == {}
+    as_ever = digits("callbacks=default", "trainer.max_epochs=1", "model=mlp_1x512")
+    assert "finished already" in as_ever.out  # no progress bar changes a number
+
+
+@pytest.mark.parametrize(("written", "missing"), [("override /scheduler: null", ""), ("override /loss: null", "loss")])
+def test_an_experiment_may_take_an_option_away(digits, tmp_path, written, missing):
+    experiment = tmp_path / "mine/experiment/bare.yaml"
+    experiment.parent.mkdir(parents=True)
+    experiment.write_text(f"# @package _global_\ndefaults: [override /model: mlp_1x512, {written}]\n")
+    outcome = digits(f"--config-dir={tmp_path / 'mine'}", "experiment=bare", "trainer.max_epochs=1")
+    assert outcome.code == bool(missing)
+    assert outcome.err == (f"error: {missing} cannot be left out: {missing}=...\n" if missing else "")
 
 
 def test_the_traceback_is_to_be_had(digits, monkeypatch):
@@ -277,6 +329,21 @@ def test_a_truncated_data_file_is_named(train, tmp_path):
     assert str(broken) in outcome.err
     assert "damaged or truncated" in outcome.err
     assert len(outcome.err.strip().splitlines()) <= 2
+
+
+def test_paths_mean_the_same_in_whatever_folder_a_job_works(digits, tmp_path):
+    """Data, noise, weights to start from and outputs, with hydra.job.chdir as without."""
+    write_folder(tmp_path / "own")
+    own = ("data=folder", "data.path=own", "data.batch_size=8", "model=mlp_1x512", "trainer.max_epochs=1")
+    first = digits(*own)
+    first.folder.joinpath("checkpoints/last.ckpt").rename(tmp_path / "start.ckpt")
+    again = digits(*own, "hydra.job.chdir=true")
+    assert (again.code, again.err) == (0, "")
+    assert "finished already" in again.out
+    started = digits(*own, "init_from=start.ckpt", "hydra.job.chdir=true")
+    assert (started.code, started.err) == (0, "")
+    assert {folder.parent for folder in started.folders} == {tmp_path / "outputs/runs"}
+    assert "finished already" in digits(*own, "init_from=start.ckpt").out
 
 
 def test_a_smoke_run_never_replaces_a_finished_run(digits):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torchvision
 
@@ -87,3 +88,54 @@ def test_an_option_runs_one_batch(train, group, option, monkeypatch, tmp_path):
     assert outcome.code == 0, outcome.err
     assert "test accuracy" in outcome.out
     assert not (outcome.folder / "result.json").exists()  # one batch is no result
+
+
+OWN = """
+import torch
+from torch import nn
+
+
+class Linear(nn.Module):
+    def __init__(self, num_classes, in_channels, image_size):
+        super().__init__()
+        self.layer = nn.Linear(in_channels * image_size**2, num_classes)
+
+    def forward(self, images):
+        return self.layer(images.flatten(1))
+
+
+class Descent(torch.optim.SGD):
+    pass
+
+
+def halved(optimizer):
+    return torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+
+
+def bounded(logits, labels, bound):
+    return nn.functional.cross_entropy(logits, labels, reduction="none").clamp(max=bound)
+"""
+
+
+def test_parts_of_ones_own_need_no_partial(digits, tmp_path, monkeypatch):
+    """A model, an optimizer and a scheduler are made by lnl, and a function of logits and labels is a loss."""
+    (tmp_path / "own_parts.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    parts = {
+        "model/own": "_target_: own_parts.Linear\nnum_classes: ${data.num_classes}\n"
+        "in_channels: ${data.channels}\nimage_size: ${data.image_size}\n",
+        "optimizer/own": "_target_: own_parts.Descent\nlr: 0.1\n",
+        "scheduler/own": "_target_: own_parts.halved\n",
+        "loss/own": "_target_: own_parts.bounded\nbound: 1.5\n",
+    }
+    for name, text in parts.items():
+        path = tmp_path / f"mine/{name}.yaml"
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    chosen = ("model=own", "optimizer=own", "scheduler=own", "loss=own")
+    outcome = digits(f"--config-dir={tmp_path / 'mine'}", *chosen, "data.subset=100")
+    assert outcome.code == 0, outcome.err
+    assert outcome.result["size"]["parameters"] == 8 * 8 * 10 + 10
+    table = pd.read_csv(outcome.folder / "metrics.csv")
+    assert table["lr"][0] == 2 * table["lr"][1]
+    assert (table["train/loss"] <= 1.5).all()

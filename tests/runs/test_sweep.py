@@ -199,3 +199,32 @@ def test_a_mistake_in_the_command_starts_no_job(digits, arguments):
     assert "Traceback" not in outcome.err
     assert "jobs in" not in outcome.out
     assert not list(outcome.root.rglob(".identity"))
+
+
+def test_a_sweep_over_experiments_loses_no_sweep_of_theirs(train, tmp_path):
+    folder = tmp_path / "mine/experiment"
+    folder.mkdir(parents=True)
+    head = "# @package _global_\ndefaults: [override /data: digits, override /model: mlp_1x512, override /loss: gce]\n"
+    small = "trainer: {max_epochs: 1}\ndata: {subset: 50}\n"
+    (folder / "plain.yaml").write_text(f"{head}{small}")
+    (folder / "other.yaml").write_text(f"{head.replace('gce', 'ngce')}{small}")
+    (folder / "rates.yaml").write_text(f'{head}{small}hydra: {{sweeper: {{params: {{noise.rate: "0.1,0.2"}}}}}}\n')
+    (folder / "child.yaml").write_text("# @package _global_\ndefaults: [rates]\n")
+    (folder / "placed.yaml").write_text(f"{head}{small}hydra: {{sweep: {{subdir: x}}}}\n")
+    for swept, lost in {
+        "plain,placed": "experiment=placed brings its own hydra.sweep.subdir",
+        "choice(child,plain)": "experiment=child brings its own hydra.sweeper.params",
+        "glob(ra*)": "experiment=rates brings its own hydra.sweeper.params",
+    }.items():
+        refused = train("-m", f"--config-dir={tmp_path / 'mine'}", f"experiment={swept}")
+        assert (refused.code, refused.folders) == (1, [])
+        assert lost in refused.err
+        assert "one command each" in refused.err
+        assert len(refused.err.splitlines()) == 2
+    outcome = train(f"--config-dir={tmp_path / 'mine'}", "experiment=plain,other", "-m", "loss.q=0.3")
+    assert outcome.code == 0, outcome.err
+    losses = {
+        path.parent.name: json.loads((path / "result.json").read_text())["config"]["loss"] for path in outcome.folders
+    }
+    assert {name: loss["q"] for name, loss in losses.items()} == {"plain": 0.3, "other": 0.3}
+    assert losses["plain"]["_target_"] != losses["other"]["_target_"]

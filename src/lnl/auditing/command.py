@@ -30,6 +30,7 @@ from lnl.runs.identity import identity
 from lnl.runs.job import run_job
 from lnl.runs.result import write_json
 from lnl.runs.trust import check as check_trust
+from lnl.values import check_values
 
 KEYS = ("output", "runs", "apply", "suspects", "trust")  # of conf/audit.yaml, which a run knows nothing of
 BESIDE_RUNS = (*KEYS, "force", "paths", "data.data_dir", "data.cache_dir")
@@ -48,6 +49,9 @@ def audit(cfg: DictConfig, hydra: HydraConf) -> str:
     Raises:
         UserError: if something is asked for that cannot be; most of them before anything is trained.
     """
+    check_values("", cfg, skip=("trainer.precision",), known=False)
+    if cfg.output is None:
+        raise UserError("output must be given: output=FOLDER")
     output = Path(str(cfg.output)).expanduser()
     if type(cfg.suspects) is not int or cfg.suspects < 1:
         raise UserError(f"suspects must be a number of at least 1, got {cfg.suspects}")

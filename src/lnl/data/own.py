@@ -82,7 +82,7 @@ class TableData(PictureData):
         super().__init__(**base)
         self.path = Path(str(path)).expanduser()
         self.root = self.path.parent if root is None else Path(str(root)).expanduser()
-        self.columns = {name: name for name in COLUMNS} | dict(columns or {})
+        self.columns = {name: name for name in COLUMNS} | {key: str(name) for key, name in (columns or {}).items()}
         self.encoding = encoding
 
     def listing(self) -> Listing:

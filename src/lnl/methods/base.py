@@ -36,10 +36,10 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
     of the value ``oracle`` is replaced by the share of labels that the noise makes wrong, and the result says so.
 
     Args:
-        model: makes a network, images ``[B, C, H, W]`` -> logits ``[B, K]``; ``_partial_`` in its YAML.
+        model: makes a network, images ``[B, C, H, W]`` -> logits ``[B, K]``.
         loss: (logits, labels) -> ``[B]``.
-        optimizer: takes parameter groups; ``_partial_`` in its YAML.
-        scheduler: takes the optimizer, is stepped once an epoch; ``_partial_`` in its YAML; or None.
+        optimizer: takes parameter groups.
+        scheduler: takes the optimizer, is stepped once an epoch; or None.
         num_classes: K.
         num_samples: size of the whole training set, the range of ``batch.index``.
     """
@@ -72,7 +72,10 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
 
     def make_model(self) -> nn.Module:
         """A new network, initialised anew, in the memory layout that convolutions are fastest in."""
-        return self.make_network().to(memory_format=torch.channels_last)
+        network = self.make_network()
+        if not isinstance(network, nn.Module):
+            raise UserError(f"model: its _target_ must make an nn.Module, and made a {type(network).__name__}")
+        return network.to(memory_format=torch.channels_last)
 
     @abstractmethod
     def training_loss(self, batch: Batch) -> Tensor:

@@ -17,7 +17,7 @@ TAGGED = ("data", "noise", "method", "loss", "model")
 
 
 def wandb_tracker(
-    save_dir: str, choices: Mapping[str, str] | None = None, tags: list[str] | None = None, **options: Any
+    save_dir: str, choices: Mapping[str, str | None] | None = None, tags: list[str] | None = None, **options: Any
 ) -> WandbLogger:
     """Lightning's W&B logger for one run of a sweep.
 
@@ -36,7 +36,7 @@ def wandb_tracker(
     sweep = folder.parents[1 if is_fold else 0].name
     identity: dict[str, Any] = {"name": name, "id": name, "group": sweep, "resume": "allow"}
     # Each tag once: losses and methods may have the same name.
-    chosen = dict.fromkeys([*((choices or {})[group] for group in TAGGED if group in (choices or {})), *(tags or ())])
+    chosen = dict.fromkeys([*(option for group in TAGGED if (option := (choices or {}).get(group))), *(tags or ())])
     return WandbLogger(save_dir=save_dir, tags=list(chosen), **identity, **options)
 
 

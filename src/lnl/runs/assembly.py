@@ -11,7 +11,7 @@ from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ProgressBar, 
 from torch import Tensor
 
 from lnl.callbacks import EpochSeed, SharedState, StaysStopped, TrainingMetrics
-from lnl.config import build, build_all
+from lnl.config import build, build_all, build_loss, factory
 from lnl.data import NoisyDataModule
 from lnl.data.given import GivenDataModule
 from lnl.data.read_once import read_once
@@ -95,10 +95,10 @@ def make_method(
     method: NoisyLabelMethod = build(
         "method",
         cfg.method,
-        model=build("model", cfg.model),
-        loss=build("loss", cfg.loss),
-        optimizer=build("optimizer", cfg.optimizer),
-        scheduler=build("scheduler", cfg.scheduler) if cfg.scheduler else None,
+        model=factory("model", cfg.model),
+        loss=build_loss(cfg.loss),
+        optimizer=factory("optimizer", cfg.optimizer),
+        scheduler=factory("scheduler", cfg.scheduler) if cfg.scheduler else None,
         num_classes=num_classes,
         num_samples=num_samples,
     )
@@ -132,7 +132,7 @@ def check_loss(loss: Callable[[Tensor, Tensor], Tensor], num_classes: int) -> No
         raise UserError(f"loss: {first_line(error)}") from error
     shape = list(values.shape) if isinstance(values, Tensor) else type(values).__name__
     if shape != [2]:
-        name = getattr(loss, "__name__", type(loss).__name__)
+        name = getattr(getattr(loss, "func", loss), "__name__", type(loss).__name__)
         hint = ": use reduction='none'." if shape == [] else " for 2 samples."
         raise UserError(f"loss: a loss returns one value per sample, [B]; {name} returned {shape}{hint}")
 

@@ -30,7 +30,7 @@ def fingerprints(data: Mapping[str, Any]) -> dict[str, Any]:
             continue
         path = Path(str(data[key])).expanduser()
         # What is wrong with it, the data says when it is loaded.
-        with contextlib.suppress(OSError, csv.Error, LookupError, ValueError, ImportError):
+        with contextlib.suppress(OSError, csv.Error, LookupError, ValueError, ImportError, TypeError, AttributeError):
             if path.is_dir():
                 found[key] = _hash(_pictures(path) if key == "path" else _files(path))
             elif path.is_file():
@@ -92,7 +92,7 @@ def _content(path: Path) -> Iterator[bytes]:
 
 def _sizes(path: Path, data: Mapping[str, Any]) -> Iterator[bytes]:
     """Of the files that a table names; of what is no table, none."""
-    if "columns" not in data:
+    if data.get("columns") is None:
         return
     root = Path(str(data.get("root") or path.parent)).expanduser()
     for name in _named(path, data):

@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from lnl.config import acting
+from lnl.errors import UserError
 from lnl.runs.fingerprint import fingerprints
 from lnl.runs.sources import class_flag, sources
 
@@ -84,10 +85,15 @@ def run_name(cfg: DictConfig, choices: Mapping[str, str]) -> str:
 
     A loss that the method does not use is left out; callbacks that can change numbers are in it.
     """
-    rate = cfg.noise.get("rate")
+    needed = ("data", "noise", "corruption", "model", "method", "loss", "optimizer")
+    if missing := [group for group in needed if group not in cfg]:
+        raise UserError(f"{missing[0]} cannot be left out: {missing[0]}=...")
+    rate, seed = cfg.noise.get("rate"), cfg.seed
+    if isinstance(seed, float) and seed.is_integer():
+        seed = int(seed)
     noise = f"{choices['noise']}{float(rate):g}" if isinstance(rate, int | float) else choices["noise"]
     images = [choices["data"], *({choices["corruption"]} - {"none"})]
     loss = [choices["loss"]] if class_flag(cfg.method.get("_target_", ""), "any_loss") is not False else []
     callbacks = acting(relevant_config(cfg).get("callbacks"))
-    parts = [*images, noise, choices["model"], choices["method"], *loss, *callbacks, f"seed{cfg.seed}"]
+    parts = [*images, noise, choices["model"], choices["method"], *loss, *callbacks, f"seed{seed}"]
     return "-".join([*parts, identity(cfg)[:8]]).replace("/", "_")

@@ -19,6 +19,7 @@ from lnl.runs.folder import RunFolder, first_line
 from lnl.runs.identity import identity
 from lnl.runs.journal import JobJournal
 from lnl.runs.lock import Busy, held
+from lnl.values import check_values
 
 log = logging.getLogger(__name__)
 Result = dict[str, Any]
@@ -97,19 +98,20 @@ def _train(
     if not cfg.force:
         folder.check_identity()
     _save_config(cfg, hydra, folder)
-    # Imported here, so that --help, a misspelt key and a finished run are answered without loading torch.
-    if cfg.data.folds and cfg.data.fold is None:
-        from lnl.runs.cross_validation import cross_validate as train
-    else:
-        from lnl.runs.training import train
-    observers = []
-    if journal is not None:
-        from lnl.callbacks import JobProgress
-
-        observers.append(JobProgress(journal.tell, runs=cfg.data.folds or 1))
-        if "progress" in cfg.callbacks:
-            cfg.callbacks.progress = None  # the sweep shows how far its jobs are
     try:
+        # Here, so that a finished run is found without loading torch; lnl chooses the precision for `auto`.
+        check_values("", cfg, skip=("trainer.precision",), known=False)
+        if cfg.data.folds and cfg.data.fold is None:
+            from lnl.runs.cross_validation import cross_validate as train
+        else:
+            from lnl.runs.training import train
+        observers = []
+        if journal is not None:
+            from lnl.callbacks import JobProgress
+
+            observers.append(JobProgress(journal.tell, runs=cfg.data.folds or 1))
+            if "progress" in cfg.callbacks:
+                cfg.callbacks.progress = None  # the sweep shows how far its jobs are
         result = train(cfg, folder, dict(hydra.runtime.choices), observers, say)
     except UserError as error:
         if journal is None and not folder.marker.exists():

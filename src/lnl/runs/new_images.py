@@ -42,6 +42,8 @@ def predict_new_images(cfg: DictConfig, run: FinishedRun) -> None:
     """
     if cfg.on_error not in ("fail", "skip"):
         raise UserError(f"on_error must be fail or skip, got '{cfg.on_error}'")
+    if cfg.output is None:
+        raise UserError("output must be given: output=FILE.csv")
     if cfg.batch_size < 1:
         raise UserError(f"batch_size must be at least 1, got {cfg.batch_size}")
     files = find_pictures(cfg.images, cfg.file_column, Path(str(cfg.root)).expanduser() if cfg.root else None)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from lnl.config import listed
 from lnl.csv_files import csv_text
 from lnl.errors import UserError
 from lnl.files import explained
@@ -17,16 +18,16 @@ class SideBySide:
 
     Args:
         path: of the CSV.
-        names: the runs' columns; None: what differs between the runs.
+        names: the runs' columns, one or several; None: what differs between the runs.
         runs: in the order of the columns.
 
     Raises:
         UserError: if there are too few or too many names, or two are the same.
     """
 
-    def __init__(self, path: str, names: Sequence[str] | None, runs: Sequence[FinishedRun]) -> None:
+    def __init__(self, path: str, names: str | Sequence[str] | None, runs: Sequence[FinishedRun]) -> None:
         self.path = Path(path).expanduser()
-        self.names = [str(name) for name in names] if names is not None else column_names(runs)
+        self.names = listed(names) or column_names(runs)
         if len(self.names) != len(runs):
             raise UserError(f"names gives {len(self.names)} names for {len(runs)} runs")
         columns = ["index", "file", "label", *self.names]

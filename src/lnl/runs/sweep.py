@@ -17,12 +17,23 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
+from lnl.errors import UserError
 from lnl.runs.journal import Entry, Journal, State, best, labels, where_equal
 from lnl.runs.sweep_view import LiveView, duration
 
 _underway: "Sweep | None" = None  # a process has one sweep at a time
+
+
+class Refused(SystemExit):
+    """Ends a sweep before its first job: of an Exception Hydra says a word, and runs jobs that nobody watches."""
+
+    def __init__(self, reason: UserError) -> None:
+        super().__init__(1)
+        self.reason = reason
 
 
 class SweepCallback(Callback):
@@ -37,6 +48,10 @@ class SweepCallback(Callback):
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         global _underway
+        try:
+            check_swept_options(config)
+        except UserError as error:
+            raise Refused(error) from error
         searches = "n_trials" in config.hydra.sweeper  # and may end before
         if searches:
             config.hydra.sweeper.direction = "maximize"  # the accuracy; Optuna's own default would seek the worst
@@ -47,14 +62,12 @@ class SweepCallback(Callback):
             if not has_search_space(config):
                 chosen = config.hydra.runtime.choices["hydra/sweeper"]
                 example = "give an interval, such as loss.q='interval(0.1, 1)'"
-                print(f"error: hydra/sweeper={chosen}: nothing to search; {example}", file=sys.stderr)
-                sys.exit(1)  # as below
+                raise Refused(UserError(f"hydra/sweeper={chosen}: nothing to search; {example}"))
         sweep = Sweep(Path(self.journal).absolute(), count_jobs(config), exact=not searches)
         try:
             sweep.start()
-        except OSError as error:  # of an Exception Hydra says a word, and runs jobs that nobody watches
-            print(f"error: {self.journal} cannot be written: {error.strerror}.", file=sys.stderr)
-            sys.exit(1)
+        except OSError as error:
+            raise Refused(UserError(f"{self.journal} cannot be written: {error.strerror}.")) from error
         _underway = sweep
 
 
@@ -88,6 +101,64 @@ def count_jobs(config: DictConfig) -> int | None:
         return None
     overrides = _overrides(config)
     return None if overrides is None else len(BasicSweeper.split_arguments(overrides, None)[0])
+
+
+def check_swept_options(config: DictConfig) -> None:
+    """Raises UserError if an option that is swept brings something of ``hydra``, such as a sweep of its own.
+
+    Hydra reads that from the configuration without what is swept: it would be lost.
+    """
+    overrides: Any = _overrides(config) or []
+    loader: Any = GlobalHydra.instance().config_loader()
+    swept = [override for override in overrides if override.is_sweep_override()]
+    lines = {override.input_line for override in swept}
+    fixed = [*config.hydra.overrides.hydra, *(line for line in config.hydra.overrides.task if line not in lines)]
+    usual = _of_hydra(config)
+    for override in swept:
+        if not (override.is_discrete_sweep() and loader.repository.group_exists(override.key_or_group)):
+            continue
+        for option in override.sweep_string_iterator():
+            if not _may_bring_hydra(loader, override.key_or_group, option):
+                continue
+            chosen = f"{override.get_key_element()}={option}"
+            name = config.hydra.job.config_name
+            try:
+                own = _of_hydra(loader.load_configuration(name, [*fixed, chosen], run_mode=RunMode.RUN))
+            except (HydraException, OmegaConfBaseException):
+                continue  # the sweeper composes all jobs before the first, and says what is wrong
+            if lost := _first_difference(usual, own, "hydra"):
+                raise UserError(
+                    f"{chosen} brings its own {lost}, which a sweep over {override.key_or_group} would lose.\n"
+                    f"Give one command each, such as python -m lnl.train -m {chosen}"
+                )
+
+
+def _may_bring_hydra(loader: Any, group: str, option: str) -> bool:
+    """Composing takes a while: an ordinary option says nothing outside its group."""
+    found = loader.repository.load_config(f"{group}/{option}")
+    if found is None:
+        return False
+    return "experiment" in group or "hydra" in f"{found.header} {found.config} {found.defaults_list}"
+
+
+def _of_hydra(config: DictConfig) -> dict[str, Any]:
+    """What a configuration says of Hydra itself, without what Hydra writes there."""
+    said: Any = OmegaConf.to_container(config.hydra)
+    said["job"] = {key: value for key, value in said["job"].items() if key not in ("override_dirname", "config_name")}
+    return {key: value for key, value in said.items() if key not in ("runtime", "overrides", "mode")}
+
+
+def _first_difference(usual: Any, own: Any, path: str) -> str:
+    """The key of the first value that differs, with two names after ``hydra`` at most; empty if none does."""
+    if usual == own:
+        return ""
+    if not (isinstance(usual, dict) and isinstance(own, dict)) or path.count(".") == 2:
+        return path
+    return next(
+        _first_difference(usual.get(key), own.get(key), f"{path}.{key}")
+        for key in [*usual, *own]
+        if usual.get(key) != own.get(key)
+    )
 
 
 def has_search_space(config: DictConfig) -> bool:

@@ -72,8 +72,6 @@ def train_here(
     send_warnings_to_the_log()
     git_commit()
     reset_peak_memory()
-    if cfg.seed < 0:
-        raise UserError(f"seed must be at least 0, got {cfg.seed}")
     options = {group: option for group, option in choices.items() if "/" not in group}
     with process.first():  # downloads and decodes what the others then find
         data = build_data(cfg)

@@ -1,0 +1,258 @@
+"""Whether values of a configuration have the form that the code they are for is annotated with."""
+
+import collections.abc
+import functools
+import inspect
+import math
+import os
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from lnl.errors import UserError
+
+# Of the whole configuration, in whatever command it has them.
+WHOLE: dict[str, Any] = {
+    **dict.fromkeys(("seed", "suspects", "batch_size"), int),
+    **dict.fromkeys(("force", "oracle", "page"), bool),
+    **dict.fromkeys(("init_from", "output", "apply", "root", "sweep", "against"), str | Path | None),
+    "num_workers": int | None,
+}
+MISFIT: Any = object()
+PLAIN = (bool, int, float, str, list, type(None))
+
+
+def check_values(name: str, node: DictConfig, skip: Collection[str] = (), known: bool = True) -> None:
+    """Checks the values of a node that has a ``_target_``, and of all such nodes in it, by the target's annotations.
+
+    A whole number that is written as 3.0 becomes 3 in the node.
+
+    Args:
+        name: of the node, for messages; empty for the whole configuration.
+        node: part of the configuration.
+        skip: keys that are not looked at.
+        known: whether all values are known; if not, null that an interpolation gives may be another value later.
+
+    Raises:
+        UserError: naming the key, what it must be and what was given.
+    """
+    target = None if OmegaConf.is_missing(node, "_target_") else node.get("_target_")
+    hints = _hints_of(target) if target else {} if name else WHOLE
+    check_hinted(name, node, hints, skip, known)
+    for key in node:
+        if not OmegaConf.is_missing(node, key):
+            value, path = node[key], ".".join([*([name] if name else []), str(key)])
+            for number, entry in enumerate(value) if isinstance(value, ListConfig) else ():
+                if isinstance(entry, DictConfig):
+                    check_values(f"{path}[{number}]", entry, skip, known)
+            if isinstance(value, DictConfig) and path not in skip:
+                check_values(path, value, skip, known)
+
+
+def check_hinted(
+    name: str, node: DictConfig, hints: Mapping[str, Any], skip: Collection[str] = (), known: bool = True
+) -> None:
+    """Checks the values of one node, by hints that are given, as :func:`check_values` does."""
+    for key, hint in hints.items():
+        path = f"{name}.{key}" if name else key
+        if key not in node or OmegaConf.is_missing(node, key) or path in skip:
+            continue
+        value = node[key]
+        if value is None and not known and OmegaConf.is_interpolation(node, key):
+            continue
+        plain = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+        fitted = _fit(hint, plain)
+        if fitted is MISFIT:
+            raise UserError(_misfit(path, hint, plain))
+        if key.endswith("seed") and type(fitted) is int and not 0 <= fitted < 2**32:
+            raise UserError(f"{path} must be at least 0 and below 2^32, got {fitted}")
+        if fitted is not plain:
+            node[key] = fitted
+
+
+def _hints_of(target: Any) -> dict[str, Any]:
+    try:
+        return _hints(instantiate({"_target_": target, "_partial_": True}).func)
+    except InstantiationException:  # which says what is wrong when the object is made
+        return {}
+
+
+@functools.cache
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    """The annotations of a function's or class's parameters; a default of None is one of the values."""
+    found: dict[str, Any] = {}
+    for init in [vars(base).get("__init__") for base in function.__mro__] if inspect.isclass(function) else [function]:
+        if not inspect.isfunction(init):
+            continue
+        hints = {name: _resolved(hint, init) for name, hint in init.__annotations__.items()}
+        parameters = inspect.signature(init).parameters.values()
+        for parameter in parameters:
+            if parameter.name in hints and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+                hint = hints[parameter.name]
+                found.setdefault(parameter.name, hint | None if parameter.default is None else hint)
+        if all(parameter.kind != parameter.VAR_KEYWORD for parameter in parameters):
+            break  # else the rest goes to the next class
+    return found
+
+
+def _resolved(hint: Any, function: Callable[..., Any]) -> Any:
+    """An annotation as an object; Any for a type that only a type checker imports."""
+    names = {name: getattr(collections.abc, name) for name in collections.abc.__all__}  # often imported so
+    try:
+        holder = SimpleNamespace(__annotations__={"hint": hint})
+        return get_type_hints(holder, names | function.__globals__)["hint"]
+    except Exception:  # whatever an annotation that is text may raise
+        return Any
+
+
+def _kinds(hint: Any) -> list[Any]:
+    return list(get_args(hint)) if get_origin(hint) in (Union, UnionType) else [hint]
+
+
+def _is_list(kind: Any) -> bool:
+    return (get_origin(kind) or kind) in (list, tuple, set, Sequence, Iterable, Collection)
+
+
+def _is_mapping(kind: Any) -> bool:
+    return (get_origin(kind) or kind) in (dict, Mapping, MutableMapping)
+
+
+def _is_path(kind: Any) -> bool:
+    return (get_origin(kind) or kind) in (Path, os.PathLike)
+
+
+def _is_called(kind: Any) -> bool:
+    """Whether it is a loss, a network or the like."""
+    kind = get_origin(kind) or kind
+    return inspect.isclass(kind) and any("__call__" in vars(base) for base in kind.__mro__)
+
+
+def _fit(hint: Any, value: Any) -> Any:
+    """The value as the hint has it, or MISFIT. What a hint of an unknown kind means is left to the code."""
+    fits = [_fit_one(kind, value) for kind in _kinds(hint)]
+    # As it is, if it may be: a share of 1.0 is not one batch.
+    return next((fit for fit in fits if fit is value), next((fit for fit in fits if fit is not MISFIT), MISFIT))
+
+
+def _fit_one(kind: Any, value: Any) -> Any:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    fits, fitted = True, value
+    if isinstance(value, Mapping) and "_target_" in value:
+        pass
+    elif kind is type(None):
+        fits = value is None
+    elif kind is bool:
+        fits = isinstance(value, bool)
+    elif kind is int:
+        fits = number and float(value).is_integer()
+        fitted = int(value) if fits and type(value) is float else value
+    elif kind is float:
+        fits = number and math.isfinite(value)
+    elif kind is str:
+        fits = isinstance(value, str) or type(value) is int  # of what is called 2024
+    elif get_origin(kind) is Literal:
+        fits = any(type(value) is type(choice) and value == choice for choice in get_args(kind))
+    elif _is_path(kind):
+        fits = number or isinstance(value, str)
+    elif getattr(kind, "__name__", "") == "Tensor" or _is_called(kind):
+        fits = not isinstance(value, PLAIN)
+    elif _is_mapping(kind):
+        return _fit_mapping(kind, value)
+    elif _is_list(kind):
+        return _fit_list(kind, value)
+    elif inspect.isclass(kind) and kind is not object:
+        fits = value is not None
+    return fitted if fits else MISFIT
+
+
+def _fit_list(kind: Any, value: Any) -> Any:
+    if not isinstance(value, list) or len(value) != _length(kind, value):
+        return MISFIT
+    fitted = [_fit(hint, entry) for hint, entry in zip(_entry_hints(kind, len(value)), value, strict=True)]
+    if any(entry is MISFIT for entry in fitted):
+        return MISFIT
+    return value if all(new is old for new, old in zip(fitted, value, strict=True)) else fitted
+
+
+def _fit_mapping(kind: Any, value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return MISFIT
+    hint = (*get_args(kind), Any, Any)[1]
+    fitted = {key: _fit(hint, entry) for key, entry in value.items()}
+    if any(entry is MISFIT for entry in fitted.values()):
+        return MISFIT
+    return value if all(fitted[key] is value[key] for key in value) else fitted
+
+
+def _length(kind: Any, value: list[Any]) -> int:
+    hints = get_args(kind)
+    return len(hints) if get_origin(kind) is tuple and Ellipsis not in hints else len(value)
+
+
+def _entry_hints(kind: Any, count: int) -> list[Any]:
+    hints = get_args(kind)
+    fixed = get_origin(kind) is tuple and Ellipsis not in hints
+    return list(hints) if fixed else [hints[0] if hints else Any] * count
+
+
+def _misfit(path: str, hint: Any, value: Any) -> str:
+    """What is wrong, as far inside as it can be said."""
+    for kind in _kinds(hint):
+        if isinstance(value, list) and _is_list(kind):
+            if len(value) != (length := _length(kind, value)):
+                return f"{path} must be a list of {length}, got {_shown(value)}"
+            entries = zip(_entry_hints(kind, len(value)), value, strict=True)
+            inside = [(f"{path}[{place}]", entry, given) for place, (entry, given) in enumerate(entries)]
+        elif isinstance(value, Mapping) and _is_mapping(kind):
+            entry = (*get_args(kind), Any, Any)[1]
+            inside = [(f"{path}.{key}", entry, given) for key, given in value.items()]
+        else:
+            continue
+        return next(_misfit(*one) for one in inside if _fit(*one[1:]) is MISFIT)
+    kinds = _kinds(hint)
+    allowed = dict.fromkeys(word for kind in kinds for word in _called(kind, kinds, value))
+    if allowed:
+        *others, last = allowed
+        must = f"must be {', '.join(others)}{' or ' * bool(others)}{last}"
+    else:
+        must = "must be given"
+    return f"{path} {must}, got {_shown(value)}{_quoted(path, kinds, value)}"
+
+
+def _called(kind: Any, kinds: list[Any], value: Any) -> list[str]:
+    """What to call values of a kind; nothing for a kind that is not to be typed."""
+    if kind in (int, float):
+        if isinstance(value, float) and math.isinf(value):
+            return ["a finite number"]
+        whole = float not in kinds and isinstance(value, float) and not math.isnan(value)
+        return ["a whole number" if whole else "a number"]
+    if get_origin(kind) is Literal:
+        return [str(choice) for choice in get_args(kind)]
+    if _is_called(kind):
+        return ["something with a _target_"]
+    if _is_mapping(kind):
+        return ["a mapping, such as {name: value}"]
+    if _is_list(kind):
+        texts = str in _kinds((*get_args(kind), Any)[0])
+        return [f"a list, such as [{'cat,dog' if texts else value if isinstance(value, int | float) else '1,2'}]"]
+    if _is_path(kind):
+        return ["a path"]
+    return {bool: ["true", "false"], str: ["text"]}.get(kind, [])
+
+
+def _shown(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    shown = repr(value)
+    return shown if len(shown) <= 60 else f"{shown[:57]}..."
+
+
+def _quoted(path: str, kinds: list[Any], value: Any) -> str:
+    if str in kinds and isinstance(value, bool | float):
+        return f": in quotes it is text, \"{path}='{_shown(value)}'\""
+    return ""
