@@ -63,7 +63,9 @@ def check_hinted(
         if key not in node or OmegaConf.is_missing(node, key) or path in skip:
             continue
         value = node[key]
-        if value is None and not known and OmegaConf.is_interpolation(node, key):
+        if not known and value is None and OmegaConf.is_interpolation(node, key):
+            continue
+        if not known and name == "method" and value == "oracle":  # a number when the noise is drawn
             continue
         plain = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
         fitted = _fit(hint, plain)
