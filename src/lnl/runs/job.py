@@ -123,8 +123,8 @@ def _train(
         _keep_traceback(folder, error)
         raise
     finally:
-        gc.collect()  # Trainer, method and data refer to one another, and a sweep's next job wants their room
         if journal is not None:
+            gc.collect()  # Trainer, method and data refer to one another, and the sweep's next job wants their room
             _look_at_libraries_no_more()
     folder.error.unlink(missing_ok=True)
     return result
