@@ -126,12 +126,11 @@ def take(cfg: DictConfig, root: Path, steps: int) -> None:
         trainer.fit_loop.max_batches = len(loader)
         made = method.configure_optimizers()
         optimizer = made["optimizer"] if isinstance(made, dict) else made
-        hook("on_train_start")
-        for part in trainer.callbacks:
-            with contextlib.suppress(RuntimeError):  # an epoch may start with a wait, which has no answer here
-                part.on_train_epoch_start(trainer, method)
-        with contextlib.suppress(RuntimeError):
-            method.on_train_epoch_start()
+        for part in [*trainer.callbacks, method]:
+            given = () if part is method else (trainer, method)
+            for start in (part.on_train_start, part.on_train_epoch_start):
+                with contextlib.suppress(RuntimeError):  # both may wait, for what has no answer here
+                    start(*given)
         method.train()
         batches = iter(loader)
         next(batches)  # before the first, the order of the epoch goes to the device
