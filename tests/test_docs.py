@@ -61,6 +61,7 @@ def test_the_loss_of_the_readme_works_from_outside_the_package(digits, tmp_path,
     assert outcome.result["loss"] == "unhinged"
 
 
+@pytest.mark.slow
 def test_the_page_about_use_works_word_for_word(digits, predict, export, tmp_path, capsys):
     pytest.importorskip("onnxruntime")
     assert digits("hydra.run.dir=outputs/runs/mine").code == 0

@@ -18,7 +18,11 @@ from lnl.runs.trained import PREPARATION, TrainedRun, rebuild
 from tests.conftest import UNLEARNS
 
 FORMATS = "format=[onnx,torchscript,safetensors]"
-MODELS = sorted(path.stem for path in (Path(CONF_DIR) / "model").glob("*.yaml"))
+LARGE = ("inception_small", "mobilenet_v2", "preact_resnet18", "resnet18", "resnet34", "resnet50", "wide_resnet28_k")
+MODELS = [
+    pytest.param(path.stem, marks=[pytest.mark.slow] * (path.stem in LARGE))
+    for path in sorted((Path(CONF_DIR) / "model").glob("*.yaml"))
+]
 needs_onnx = pytest.mark.skipif(not exporting.has_onnx(), reason="lnl[onnx] is not installed")
 
 

@@ -304,6 +304,7 @@ def test_a_mistake_takes_nothing_along_from_a_folder_that_was_there(digits, tmp_
         assert [path.read_text()[:5] for path in theirs] == ["mine\n"] * 4
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_named(tmp_path):
     """The limit on a file's size stands in for the disk's."""
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000));"

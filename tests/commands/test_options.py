@@ -40,7 +40,13 @@ def test_the_groups_are_those_of_the_readme():
     assert expected.split() == GROUPS
 
 
-@pytest.mark.parametrize(("group", "option"), OPTIONS)
+# Like flowers_l1, by the same network on the same photos.
+ALIKE = ("flowers_control", "flowers_corrupted", "flowers_literal")
+
+
+@pytest.mark.parametrize(
+    ("group", "option"), [pytest.param(*pair, marks=[pytest.mark.slow] * (pair[1] in ALIKE)) for pair in OPTIONS]
+)
 def test_an_option_runs_one_batch(train, group, option, monkeypatch, tmp_path):
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")

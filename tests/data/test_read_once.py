@@ -24,6 +24,7 @@ def readings(monkeypatch):
     return count
 
 
+@pytest.mark.slow
 def test_a_sweep_reads_a_dataset_once_for_each_way_images_are_prepared(digits, readings):
     varied = ("noise.rate=0.1,0.6", "seed=0,1", "data.augment=none,crop", "data.split_seed=0,1")
     outcome = digits("-m", *varied, "trainer.max_epochs=1", "data.subset=100")

@@ -116,6 +116,7 @@ def test_the_hundred_classes_have_labels_of_their_own(tmp_path):
 
 @needs_cifar10
 @pytest.mark.skipif(not (DATA_DIR / "cifar-n").is_dir(), reason="LNL_DATA_DIR has no cifar-n")
+@pytest.mark.slow
 def test_cifar10n_has_the_rates_that_it_is_known_for():
     from lnl.data import CIFAR10
 

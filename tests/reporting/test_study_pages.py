@@ -90,6 +90,7 @@ def test_without_runs_a_page_stays_as_it_is(tmp_path):
     assert out.count("left as it was") == 2
 
 
+@pytest.mark.slow
 def test_every_block_of_every_study_can_be_written(tmp_path):
     """And every figure is readable in size: 1,200 pixels wide and under 100 kB."""
     outputs, pages = tmp_path / "outputs", tmp_path / "pages"

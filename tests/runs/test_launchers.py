@@ -125,6 +125,7 @@ def test_slurm_gets_an_array_with_a_time_limit_and_a_signal_before_it(digits, tm
 
 
 @needs_plugin("hydra_optuna_sweeper")
+@pytest.mark.slow
 def test_a_search_finds_the_highest_noisy_validation_accuracy(digits):
     outcome = digits("-m", *ONE_EPOCH, "hydra/sweeper=search_lr", "hydra.sweeper.n_trials=6")
     assert outcome.code == 0, outcome.err

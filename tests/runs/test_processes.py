@@ -222,6 +222,7 @@ ALLOCATIONS = {
 STARTED_BY = ([], ["SLURM"], ["LSB", "JSM_NAMESPACE"], ["OMPI_COMM_WORLD"], ["", "TORCHELASTIC"])
 
 
+@pytest.mark.slow
 def test_a_task_of_an_allocation_works_by_itself(digits, evaluate, monkeypatch):
     """Trackers get what they get elsewhere: Lightning would leave that to another task."""
     protocols = []

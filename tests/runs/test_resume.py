@@ -18,7 +18,7 @@ from tests.runs.pauses import CALLBACK, start_and_pause
 HARD = ("model=mobilenet_v2", "scheduler=cosine", "data.augment=crop_flip", "data.crop_padding=1", "data.subset=200")
 NO_WORKERS = ("data.device_cache=false", "data.num_workers=0", "data.augment=crop", "data.crop_padding=1")
 MULTISTEP = ("scheduler=multistep", "scheduler.milestones=[2]", "data.subset=400", *NO_WORKERS)
-ELR = ("method=elr", "model=cnn8")
+ELR = ("method=elr", "data.subset=400")
 CO_TEACHING = ("method=co_teaching", "method.ramp_epochs=3", "model=mlp_1x512", "model.dropout=0.5")
 DRAWS = ("method._target_=tests.methods.extensions.Draws", "model=mlp_1x512")
 WORKERS = (*DRAWS, "data.device_cache=false", "data.augment=crop_flip", "data.crop_padding=1")
@@ -51,7 +51,9 @@ def assert_same_run(folder, other):
     assert (folder / "predictions.csv").read_bytes() == (other / "predictions.csv").read_bytes()
 
 
-@pytest.mark.parametrize("options", [(), HARD, ELR, CO_TEACHING, MULTISTEP, DRAWS, WORKERS, STEPS])
+@pytest.mark.parametrize(
+    "options", [(), HARD, ELR, CO_TEACHING, MULTISTEP, DRAWS, pytest.param(WORKERS, marks=pytest.mark.slow), STEPS]
+)
 def test_two_epochs_and_two_equal_four(digits, monkeypatch, options):
     arguments = ("trainer.max_epochs=4", *options)
     with monkeypatch.context() as patch:
