@@ -14,6 +14,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
+from hydra._internal.hydra import Hydra
 from hypothesis import settings
 
 from tests.browser import started
@@ -75,6 +76,8 @@ def command(tmp_path, monkeypatch, capsys):
     """Makes of a command's module what runs it with arguments, in this process and an empty folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LNL_CACHE_DIR", str(tmp_path / "cache"))
+    # Hydra composes everything once more to see whether hydra.mode is set, a third of the time of a mistake.
+    monkeypatch.setattr(Hydra, "get_mode", lambda *_: None)
 
     def runner(module):
         def run(*arguments: str) -> Outcome:

@@ -282,6 +282,7 @@ def test_nothing_is_left_behind_or_said(tmp_path, monkeypatch, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_importing_lnl_does_not_load_torch():
     code = "import sys, lnl; assert 'torch' not in sys.modules; lnl.NoisyLabelClassifier; assert 'torch' in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,5 +1,6 @@
 """What the documentation shows is what works."""
 
+import functools
 import re
 import shlex
 from pathlib import Path
@@ -27,9 +28,15 @@ COMMANDS = re.findall(rf"python -m lnl\.({'|'.join(COMMAND_NAMES)}) ([^#`\n]*)",
 USE = (ROOT / "docs/use.md").read_text()
 
 
+@functools.cache
+def composed(command, *overrides):
+    register_resolvers()
+    with initialize_config_dir(CONF_DIR, version_base="1.3"):
+        return compose(command, overrides=list(overrides))
+
+
 @pytest.mark.parametrize(("command", "arguments"), [command for command in COMMANDS if "--help" not in command[1]])
 def test_a_command_is_one_that_can_be_given(command, arguments):
-    register_resolvers()
     choices = {}
     for argument in shlex.split(arguments):
         if argument != "-m":
@@ -38,9 +45,7 @@ def test_a_command_is_one_that_can_be_given(command, arguments):
     first = {key: values[0] for key, values in choices.items()}
     for key, values in choices.items():
         for value in values:
-            with initialize_config_dir(CONF_DIR, version_base="1.3"):
-                overrides = [f"{name}={chosen}" for name, chosen in {**first, key: value}.items()]
-                assert compose(command, overrides=overrides)
+            assert composed(command, *(f"{name}={chosen}" for name, chosen in {**first, key: value}.items()))
 
 
 @pytest.mark.parametrize("group", ["data", "noise", "method", "loss", "model", "corruption"])

@@ -35,6 +35,7 @@ def test_a_sweep_reads_a_dataset_once_for_each_way_images_are_prepared(digits, r
     assert readings == [8, 8, 12, 12]
 
 
+@pytest.mark.slow
 def test_runs_that_share_a_dataset_have_the_numbers_that_they_have_alone(digits, readings):
     varied = ("noise=symmetric,asymmetric,instance", "noise.rate=0.5", "trainer.max_epochs=1")
     swept = digits("-m", *varied, "paths.output_dir=swept")

@@ -195,7 +195,10 @@ def test_which_corrections_are_remarked_on(kept, quota, expected):
     assert said is None if expected is None else said.startswith(f"{expected}: stage 1 may not be")
 
 
-@pytest.mark.parametrize("epoch", [3, 8, 10])  # within stage 1, between the stages, within stage 2
+# Within stage 1, between the stages, within stage 2.
+@pytest.mark.parametrize(
+    "epoch", [pytest.param(3, marks=pytest.mark.slow), 8, pytest.param(10, marks=pytest.mark.slow)]
+)
 def test_a_resumed_run_repeats_no_finished_stage(digits, monkeypatch, epoch):
     with monkeypatch.context() as patch:
         stop_before(epoch, patch)

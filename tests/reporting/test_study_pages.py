@@ -59,6 +59,7 @@ def write_apl(outputs: Path) -> None:
                 write_run(outputs, f"apl_{kind}", accuracy, **change)
 
 
+@pytest.mark.slow
 def test_prose_is_untouched_and_a_second_time_changes_nothing(tmp_path):
     write_apl(tmp_path / "outputs")
     names = ("table_3", "table_4", "table_1", "time", "figure_2", "figure_5", "no_such")

@@ -40,11 +40,11 @@ def wandb_records(folder: Path) -> list[Record]:
 
 
 @pytest.fixture
-def runs(digits, monkeypatch):
+def runs(trained, monkeypatch):
     """Two runs of a sweep with both trackers."""
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
-    outcome = digits("-m", "logger=[tensorboard,wandb]", "noise=none,symmetric", "loss=gce")
+    outcome = trained("-m", "logger=[tensorboard,wandb]", "noise=none,symmetric", "loss=gce")
     assert outcome.code == 0, outcome.err
     assert len(outcome.folders) == 2
     return outcome.folders

@@ -20,6 +20,7 @@ def dashboard(*arguments, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=cwd, env={**kept, "HOME": str(cwd)}, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_without_an_account_the_specification_is_written_to_a_file(tmp_path):
     reports = pytest.importorskip("wandb_workspaces.reports.v2", reason="needs lnl[dashboard]")
     internal = pytest.importorskip("wandb_workspaces.reports.v2.internal")

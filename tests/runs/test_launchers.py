@@ -152,6 +152,7 @@ def test_a_search_without_anything_to_search_trains_nothing(digits, preset):
 
 
 @needs_plugin("hydra_optuna_sweeper")
+@pytest.mark.slow
 def test_a_trial_that_fails_ends_no_search_and_optunas_own_preset_maximises(digits):
     arguments = ("hydra/sweeper=optuna", "hydra.sweeper.sampler.seed=0", "hydra.sweeper.max_failure_rate=1")
     outcome = digits("-m", *ONE_EPOCH, *arguments, "hydra.sweeper.n_trials=8", "optimizer.lr=choice(-1,1e-9,0.05)")

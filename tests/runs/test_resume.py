@@ -22,7 +22,7 @@ ELR = ("method=elr", "data.subset=400")
 CO_TEACHING = ("method=co_teaching", "method.ramp_epochs=3", "model=mlp_1x512", "model.dropout=0.5")
 DRAWS = ("method._target_=tests.methods.extensions.Draws", "model=mlp_1x512")
 WORKERS = (*DRAWS, "data.device_cache=false", "data.augment=crop_flip", "data.crop_padding=1")
-STEPS = ("model=mlp_1x512", "+trainer.val_check_interval=0.4", "+trainer.max_steps=65")
+STEPS = ("model=mlp_1x512", "+trainer.val_check_interval=0.4", "+trainer.max_steps=13")
 
 
 class Stopped(Exception):
@@ -55,7 +55,7 @@ def assert_same_run(folder, other):
     "options", [(), HARD, ELR, CO_TEACHING, MULTISTEP, DRAWS, pytest.param(WORKERS, marks=pytest.mark.slow), STEPS]
 )
 def test_two_epochs_and_two_equal_four(digits, monkeypatch, options):
-    arguments = ("trainer.max_epochs=4", *options)
+    arguments = ("trainer.max_epochs=4", "data.subset=300", *options)
     with monkeypatch.context() as patch:
         stop_before(2, patch)
         with pytest.raises(Stopped):
