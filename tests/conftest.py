@@ -77,7 +77,7 @@ def command(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LNL_CACHE_DIR", str(tmp_path / "cache"))
     # Hydra composes everything once more to see whether hydra.mode is set, a third of the time of a mistake.
-    monkeypatch.setattr(Hydra, "get_mode", lambda *_: None)
+    monkeypatch.setattr(Hydra, "get_mode", lambda *_, **__: None)
 
     def runner(module):
         def run(*arguments: str) -> Outcome:
