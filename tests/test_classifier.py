@@ -105,6 +105,7 @@ def test_it_is_cloned_and_pickled():
         copy.find_label_issues()
 
 
+@pytest.mark.slow
 def test_it_takes_part_in_what_scikit_learn_does_with_estimators():
     classifier = NoisyLabelClassifier(**SMALL)
     assert cross_val_predict(classifier, IMAGES, WORDS[LABELS], cv=2).shape == (600,)

@@ -184,6 +184,7 @@ def test_runs_are_audited_with_the_data_that_they_were_trained_on(audit, train, 
     assert "there was trained on other data than is there now" in audit("runs=there", "output=found").err
 
 
+@pytest.mark.slow
 def test_only_runs_of_the_same_data_have_a_mean(audit, train, tmp_path):
     """The same names and labels, other pictures; and the second run's data as it was no longer."""
     rng = np.random.default_rng(0)

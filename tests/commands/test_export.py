@@ -18,7 +18,17 @@ from lnl.runs.trained import PREPARATION, TrainedRun, rebuild
 from tests.conftest import UNLEARNS
 
 FORMATS = "format=[onnx,torchscript,safetensors]"
-LARGE = ("inception_small", "mobilenet_v2", "preact_resnet18", "resnet18", "resnet34", "resnet50", "wide_resnet28_k")
+LARGE = (
+    "cnn8",
+    "inception_small",
+    "mobilenet_v2",
+    "preact_resnet18",
+    "resnet9",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "wide_resnet28_k",
+)
 MODELS = [
     pytest.param(path.stem, marks=[pytest.mark.slow] * (path.stem in LARGE))
     for path in sorted((Path(CONF_DIR) / "model").glob("*.yaml"))
@@ -52,7 +62,9 @@ LOADERS = {"model.onnx": by_onnx, "model.pt": by_torchscript, "model.safetensors
 
 
 @needs_onnx
-@pytest.mark.parametrize("options", [[], ["data.normalize=per_image"], ["model=histogram_logistic"]])
+@pytest.mark.parametrize(
+    "options", [[], pytest.param(["data.normalize=per_image"], marks=pytest.mark.slow), ["model=histogram_logistic"]]
+)
 def test_each_file_gives_the_probabilities_of_the_run(trained, export, options):
     run = trained("trainer.max_epochs=3", *options)
     outcome = export(f"run={run.folder}", FORMATS)

@@ -220,6 +220,7 @@ def test_a_run_on_corrupted_images_says_nothing_of_others(trained, predict, pict
 
 
 @needs_flowers
+@pytest.mark.slow
 def test_photographs_are_cut_as_the_flowers_were(train, predict, tmp_path):
     small = ["data.subset=200", "data.image_size=32", "trainer.max_epochs=1", "trainer.precision=32-true"]
     run = train("data=tf_flowers", f"paths.data_dir={DATA_DIR}", *small)

@@ -93,6 +93,7 @@ def test_sunflower_or_not_is_asked_of_the_same_images(real, no_decoding):
     assert two.train.labels.sum() + two.test.labels.sum() == 699
 
 
+@pytest.mark.slow
 def test_the_literal_variant_asks_two_and_mislabels_as_five(tmp_path, monkeypatch):
     write_flowers(tmp_path, monkeypatch, per_class=400)
     data = make(TFFlowersSunflowerLiteral, tmp_path, tmp_path, noise=UniformNoise(0.5))

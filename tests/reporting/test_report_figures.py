@@ -98,6 +98,7 @@ def test_matrices_are_shares_summed_over_seeds(drawn):
     np.testing.assert_allclose(noisy, [[0.8, 0.2], [0.2, 0.8]])
 
 
+@pytest.mark.slow
 def test_the_same_runs_give_the_same_files(material, tmp_path):
     for folder in ("a", "b"):
         write_figures(material, tmp_path / folder, ["png", "svg"])

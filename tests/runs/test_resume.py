@@ -20,9 +20,13 @@ NO_WORKERS = ("data.device_cache=false", "data.num_workers=0", "data.augment=cro
 MULTISTEP = ("scheduler=multistep", "scheduler.milestones=[2]", "data.subset=400", *NO_WORKERS)
 ELR = ("method=elr", "data.subset=400")
 CO_TEACHING = ("method=co_teaching", "method.ramp_epochs=3", "model=mlp_1x512", "model.dropout=0.5")
-DRAWS = ("method._target_=tests.methods.extensions.Draws", "model=mlp_1x512")
+DRAWS = ("method._target_=tests.methods.extensions.Draws", "model=mlp_1x512", "data.subset=null")
 WORKERS = (*DRAWS, "data.device_cache=false", "data.augment=crop_flip", "data.crop_padding=1")
 STEPS = ("model=mlp_1x512", "+trainer.val_check_interval=0.4", "+trainer.max_steps=13")
+
+
+def slow(options):
+    return pytest.param(options, marks=pytest.mark.slow)
 
 
 class Stopped(Exception):
@@ -51,9 +55,7 @@ def assert_same_run(folder, other):
     assert (folder / "predictions.csv").read_bytes() == (other / "predictions.csv").read_bytes()
 
 
-@pytest.mark.parametrize(
-    "options", [(), HARD, ELR, CO_TEACHING, MULTISTEP, DRAWS, pytest.param(WORKERS, marks=pytest.mark.slow), STEPS]
-)
+@pytest.mark.parametrize("options", [(), slow(HARD), ELR, CO_TEACHING, MULTISTEP, DRAWS, slow(WORKERS), STEPS])
 def test_two_epochs_and_two_equal_four(digits, monkeypatch, options):
     arguments = ("trainer.max_epochs=4", "data.subset=300", *options)
     with monkeypatch.context() as patch:
