@@ -5,7 +5,7 @@
 
 (a) lnl: its data module, Lightning's Trainer, all callbacks and metrics; (b) a bare PyTorch loop over images that lie
 normalised in memory, at the same precision; (c) the usual notebook pipeline: torchvision's dataset, ToTensor and
-Normalize image by image, DataLoader, float32. Validation is timed apart, for (a) alone. On a GPU, one more epoch of (a)
+Normalize image by image, DataLoader, float32. Validation is timed apart, for (a) only. On a GPU, one more epoch of (a)
 is profiled, and the share of its time is found in which no kernel runs: the device waits for the host.
 """
 
@@ -194,7 +194,7 @@ def summary(turns: list[dict[str, float]], images: int, busy: float | None) -> d
     Args:
         turns: seconds of an epoch by the names of what was timed.
         images: of an epoch.
-        busy: seconds of an epoch in which the device computes, None where nobody knows.
+        busy: seconds of an epoch in which the device computes, None if unknown.
     """
     median = {name: statistics.median(turn[name] for turn in turns) for name in turns[0]}
     pairs = [pair for pair in (("lnl", "bare"), ("notebook", "lnl")) if pair[0] in median]

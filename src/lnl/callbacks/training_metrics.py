@@ -21,7 +21,7 @@ class TrainingMetrics(Callback):
 
     Each sample counts with the prediction made in the step that trained on it, so that measuring costs no further
     pass: what the method's first ``self(batch.images)`` of that step returns. A method that never calls itself on the
-    batch's images gets the loss alone, and a remark in the log. ``train/visited`` is the share of the training samples
+    batch's images gets only the loss, and a remark in the log. ``train/visited`` is the share of the training samples
     that an epoch's numbers are of. Clean labels stay in this callback. Of processes that train together all samples
     count, in each of them.
 

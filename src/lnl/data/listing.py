@@ -173,7 +173,7 @@ def _count_pictures(path: Path) -> int:
 
 
 def _check_no_splits(path: Path, folders: list[str], splits: Mapping[str, str]) -> None:
-    """Raises UserError if the folders with pictures are called like several splits, or like splits alone."""
+    """Raises UserError if the folders with pictures are called like several splits, or only like splits."""
     pictured = [name for name in folders if any(map(_is_picture, _entries(path / name)))]
     named = [name for name in pictured if name in splits]
     if len({splits[name] for name in named}) < 2 and not (named and named == pictured):

@@ -186,7 +186,7 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         if given is not None:
             self.labels = of_given(self.labels, given.truth, self.noise.drawn, self.num_classes)
         self.test_labels = test.labels
-        spec = self.trusted_spec if len(train) else None  # of data for testing alone, none is
+        spec = self.trusted_spec if len(train) else None  # data that is only for testing has none
         trusted = read_trusted(spec, train.labels, self.classes, self.splitting.seed, given)
         self.splits = self.splitting(train.labels, test.labels, trusted, given)
         trained = np.isin(trusted.index, self.splits.get("train", []))

@@ -25,7 +25,7 @@ class LabelCorrection(StagedMethod):
             all. Trusted images come on top.
         given_label_evidence: let the given label :math:`\tilde y` count,
             :math:`p(y \mid x, \tilde y) \propto p(y \mid x)\, T_{y \tilde y}`, with T counted on the trusted images
-            (one added to each count). It supposes that the noise depends on the class alone. A given label counts once:
+            (one added to each count). It supposes that the noise depends only on the class. A given label counts once:
             where the model was trained on what came of it, the model's probabilities stay as they are.
         stages: ``stage1_epochs``, ``rounds``, ``fresh_model``, ``patience``: :class:`~lnl.methods.stages.StagedMethod`.
 

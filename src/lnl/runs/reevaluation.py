@@ -178,7 +178,7 @@ class Evaluator:
             )
 
     def _name(self, run: FinishedRun, given: DictConfig, data: NoisyDataModule, own: bool) -> str:
-        """What the data is called: by its option alone where that says which samples were tested."""
+        """What the data is called: only its option, where that says which samples were tested."""
         option = self.dataset or str(run.result["data"]["name"])
         before, now = ([config.get(key) for key in LIMITS] for config in (run.result["config"]["data"], given))
         if own and (before == now or before[0] == now[0] is None):

@@ -29,7 +29,7 @@ _underway: "Sweep | None" = None  # a process has one sweep at a time
 
 
 class Refused(SystemExit):
-    """Ends a sweep before its first job: of an Exception Hydra says a word, and runs jobs that nobody watches."""
+    """Ends a sweep before its first job: Hydra would report an Exception and start jobs that are not watched."""
 
     def __init__(self, reason: UserError) -> None:
         super().__init__(1)
