@@ -115,7 +115,7 @@ def _the_options(group: str) -> str:
 
 
 def _of_jobs(argument: str, override: Override, swept: set[str]) -> str:
-    """A value that the options of a sweep have and the one chosen by default may not, as a sweep over that one value."""
+    """A value that swept options have and the one chosen by default may not, as a sweep over that one value."""
     group = override.key_or_group.split(".")[0]
     by_experiment = "experiment" in swept and group not in ("hydra", "paths") and Path(CONF_DIR, group).is_dir()
     if not (group in swept or by_experiment) or override.is_sweep_override() or re.match(r"[~+]", argument):
