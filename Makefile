@@ -9,9 +9,9 @@ ARGS ?=
 
 .PHONY: train test test-all board check format clean
 
-# One thread: images of 8x8 are too small for more, which only wait for one another.
+# A run for each CPU, with one thread: images of 8x8 are too small for more, which only wait for one another.
 train: $(VENV)/.ready
-	OMP_NUM_THREADS=1 $(BIN)/python -m lnl.train -m experiment=digits_apl $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m lnl.train -m experiment=digits_apl hydra/launcher=joblib $(ARGS)
 	$(BIN)/python -m lnl.report runs=outputs/digits_apl 'names={ce: CE, apl_nfl_rce: "APL (NFL+RCE)"}'
 
 # --dist loadscope: what a file's tests share is made once.
