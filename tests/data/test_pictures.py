@@ -113,7 +113,8 @@ def test_a_size_is_reached_as_arrays_reach_it(tmp_path, fit, size, channels):
     pixels = read_picture(tmp_path / "a.png", size, channels, fit)
     other = LabelledImages(smooth[None], np.zeros(1, np.int64)).fit_to(size, channels, fit).images[0]
     assert pixels.shape == (size, size, channels)
-    np.testing.assert_allclose(pixels.astype(int), other, atol=1.5)
+    # Either rounds at most three times, by half: after each pass of the interpolation, and for grey.
+    np.testing.assert_allclose(pixels.astype(int), other, atol=3)
 
 
 def test_a_large_jpeg_is_reduced_while_it_is_decoded_and_looks_the_same(tmp_path):
