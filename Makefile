@@ -41,7 +41,7 @@ clean:
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lnl needs Python 3.11 or newer: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	command -v uv > /dev/null || $(BIN)/python -m pip install --quiet uv
-	PATH="$$PATH:$(BIN)" uv pip install --quiet --compile-bytecode --python $(BIN)/python --editable '.[dev]' \
+	{ command -v uv > /dev/null || $(BIN)/python -m pip install --quiet uv; } \
+		&& PATH="$$PATH:$(BIN)" uv pip install --quiet --compile-bytecode --python $(BIN)/python --editable '.[dev]' \
 		|| $(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
