@@ -118,6 +118,23 @@ def list_folder(path: Path, classes: Sequence[str] | None = None, only_test: boo
     if splits and not only_test and not any(split == "train" for _, _, split in rows):
         (name, *_) = (name for name, split in splits.items() if split == "train")
         raise UserError(f"{path / name} has no class folders with pictures: expected are {path / name}/<class>/*.jpg")
+    remarks = _left_out(path, empty, left_out, loose, deeper)
+    table = pd.DataFrame(rows, columns=["name", "label", "split"], dtype=object)
+    return Listing(table if splits else table.drop(columns="split"), remarks=remarks, named=True)
+
+
+def _left_out(
+    path: Path, empty: list[str], others: Counter[str], loose: Counter[str], deeper: Counter[str]
+) -> list[str]:
+    """Remarks on what of a folder is not read.
+
+    Args:
+        path: of the folder.
+        empty: class folders without a picture.
+        others: files of class folders that are no pictures, by kind.
+        loose: pictures outside of class folders, by the folder that they are in.
+        deeper: pictures in folders inside class folders, by class folder.
+    """
     remarks = []
     if deeper:
         said = many(deeper.total(), "picture is", "pictures are")
@@ -126,15 +143,14 @@ def list_folder(path: Path, classes: Sequence[str] | None = None, only_test: boo
     if empty:
         said = many(len(empty), "class folder has no pictures and is", "class folders have no pictures and are")
         remarks.append(details(f"{said} left out: {some(empty)}", empty))
-    if left_out:
-        kinds = ", ".join(f"{count:,} ({kind})" for kind, count in left_out.most_common())
+    if others:
+        kinds = ", ".join(f"{count:,} ({kind})" for kind, count in others.most_common())
         remarks.append(f"left out of class folders, because their names are not those of pictures: {kinds}")
     for parent, count in loose.items():
         if count:
             said = many(count, "picture is", "pictures are")
             remarks.append(f"{said} left out of {path / parent}, being in no class's folder")
-    table = pd.DataFrame(rows, columns=["name", "label", "split"], dtype=object)
-    return Listing(table if splits else table.drop(columns="split"), remarks=remarks, named=True)
+    return remarks
 
 
 def _entries(path: Path) -> list[str]:

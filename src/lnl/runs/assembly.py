@@ -1,6 +1,6 @@
 """The parts of a run, made from its configuration and checked against one another."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -146,38 +146,14 @@ def build_trainer(
     process: Process = ALONE,
 ) -> pl.Trainer:
     """Lightning's Trainer with the run's checkpoints, measurements and trackers."""
-    # Without a version in the name: what a run that was killed has left is written over.
-    overwrite: dict[str, Any] = {"dirpath": folder.checkpoints, "enable_version_counter": False}
     check_options(cfg.trainer, process.count)
     check_limit(cfg.trainer.limit_val_batches, data, process.count)
     check_schedule(method, cfg.trainer)
     check_batch_of_one(method, data, process.count)
-    try:
-        chosen = build_all("callbacks", cfg.callbacks)
-    except MisconfigurationException as error:
-        raise UserError(f"callbacks: {first_line(error)}") from error
-    check_monitors(chosen, method)
-    callbacks = (
-        EpochSeed(cfg.seed),
-        StaysStopped(cfg.trainer.get("max_steps") or -1),
-        SharedState(),
-        TrainingMetrics(data.given, data.labels.clean),
-        *chosen,
-        *callbacks,
-        # With the validated weights: at an epoch's end it would look at what an earlier validation has said.
-        ModelCheckpoint(
-            monitor="val/accuracy",
-            mode="max",
-            save_on_train_epoch_end=False,
-            filename=folder.noisy_val_best.stem,
-            **overwrite,
-        ),
-        *([OracleBest(folder)] if cfg.oracle else []),
-        ModelCheckpoint(save_on_train_epoch_end=True, filename=folder.last.stem, **overwrite),
-    )
+    every = build_callbacks(cfg, folder, data, method, callbacks)
     options: dict[str, Any] = {
         "precision": resolve_precision(cfg.trainer.precision, cfg.trainer.accelerator),
-        "callbacks": list(callbacks),
+        "callbacks": every,
         "logger": [] if process.number else build_all("logger", cfg.logger),
         "plugins": [AtomicCheckpointIO()],
         "strategy": "auto",
@@ -186,7 +162,7 @@ def build_trainer(
         "default_root_dir": str(folder.path),
         "enable_model_summary": False,
         "reload_dataloaders_every_n_epochs": int(type(method).training_set is not NoisyLabelMethod.training_set),
-        "enable_progress_bar": any(isinstance(callback, ProgressBar) for callback in callbacks),
+        "enable_progress_bar": any(isinstance(callback, ProgressBar) for callback in every),
     }
     if process.count > 1:
         check_together(cfg, data, method, process.count)
@@ -204,6 +180,37 @@ def build_trainer(
     return trainer
 
 
+def build_callbacks(
+    cfg: DictConfig, folder: RunFolder, data: NoisyDataModule, method: NoisyLabelMethod, others: Sequence[Callback]
+) -> list[Callback]:
+    """What every run has, the callbacks that were chosen, ``others``, and the run's checkpoints."""
+    # Without a version in the name: what a run that was killed has left is written over.
+    overwrite: dict[str, Any] = {"dirpath": folder.checkpoints, "enable_version_counter": False}
+    try:
+        chosen = build_all("callbacks", cfg.callbacks)
+    except MisconfigurationException as error:
+        raise UserError(f"callbacks: {first_line(error)}") from error
+    check_monitors(chosen, method)
+    return [
+        EpochSeed(cfg.seed),
+        StaysStopped(cfg.trainer.get("max_steps") or -1),
+        SharedState(),
+        TrainingMetrics(data.given, data.labels.clean),
+        *chosen,
+        *others,
+        # With the validated weights: at an epoch's end it would look at what an earlier validation has said.
+        ModelCheckpoint(
+            monitor="val/accuracy",
+            mode="max",
+            save_on_train_epoch_end=False,
+            filename=folder.noisy_val_best.stem,
+            **overwrite,
+        ),
+        *([OracleBest(folder)] if cfg.oracle else []),
+        ModelCheckpoint(save_on_train_epoch_end=True, filename=folder.last.stem, **overwrite),
+    ]
+
+
 def check_together(cfg: DictConfig, data: NoisyDataModule, method: NoisyLabelMethod, processes: int) -> None:
     """Raises UserError if the run cannot be trained by several processes."""
     if not method.several_devices:
@@ -212,4 +219,4 @@ def check_together(cfg: DictConfig, data: NoisyDataModule, method: NoisyLabelMet
         if len(data.splits[split]) < processes:
             raise UserError(f"{len(data.splits[split])} {split} samples are too few for {processes} devices.")
     if cfg.trainer.get("sync_batchnorm") and cfg.trainer.accelerator == "cpu":
-        raise UserError("trainer.sync_batchnorm works on GPUs alone.")
+        raise UserError("trainer.sync_batchnorm works only on GPUs.")
