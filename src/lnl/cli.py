@@ -122,6 +122,8 @@ def explain(error: Exception) -> str:
         parent = getattr(error.__cause__, "parent_node", None)
         known = [str(name) for name in parent] if isinstance(parent, DictConfig) else []
         near = nearest(key.split(".")[-1], known)
+        if inside := [f"{part}.{key}" for part in known if part != "hydra" and _holds(parent, part, key)]:
+            near = f"; did you mean {' or '.join(inside)}?"
         if options := _options_with(key):
             near = f"; it needs {' or '.join(options)}."
         return f"there is no '{key}' in the configuration{near}\n--cfg job prints what there is."
@@ -160,6 +162,11 @@ def _options_with(key: str) -> list[str]:
         return []
     plain: Any = OmegaConf.to_container(every)
     return [f"{group}={option}" for option in names if _has(plain["options"][option], name.split("."))]
+
+
+def _holds(cfg: DictConfig, part: str, key: str) -> bool:
+    node: Any = cfg._get_node(part)
+    return isinstance(node, DictConfig) and key in node
 
 
 def _has(node: Any, keys: list[str]) -> bool:

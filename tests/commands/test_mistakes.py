@@ -17,6 +17,8 @@ MISTAKES = {
     "unknown option": (["loss=gcee"], ["loss has no option 'gcee'", "did you mean 'gce'", "apl_nfl_rce"]),
     "unknown group": (["los=ce"], ["no 'los'", "did you mean 'loss'"]),
     "misspelt key": (["noise.rat=0.3"], ["no 'noise.rat'", "did you mean 'rate'"]),
+    "a key without its group": (["lr=0.1"], ["no 'lr' in the configuration; did you mean optimizer.lr?"]),
+    "a key of two groups": (["channels=1"], ["did you mean data.channels or model.channels?"]),
     "a key of another option": (
         ["noise=none", "noise.rate=0.1"],
         ["no 'noise.rate' in the configuration; it needs noise=asymmetric or ", " or noise=symmetric or "],
