@@ -164,8 +164,8 @@ def _options_with(key: str) -> list[str]:
     return [f"{group}={option}" for option in names if _has(plain["options"][option], name.split("."))]
 
 
-def _holds(cfg: DictConfig, part: str, key: str) -> bool:
-    node: Any = cfg._get_node(part)
+def _holds(cfg: Any, part: str, key: str) -> bool:
+    node = cfg._get_node(part)
     return isinstance(node, DictConfig) and key in node
 
 
