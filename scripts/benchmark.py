@@ -29,15 +29,15 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
-from lnl.callbacks import MetricsTable
+from lnl.app.resolvers import register_resolvers
 from lnl.config import CONF_DIR
 from lnl.data import NoisyDataModule
 from lnl.methods import NoisyLabelMethod
-from lnl.resolvers import register_resolvers
-from lnl.runs.assembly import build_data, build_method, build_trainer
-from lnl.runs.environment import describe, resolve_precision, send_warnings_to_the_log
-from lnl.runs.evaluation import predict
 from lnl.runs.folder import RunFolder
+from lnl.training.assembly import build_data, build_method, build_trainer
+from lnl.training.environment import describe, resolve_precision, send_warnings_to_the_log
+from lnl.training.evaluation import predict
+from lnl.training.metrics_table import MetricsTable
 
 
 def now(device: torch.device) -> float:
@@ -140,7 +140,7 @@ def time_notebook(cfg: DictConfig, model: nn.Module, device: torch.device, worke
 def memory_above_imports() -> float:
     """Peak resident memory of the default run, of one epoch, above that of its imports; GB."""
     imports = (
-        "import lnl.train, lnl.runs.training, sklearn, torchvision, pathlib;"
+        "import lnl.train, lnl.training.run, sklearn, torchvision, pathlib;"
         "print(pathlib.Path('/proc/self/status').read_text().split('VmRSS:')[1].split()[0])"
     )
     before = 1024 * int(

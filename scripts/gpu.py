@@ -52,8 +52,8 @@ import torch
 from scipy import stats
 
 import benchmark
-from lnl.resolvers import register_resolvers
-from lnl.runs.environment import describe, send_warnings_to_the_log
+from lnl.app.resolvers import register_resolvers
+from lnl.training.environment import describe, send_warnings_to_the_log
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/benchmarks.md"

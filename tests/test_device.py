@@ -21,16 +21,17 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from lnl.callbacks import MetricsTable, TrainingMetrics
+from lnl.app.resolvers import register_resolvers
 from lnl.config import CONF_DIR
 from lnl.data.augment import Augment, Augmentation
 from lnl.data.loader import DeviceLoader, EpochSampler, Normalize
 from lnl.losses import CrossEntropy
 from lnl.methods import Baseline
 from lnl.models import MLP
-from lnl.resolvers import register_resolvers
-from lnl.runs.assembly import build_data, build_method, build_trainer
 from lnl.runs.folder import RunFolder
+from lnl.training.assembly import build_data, build_method, build_trainer
+from lnl.training.metrics_table import MetricsTable
+from lnl.training.training_metrics import TrainingMetrics
 from tests.commands.test_options import NEEDS
 
 GPU = torch.device("cuda", 0)

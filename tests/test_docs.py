@@ -11,8 +11,8 @@ import yaml
 from hydra import compose, initialize_config_dir
 from PIL import Image
 
+from lnl.app.resolvers import register_resolvers
 from lnl.config import CONF_DIR
-from lnl.resolvers import register_resolvers
 from tests.conftest import above_chance
 
 ROOT = Path(__file__).parents[1]

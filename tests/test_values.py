@@ -35,7 +35,7 @@ WRONG = [
     ("torch.optim.lr_scheduler.MultiStepLR", "milestones", 4, "a list, such as [4], got 4"),
     ("pytorch_lightning.Trainer", "max_epochs", 2.5, "a whole number, got 2.5"),
     ("pytorch_lightning.Trainer", "deterministic", "abc", "true, false or warn, got 'abc'"),
-    ("lnl.reporting.trackers.wandb_tracker", "tags", "mine", "a list, such as [cat,dog], got 'mine'"),
+    ("lnl.tracking.trackers.wandb_tracker", "tags", "mine", "a list, such as [cat,dog], got 'mine'"),
 ]
 
 

@@ -4,7 +4,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from lnl import cli
+from lnl.app import cli
 from lnl.errors import UserError
 
 

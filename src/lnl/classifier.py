@@ -23,20 +23,21 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d, validate_data
 
-from lnl.arguments import prepared_overrides
-from lnl.callbacks import MetricsTable
-from lnl.cli import KNOWN, explain
+from lnl.app.arguments import prepared_overrides
+from lnl.app.cli import KNOWN, explain
+from lnl.app.resolvers import register_resolvers
 from lnl.config import CONF_DIR, build
 from lnl.data import Dataset, LabelledImages, NoisyDataModule
 from lnl.data.images import Given, natural_size
 from lnl.data.in_memory import as_images, as_mask
 from lnl.errors import UserError
-from lnl.resolvers import register_resolvers
-from lnl.runs.assembly import build_method, build_trainer
-from lnl.runs.folder import RunFolder, load_checkpoint, load_weights
-from lnl.runs.processes import count_processes
-from lnl.runs.trained import ImageClassifier, Preparation, check_protocol, checkpoint_path
-from lnl.runs.training import fit
+from lnl.runs.folder import RunFolder
+from lnl.trained.loading import ImageClassifier, Preparation, check_protocol, checkpoint_path
+from lnl.training.assembly import build_method, build_trainer
+from lnl.training.checkpoints import load_checkpoint, load_weights
+from lnl.training.metrics_table import MetricsTable
+from lnl.training.processes import count_processes
+from lnl.training.run import fit
 
 FEWEST = 3  # samples: two to train on, which batch norm needs, and one to validate on
 
@@ -64,7 +65,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
 
     Attributes (after ``fit``):
         classes_: ``[K]``, sorted.
-        model_: :class:`~lnl.runs.trained.ImageClassifier`, on the CPU.
+        model_: :class:`~lnl.trained.loading.ImageClassifier`, on the CPU.
         history_: a row an epoch, the columns of metrics.csv.
         n_features_in_, feature_names_in_, range_: of rows of numbers; an image has none.
     """

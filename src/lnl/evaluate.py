@@ -3,7 +3,7 @@
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from lnl import cli
+from lnl.app import cli
 from lnl.runs.finished import finished_runs
 from lnl.values import check_values
 
@@ -14,8 +14,8 @@ def job(cfg: DictConfig) -> None:
     runs = finished_runs(cfg.runs)
     # Imported here, so that --help and a folder that is no run are answered without loading torch.
     from lnl.runs.closing import evaluation_block
-    from lnl.runs.reevaluation import Evaluator
-    from lnl.runs.side_by_side import SideBySide
+    from lnl.trained.evaluating import Evaluator
+    from lnl.trained.side_by_side import SideBySide
 
     hydra = HydraConfig.get()
     evaluator = Evaluator(cfg, hydra.runtime.choices.get("data"), hydra.overrides.task)

@@ -4,7 +4,7 @@ from typing import Any, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 
-from lnl import cli
+from lnl.app import cli
 from lnl.values import check_hinted
 
 

@@ -3,8 +3,8 @@
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from lnl import cli
-from lnl.runs.job import run_job
+from lnl.app import cli
+from lnl.sweeps.job import run_job
 
 
 def job(cfg: DictConfig) -> float | None:

@@ -4,8 +4,8 @@ import pytest
 import torch
 from sklearn.neighbors import NearestNeighbors
 
-from lnl.callbacks import MetricsTable
 from lnl.callbacks.sample_history import label_shares, margin
+from lnl.training.metrics_table import MetricsTable
 
 FOLD = ("data.folds=2", "data.fold=1", "callbacks=sample_history", "data.subset=400", "noise.rate=0.3")
 

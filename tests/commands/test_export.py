@@ -11,10 +11,10 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from torch import nn
 
+from lnl.app.resolvers import register_resolvers
 from lnl.config import CONF_DIR
-from lnl.resolvers import register_resolvers
-from lnl.runs import exporting
-from lnl.runs.trained import PREPARATION, TrainedRun, rebuild
+from lnl.trained import exporting
+from lnl.trained.loading import PREPARATION, TrainedRun, rebuild
 from tests.conftest import UNLEARNS
 
 FORMATS = "format=[onnx,torchscript,safetensors]"

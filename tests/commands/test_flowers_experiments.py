@@ -3,8 +3,8 @@
 import pytest
 from hydra import compose, initialize_config_dir
 
+from lnl.app.resolvers import register_resolvers
 from lnl.config import CONF_DIR
-from lnl.resolvers import register_resolvers
 
 
 def configuration(*overrides):

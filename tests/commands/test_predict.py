@@ -138,7 +138,7 @@ def test_a_name_that_is_no_text_comes_back_as_it_is(trained, predict, pictures, 
 
 def test_memory_is_bounded_by_the_batch(trained, predict, tmp_path, monkeypatch):
     """No more than two batches of pictures are ever read and not yet written."""
-    from lnl.runs import new_images
+    from lnl.trained import predicting as new_images
 
     (tmp_path / "photos").mkdir()
     for number in range(40):

@@ -11,10 +11,10 @@ import torch
 from hydra import compose, initialize_config_dir
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
-from lnl.callbacks import TrainingMetrics
+from lnl.app.resolvers import register_resolvers
 from lnl.config import CONF_DIR
-from lnl.resolvers import register_resolvers
 from lnl.runs.identity import identity, run_name
+from lnl.training.training_metrics import TrainingMetrics
 from tests.conftest import above_chance, needs_cifar10, needs_mnist, weights
 
 

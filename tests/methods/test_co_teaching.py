@@ -18,7 +18,7 @@ from lnl.losses import CrossEntropy
 from lnl.methods import CoTeaching
 from lnl.noise import AsymmetricNoise, PairflipNoise, SymmetricNoise, UniformNoise
 from lnl.reporting.results import read_runs
-from lnl.runs.assembly import tell_noise_rate
+from lnl.training.assembly import tell_noise_rate
 from tests.conftest import above_chance, weights
 
 # The probability of the label, by each network.

@@ -8,14 +8,14 @@ import pandas as pd
 import pytest
 import torch
 
-from lnl.callbacks.label_stages import worthless
 from lnl.losses import CrossEntropy
 from lnl.methods import LabelCorrection
+from lnl.methods.label_stages import worthless
 from lnl.metrics import correction_metrics
-from lnl.runs import training
+from lnl.training import run as training
 from tests.conftest import above_chance, weights
 from tests.data.own import write_folder
-from tests.runs.test_resume import Stopped, assert_same_run, stop_before
+from tests.training.test_resume import Stopped, assert_same_run, stop_before
 
 BELIEFS = torch.tensor([[0.9, 0.1, 0.0], [0.85, 0.1, 0.05], [0.0, 0.95, 0.05], [0.2, 0.2, 0.6], [0.99, 0.01, 0.0]])
 RUN = ("method=label_correction", "data.trusted=500", "noise.rate=0.6", "trainer.max_epochs=12", "scheduler=cosine")

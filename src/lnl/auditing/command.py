@@ -22,14 +22,14 @@ from lnl.csv_files import csv_text
 from lnl.data import NoisyDataModule
 from lnl.errors import UserError
 from lnl.files import explained, write_atomically
-from lnl.reporting.find import named_folders
-from lnl.runs.assembly import build_data
+from lnl.runs.find import named_folders
 from lnl.runs.fingerprint import fingerprints
 from lnl.runs.folder import RunFolder, read_result
 from lnl.runs.identity import identity
-from lnl.runs.job import run_job
 from lnl.runs.result import write_json
-from lnl.runs.trust import check as check_trust
+from lnl.sweeps.job import run_job
+from lnl.trained.trust import check as check_trust
+from lnl.training.assembly import build_data
 from lnl.values import check_values
 
 KEYS = ("output", "runs", "apply", "suspects", "trust")  # of conf/audit.yaml, which a run knows nothing of

@@ -6,7 +6,7 @@ import pytorch_lightning as pl
 from PIL import Image
 from pytorch_lightning.callbacks import Callback
 
-from lnl.reporting.contact_sheet import contact_sheet
+from lnl.tracking.contact_sheet import contact_sheet
 
 
 class ContactSheet(Callback):

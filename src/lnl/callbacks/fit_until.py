@@ -9,8 +9,7 @@ from lnl.errors import UserError
 class FitUntil(Callback):
     """Stops training when a share ``accuracy`` of the given training labels, right or wrong, is predicted.
 
-    Looks at ``train/accuracy`` (:class:`lnl.callbacks.TrainingMetrics`), which counts each sample's prediction in the
-    step that trained on it.
+    Looks at ``train/accuracy``, which counts each sample's prediction in the step that trained on it.
 
     Args:
         accuracy: above 0, at most 1.

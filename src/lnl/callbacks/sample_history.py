@@ -10,9 +10,9 @@ import torch
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor, nn
 
-from lnl.callbacks.features import features_of, predicting_layers
 from lnl.data import Batch
 from lnl.errors import UserError
+from lnl.models.features import features_of, predicting_layers
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class SampleHistory(Callback):
       sample.
     - ``index[n]``, ``epoch_probabilities[n, K]``: of validation samples, the mean over the epochs.
     - ``neighbours[n, K]``: of each validation sample's nearest training samples, by the cosine of what the linear layer
-      is given that the logits come from (:func:`lnl.callbacks.features.predicting_layers`), the share that has each
+      is given that the logits come from (:func:`lnl.models.features.predicting_layers`), the share that has each
       label. Absent where there is no such layer; the log says so before training.
 
     Args:

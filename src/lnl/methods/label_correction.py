@@ -6,8 +6,8 @@ import torch
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
-from lnl.callbacks import LabelStages
 from lnl.data.batch import Batch
+from lnl.methods.label_stages import LabelStages
 from lnl.methods.stages import StagedMethod
 from lnl.noise import empirical_transition
 

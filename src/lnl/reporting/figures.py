@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from pandas.api.types import is_numeric_dtype
 from PIL import Image
 
-from lnl.reporting.pictures import render
 from lnl.reporting.tables import Summary
+from lnl.tracking.pictures import render
 
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")  # Okabe and Ito
 MARKERS = "osD^vPX*"

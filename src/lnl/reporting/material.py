@@ -12,8 +12,8 @@ from lnl.errors import UserError, nearest
 from lnl.reporting.arrange import arrange, check_column
 from lnl.reporting.comparison import Comparison, compare, metrics_of, published_beside
 from lnl.reporting.draws import copies
-from lnl.reporting.find import find_others, find_runs, named_folders
 from lnl.reporting.results import read_confusions, read_folders, read_metrics
+from lnl.runs.find import find_others, find_runs, named_folders
 
 ORACLE = "oracle_best"
 SEED_AND_DRAW = ["seed"], ["noise_seed"], ["seed", "noise_seed"]

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from lnl.config import acting
-from lnl.reporting.find import find_runs
+from lnl.runs.find import find_runs
 
 log = logging.getLogger(__name__)
 

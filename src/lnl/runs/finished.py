@@ -8,7 +8,7 @@ from typing import Any
 
 from lnl.config import listed
 from lnl.errors import UserError
-from lnl.reporting.find import by_name, find_runs, is_run
+from lnl.runs.find import by_name, find_runs, is_run
 from lnl.runs.folder import RunFolder, read_result
 
 

@@ -4,13 +4,10 @@ import contextlib
 import json
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lnl.errors import UserError
+from lnl.errors import UserError, first_line
 from lnl.files import write_atomically
-
-if TYPE_CHECKING:
-    import torch  # imported where it is used: a finished run is found without it
 
 
 class RunFolder:
@@ -124,48 +121,6 @@ class RunFolder:
             shutil.rmtree(self.path)
             with contextlib.suppress(OSError):  # not empty
                 self.path.parent.rmdir()
-
-
-def load_checkpoint(path: Path | str) -> dict[str, Any]:
-    """A checkpoint, read without executing anything that may be in it.
-
-    Raises:
-        UserError: if there is none, or it is damaged.
-    """
-    path = Path(str(path)).expanduser()
-    if not path.is_file():
-        raise UserError(f"there is no checkpoint at {path}")
-    import torch
-
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises a dozen kinds for a file that is no checkpoint
-        what = "is not a checkpoint that can be read, or it is damaged"
-        raise UserError(f"{path} {what}: {first_line(error)}\nIf it is a run's own, force=true trains anew.") from error
-    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
-        raise UserError(f"{path} is not a checkpoint of a run: it has no 'state_dict'")
-    return checkpoint
-
-
-def load_weights(module: "torch.nn.Module", state: dict[str, Any], source: Path | str) -> None:
-    """Puts the weights of a checkpoint into a module.
-
-    Raises:
-        UserError: if they belong to another architecture.
-    """
-    try:
-        module.load_state_dict(state)
-    except RuntimeError as error:
-        reasons = [line.strip() for line in str(error).splitlines()[1:]]
-        raise UserError(
-            f"{source} is a checkpoint of another architecture: {reasons[0] if reasons else first_line(error)}\n"
-            "Use the model and method that it was trained with."
-        ) from error
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's message."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def read_result(path: Path) -> dict[str, Any]:

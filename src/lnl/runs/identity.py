@@ -10,8 +10,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from lnl.config import acting
 from lnl.errors import UserError
+from lnl.runs.code import class_flag, sources
 from lnl.runs.fingerprint import fingerprints
-from lnl.runs.sources import class_flag, sources
 
 NUMBERS_VERSION = 4  # to be raised whenever a change of lnl's code changes the numbers of the same configuration
 

@@ -1,0 +1,173 @@
+"""How a command starts, and how it says what went wrong."""
+
+import functools
+import os
+import re
+import sys
+import traceback
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, OverrideParseException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from lnl.app.arguments import parse, prepare
+from lnl.app.resolvers import register_resolvers
+from lnl.config import CONF_DIR
+from lnl.errors import UserError, nearest
+from lnl.sweeps import sweep
+
+KNOWN = (HydraException, OmegaConfBaseException, OSError)
+EXTRAS = {"ray": "ray", "submitit": "slurm", "joblib": "joblib", "optuna": "optuna"}  # of Hydra's plugins: ours
+
+# Here, so that the processes that launchers start have both.
+register_resolvers()
+# Hydra checks a launcher of ours against the plugin's of the same name, which is as well, and says so three lines long.
+warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/.*' is validated against ConfigStore schema")
+
+
+class Job:
+    """A command's task as a job of Hydra's. Launchers send it to other processes, which import this module with it.
+
+    Args:
+        task: of the command.
+        wants_traceback: whether to say where a mistake was found.
+    """
+
+    def __init__(self, task: Callable[[DictConfig], Any], wants_traceback: bool) -> None:
+        functools.update_wrapper(self, task)  # Hydra wants to know where it is from
+        self.task, self.wants_traceback = task, wants_traceback
+
+    def __call__(self, cfg: DictConfig) -> Any:
+        hydra = HydraConfig.get()
+        if hydra.job.chdir:
+            os.chdir(hydra.runtime.cwd)  # else paths would be read relative to the run folder
+        try:
+            return self.task(cfg)
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
+            if hydra.mode == RunMode.MULTIRUN:
+                raise  # the sweep goes on; Hydra raises it again at the end
+            if self.wants_traceback:
+                traceback.print_exception(error)
+            sys.exit(1)
+
+
+def run(task: Callable[[DictConfig], Any], config_name: str) -> None:
+    """Runs a command's ``task`` on the configuration that the command line asks for.
+
+    A mistake of the user ends with its message and exit code 1; with HYDRA_FULL_ERROR=1 also with where it was found.
+    """
+    try:
+        sys.argv = [sys.argv[0], *prepare(sys.argv[1:], config_name)]
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints its own report and exits
+    message, code, ended = "", 0, False
+    try:
+        hydra.main(version_base="1.3", config_path=CONF_DIR, config_name=config_name)(Job(task, wants_traceback))()
+        ended = True
+    except UserError:
+        code = 1  # said when it happened
+    except KeyboardInterrupt:
+        code = 130
+    except sweep.Refused as refused:
+        message, code = f"error: {explain(refused.reason)}", 1
+    except Exception as error:
+        if wants_traceback or not (isinstance(error, KNOWN) or sweep.is_underway()):
+            raise
+        message, code = f"error: {explain(error)}", 1
+    finally:
+        failed = sweep.end_of_sweep(interrupted=not ended)
+        if not wants_traceback:
+            del os.environ["HYDRA_FULL_ERROR"]
+    if message:
+        print(message, file=sys.stderr)
+    if code := code or failed:
+        sys.exit(code)
+
+
+def explain(error: Exception) -> str:
+    """What an error of Hydra or the system means, in one or two lines, with the nearest thing that is right."""
+    message = str(error)
+    if isinstance(error, UserError):
+        return message
+    if isinstance(error, OverrideParseException):
+        return f"{error.override} cannot be read: {_unread(error.override)}"
+    if sweeping := re.search(r"(?:Ambiguous value for argument|Sweep parameters) '(.+)'", message):
+        key, _, values = sweeping[1].partition("=")
+        one = f", or {key}=[{values}] for one list" if message.startswith("Ambiguous") else ""
+        return f"{sweeping[1]} gives several values: add -m for a run of each{one}."
+    if isinstance(error, OSError) and not isinstance(error, HydraException):
+        return f"{error.filename} cannot be written: {error.strerror}." if error.filename else message
+    if plugin := re.search(r"Unknown plugin class : 'hydra_plugins\.hydra_([a-z]+)_", message):
+        extra = EXTRAS.get(plugin[1], plugin[1])
+        return f"this launcher or sweeper is not installed: pip install 'lnl[{extra}]'"
+    if unknown := re.search(r"Could not find '(.+?)'\s+Available options in '(.+?)':\s+(.*)", message, re.DOTALL):
+        group, _, option = unknown[1].rpartition("/")
+        if option in EXTRAS:
+            return f"{option} is not installed: pip install 'lnl[{EXTRAS[option]}]'"
+        options = unknown[3].partition("Config search path")[0].split()
+        return f"{group} has no option '{option}'{nearest(option, options)}\nThe options are {', '.join(options)}."
+    if misspelt := re.search(r"Could not override '(.+?)'", message):
+        key = misspelt[1].split("@")[0]
+        parent = getattr(error.__cause__, "parent_node", None)
+        known = [str(name) for name in parent] if isinstance(parent, DictConfig) else []
+        near = nearest(key.split(".")[-1], known)
+        if inside := [f"{part}.{key}" for part in known if part != "hydra" and _holds(parent, part, key)]:
+            near = f"; did you mean {' or '.join(inside)}?"
+        if options := _options_with(key):
+            near = f"; it needs {' or '.join(options)}."
+        return f"there is no '{key}' in the configuration{near}\n--cfg job prints what there is."
+    if merged := re.search(r"Error merging override (.+)", message):
+        return f"{merged[1]} is of another form than what it replaces; --cfg job prints that."
+    if not isinstance(error, KNOWN):
+        message = f"{type(error).__name__}: {message}"
+    message = re.sub(r"^\w+ raised while resolving interpolation: ", "", message)
+    lines = [line.strip() for line in message.splitlines()]
+    noise = re.compile(r"|full_key: hydra\..*|object_type=.*|Config search path:")
+    return "\n".join([line for line in lines if not noise.fullmatch(line)][:2])
+
+
+def _unread(argument: str) -> str:
+    """What is wrong with an argument that Hydra cannot read."""
+    key, equals, value = argument.partition("=")
+    if not key or not equals:
+        return "values are given as key=value."
+    if re.search(r",\s*(,|$|\])", value):
+        return "a value is missing beside a comma."
+    escaped = value.replace("'", "\\'")
+    quoted = f"{key}='{escaped}'"
+    open_bracket = any(value.count(left) != value.count(right) for left, right in ("[]", "{}", "()"))
+    reason = "a bracket is not closed; " if open_bracket else ""
+    return f'{reason}text that has signs in it is written "{quoted}".' if parse(quoted) else "see --help for examples."
+
+
+def _options_with(key: str) -> list[str]:
+    """The options that have a key which the one chosen has not: ``noise=symmetric`` and others for ``noise.rate``."""
+    group, _, name = key.partition(".")
+    names = [path.stem for path in sorted(Path(CONF_DIR, group).glob("*.yaml"))] if group and name else []
+    try:  # all of them at once, beside one another: an option may have a key by its defaults list
+        with hydra.initialize_config_dir(CONF_DIR, version_base="1.3"):
+            every = hydra.compose("train", [f"+{group}@options.{option}={option}" for option in names])
+    except KNOWN:
+        return []
+    plain: Any = OmegaConf.to_container(every)
+    return [f"{group}={option}" for option in names if _has(plain["options"][option], name.split("."))]
+
+
+def _holds(cfg: Any, part: str, key: str) -> bool:
+    node = cfg._get_node(part)
+    return isinstance(node, DictConfig) and key in node
+
+
+def _has(node: Any, keys: list[str]) -> bool:
+    return not keys or (isinstance(node, dict) and keys[0] in node and _has(node[keys[0]], keys[1:]))

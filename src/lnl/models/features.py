@@ -1,0 +1,80 @@
+"""What a method computes its logits from."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+@torch.no_grad()
+def predicting_layers(method: nn.Module, images: Tensor) -> list[nn.Linear]:
+    """The linear layers whose output is the logits that ``method(images)`` returns.
+
+    Where it combines the answers of several networks, the layers whose output is the answer of one of them. Linear
+    layers that do anything else, in a network or in the method, are none of them.
+
+    Args:
+        method: whose modules keep their mode.
+        images: a few, ``[B, C, H, W]``, no two alike.
+
+    Returns:
+        The layers in the order that they ran; empty if there is none.
+    """
+    modes = [(module, module.training) for module in method.modules()]
+    running: list[nn.Module] = []
+    linear: list[tuple[nn.Linear, Tensor]] = []
+    answers: list[Tensor] = []  # of modules that the method itself has called
+
+    def begin(module: nn.Module, inputs: Any) -> None:
+        running.append(module)
+
+    def end(module: nn.Module, inputs: Any, output: Any) -> None:
+        running.pop()
+        if isinstance(output, Tensor):
+            if isinstance(module, nn.Linear):
+                linear.append((module, output))
+            if not running:
+                answers.append(output)
+
+    parts = [module for module, _ in modes if module is not method]
+    handles = [
+        hook for part in parts for hook in (part.register_forward_pre_hook(begin), part.register_forward_hook(end))
+    ]
+    try:
+        logits = method.eval()(images)
+    finally:
+        for handle in handles:
+            handle.remove()
+        for module, mode in modes:
+            module.training = mode
+    for wanted in ([logits], [answer for answer in answers if answer.shape == logits.shape]):
+        found = [layer for layer, output in linear if any(_same(output, answer) for answer in wanted)]
+        if found:
+            return list(dict.fromkeys(found))
+    return []
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and torch.equal(one.float(), other.float())
+
+
+def features_of(method: Any, layers: Iterable[nn.Linear], loader: Iterable[Any]) -> Tensor:
+    """What the ``layers`` are given when the method predicts, one beside the other, ``[n, F]`` of length 1 each."""
+    seen: list[Tensor] = []
+    rows: list[Tensor] = []
+
+    def see(layer: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
+        (given,) = (*inputs, *named.values())
+        seen.append(nn.functional.normalize(given.float().flatten(1), dim=1))
+
+    handles = [layer.register_forward_pre_hook(see, with_kwargs=True) for layer in layers]
+    try:
+        for batch in loader:
+            method(batch.to(method.device).images)
+            rows.append(torch.cat(seen, dim=1))
+            seen.clear()
+    finally:
+        for handle in handles:
+            handle.remove()
+    return nn.functional.normalize(torch.cat(rows), dim=1)

@@ -1,0 +1,1 @@
+"""Jobs, alone or many: what is said of them while they run and at the end."""

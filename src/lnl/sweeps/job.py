@@ -1,0 +1,153 @@
+"""One job, alone or of a sweep: finds out whether there is anything to do, does it, and records how it ended."""
+
+import atexit
+import functools
+import gc
+import logging
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hydra.conf import HydraConf
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from lnl.errors import UserError, first_line
+from lnl.files import write_atomically
+from lnl.runs.folder import RunFolder
+from lnl.runs.identity import identity
+from lnl.runs.lock import Busy, held
+from lnl.sweeps.journal import JobJournal
+from lnl.values import check_values
+
+log = logging.getLogger(__name__)
+Result = dict[str, Any]
+
+
+def run_job(cfg: DictConfig, hydra: HydraConf) -> float | None:
+    """Trains the run that ``cfg`` describes in Hydra's output folder, unless it is finished.
+
+    Returns:
+        What a search maximises: accuracy on noisy validation labels, of the epoch that they chose. The test set has no
+        part in it. None of a sweep's job that has no result.
+
+    Raises:
+        UserError: if something is asked for that cannot be. A job of a sweep raises nothing: the sweep's journal and
+            the run folder's ``error.txt`` say what went wrong, and the other jobs go on.
+    """
+    folder = RunFolder(hydra.runtime.output_dir, identity(cfg))
+    if hydra.mode == RunMode.MULTIRUN:
+        return _job_of_a_sweep(cfg, hydra, folder)
+    result, was_there = _result(cfg, hydra, folder, say=print)
+    if was_there:
+        print("finished already (force=true trains anew):")
+    from lnl.runs.closing import closing_block
+
+    print(closing_block(result, folder.path))
+    return objective(result)
+
+
+def _job_of_a_sweep(cfg: DictConfig, hydra: HydraConf, folder: RunFolder) -> float | None:
+    sweep = Path(hydra.runtime.cwd, hydra.callbacks["sweep"]["journal"])
+    journal = JobJournal(sweep, hydra.job.num, folder.path, hydra.overrides.task)
+    try:
+        result, was_there = _result(cfg, hydra, folder, journal.say, journal)
+        journal.tell(state="skipped" if was_there else "finished", accuracy=objective(result))
+        return objective(result)
+    except Busy as busy:
+        journal.tell(state="left", reason=busy.holder)
+    except Exception as error:
+        reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {first_line(error)}"
+        journal.tell(state="failed", reason=reason)
+    return None
+
+
+def objective(result: Result) -> float:
+    """Accuracy on noisy validation labels, of the epoch that they chose."""
+    protocol = result["protocol"]
+    return float(protocol.get("noisy_val_best", protocol["last"])["val"]["accuracy"])
+
+
+def _finished(cfg: DictConfig, folder: RunFolder) -> Result | None:
+    return None if cfg.force or cfg.trainer.fast_dev_run else folder.finished()
+
+
+def _result(
+    cfg: DictConfig,
+    hydra: HydraConf,
+    folder: RunFolder,
+    say: Callable[[str], Any],
+    journal: JobJournal | None = None,
+) -> tuple[Result, bool]:
+    """The result of the run, trained if need be while the folder is held, and whether it was there already."""
+    if result := _finished(cfg, folder):
+        return result, True
+    with held(folder):
+        if result := _finished(cfg, folder):  # by another process, a moment ago
+            return result, True
+        if journal is not None and folder.error.exists():
+            say("failed before, tried again")
+        return _train(cfg, hydra, folder, say, journal), False
+
+
+def _train(
+    cfg: DictConfig, hydra: HydraConf, folder: RunFolder, say: Callable[[str], Any], journal: JobJournal | None
+) -> Result:
+    """The result of the run, trained in a folder that is held."""
+    if not cfg.force:
+        folder.check_identity()
+    _save_config(cfg, hydra, folder)
+    try:
+        # Here, so that a finished run is found without loading torch; lnl chooses the precision for `auto`.
+        check_values("", cfg, skip=("trainer.precision",), known=False)
+        if cfg.data.folds and cfg.data.fold is None:
+            from lnl.training.cross_validation import cross_validate as train
+        else:
+            from lnl.training.run import train
+        observers = []
+        if journal is not None:
+            from lnl.sweeps.job_progress import JobProgress
+
+            observers.append(JobProgress(journal.tell, runs=cfg.data.folds or 1))
+            if "progress" in cfg.callbacks:
+                cfg.callbacks.progress = None  # the sweep shows how far its jobs are
+        result = train(cfg, folder, dict(hydra.runtime.choices), observers, say)
+    except UserError as error:
+        if journal is None and not folder.marker.exists():
+            folder.discard_if_empty()  # a mistake, and nothing was begun
+        else:
+            _keep_traceback(folder, error)
+        raise
+    except Exception as error:
+        _keep_traceback(folder, error)
+        raise
+    finally:
+        if journal is not None:
+            gc.collect()  # Trainer, method and data refer to one another, and the sweep's next job wants their room
+            _look_at_libraries_no_more()
+    folder.error.unlink(missing_ok=True)
+    return result
+
+
+@functools.cache
+def _look_at_libraries_no_more() -> None:
+    """Spares later collections what is loaded by now and will stay: most of a quarter of a second each."""
+    gc.freeze()
+    atexit.register(gc.unfreeze)  # at exit libraries want to see their objects go
+
+
+def _save_config(cfg: DictConfig, hydra: HydraConf, folder: RunFolder) -> None:
+    """Writes ``.hydra/`` as Hydra does, which does it before anybody could say that the folder is another run's."""
+    folder.hydra.mkdir(exist_ok=True)
+    contents = {"config": cfg, "hydra": OmegaConf.create({"hydra": hydra}), "overrides": hydra.overrides.task}
+    for name, content in contents.items():
+        (folder.hydra / f"{name}.yaml").write_text(OmegaConf.to_yaml(content))
+
+
+def _keep_traceback(folder: RunFolder, error: Exception) -> None:
+    log.warning("failed: %s", first_line(error))
+    try:
+        write_atomically(folder.error, "".join(traceback.format_exception(error)), durable=False)
+    except OSError:
+        log.warning("error.txt could not be written")

@@ -1,0 +1,1 @@
+"""What TensorBoard and W&B are told, and their pictures."""

@@ -1,0 +1,75 @@
+"""A contact sheet: training images with the labels they were given, wrong ones marked."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from lnl.data import NoisyDataModule
+from lnl.tracking.pictures import Picture, render
+
+Labels = NDArray[np.int64]
+
+IMAGES = 32
+COLUMNS = 8
+LONGEST_NAME = 17  # characters that fit over an image
+CELL, GAP, CAPTION, HEADING = 1.5, 0.1, 0.32, 0.35  # inches
+
+
+def contact_sheet(data: NoisyDataModule) -> Picture:
+    """32 of the training images, evenly spread over the dataset's order: the same ones whatever the noise."""
+    index = data.splits["train"]
+    places = np.linspace(0, len(index) - 1, min(IMAGES, len(index))).round().astype(np.int64)
+    shown, labels = index[places], data.labels
+    clean = None if labels.clean is None else labels.clean[shown]
+    rate = labels.actual_rate(index)
+    wrong = "nobody knows how many are wrong" if rate is None else f"{rate:.1%} are wrong"
+    marked = " (\u2717, with the true class below)" if rate else ""
+    of = "" if labels.rate is None else f" of {labels.rate:g}"
+    kinds = {"none": "no noise drawn", "given": "as they were given"}
+    noise = kinds.get(labels.kind, f"{labels.kind} noise{of}")
+    heading = f"{len(index):,} training labels, {noise}: {wrong}{marked}"
+    return labels_picture(data.images("train", places), captions(labels.noisy[shown], clean, data.classes), heading)
+
+
+def captions(given: Labels, clean: Labels | None, classes: Sequence[str]) -> list[tuple[str, bool]]:
+    """What stands over each image, and whether its label is known to be wrong: then with the true class below."""
+    if clean is None:
+        return [(short(classes[label]), False) for label in given]
+    return [
+        (short(classes[label]), False)
+        if label == truth
+        else (f"\u2717 {short(classes[label])}\nis {short(classes[truth])}", True)
+        for label, truth in zip(given, clean, strict=True)
+    ]
+
+
+def short(name: str) -> str:
+    """A name cut in its middle, because ends tell similar names apart as well as beginnings do."""
+    if len(name) <= LONGEST_NAME:
+        return name
+    half = LONGEST_NAME // 2
+    return f"{name[:half]}\u2026{name[-half:]}"
+
+
+def labels_picture(images: NDArray[np.uint8], captions: Sequence[tuple[str, bool]], heading: str) -> Picture:
+    """Images ``[n, H, W, C]`` in rows of eight; those with a wrong label framed, and captioned bold, in red."""
+    columns = min(COLUMNS, len(images))
+    rows = -(-len(images) // columns)
+    # Room for the heading, which is as wide as four images.
+    width, height = CELL * max(columns, 4) + GAP, (CELL + CAPTION) * rows + HEADING
+    figure = Figure(figsize=(width, height))
+    figure.text(GAP / width, 1 - HEADING / 2 / height, heading, fontsize=9, va="center")
+    for i, (image, (caption, wrong)) in enumerate(zip(images, captions, strict=True)):
+        row, column = divmod(i, columns)
+        left, bottom = CELL * column + GAP, height - HEADING - (CELL + CAPTION) * (row + 1) + GAP
+        side = CELL - GAP
+        axes = figure.add_axes((left / width, bottom / height, side / width, side / height))
+        axes.imshow(image[..., 0] if image.shape[2] == 1 else image, cmap="gray", vmin=0, vmax=255, aspect="auto")
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set(visible=wrong, color="firebrick", linewidth=4)
+        style: dict[str, Any] = {"color": "firebrick", "fontweight": "bold"} if wrong else {}
+        axes.set_title(caption, fontsize=8, loc="left", pad=5, linespacing=1.1, **style)
+    return render(figure)

@@ -1,0 +1,152 @@
+"""What TensorBoard and W&B are told of a run: configuration first, results and pictures last."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
+
+from lnl.config import acting
+from lnl.data import NoisyDataModule
+from lnl.errors import UserError
+from lnl.tracking.contact_sheet import contact_sheet
+from lnl.tracking.pictures import confusion_picture
+
+TAGGED = ("data", "noise", "method", "loss", "model")
+
+
+def wandb_tracker(
+    save_dir: str, choices: Mapping[str, str | None] | None = None, tags: list[str] | None = None, **options: Any
+) -> WandbLogger:
+    """Lightning's W&B logger for one run of a sweep.
+
+    The group is the sweep; name and id are the run's folder, so that an interrupted run goes on in the same W&B run.
+
+    Args:
+        save_dir: the run folder.
+        choices: the option chosen in each group of the configuration; tags are those of data, noise, method, loss
+            and model.
+        tags: further ones.
+        options: as of ``wandb.init``: ``project``, ``entity``.
+    """
+    folder = Path(save_dir)
+    is_fold = (folder.parent / ".hydra").exists()  # of a cross-validated run, whose folder is one level up
+    name = f"{folder.parent.name}-{folder.name}" if is_fold else folder.name
+    sweep = folder.parents[1 if is_fold else 0].name
+    identity: dict[str, Any] = {"name": name, "id": name, "group": sweep, "resume": "allow"}
+    # Each tag once: losses and methods may have the same name.
+    chosen = dict.fromkeys([*(option for group in TAGGED if (option := (choices or {}).get(group))), *(tags or ())])
+    return WandbLogger(save_dir=save_dir, tags=list(chosen), **identity, **options)
+
+
+def overview(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run is, under names that are the same for every run, whatever its method, loss or noise.
+
+    Sections of a configuration have the keys of the option chosen (there is no ``noise.rate`` without noise): panels
+    and columns over several sweeps need these.
+
+    Args:
+        config: :func:`lnl.runs.identity.relevant_config`, the ``options`` chosen in each group, and the ``noise_rate``
+            asked for: None of labels as they were given.
+    """
+    options, noise = config["options"], config["noise"]
+    return {
+        "dataset": options["data"],
+        "corruption_kind": options["corruption"],
+        "noise_kind": options["noise"],
+        "noise_rate": config["noise_rate"],
+        "model_name": options["model"],
+        "method_name": options["method"],
+        "loss_name": options["loss"],
+        "callback_names": " + ".join(acting(config.get("callbacks"))) or None,
+        "optimizer_name": options["optimizer"],
+        "lr": config["optimizer"].get("lr"),
+        "batch_size": config["data"]["batch_size"],
+        "max_epochs": config["trainer"]["max_epochs"],
+        "seed": config["seed"],
+        "noise_seed": noise.get("seed"),
+        "split_seed": config["data"]["split_seed"],
+    }
+
+
+def compared(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What runs are compared by: :func:`overview` and the values of method, loss, model and optimizer."""
+    values = {
+        f"{section}.{name}": value
+        for section in ("method", "loss", "model", "optimizer")
+        for name, value in config[section].items()
+        if isinstance(value, bool | int | float | str) and not name.startswith("_")
+    }
+    return {name: value for name, value in (overview(config) | values).items() if value is not None}
+
+
+class Trackers:
+    """The trackers of one run; as a context manager it closes them, so that the next run of a sweep starts its own."""
+
+    def __init__(self, loggers: list[Logger]) -> None:
+        self.tensorboard = [logger for logger in loggers if isinstance(logger, TensorBoardLogger)]
+        self.wandb = [logger for logger in loggers if isinstance(logger, WandbLogger)]
+        self.wandb_runs: list[Any] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for board in self.tensorboard:
+            board.finalize("failed" if kind else "success")
+            board.experiment.close()
+        for run in self.wandb_runs:
+            run.finish(exit_code=1 if kind else 0)
+
+    def start(self, config: dict[str, Any]) -> None:
+        """Sends the whole configuration, with its :func:`overview`."""
+        self.config = config = {**config, **overview(config)}
+        for tracker in self.wandb:
+            import wandb  # takes a second, which a run without it does not want to wait
+
+            try:
+                tracker.log_hyperparams(config)
+                self.wandb_runs.append(tracker.experiment)
+            except wandb.Error as error:
+                raise UserError(f"W&B: {error} WANDB_MODE=offline needs no account.") from error
+
+    def finish(self, result: dict[str, Any], data: NoisyDataModule) -> None:
+        """Sends final metrics, the confusion matrix, and training images with the labels they were given."""
+        if not (self.tensorboard or self.wandb):
+            return
+        final = {
+            f"{protocol}/test_{name}": entry["test"][name]
+            for protocol, entry in result["protocol"].items()
+            for name in ("accuracy", "macro_f1", "ece")
+            if "test" in entry
+        }
+        worth = {
+            "epochs": result["epochs"],
+            "fit_seconds": result["time"]["fit_seconds"],
+            "parameters": result["size"]["parameters"],
+            "wrong_labels": result["noise"]["train_rate"],
+        }
+        step = result["epochs"]
+        pictures = {"labels": contact_sheet(data)}
+        if test := result["protocol"]["last"].get("test"):
+            title = "test set, last epoch"
+            pictures["confusion_matrix"] = confusion_picture(test["confusion_matrix"], data.classes, title)
+        for board in self.tensorboard:
+            from torch.utils.tensorboard.summary import hparams  # slow to load
+
+            for name, value in final.items():
+                board.experiment.add_scalar(name, value, step)
+            for name, picture in pictures.items():
+                board.experiment.add_image(name, picture, step, dataformats="HWC")
+            # Lightning would add the columns that it thinks the table of all runs has, and TensorBoard takes those of
+            # the first run it finds. Without them the table has what any run has.
+            _, start, end = hparams(compared(self.config), {})
+            for record in (start, end):
+                board.experiment.file_writer.add_summary(record)
+        for tracker in self.wandb:
+            tracker.experiment.summary.update(final | worth)
+            for name, picture in pictures.items():
+                tracker.log_image(name, [picture])

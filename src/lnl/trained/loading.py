@@ -1,0 +1,208 @@
+"""A trained run's model, taken from its folder. Nothing of the data that it was trained on is read."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from numpy.typing import NDArray
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor, nn
+
+from lnl.data.images import Fit, LabelledImages
+from lnl.data.loader import Normalize, normalised, pixel_scale
+from lnl.errors import UserError, first_line
+from lnl.methods import NoisyLabelMethod
+from lnl.runs.finished import FinishedRun
+from lnl.runs.folder import RunFolder
+from lnl.trained.trust import NETWORK
+from lnl.trained.trust import check as check_trust
+from lnl.training import environment
+from lnl.training.assembly import make_method
+from lnl.training.checkpoints import load_checkpoint, load_weights
+from lnl.training.processes import OneProcess
+
+PROTOCOLS = ("last", "noisy_val_best")
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What images go through before a model sees them; the arguments are those of :class:`lnl.data.NoisyDataModule`."""
+
+    image_size: int
+    channels: int
+    fit: Fit
+    normalize: Normalize
+    mean: list[float]
+    std: list[float]
+
+    @classmethod
+    def of(cls, data: Any) -> Self:
+        """Of a run's ``data``: its configuration, or the data module."""
+        return cls(**{key: data[key] if isinstance(data, dict) else getattr(data, key) for key in PREPARATION})
+
+    def fit_to(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """uint8 ``[N, H, W, C]`` at the model's size and channels.
+
+        Raises:
+            ValueError: if they are too small to be cropped.
+        """
+        unlabelled = LabelledImages(images, np.zeros(len(images), dtype=np.int64))
+        fitted = unlabelled.fit_to(self.image_size, self.channels, self.fit).images
+        return np.asarray(fitted)
+
+
+# How a run's images come to its model. Everything else of `data` says which images, and in what batches.
+PREPARATION = tuple(field.name for field in fields(Preparation))
+
+
+class ImageClassifier(nn.Module):
+    """Pixels in, probabilities out: normalisation, network and softmax in one module.
+
+    Args:
+        method: trained; of a method that predicts by its one network, that network is what is kept.
+        preparation: of the images that it was trained on.
+        classes: K names, in the order of the probabilities.
+
+    Shape: uint8 ``[N, S, S, C]`` at the model's size; returns float32 ``[N, K]``.
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, method: NoisyLabelMethod, preparation: Preparation, classes: Sequence[str]) -> None:
+        super().__init__()
+        plain = type(method).forward is NoisyLabelMethod.forward
+        self.network = method.model if plain else method
+        self.preparation, self.classes = preparation, list(classes)
+        scale, shift = pixel_scale(preparation.mean, preparation.std, preparation.image_size**2)
+        self.register_buffer("scale", scale, persistent=False)
+        self.register_buffer("shift", shift, persistent=False)
+        self.eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        pixels = normalised(images, self.scale, self.shift, self.preparation.normalize)
+        return self.network(pixels).float().softmax(dim=1)
+
+    @torch.inference_mode()
+    def probabilities(self, images: NDArray[np.uint8], batch_size: int = 1000) -> NDArray[np.float32]:
+        """float32 ``[N, K]`` for uint8 ``[N, S, S, C]``, a batch at a time, on the device that the module is on."""
+        parts = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
+        done = [self(torch.from_numpy(part).to(self.scale.device)).cpu() for part in parts]
+        return torch.cat(done).numpy() if done else np.empty((0, len(self.classes)), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run's classifier, with the weights of one epoch.
+
+    Attributes:
+        run: where it is from.
+        classifier: in evaluation mode, on the CPU.
+        protocol, epoch: which epoch's weights; ``epoch`` from 0.
+        config: what :func:`rebuild` makes the same classifier of, without weights. Plain values.
+    """
+
+    run: FinishedRun
+    classifier: ImageClassifier
+    protocol: str
+    epoch: int
+    config: dict[str, Any]
+
+    def describe(self) -> dict[str, Any]:
+        """What somebody who uses the model elsewhere has to know. Plain values."""
+        return {
+            "classes": self.classifier.classes,
+            "preprocessing": asdict(self.classifier.preparation),
+            "run": self.run.result["run"],
+            "identity": self.run.result["identity"],
+            "protocol": self.protocol,
+            "epoch": self.epoch,
+        }
+
+
+def load_trained(run: FinishedRun, protocol: str, trust: Any = None) -> TrainedRun:
+    """The classifier that a run trained, as it was configured then, whatever ``conf/`` says today.
+
+    Args:
+        run: which may be a stranger's.
+        protocol: ``last`` or ``noisy_val_best``: the weights of which epoch.
+        trust: packages whose code it may be built of, beside lnl, torch and torchvision
+            (:func:`lnl.trained.trust.check`).
+
+    Raises:
+        UserError: if a file is missing, the run's images were corrupted, or it names other code.
+    """
+    check_protocol(protocol)
+    check_trust(run.result["config"], NETWORK, run.folder.path, trust)
+    if run.result.get("corruption", "none") != "none":
+        raise UserError(
+            f"{run.folder.path} was trained on images with corruption={run.result['corruption']}, which other images "
+            "do not have; python -m lnl.evaluate takes its own test set."
+        )
+    whole = config_to_rebuild(run)
+    config = {part: whole.get(part) for part in NETWORK}
+    config |= {"num_samples": num_samples(run), "classes": run.classes}
+    config["data"] = {"num_classes": len(run.classes), **{key: whole["data"][key] for key in PREPARATION}}
+    path = checkpoint_path(run.folder, protocol)
+    checkpoint = load_checkpoint(path)
+    method = rebuild_method(config)
+    load_weights(method, checkpoint["state_dict"], path)
+    classifier = ImageClassifier(method, Preparation.of(config["data"]), run.classes)
+    return TrainedRun(run, classifier, protocol, checkpoint["epoch"], config)
+
+
+def rebuild(config: dict[str, Any]) -> ImageClassifier:
+    """The classifier of :attr:`TrainedRun.config`, with weights yet to be loaded."""
+    return ImageClassifier(rebuild_method(config), Preparation.of(config["data"]), config["classes"])
+
+
+def rebuild_method(config: dict[str, Any]) -> NoisyLabelMethod:
+    cfg: DictConfig = OmegaConf.create(config)
+    data = cfg.data
+    return make_method(cfg, data.num_classes, data.channels, data.image_size, cfg.num_samples).eval()
+
+
+def check_protocol(protocol: str) -> None:
+    """Raises UserError unless the protocol is one that every run has weights of."""
+    if protocol not in PROTOCOLS:
+        raise UserError(f"protocol must be one of {', '.join(PROTOCOLS)}, got '{protocol}'")
+
+
+def checkpoint_path(folder: RunFolder, protocol: str) -> Path:
+    """The checkpoint with the weights of a run's last or chosen epoch."""
+    return folder.last if protocol == "last" else folder.noisy_val_best
+
+
+def config_to_rebuild(run: FinishedRun) -> dict[str, Any]:
+    """The run's configuration, without the weights that training started from: the checkpoint has them all."""
+    config = run.result["config"]
+    model = config["model"]
+    if "weights" in model:
+        model = {**model, "weights": None}
+    return {**config, "init_from": None, "model": model}
+
+
+def quiet_trainer(run: FinishedRun, accelerator: str, precision: Any) -> pl.Trainer:
+    """A Trainer that is asked for its device and precision alone; the run's own precision if it is None."""
+    quiet: dict[str, Any] = dict.fromkeys(
+        ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
+    )
+    try:
+        precision = environment.resolve_precision(precision or run.result["environment"]["precision"], accelerator)
+        return pl.Trainer(accelerator=accelerator, devices=1, precision=precision, plugins=OneProcess(), **quiet)
+    except (MisconfigurationException, ValueError, ModuleNotFoundError) as error:  # the last: of a TPU
+        raise UserError(f"trainer: {first_line(error)}") from error
+
+
+def num_samples(run: FinishedRun) -> int:
+    """Size of the training set the run's method has its state for."""
+    try:
+        with np.load(run.folder.noise, allow_pickle=False) as noise:
+            return len(noise["noisy_labels"])
+    except (OSError, KeyError, ValueError) as error:
+        raise UserError(f"{run.folder.noise} cannot be read: {first_line(error)}") from error

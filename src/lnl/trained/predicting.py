@@ -1,0 +1,200 @@
+"""What a trained run says of pictures that were no part of it: file names in, a CSV out, in bounded memory."""
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from lnl.config import listed
+from lnl.csv_files import csv_text, missing_column, read_csv
+from lnl.data.pictures import PictureError, read_picture
+from lnl.errors import UserError
+from lnl.files import PICTURES, explained, replacing
+from lnl.runs.finished import FinishedRun
+from lnl.trained.loading import ImageClassifier, Preparation, load_trained, quiet_trainer
+
+SHOWN = 10  # pictures that could not be read, on the terminal; the CSV has them all
+
+Picture = NDArray[np.uint8] | PictureError
+
+
+def predict_new_images(cfg: DictConfig, run: FinishedRun) -> None:
+    """Writes ``cfg.output``: a row for each picture that ``cfg.images`` names, and says how it went.
+
+    Columns are ``file``, ``predicted`` (a class name), ``p_<class>`` for each class, and ``error``: why a picture could
+    not be read; it then has no prediction.
+
+    Args:
+        cfg: as of ``conf/predict.yaml``.
+        run: whose model predicts.
+
+    Raises:
+        UserError: if something is asked for that cannot be; and, once all else is predicted and written, if pictures
+            could not be read, unless ``on_error=skip``.
+    """
+    if cfg.on_error not in ("fail", "skip"):
+        raise UserError(f"on_error must be fail or skip, got '{cfg.on_error}'")
+    if cfg.output is None:
+        raise UserError("output must be given: output=FILE.csv")
+    if cfg.batch_size < 1:
+        raise UserError(f"batch_size must be at least 1, got {cfg.batch_size}")
+    files = find_pictures(cfg.images, cfg.file_column, Path(str(cfg.root)).expanduser() if cfg.root else None)
+    trained = load_trained(run, cfg.protocol, cfg.trust)
+    started = time.perf_counter()
+    trainer = quiet_trainer(run, cfg.trainer.accelerator, cfg.trainer.precision)
+    trained.classifier.to(trainer.strategy.root_device)
+    output = Path(str(cfg.output)).expanduser()
+    with trainer.precision_plugin.forward_context():
+        bad = _write(output, files, trained.classifier, cfg.batch_size, cfg.num_workers)
+    seconds = time.perf_counter() - started
+    print(
+        f"  {run.folder.path.name}, {'last' if cfg.protocol == 'last' else 'best'} epoch ({trained.epoch + 1})\n"
+        f"  {len(files) - len(bad):,} pictures predicted in {seconds:.1f} s\n  {output}"
+    )
+    if bad and cfg.on_error == "skip":
+        print(f"  {len(bad):,} could not be read, and have the reason in their row:\n{_listed(bad)}")
+    elif bad:
+        raise UserError(
+            f"{len(bad):,} of {len(files):,} pictures could not be read; all others are predicted:\n{_listed(bad)}\n"
+            "on_error=skip takes that for success."
+        )
+
+
+def find_pictures(
+    given: str | Sequence[str] | None, column: str = "file", root: Path | None = None
+) -> list[tuple[str, Path]]:
+    """Name and place of every picture that is asked for, each once.
+
+    Args:
+        given: a folder, searched to its depth for files called like pictures (hidden ones are left out); a picture; a
+            ``.csv`` with a ``column`` of file names; a ``.txt`` with one a line; or a list of these.
+        column: of a ``.csv``.
+        root: what names in a ``.csv`` or ``.txt`` are relative to; their own folder if None.
+
+    Returns:
+        Names are as given; in a folder relative to it, or, where there is more than it, with it.
+
+    Raises:
+        UserError: if there is none.
+    """
+    if not (sources := listed(given)):
+        raise UserError("which images? images=FOLDER, or a picture, or a .csv or .txt that names pictures")
+    found: list[tuple[str, Path]] = []
+    for source in sources:
+        path = Path(source).expanduser()
+        if path.is_dir():
+            names = _pictures_in(path)
+            if not names:
+                raise UserError(f"no picture is in {source} or a folder in it; pictures end in {', '.join(PICTURES)}")
+            found += [(name if len(sources) == 1 else str(Path(source, name)), path / name) for name in names]
+        elif not path.exists() and not path.is_symlink():
+            raise UserError(f"there is no {source}: images= is a folder, a picture, or a .csv or .txt that names some")
+        elif path.suffix.lower() in (".csv", ".txt"):
+            names = _names_in(path, column)
+            found += [(name, (root or path.parent) / Path(name).expanduser()) for name in names]
+        else:
+            found.append((source, path))
+    return list(dict.fromkeys(found))
+
+
+def _pictures_in(folder: Path) -> list[str]:
+    names = []
+    for place, inside, files in os.walk(folder):  # follows no links to folders, which may lead in a circle
+        inside[:] = sorted(name for name in inside if not name.startswith("."))
+        pictures = [name for name in files if name.lower().endswith(PICTURES) and not name.startswith(".")]
+        names += [str(Path(place, name).relative_to(folder)) for name in sorted(pictures)]
+    return names
+
+
+def _names_in(path: Path, column: str) -> list[str]:
+    if path.suffix.lower() == ".txt":
+        try:
+            names = path.read_text(encoding="utf-8-sig").split("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{path} cannot be read as a list of pictures: {error}") from error
+    else:
+        table = read_csv(path)
+        if column not in table:
+            raise missing_column(path, table, column, "file_column=NAME says which names the pictures", column)
+        names = table[column].tolist()
+    names = [name.strip() for name in names if name.strip()]
+    if not names:
+        raise UserError(f"{path} names no picture")
+    return names
+
+
+def _write(
+    output: Path, files: Sequence[tuple[str, Path]], classifier: ImageClassifier, batch_size: int, threads: int | None
+) -> list[tuple[str, PictureError]]:
+    """Writes the table, whole or not at all. Returns the pictures that could not be read, if there are others."""
+    size, channels = classifier.preparation.image_size, classifier.preparation.channels
+    bad: list[tuple[str, PictureError]] = []
+    with explained(output), replacing(output) as unfinished:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        # A file's name need not be text; written back as it is.
+        with unfinished.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file, _bar() as bar:
+            task = bar.add_task("predicting", total=len(files))
+            for names, pictures in _read(files, classifier.preparation, batch_size, threads):
+                good = [picture for picture in pictures if not isinstance(picture, PictureError)]
+                images = np.array(good, dtype=np.uint8).reshape(-1, size, size, channels)
+                table = _rows(names, pictures, classifier.probabilities(images), classifier.classes)
+                file.write(csv_text(table, header=not file.tell()))
+                bad += [(name, p) for name, p in zip(names, pictures, strict=True) if isinstance(p, PictureError)]
+                bar.update(task, advance=len(names))
+        if len(bad) == len(files):
+            raise UserError(f"none of {len(files):,} pictures could be read:\n{_listed(bad)}")
+    return bad
+
+
+def _read(
+    files: Sequence[tuple[str, Path]], preparation: Preparation, batch_size: int, threads: int | None
+) -> Iterator[tuple[list[str], list[Picture]]]:
+    """Names and pixels, as the model takes them, a batch at a time; the next batch is read meanwhile."""
+
+    def read(file: tuple[str, Path]) -> Picture:
+        try:
+            return read_picture(file[1], preparation.image_size, preparation.channels, preparation.fit)
+        except PictureError as error:
+            return error
+
+    parts = [files[start : start + batch_size] for start in range(0, len(files), batch_size)]
+    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+        reading = pool.map(read, parts[0])
+        for part, following in zip(parts, [*parts[1:], []], strict=True):
+            pictures, reading = reading, pool.map(read, following)
+            yield [name for name, _ in part], list(pictures)
+
+
+def _rows(
+    names: Sequence[str], pictures: Sequence[Picture], probabilities: NDArray[np.float32], classes: Sequence[str]
+) -> pd.DataFrame:
+    errors = [str(picture) if isinstance(picture, PictureError) else "" for picture in pictures]
+    good = [i for i, error in enumerate(errors) if not error]
+    every = np.full((len(names), len(classes)), np.nan)
+    every[good] = probabilities
+    predicted = np.full(len(names), "", dtype=object)
+    predicted[good] = np.asarray(classes, dtype=object)[every[good].argmax(axis=1)]
+    table = pd.DataFrame(every, columns=[f"p_{name}" for name in classes])
+    table.insert(0, "file", pd.Series(names, dtype=object))  # not pandas' text: a file's name may be none
+    table.insert(1, "predicted", predicted)
+    return table.assign(error=errors)
+
+
+def _listed(bad: Sequence[tuple[str, PictureError]]) -> str:
+    lines = [f"  {ascii(name)[1:-1] if not name.isprintable() else name}: {reason}" for name, reason in bad[:SHOWN]]
+    return "\n".join(lines + ([f"  ... and {len(bad) - SHOWN:,} more"] if len(bad) > SHOWN else []))
+
+
+def _bar() -> Progress:
+    """Shown on a terminal alone."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

@@ -1,0 +1,170 @@
+"""What may be built of a configuration that came with a run folder or an exported model: both may be a stranger's."""
+
+import importlib
+import inspect
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from lnl.config import listed
+from lnl.corruption import ImageCorruption
+from lnl.data import NoisyDataModule
+from lnl.errors import UserError, first_line
+from lnl.methods import NoisyLabelMethod
+from lnl.noise import LabelNoise
+
+# What each part of a configuration has to be.
+KINDS: dict[str, type] = {
+    "method": NoisyLabelMethod,
+    "model": nn.Module,
+    "loss": nn.Module,
+    "optimizer": Optimizer,
+    "scheduler": LRScheduler,
+    "data": NoisyDataModule,
+    "noise": LabelNoise,
+    "corruption": ImageCorruption,
+}
+NETWORK = ("method", "model", "loss", "optimizer", "scheduler")  # the parts of a classifier
+
+WHOLE = ("method", "data", "noise", "corruption")  # the others may be `_partial_`
+
+# The packages whose classes are built; of MODELS also the functions that return a model.
+MODELS = ("lnl.models", "torchvision.models")
+TRANSFORMS = "torchvision.transforms"
+SAFE = (
+    *MODELS,
+    *("lnl.methods", "lnl.losses", "lnl.data", "lnl.noise", "lnl.corruption"),
+    *("torch.nn", "torch.optim", "torchvision.ops", TRANSFORMS),
+)
+
+
+def check(config: Any, parts: Sequence[str], source: Path | str, trust: Any = None) -> None:
+    """Refuses a configuration of which one of ``parts`` names something that must not be built. Builds nothing.
+
+    Allowed are classes of lnl, torch and torchvision that are methods, modules, losses, optimizers, schedulers, data,
+    noise, corruption or transforms, functions of lnl and torchvision that return a model, and what a package in
+    ``trust`` defines.
+
+    Args:
+        config: of a ``result.json``, or of an exported file.
+        parts: of :data:`KINDS`, which are to be built.
+        source: the file or folder that it is from, for the message.
+        trust: names of packages, or one.
+
+    Raises:
+        UserError: naming what would be built and the source.
+    """
+    trusted = listed(trust)
+    for name in trusted:
+        if not all(part.isidentifier() for part in name.split(".")):
+            raise UserError(f"trust takes names of packages, such as trust=[mine], got '{name}'")
+    if not isinstance(config, dict):
+        raise UserError(f"{source} has no configuration that could be built")
+    for key, text in _texts(config):
+        if "${" in text:  # a run writes values
+            raise UserError(f"{source} is not loaded: it wants {key} to be computed, {_shown(text)}")
+    for part in parts:
+        node = config.get(part)
+        if not node and part == "scheduler":
+            continue
+        if not isinstance(node, dict) or "_target_" not in node:
+            raise UserError(f"{source} is not loaded: it does not say what its {part} is")
+        _check_target(node["_target_"], part, KINDS[part], source, trusted)
+        for target in (target for key, value in node.items() if key != "_target_" for target in _targets(value)):
+            _check_target(target, part, tuple(KINDS.values()), source, trusted)
+        if part in WHOLE and node.get("_partial_"):
+            raise UserError(f"{source} is not loaded: {part}._partial_ must be false")
+
+
+def _check_target(
+    target: Any, part: str, kind: type | tuple[type, ...], source: Path | str, trusted: Sequence[str]
+) -> None:
+    named = isinstance(target, str) and _is_in(target, trusted)
+    try:
+        found = _located(target, (*trusted, *SAFE)) if isinstance(target, str) else None
+    except Exception as error:  # there is no such thing, or whatever a module raises that is imported
+        if named:
+            raise UserError(f"{target} cannot be imported: {first_line(error)}") from error
+        found = None
+    home = str(getattr(found, "__module__", ""))
+    if (named and _is_in(home, trusted)) or (_is_in(home, SAFE) and _makes(found, kind)):
+        return
+    if isinstance(kind, tuple):
+        what = f"its {part} contains {_shown(target)}, which is no module, loss, optimizer or transform"
+    else:
+        what = f"its {part} is {_shown(target)}, which is no {part} class"
+    package = home if named else _package(target)
+    advice = f" If you trust it, add trust=[{','.join([*trusted, package])}]." if package else ""
+    packages = ", ".join([*trusted, "lnl", "torch"])
+    raise UserError(f"{source} is not loaded: {what} of {packages} or torchvision.{advice}")
+
+
+def _located(target: str, packages: Sequence[str]) -> Any:
+    """What one of the packages has by this name, else None. No module outside of them is imported, or looked into."""
+    root = next((package for package in packages if target.startswith(f"{package}.")), None)
+    if root is None:
+        return None
+    found: Any = importlib.import_module(root)
+    for name in target.removeprefix(f"{root}.").split("."):
+        if isinstance(found, ModuleType) and not hasattr(found, name):
+            importlib.import_module(f"{found.__name__}.{name}")
+        found = getattr(found, name)
+        if isinstance(found, ModuleType) and not _is_in(found.__name__, packages):
+            return None
+    return found
+
+
+def _package(target: Any) -> str:
+    """The package that a user has to trust; empty if none could be named so. Of lnl and torch, a part of them."""
+    names = target.split(".") if isinstance(target, str) else [""]
+    if not all(name.isidentifier() for name in names):
+        return ""
+    return ".".join(names[:-1]) if names[0] in ("lnl", "torch", "torchvision") else names[0]
+
+
+def _makes(found: Any, kind: type | tuple[type, ...]) -> bool:
+    """Whether it is a class of that kind, or a function that says that it returns a model."""
+    home = found.__module__
+    if inspect.isfunction(found) and _is_in(home, MODELS):
+        found = found.__annotations__.get("return")
+    if not inspect.isclass(found):
+        return False
+    return issubclass(found, kind) or (isinstance(kind, tuple) and _is_in(home, [TRANSFORMS]))
+
+
+def _is_in(name: str, packages: Sequence[str]) -> bool:
+    return any(f"{name}.".startswith(f"{package}.") for package in packages)
+
+
+def _targets(value: Any) -> Iterator[Any]:
+    """Every ``_target_`` in it, however deep, whatever it is."""
+    if isinstance(value, dict):
+        if "_target_" in value:
+            yield value["_target_"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for entry in value:
+            yield from _targets(entry)
+
+
+def _texts(value: Any, key: str = "config") -> Iterator[tuple[str, str]]:
+    """Every text in it, with the key that it belongs to."""
+    if isinstance(value, str):
+        yield key, value
+    elif isinstance(value, dict):
+        for name, entry in value.items():
+            yield from _texts(entry, _shown(name))
+    elif isinstance(value, list):
+        for entry in value:
+            yield from _texts(entry, key)
+
+
+def _shown(given: Any) -> str:
+    """In one line, whatever it is."""
+    text = ascii(given)[1:-1] if isinstance(given, str) else ascii(given)
+    return text if len(text) <= 80 else f"{text[:77]}..."

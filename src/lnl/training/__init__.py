@@ -1,0 +1,1 @@
+"""The engine: builds a run's parts, trains, evaluates."""

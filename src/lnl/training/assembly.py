@@ -1,0 +1,225 @@
+"""The parts of a run, made from its configuration and checked against one another."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ProgressBar, Timer
+from torch import Tensor
+
+from lnl.config import build, build_all, build_loss, factory
+from lnl.data import NoisyDataModule
+from lnl.data.given import GivenDataModule
+from lnl.data.read_once import read_once
+from lnl.errors import UserError, first_line
+from lnl.losses import CrossEntropy
+from lnl.methods import NoisyLabelMethod
+from lnl.runs.fingerprint import fingerprints
+from lnl.runs.folder import RunFolder
+from lnl.training.checkpoints import AtomicCheckpointIO, load_checkpoint, load_weights
+from lnl.training.environment import resolve_precision
+from lnl.training.epoch_seed import EpochSeed
+from lnl.training.oracle import OracleBest
+from lnl.training.processes import ALONE, OneProcess, Process, strategy
+from lnl.training.shared_state import SharedState
+from lnl.training.stays_stopped import StaysStopped
+from lnl.training.trainer_options import check_batch_of_one, check_limit, check_monitors, check_options, check_schedule
+from lnl.training.training_metrics import TrainingMetrics
+
+
+def build_data(cfg: DictConfig) -> NoisyDataModule:
+    """The data, read, with its noise drawn. What ``cfg`` left to the data (classes, size) is in it from then on."""
+    data: NoisyDataModule = build(
+        "data", cfg.data, noise=build("noise", cfg.noise), corruption=build("corruption", cfg.corruption)
+    )
+    data.show_progress = "callbacks" not in cfg or cfg.callbacks.get("progress") is not None
+    data.prepare_data()
+    config: dict[str, Any] = {part: OmegaConf.to_container(cfg[part], resolve=True) for part in ("data", "corruption")}
+    if isinstance(data, GivenDataModule):
+        data.fingerprints = config["data"]["fingerprints"] = fingerprints(config["data"])  # read anew if it has changed
+    try:
+        data.clean = read_once(config, data.read)
+        data.setup()
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    for key in ("num_classes", "image_size"):
+        if cfg.data[key] is None:
+            cfg.data[key] = getattr(data, key)
+    return data
+
+
+def build_method(cfg: DictConfig, data: NoisyDataModule, num_samples: int | None = None) -> NoisyLabelMethod:
+    """The method with its networks, seen to take the data's images and to have an output for each of its classes.
+
+    Args:
+        cfg, data: of the run.
+        num_samples: of the training set the method has its state for, if it is to be evaluated on other ``data``.
+    """
+    samples = len(data.labels.noisy) if num_samples is None else num_samples
+    oracle_options = tell_noise_rate(cfg.method, data)
+    method = make_method(cfg, data.num_classes, data.channels, data.image_size, samples)
+    method.oracle_options = oracle_options
+    if num_samples is None and not method.any_loss and type(method.loss) is not CrossEntropy:
+        loss = getattr(method.loss, "__name__", type(method.loss).__name__)
+        raise UserError(f"loss: {type(method).__name__} does not use the one that was chosen ({loss}): leave out loss=")
+    if method.uses_trusted and num_samples is None:
+        data.trust()
+    if cfg.init_from:
+        weights = load_checkpoint(cfg.init_from)["state_dict"]
+        # A method's own buffers are state of its run, about its samples; networks are what can be started from.
+        networks = {name: value for name, value in weights.items() if "." in name}
+        own = {name: value for name, value in method.state_dict().items() if "." not in name}
+        load_weights(method, networks | own, cfg.init_from)
+    return method
+
+
+def tell_noise_rate(options: DictConfig, data: NoisyDataModule) -> list[str]:
+    """Puts the share of labels that the noise makes wrong in place of each ``oracle``, and returns these options."""
+    values: dict[Any, Any] = OmegaConf.to_container(options, resolve=True)  # type: ignore[assignment]
+    names = [name for name, value in values.items() if value == "oracle"]
+    rate = data.labels.expected_rate if data.noise.drawn else None
+    for name in names:
+        if rate is None:
+            raise UserError(
+                f"method.{name}=oracle is the share of labels that the noise makes wrong, and here none is drawn: "
+                f"give the share of wrong labels that you expect, such as method.{name}=0.2"
+            )
+        options[name] = rate
+    return names
+
+
+def make_method(
+    cfg: DictConfig, num_classes: int, channels: int, image_size: int, num_samples: int
+) -> NoisyLabelMethod:
+    """The method as it is before anything is loaded into it, checked as :func:`build_method` says; needs no data."""
+    method: NoisyLabelMethod = build(
+        "method",
+        cfg.method,
+        model=factory("model", cfg.model),
+        loss=build_loss(cfg.loss),
+        optimizer=factory("optimizer", cfg.optimizer),
+        scheduler=factory("scheduler", cfg.scheduler) if cfg.scheduler else None,
+        num_classes=num_classes,
+        num_samples=num_samples,
+    )
+    try:
+        with torch.no_grad():
+            outputs = method.eval()(torch.zeros(1, channels, image_size, image_size)).shape[1]
+    except (RuntimeError, ValueError) as error:
+        shape = f"{image_size}x{image_size} with {channels} channels"
+        raise UserError(f"the model cannot take this data's images ({shape}): {first_line(error)}") from error
+    finally:
+        method.train()
+    if outputs != num_classes:
+        raise UserError(
+            f"the labels have {num_classes} classes, but the model has {outputs} outputs; "
+            f"leave out model.num_classes or set it to {num_classes}."
+        )
+    check_loss(method.loss, num_classes)
+    try:
+        method.configure_optimizers()  # to hear of values that the optimizer refuses before training starts
+    except (ValueError, TypeError) as error:
+        raise UserError(f"optimizer or scheduler: {first_line(error)}") from error
+    return method
+
+
+def check_loss(loss: Callable[[Tensor, Tensor], Tensor], num_classes: int) -> None:
+    """Raises UserError if a loss fails, or has not a value for each sample: of a mean no method could weigh them."""
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):  # asking changes no number
+            values = loss(torch.zeros(2, num_classes), torch.tensor([0, 1]))
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        raise UserError(f"loss: {first_line(error)}") from error
+    shape = list(values.shape) if isinstance(values, Tensor) else type(values).__name__
+    if shape != [2]:
+        name = getattr(getattr(loss, "func", loss), "__name__", type(loss).__name__)
+        hint = ": use reduction='none'." if shape == [] else " for 2 samples."
+        raise UserError(f"loss: a loss returns one value per sample, [B]; {name} returned {shape}{hint}")
+
+
+def build_trainer(
+    cfg: DictConfig,
+    folder: RunFolder,
+    data: NoisyDataModule,
+    method: NoisyLabelMethod,
+    *callbacks: Callback,
+    process: Process = ALONE,
+) -> pl.Trainer:
+    """Lightning's Trainer with the run's checkpoints, measurements and trackers."""
+    check_options(cfg.trainer, process.count)
+    check_limit(cfg.trainer.limit_val_batches, data, process.count)
+    check_schedule(method, cfg.trainer)
+    check_batch_of_one(method, data, process.count)
+    every = build_callbacks(cfg, folder, data, method, callbacks)
+    options: dict[str, Any] = {
+        "precision": resolve_precision(cfg.trainer.precision, cfg.trainer.accelerator),
+        "callbacks": every,
+        "logger": [] if process.number else build_all("logger", cfg.logger),
+        "plugins": [AtomicCheckpointIO()],
+        "strategy": "auto",
+        "max_steps": -1,  # StaysStopped counts them
+        "benchmark": bool(cfg.trainer.get("benchmark")),  # else a sweep's job would have the one before's
+        "default_root_dir": str(folder.path),
+        "enable_model_summary": False,
+        "reload_dataloaders_every_n_epochs": int(type(method).training_set is not NoisyLabelMethod.training_set),
+        "enable_progress_bar": any(isinstance(callback, ProgressBar) for callback in every),
+    }
+    if process.count > 1:
+        check_together(cfg, data, method, process.count)
+        options |= {"strategy": strategy(cfg.trainer.strategy), "use_distributed_sampler": False}
+    else:
+        options["plugins"].append(OneProcess())
+    try:
+        trainer: pl.Trainer = build("trainer", cfg.trainer, **options)
+    except (MisconfigurationException, ImportError) as error:
+        hint = " (trainer.accelerator=auto takes what there is)" if "backend" in str(error) else ""
+        raise UserError(f"trainer: {first_line(error)}{hint}") from error
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, Timer) and callback.time_remaining() == 0:
+            raise UserError("trainer.max_time must be above 0: nothing would be trained")
+    return trainer
+
+
+def build_callbacks(
+    cfg: DictConfig, folder: RunFolder, data: NoisyDataModule, method: NoisyLabelMethod, others: Sequence[Callback]
+) -> list[Callback]:
+    """What every run has, the callbacks that were chosen, ``others``, and the run's checkpoints."""
+    # Without a version in the name: what a run that was killed has left is written over.
+    overwrite: dict[str, Any] = {"dirpath": folder.checkpoints, "enable_version_counter": False}
+    try:
+        chosen = build_all("callbacks", cfg.callbacks)
+    except MisconfigurationException as error:
+        raise UserError(f"callbacks: {first_line(error)}") from error
+    check_monitors(chosen, method)
+    return [
+        EpochSeed(cfg.seed),
+        StaysStopped(cfg.trainer.get("max_steps") or -1),
+        SharedState(),
+        TrainingMetrics(data.given, data.labels.clean),
+        *chosen,
+        *others,
+        # With the validated weights: at an epoch's end it would look at what an earlier validation has said.
+        ModelCheckpoint(
+            monitor="val/accuracy",
+            mode="max",
+            save_on_train_epoch_end=False,
+            filename=folder.noisy_val_best.stem,
+            **overwrite,
+        ),
+        *([OracleBest(folder)] if cfg.oracle else []),
+        ModelCheckpoint(save_on_train_epoch_end=True, filename=folder.last.stem, **overwrite),
+    ]
+
+
+def check_together(cfg: DictConfig, data: NoisyDataModule, method: NoisyLabelMethod, processes: int) -> None:
+    """Raises UserError if the run cannot be trained by several processes."""
+    if not method.several_devices:
+        raise UserError(f"{type(method).__name__} trains on one device: set trainer.devices=1.")
+    for split in ("train", "val"):
+        if len(data.splits[split]) < processes:
+            raise UserError(f"{len(data.splits[split])} {split} samples are too few for {processes} devices.")
+    if cfg.trainer.get("sync_batchnorm") and cfg.trainer.accelerator == "cpu":
+        raise UserError("trainer.sync_batchnorm works only on GPUs.")

@@ -1,0 +1,63 @@
+"""Checkpoints: written whole or not at all, and read without running what is in them."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
+from torch import nn
+
+from lnl.errors import UserError, first_line
+from lnl.files import replacing
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint beside the old one, then puts it in its place.
+
+    Lightning's own writes to the system's temporary folder and moves the file, which on another file system is a copy
+    over the only checkpoint there is.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        buffer = io.BytesIO()  # of a full disk torch would say that it is at an unexpected place
+        torch.save(checkpoint, buffer)
+        with replacing(path, durable=True) as unfinished:
+            unfinished.write_bytes(buffer.getbuffer())
+
+
+def load_checkpoint(path: Path | str) -> dict[str, Any]:
+    """A checkpoint, read without executing anything that may be in it.
+
+    Raises:
+        UserError: if there is none, or it is damaged.
+    """
+    path = Path(str(path)).expanduser()
+    if not path.is_file():
+        raise UserError(f"there is no checkpoint at {path}")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises a dozen kinds for a file that is no checkpoint
+        what = "is not a checkpoint that can be read, or it is damaged"
+        raise UserError(f"{path} {what}: {first_line(error)}\nIf it is a run's own, force=true trains anew.") from error
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+        raise UserError(f"{path} is not a checkpoint of a run: it has no 'state_dict'")
+    return checkpoint
+
+
+def load_weights(module: nn.Module, state: dict[str, Any], source: Path | str) -> None:
+    """Puts the weights of a checkpoint into a module.
+
+    Raises:
+        UserError: if they belong to another architecture.
+    """
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        reasons = [line.strip() for line in str(error).splitlines()[1:]]
+        raise UserError(
+            f"{source} is a checkpoint of another architecture: {reasons[0] if reasons else first_line(error)}\n"
+            "Use the model and method that it was trained with."
+        ) from error

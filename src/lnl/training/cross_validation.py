@@ -1,0 +1,112 @@
+"""k-fold cross-validation: k runs, each validated on the part of the training labels that it did not see."""
+
+import statistics
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig
+from pytorch_lightning.callbacks import Callback
+
+from lnl.data.splits import check_folds
+from lnl.errors import UserError
+from lnl.runs.closing import wrong_labels
+from lnl.runs.folder import RunFolder
+from lnl.runs.identity import identity, relevant_config
+from lnl.runs.result import SCHEMA_VERSION, write_result
+from lnl.training.run import train
+
+
+def cross_validate(
+    cfg: DictConfig,
+    folder: RunFolder,
+    choices: dict[str, str],
+    observers: Sequence[Callback] = (),
+    say: Callable[[str], Any] = print,
+) -> dict[str, Any]:
+    """Trains ``data.folds`` runs in ``fold1``, ``fold2``, …, each with that part of the training labels held out.
+
+    Finished folds are not trained again. The whole run's ``out_of_fold.npz`` has, for every sample that is in a fold,
+    its ``index``, given ``labels`` and the ``probabilities[n, K]`` by the last epoch of the run that did not see it.
+
+    Args, Returns, Raises: as of :func:`lnl.training.run.train`; the result's numbers are means over the folds, and
+    ``cross_validation`` has each of them.
+    """
+    if cfg.trainer.fast_dev_run:
+        raise UserError("trainer.fast_dev_run runs one batch of one fold: set data.fold=1 with it.")
+    try:
+        check_folds(cfg.data.folds)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    new = not folder.marker.exists()
+    folder.claim(force=cfg.force)
+    results = []
+    for fold in range(1, cfg.data.folds + 1):
+        child = cfg.copy()
+        child.data.fold = fold
+        child.paths.run_dir = str(folder.path / f"fold{fold}")
+        inner = RunFolder(child.paths.run_dir, identity(child))
+        say(f"fold {fold} of {cfg.data.folds}")
+        try:
+            results.append(inner.finished() or train(child, inner, choices, observers, say))
+        except UserError:
+            if new and not inner.marker.exists() and fold == 1:
+                folder.unclaim()  # a mistake in the configuration leaves no folder
+            raise
+    parts = [np.load(folder.path / f"fold{i + 1}" / "out_of_fold.npz") for i in range(len(results))]
+    order = np.argsort(np.concatenate([part["index"] for part in parts]))
+    arrays: dict[str, Any] = {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0].files}
+    np.savez_compressed(folder.out_of_fold, **arrays)
+    result = merge(cfg, folder, results)
+    write_result(folder, result)
+    return result
+
+
+def merge(cfg: DictConfig, folder: RunFolder, results: list[dict[str, Any]]) -> dict[str, Any]:
+    """One result of the folds' results (``docs/run_folder.md`` says what of it are means)."""
+    first = {key: value for key, value in results[0].items() if key != "corrections"}
+    protocol = {
+        name: {"epoch": None}
+        | {
+            part: _means([result["protocol"][name][part] for result in results])
+            for part, metrics in entry.items()
+            if isinstance(metrics, dict)
+        }
+        for name, entry in first["protocol"].items()
+        if all(name in result["protocol"] for result in results)
+    }
+    accuracies = {
+        f"{split}_accuracy": [result["protocol"]["last"][split]["accuracy"] for result in results]
+        for split in ("val", "test")
+        if split in results[0]["protocol"]["last"]
+    }
+    # Each fold's two splits are the whole set.
+    labels = first["data"]["train"] + first["data"]["val"]
+    wrong, val_rate = wrong_labels(first), first["noise"]["val_rate"]
+    wrong_rate = None if wrong is None else (wrong + val_rate * first["data"]["val"]) / labels
+    seconds = [result["time"]["fit_seconds"] for result in results]
+    return {
+        **first,
+        "schema_version": SCHEMA_VERSION,
+        "identity": folder.identity,
+        "run": folder.path.name,
+        "sweep": folder.path.parent.name,
+        "data": {**first["data"], "val": sum(result["data"]["val"] for result in results)},
+        "protocol": protocol,
+        "cross_validation": {
+            "folds": len(results),
+            "labels": labels,
+            "wrong_rate": wrong_rate,
+            **{
+                name: {"mean": statistics.mean(values), "std": statistics.stdev(values), "each": values}
+                for name, values in accuracies.items()
+            },
+        },
+        "time": {**_means([result["time"] for result in results]), "fit_seconds": sum(seconds)},
+        "config": {**relevant_config(cfg), "method": first["config"]["method"]},  # with what it was given of the noise
+    }
+
+
+def _means(parts: list[dict[str, Any]]) -> dict[str, float]:
+    numbers = [name for name in parts[0] if all(isinstance(part.get(name), int | float) for part in parts)]
+    return {name: statistics.mean(part[name] for part in parts) for name in numbers}

@@ -1,0 +1,96 @@
+"""Where a run took place: hardware, versions, and settings of the process."""
+
+import functools
+import logging
+import platform
+import subprocess
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lnl.errors import UserError
+
+PACKAGES = ("lnl", "torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy", "scikit-learn")
+
+PRECISIONS = ("auto", "32-true", "32", "bf16-mixed", "16-mixed")
+
+
+def send_warnings_to_the_log() -> None:
+    """Keeps the terminal for what a user can act on; Lightning's remarks and all warnings go to train.log."""
+    logging.captureWarnings(True)
+    warnings.filterwarnings("ignore", module="torch.*", category=DeprecationWarning)
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+
+
+def resolve_precision(precision: str | int, accelerator: str) -> str | int:
+    """``auto`` becomes ``bf16-mixed`` where the hardware computes in bfloat16 natively, else ``32-true``."""
+    if str(precision) not in PRECISIONS:
+        raise UserError(f"trainer.precision must be one of {', '.join(PRECISIONS)}, got {precision}")
+    if precision != "auto":
+        return precision
+    on_gpu = torch.cuda.is_available() and accelerator in ("auto", "gpu", "cuda")
+    native = torch.cuda.is_bf16_supported(including_emulation=False) if on_gpu else _cpu_has_bfloat16()
+    return "bf16-mixed" if native else "32-true"
+
+
+@functools.cache
+def _cpu_has_bfloat16() -> bool:
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    return any(f" {flag} " in flags or f" {flag}\n" in flags for flag in ("amx_bf16", "avx512_bf16", "bf16"))
+
+
+def describe(device: torch.device, precision: str | int) -> dict[str, Any]:
+    """The part of ``result.json`` that is about hardware and software."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name()
+    return {
+        "device": str(device),
+        "device_name": name,
+        "precision": str(precision),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": _versions(),
+        "git_commit": git_commit(),
+    }
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    return {package: version(package) for package in PACKAGES}
+
+
+@functools.cache
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+@functools.cache
+def git_commit() -> str | None:
+    """The commit of lnl's own source, with ``+changes`` where it was edited since; None if it is not a checkout.
+
+    As of the first call: a process goes on with the code it started with, whatever is checked out meanwhile.
+    """
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(Path(__file__).parents[1]), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+
+    try:
+        if "src/lnl" not in git("ls-files", "--full-name", "."):
+            return None  # installed somewhere inside another project's checkout
+        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", ".") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None

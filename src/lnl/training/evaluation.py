@@ -1,0 +1,144 @@
+"""What a trained method is worth, on labels it has never seen."""
+
+import time
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from lnl.csv_files import csv_text
+from lnl.data.module import Loader, NoisyDataModule
+from lnl.data.splits import Split
+from lnl.methods import NoisyLabelMethod
+from lnl.metrics import classification_metrics
+from lnl.runs.folder import RunFolder
+from lnl.training.checkpoints import load_checkpoint, load_weights
+from lnl.training.metrics_table import MetricsTable
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Logits ``[N, K]`` for test samples ``index[N]`` of true ``labels[N]``, and the time they took.
+
+    Attributes:
+        files: name of each sample, as of :class:`~lnl.data.images.Given`; None of benchmark sets.
+    """
+
+    index: np.ndarray
+    labels: Tensor
+    logits: Tensor
+    seconds: float
+    files: list[str] | None = None
+
+    def samples(self) -> pd.DataFrame:
+        """``index``, ``file`` where samples have names, and ``label``."""
+        files = {} if self.files is None else {"file": pd.Series(self.files, dtype=object)}
+        return pd.DataFrame({"index": self.index, **files, "label": self.labels.numpy()})
+
+    def save(self, path: Path, classes: list[str]) -> None:
+        """Writes ``predictions.csv``: :meth:`samples`, predicted, and the probability of each class."""
+        table = self.samples().assign(predicted=self.logits.argmax(dim=1).numpy())
+        probabilities = pd.DataFrame(self.logits.softmax(dim=1).numpy(), columns=[f"p_{name}" for name in classes])
+        path.write_text(csv_text(pd.concat([table, probabilities], axis=1)), encoding="utf-8", newline="")
+
+
+def predict(method: NoisyLabelMethod, loader: Loader, trainer: pl.Trainer, batches: int | None = None) -> Tensor:
+    """Logits ``[N, K]`` on the CPU, in the loader's order, at the trainer's precision."""
+    method.eval()
+    with torch.inference_mode(), trainer.precision_plugin.forward_context():
+        logits = [method.predict_step(batch.to(method.device), i) for i, batch in enumerate(islice(loader, batches))]
+    return torch.cat(logits).cpu()
+
+
+def evaluate(
+    method: NoisyLabelMethod,
+    data: NoisyDataModule,
+    trainer: pl.Trainer,
+    folder: RunFolder,
+    rows: list[dict[str, float]],
+    smoke: bool = False,
+) -> tuple[dict[str, Any], Prediction | None]:
+    """The entries of the protocol, and the last epoch's prediction (None without a test set).
+
+    Test labels are used here, by :class:`lnl.training.oracle.OracleBest` if it was asked for, and nowhere else.
+
+    Args:
+        method: ends with the last epoch's weights.
+        data, trainer: as they trained it.
+        folder: with the checkpoints.
+        rows: the run's epochs (:class:`lnl.training.metrics_table.MetricsTable`).
+        smoke: after ``fast_dev_run``: evaluate one batch, with the weights in memory.
+
+    Returns:
+        For ``last``, ``noisy_val_best`` (chosen by noisy validation labels), of a method with stages the end of each
+        earlier one (``stage1``, …), and with ``oracle=true`` ``oracle_best``: ``epoch`` from 0, that epoch's ``train``
+        metrics (none if steps of it followed), and the ``val`` and ``test`` (and ``trusted_test``) metrics of its
+        weights.
+    """
+    method.to(trainer.strategy.root_device)
+    checkpoints = {} if smoke else {**folder.stages(), "noisy_val_best": folder.noisy_val_best}
+    if folder.oracle_best.exists() and not smoke:
+        checkpoints["oracle_best"] = folder.oracle_best
+    tested: list[Split] = [split for split in ("trusted_test", "test") if split in data.splits]
+    prediction = None
+    entries: dict[str, Any] = {}
+    for protocol, path in {**checkpoints, "last": folder.last}.items():
+        epoch = len(rows) - 1
+        row = validated = rows[epoch]
+        if not smoke:
+            checkpoint = load_checkpoint(path)
+            load_weights(method, checkpoint["state_dict"], path)
+            epoch = checkpoint["epoch"]
+            row = validated = rows[epoch]
+            if checkpoint["global_step"] < row["step"]:
+                row, validated = {}, checkpoint["callbacks"][MetricsTable.__qualname__]["validated"]
+        val = _part("val/", validated) or validate(method, data, trainer)
+        entries[protocol] = {"epoch": epoch, "train": _part("train/", row), "val": val}
+        for split in tested:
+            found = predict_split(method, data, trainer, split, batches=1 if smoke else None)
+            entries[protocol][split] = classification_metrics(found.logits, found.labels)
+            prediction = found if split == "test" else None
+    return {name: entries[name] for name in ("last", "noisy_val_best", *entries) if name in entries}, prediction
+
+
+def validate(method: NoisyLabelMethod, data: NoisyDataModule, trainer: pl.Trainer) -> dict[str, float]:
+    """What training's validation would have said of the method as it is: loss and accuracy on the noisy labels."""
+    loader, limit = data.loader("val", trainer.strategy.root_device), trainer.limit_val_batches
+    batches = limit * trainer.world_size if isinstance(limit, int) else int(len(loader) * limit)
+    logits = predict(method, loader, trainer, batches)
+    labels = torch.from_numpy(data.given[data.splits["val"]][: len(logits)])
+    loss = method.loss(logits.to(method.device), labels.to(method.device)).mean()
+    return {"loss": float(loss), "accuracy": float((logits.argmax(dim=1) == labels).float().mean())}
+
+
+def predict_split(
+    method: NoisyLabelMethod, data: NoisyDataModule, trainer: pl.Trainer, split: Split, batches: int | None = None
+) -> Prediction:
+    """What the method says of ``test`` or ``trusted_test``, beside the true labels."""
+    loader = data.loader(split, trainer.strategy.root_device)
+    started = time.perf_counter()
+    logits = predict(method, loader, trainer, batches)
+    seconds = time.perf_counter() - started
+    labels = torch.from_numpy(data.right_labels(split)[: len(logits)])
+    index = data.splits[split][: len(logits)]
+    names = data.test_files if split == "test" else data.files
+    return Prediction(index, labels, logits, seconds, None if names is None else [names[place] for place in index])
+
+
+def save_out_of_fold(method: NoisyLabelMethod, data: NoisyDataModule, trainer: pl.Trainer, folder: RunFolder) -> None:
+    """Writes ``out_of_fold.npz``: what the method as it is says of the validation split, which it has not seen."""
+    index = data.splits["val"]
+    logits = predict(method, data.loader("val", trainer.strategy.root_device), trainer)
+    np.savez_compressed(
+        folder.out_of_fold, index=index, labels=data.given[index], probabilities=logits.softmax(dim=1).numpy()
+    )
+
+
+def _part(prefix: str, row: dict[str, float]) -> dict[str, float]:
+    return {name.removeprefix(prefix): value for name, value in row.items() if name.startswith(prefix)}

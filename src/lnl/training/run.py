@@ -1,0 +1,166 @@
+"""One run, from configuration to result.json."""
+
+import logging
+import shutil
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+from omegaconf import DictConfig
+from pytorch_lightning.callbacks import Callback
+
+from lnl.data import NoisyDataModule
+from lnl.errors import UserError, first_line
+from lnl.methods import NoisyLabelMethod
+from lnl.metrics import reset_peak_memory
+from lnl.runs.folder import RunFolder
+from lnl.runs.identity import relevant_config
+from lnl.runs.result import write_result
+from lnl.tracking.trackers import Trackers
+from lnl.training.assembly import build_data, build_method, build_trainer
+from lnl.training.checkpoints import load_checkpoint, load_weights
+from lnl.training.environment import git_commit, send_warnings_to_the_log
+from lnl.training.evaluation import evaluate, save_out_of_fold
+from lnl.training.metrics_table import MetricsTable
+from lnl.training.processes import ALONE, Process, count_processes, together
+from lnl.training.record import make_result
+
+log = logging.getLogger(__name__)
+
+
+def train(
+    cfg: DictConfig,
+    folder: RunFolder,
+    choices: dict[str, str],
+    observers: Sequence[Callback] = (),
+    say: Callable[[str], Any] = print,
+) -> dict[str, Any]:
+    """Trains, evaluates and records the run that ``cfg`` describes.
+
+    Args:
+        cfg: as of ``conf/train.yaml``.
+        folder: where the run goes; an interrupted run that is in it goes on from its last checkpoint.
+        choices: the option chosen in each group.
+        observers: further callbacks, which change no number.
+        say: is told what somebody who waits wants to know.
+
+    Returns:
+        The content of ``result.json``.
+
+    Raises:
+        UserError: if something is asked for that cannot be; most of them before anything is written.
+    """
+    processes = count_processes(cfg)
+    args = (cfg, folder, choices, observers, say)
+    return train_here(*args) if processes == 1 else together(processes, train_here, *args)
+
+
+def train_here(
+    cfg: DictConfig,
+    folder: RunFolder,
+    choices: dict[str, str],
+    observers: Sequence[Callback],
+    say: Callable[[str], Any],
+    process: Process = ALONE,
+) -> dict[str, Any]:
+    """What :func:`train` does, in this process, one of those that train the run; the first one writes all files.
+
+    Returns:
+        As of :func:`train` in the first process; in the others nothing.
+    """
+    send_warnings_to_the_log()
+    git_commit()
+    reset_peak_memory()
+    options = {group: option for group, option in choices.items() if "/" not in group}
+    with process.first():  # downloads and decodes what the others then find
+        data = build_data(cfg)
+    if not process.number:
+        for remark in data.remarks:
+            log.warning(remark)
+            if cfg.data.fold in (None, 1):  # the others would say the same
+                say(remark.split("\n")[0])
+    pl.seed_everything(cfg.seed, verbose=False)
+    method = build_method(cfg, data)
+    if not method.any_loss:
+        options["loss"] = "none"
+    table = MetricsTable(folder.metrics)
+    trainer = build_trainer(cfg, folder, data, method, table, *observers, process=process)
+    smoke = bool(cfg.trainer.fast_dev_run)
+    if process.number:
+        process.wait()
+        fit(trainer, method, data, folder, say)
+        return {}
+    if smoke:
+        folder.check_identity()  # a smoke run starts over, but never over another run
+    new = not folder.marker.exists()
+    folder.claim(force=cfg.force or smoke)
+    process.wait()
+    try:
+        data.labels.save(folder.noise)
+        np.savez(folder.seen, train=data.digests("train"), val=data.digests("val"))  # evaluation leaves these out
+        with Trackers(trainer.loggers) as trackers:
+            trackers.start({**relevant_config(cfg), "options": options, "noise_rate": data.labels.rate})
+            fit(trainer, method, data, folder, say)
+            entries, prediction = evaluate(method, data, trainer, folder, table.rows, smoke)
+            if prediction is not None:
+                prediction.save(folder.predictions, data.classes)
+            if cfg.data.fold is not None and not smoke:
+                save_out_of_fold(method, data, trainer, folder)
+            result = make_result(cfg, options, folder, data, method, trainer, table.rows, entries, prediction)
+            trackers.finish(result, data)
+        if not smoke:
+            write_result(folder, result)
+    except UserError:
+        if new and not trainer.global_step:
+            folder.unclaim()  # a mistake that shows when fitting starts
+        raise
+    except OSError as error:
+        raise UserError(f"{error.filename or folder.path} cannot be written: {error.strerror or error}.") from error
+    return result
+
+
+def fit(
+    trainer: pl.Trainer,
+    method: NoisyLabelMethod,
+    data: NoisyDataModule,
+    folder: RunFolder,
+    say: Callable[[str], Any],
+) -> None:
+    """Trains to the last epoch, from the last checkpoint if there is one."""
+    resume = folder.last if folder.last.exists() else None
+    if resume is not None:
+        checkpoint = load_checkpoint(resume)
+        load_weights(method, checkpoint["state_dict"], resume)
+        note = f"resuming an interrupted run after epoch {checkpoint['epoch'] + 1}"
+        log.info(note)
+        say(note)
+    else:
+        log.info("training starts")
+    try:
+        trainer.fit(method, datamodule=data, ckpt_path=resume, weights_only=True)
+    except SystemExit:  # Lightning's answer to Ctrl-C and to SIGTERM, to which it gives no exit code
+        done = load_checkpoint(folder.last)["epoch"] + 1 if folder.last.exists() else 0
+        say(f"stopped; the same command goes on after epoch {done}")
+        raise SystemExit(1) from None
+    except UserError:
+        raise
+    except Exception as error:
+        if part := refused_by(error):
+            raise UserError(f"{part}: {first_line(error).strip()}") from error
+        raise
+    if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
+        return
+    if not folder.last.exists():
+        raise UserError("a callback ended training before its first step.")
+    if not folder.noisy_val_best.exists():  # training ended before it was validated: there is nothing to choose from
+        shutil.copyfile(folder.last, folder.noisy_val_best)
+
+
+def refused_by(error: Exception) -> str | None:
+    """What refused to go on: a part of the configuration, by the library that raised the error; None for other code."""
+    raised_in = Path(traceback.extract_tb(error.__traceback__)[-1].filename).as_posix()
+    packages = {"trainer": ("/pytorch_lightning/", "/lightning_fabric/"), "optimizer or scheduler": ("/torch/optim/",)}
+    return next((part for part, names in packages.items() if any(name in raised_in for name in names)), None)
