@@ -257,7 +257,8 @@ def test_a_users_own_model_is_built_where_its_package_is_named(digits, predict, 
         assert "add trust=[tests]." in refused.err
         assert command(*arguments, "trust=[tests]").code == 0
     path = tmp_path / "model.safetensors"
-    with pytest.raises(UserError, match=r"model\.safetensors is not loaded: its model is tests\.trained\.test_trust\.Own"):
+    refusal = r"model\.safetensors is not loaded: its model is tests\.trained\.test_trust\.Own"
+    with pytest.raises(UserError, match=refusal):
         read_safetensors(path)
     images = torch.zeros(1, 8, 8, 1, dtype=torch.uint8)
     assert read_safetensors(path, trust="tests")(images).shape == (1, 10)
