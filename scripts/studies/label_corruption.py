@@ -46,7 +46,7 @@ def corruption_regularisers(study: Study) -> str:
         {
             "weight decay": runs["optimizer.weight_decay"] > 0,
             "dropout": runs["model.dropout"] > 0,
-            "augmentation": runs["data.augment"] != "none",
+            "augmentation": runs["augment.crop_flip._target_"].notna(),
             "batch norm": runs["model.batch_norm"].astype(bool),
         }
     )

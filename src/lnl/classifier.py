@@ -57,7 +57,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         validation_fraction: share of the samples, with labels as doubtful as the rest, that are held out to choose an
             epoch by. Trusted samples are none of them.
         protocol: the weights of which epoch to keep, ``last`` or ``noisy_val_best``.
-        overrides: further settings, as on the command line: ``["data.augment=crop_flip", "loss.q=0.5"]``.
+        overrides: further settings, as on the command line: ``["augment=crop_flip", "loss.q=0.5"]``.
         random_state: seed, ``RandomState`` or None, of initialisation, order, augmentation and what is held out.
         accelerator: ``auto``, ``cpu``, ``gpu``, … as Lightning calls it.
         folder: where checkpoints and metrics.csv are to stay; None keeps none.

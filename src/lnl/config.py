@@ -49,7 +49,12 @@ def build(name: str, node: DictConfig, **objects: Any) -> Any:
 
 
 def build_loss(node: DictConfig) -> Any:
-    """The loss that ``node`` names: an object; or a function of logits and labels, with the node's other values."""
+    """The loss that ``node`` names: an object; or a function of logits and labels, with the node's other values.
+
+    ``label_smoothing`` is for the method, whatever the loss.
+    """
+    if isinstance(node, DictConfig):
+        node = OmegaConf.masked_copy(node, [str(key) for key in node if key != "label_smoothing"])
     made = factory("loss", node)
     if inspect.isfunction(made.func):
         try:

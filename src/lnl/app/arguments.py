@@ -14,7 +14,10 @@ from lnl.config import CONF_DIR
 from lnl.errors import UserError, nearest
 
 # The option of a group that means that there is none, which Hydra does not let null stand for.
-NONE = {"callbacks": "none", "corruption": "none", "logger": "csv", "noise": "none", "scheduler": "none"}
+NONE = {"logger": "csv"} | dict.fromkeys(
+    ("augment", "average", "callbacks", "corruption", "mix", "noise", "scheduler"), "none"
+)
+RENAMED = {"data.augment": "augment", "data.crop_padding": "augment.crop_flip.padding"}  # before 0.2
 BY_DEFAULT_NULL = {("train", "experiment"), ("audit", "experiment"), ("evaluate", "data")}
 
 
@@ -45,6 +48,7 @@ def prepare(arguments: Sequence[str], config_name: str) -> list[str]:
 
 def prepared_overrides(arguments: Sequence[str], config_name: str = "train", sweep: bool = False) -> list[str]:
     """What :func:`prepare` does to the arguments that are no flags; ``sweep`` says whether they are of a sweep."""
+    arguments = [renamed(argument) for argument in arguments]
     parsed = [(argument, parse(argument)) for argument in arguments]
     swept = {override.key_or_group.split("/")[0] for _, override in parsed if override and is_swept_option(override)}
     prepared = []
@@ -60,6 +64,12 @@ def prepared_overrides(arguments: Sequence[str], config_name: str = "train", swe
         else:
             prepared.append(_of_jobs(argument, override, swept) if sweep and swept else argument)
     return prepared
+
+
+def renamed(argument: str) -> str:
+    """The argument with the key that a key of before is now."""
+    key, equals, value = argument.partition("=")
+    return RENAMED.get(key, key) + equals + value
 
 
 def parse(argument: str) -> Override | None:

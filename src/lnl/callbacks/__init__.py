@@ -5,6 +5,7 @@ from lnl.callbacks.fit_until import FitUntil
 from lnl.callbacks.progress import TrainingProgress
 from lnl.callbacks.sample_history import SampleHistory
 from lnl.callbacks.stop_on_nan import StopOnNaN
+from lnl.callbacks.weight_average import WeightAverage
 
 __all__ = [
     "ContactSheet",
@@ -12,4 +13,5 @@ __all__ = [
     "SampleHistory",
     "StopOnNaN",
     "TrainingProgress",
+    "WeightAverage",
 ]

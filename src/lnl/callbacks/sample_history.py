@@ -10,7 +10,6 @@ import torch
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor, nn
 
-from lnl.data import Batch
 from lnl.errors import UserError
 from lnl.models.features import features_of, predicting_layers
 
@@ -40,7 +39,6 @@ class SampleHistory(Callback):
             raise ValueError(f"neighbours must be at least 1, got {neighbours}")
         self.neighbours = neighbours
         self.sums: dict[str, Tensor] = {}
-        self.batch: Batch | None = None
 
     def state_dict(self) -> dict[str, Any]:
         return {name: tensor.cpu() for name, tensor in self.sums.items()}
@@ -51,7 +49,9 @@ class SampleHistory(Callback):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         if trainer.world_size > 1:
             raise UserError("callbacks.sample_history works on one device: set trainer.devices=1.")
-        self.handle = pl_module.register_forward_hook(self._see)
+        self.method, self.watches = pl_module, True
+        self.given = torch.from_numpy(trainer.datamodule.given).to(pl_module.device)  # type: ignore[attr-defined]
+        pl_module.listeners.append(self._see)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         samples, classes, device = pl_module.num_samples, pl_module.num_classes, pl_module.device
@@ -78,27 +78,23 @@ class SampleHistory(Callback):
         with trainer.precision_plugin.forward_context():
             return predicting_layers(pl_module, images)
 
-    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, batch: Batch, batch_idx: int) -> None:
-        self.batch = batch
+    def on_sanity_check_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        self.watches = False
 
-    def on_validation_batch_start(
-        self, trainer: pl.Trainer, pl_module: Any, batch: Batch, batch_idx: int, dataloader_idx: int = 0
-    ) -> None:
-        self.batch = None if trainer.sanity_checking else batch
+    def on_sanity_check_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        self.watches = True
 
     @torch.no_grad()
-    def _see(self, module: nn.Module, inputs: tuple[Any, ...], logits: Tensor) -> None:
-        batch = self.batch
-        if batch is None or not inputs or inputs[0] is not batch.images:
+    def _see(self, index: Tensor, logits: Tensor) -> None:
+        if not self.watches:
             return
-        self.batch = None  # the first answer counts
         logits = logits.float()
-        if module.training:
-            margins = margin(logits, batch.labels)
-            self.sums["training_margin"].index_add_(0, batch.index, margins)
-            self.sums["seen"].index_add_(0, batch.index, torch.ones_like(margins))
+        if self.method.training:
+            margins = margin(logits, self.given[index])
+            self.sums["training_margin"].index_add_(0, index, margins)
+            self.sums["seen"].index_add_(0, index, torch.ones_like(margins))
         else:
-            place = torch.searchsorted(self.val, batch.index)  # a split's numbers are sorted
+            place = torch.searchsorted(self.val, index)  # a split's numbers are sorted
             self.sums["probabilities"].index_add_(0, place, logits.softmax(dim=1))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
@@ -107,7 +103,7 @@ class SampleHistory(Callback):
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Here and not when training ends, which a run that was killed after its last epoch does not do again."""
-        self.handle.remove()
+        pl_module.listeners.remove(self._see)
         if not self.sums or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         data, sums = trainer.datamodule, {name: tensor.cpu().numpy() for name, tensor in self.sums.items()}  # type: ignore[attr-defined]

@@ -1,6 +1,6 @@
 """What a method sees of the data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import torch
@@ -13,16 +13,19 @@ class Batch:
 
     Attributes:
         images: float32 ``[B, C, H, W]``, augmented and normalised; the first view.
-        labels: int64 ``[B]``, the given labels, which may be wrong; -1 where there are none to be seen (test images).
+        labels: the labels to train on, which may be wrong: int64 ``[B]``, or probabilities ``[B, K]``; -1 where there
+            are none to be seen (test images).
         index: int64 ``[B]``, each sample's number in the dataset's training set (or test set): the place of its
             per-sample state.
-        views: all ``data.views`` independently augmented views, ``images`` first.
+        views: each of the method's views, augmented independently, ``images`` first.
+        share: of the samples of this step that are in this batch; below 1 where several processes share the step.
     """
 
     images: Tensor
     labels: Tensor
     index: Tensor
     views: tuple[Tensor, ...] = ()
+    share: float = 1.0
 
     def __len__(self) -> int:
         return len(self.index)
@@ -31,10 +34,5 @@ class Batch:
         """The batch on ``device``; Lightning calls this."""
         views = tuple(view.to(device, **kwargs) for view in self.views)
         images = views[0] if views else self.images.to(device, **kwargs)
-        return type(self)(images, self.labels.to(device, **kwargs), self.index.to(device, **kwargs), views)
-
-    def pin_memory(self) -> Self:
-        """The batch in page-locked memory; torch's DataLoader calls this."""
-        views = tuple(view.pin_memory() for view in self.views)
-        images = views[0] if views else self.images.pin_memory()
-        return type(self)(images, self.labels.pin_memory(), self.index.pin_memory(), views)
+        labels, index = self.labels.to(device, **kwargs), self.index.to(device, **kwargs)
+        return replace(self, images=images, labels=labels, index=index, views=views)

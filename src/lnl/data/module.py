@@ -1,6 +1,8 @@
 """The data module: clean images in, batches of doubtful labels on the device out."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -9,21 +11,19 @@ import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from lnl.corruption import ImageCorruption, NoCorruption
-from lnl.data.augment import Augmentation
 from lnl.data.batch import Batch
 from lnl.data.images import Dataset, Fit, Given, LabelledImages, Streamed, digests, natural_size
-from lnl.data.loader import WHOLE, DeviceLoader, EpochSampler, Normalize, Share, worker_loader
+from lnl.data.loader import Loader, Normalize, View, Workers
 from lnl.data.read_once import CleanData
+from lnl.data.sampler import WHOLE, EpochSampler, Share
+from lnl.data.samples import Samples
 from lnl.data.splits import Split, Splitting
 from lnl.data.training_set import training_set
 from lnl.data.trusted import Trusted, read_trusted
 from lnl.errors import UserError
 from lnl.noise import LabelNoise, NoisyLabels, NoNoise, of_given
-
-Loader = DeviceLoader | DataLoader[Batch]
 
 
 class NoisyDataModule(pl.LightningDataModule, ABC):
@@ -55,11 +55,11 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         trusted: samples whose label is known to be right (:func:`lnl.data.trusted.read_trusted`).
         trusted_test: hold so many of them out, as a second test split ``trusted_test``.
         folds, fold: validate on the fold-th (from 1) of so many equal parts in place of ``val_fraction``.
-        augment: ``none``, ``flip``, ``crop`` or ``crop_flip``; ``crop_padding`` in pixels.
-        views: independently augmented views of each training image.
+        augment: transforms of a training image (:mod:`lnl.augment`): the view ``weak``, and all that most methods take.
+        views: further views by name, for methods that take them.
         device_cache: keep images on the device as uint8: true, false, or auto (where they take at most half of what
             is free). If not, ``num_workers`` processes
-            transform them (with 0, in this process, random transforms draw from the global generator).
+            read them (0: this one does).
         class_map: the dataset's customary map for asymmetric noise (read by ``conf/noise/asymmetric.yaml``).
         seed: seeds order and augmentation, with the epoch.
 
@@ -106,9 +106,8 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         trusted_test: int = 0,
         folds: int | None = None,
         fold: int | None = None,
-        augment: str = "none",
-        crop_padding: int = 4,
-        views: int = 1,
+        augment: View = (),
+        views: Mapping[str, View] | None = None,
         device_cache: bool | Literal["auto"] = "auto",
         num_workers: int = 2,
         class_map: Any = None,
@@ -122,7 +121,7 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
             raise ValueError(
                 f"data.mean and data.std need one value for each of {channels} channels, got {mean} and {std}"
             )
-        check_positive(batch_size=batch_size, eval_batch_size=eval_batch_size, views=views, image_size=image_size)
+        check_positive(batch_size=batch_size, eval_batch_size=eval_batch_size, image_size=image_size)
         self.noise, self.corruption = noise or NoNoise(), corruption or NoCorruption()
         self.data_dir, self.cache_dir = Path(data_dir).expanduser(), Path(cache_dir).expanduser()
         # Both are numbers once the data is read, which is before anybody else asks.
@@ -135,14 +134,13 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         self.seed, self.trusted_spec = seed, trusted
         limits: dict[Split, int | None] = {"train": subset, "val": val_subset, "test": test_subset}
         self.splitting = Splitting(val_fraction, split_seed, limits, subset_mode, trusted_test, folds, fold)
-        self.augmentation, self.views = Augmentation.named(augment, crop_padding), views
+        self.views = {"weak": augment, **(views or {})}
         self.device_cache, self.num_workers = device_cache, num_workers
         self.show_progress = False  # of reading
         self.clean: CleanData | None = None
         self.fingerprints: dict[str, str] | None = None
         self._images: dict[str, Tensor | Streamed] = {}
         self._labels: dict[str, Tensor] = {}
-        self._training: Loader | None = None
         self._on_device: dict[tuple[int, torch.device], Tensor] = {}
 
     @abstractmethod
@@ -224,6 +222,14 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         """The labels ``[N]`` that training sees, in the training set's order."""
         return self._labels["train"].numpy()
 
+    def samples(self) -> Samples:
+        """What a method may know of the training samples."""
+        index = torch.from_numpy(self.splits["train"])
+        given = torch.full((len(self.labels.noisy),), -1)
+        given[index] = torch.from_numpy(self.labels.noisy)[index]
+        trusted = (torch.from_numpy(array) for array in (self.trusted.index, self.trusted.labels))
+        return Samples(len(given), self.num_classes, index, given, *trusted)
+
     def right_labels(self, split: Split) -> np.ndarray:
         """True labels of ``test`` or ``trusted_test``, in the split's order: for evaluation alone."""
         return self.test_labels[self.splits["test"]] if split == "test" else self._trusted_test_labels
@@ -247,38 +253,78 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
             known[name] = digests(whole.images)
         return known[name][self.splits[split]]
 
-    def loader(
-        self,
-        split: Split,
-        device: torch.device,
-        shuffle: bool = False,
-        chosen: Tensor | None = None,
-        share: Share = WHOLE,
-    ) -> Loader:
-        """Batches of a split, or of its samples ``chosen``, on ``device``; of several processes, the ``share`` of one.
+    def loader(self, split: Split, device: torch.device, share: Share = WHOLE) -> Loader:
+        """Batches of a split on ``device``, in its order and not augmented; of several processes, the ``share`` of one.
 
-        Shuffled means for training: only then are images augmented.
+        Each process has batches of the full size.
         """
-        source = "test" if split == "test" else "train"  # of images
-        labels = split if split in ("test", "trusted_test") else "train"
-        options: dict[str, Any] = {"mean": self.mean, "std": self.std, "normalize": self.normalize}
-        if shuffle:
-            options |= {"augmentation": self.augmentation, "views": self.views}
-        index = torch.from_numpy(self.splits[split]) if chosen is None else chosen
-        # A training step's samples are divided among the processes, an evaluation's are the same in each of them.
-        batch_size = self.batch_size if shuffle else self.eval_batch_size * share.processes
-        sampler = EpochSampler(index, self.seed, shuffle, batch_size, share)
-        images = self._images[source]
+        index = torch.from_numpy(self.splits[split])
+        sampler = EpochSampler(index, self.seed, False, self.eval_batch_size * share.processes, share)
+        return self._loader(split, sampler, device)
+
+    def training_loader(
+        self, chosen: Tensor | None, epoch: int, views: Sequence[str], device: torch.device, share: Share = WHOLE
+    ) -> Loader:
+        """Shuffled, augmented batches of one epoch, of the training samples ``chosen`` or of all.
+
+        Args:
+            chosen: numbers of samples, int64 ``[n]``, or None.
+            epoch: from 0.
+            views: their names.
+            device: that the batches are on.
+            share: of this process, which has its part of each batch.
+        """
+        index = torch.from_numpy(self.splits["train"]) if chosen is None else chosen
+        sampler = EpochSampler(index, self.seed, True, self.batch_size, share)
+        sampler.set_epoch(epoch)
+        return self._loader("train", sampler, device, views)
+
+    def endless(
+        self,
+        chosen: Tensor,
+        epoch: int,
+        stream: int,
+        batch_size: int,
+        views: Sequence[str],
+        device: torch.device,
+        share: Share = WHOLE,
+    ) -> Iterator[Batch]:
+        """Shuffled, augmented batches of the training samples ``chosen``, for ever: pass after pass over them.
+
+        Args:
+            chosen: numbers of samples, int64 ``[n]``.
+            epoch, stream: seed the order and the augmentation, with the data's own seed: streams of one epoch that
+                have different numbers differ, and a resumed run has the same.
+            batch_size: samples of a step, of all processes together.
+            views, device, share: as of :meth:`training_loader`.
+
+        Raises:
+            UserError: if there are fewer samples than processes.
+        """
+        if len(chosen) < share.processes:
+            raise UserError(f"a stream of {len(chosen)} samples is too small for {share.processes} devices.")
+        for lap in count():
+            sampler = EpochSampler(chosen, (self.seed, 1 + stream, lap), True, batch_size, share)
+            sampler.set_epoch(epoch)
+            yield from self._loader("train", sampler, device, views)
+
+    def _loader(
+        self, split: Split, sampler: EpochSampler, device: torch.device, views: Sequence[str] | None = None
+    ) -> Loader:
+        images, workers = self._images["test" if split == "test" else "train"], None
         if isinstance(images, Tensor) and self._fits(device):
-            tensors = (self._moved(images, device), self._moved(self._labels[labels], device))
-            return DeviceLoader(*tensors, sampler, **options)
-        return worker_loader(
+            images = self._moved(images, device)
+        else:
+            workers = Workers(self.num_workers, pin_memory=device.type == "cuda")
+        return Loader(
             images,
-            self._labels[labels],
+            self._moved(self._labels[split if split in ("test", "trusted_test") else "train"], device),
             sampler,
-            num_workers=self.num_workers,
-            pin_memory=device.type == "cuda",
-            **options,
+            mean=self.mean,
+            std=self.std,
+            normalize=self.normalize,
+            views=[()] if views is None else [self.views[name] for name in views],
+            workers=workers,
         )
 
     def _moved(self, tensor: Tensor, device: torch.device) -> Tensor:
@@ -305,20 +351,14 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         return Share(self.trainer.global_rank, self.trainer.world_size) if self.trainer else WHOLE
 
     def train_dataloader(self) -> Loader:
-        epoch, chosen = 0, None
-        if self.trainer:
-            progress: Any = self.trainer.fit_loop.epoch_progress.current
-            # Resuming, Lightning does this only after it has asked for the loader, and would ask for it a second time.
-            progress.completed = epoch = progress.processed
-            chosen = training_set(self.trainer, epoch, self.seed, self.splits["train"])
-        if chosen is not None and isinstance(self._training, DeviceLoader):
-            self._training.sampler.index = chosen  # the images are there, padded
-            return self._training
-        self._training = loader = self.loader("train", self._device, shuffle=True, chosen=chosen, share=self.share)
-        # Resuming, Lightning starts the workers of the first epoch before it says which epoch that is.
-        if isinstance(loader.sampler, EpochSampler):
-            loader.sampler.set_epoch(epoch)
-        return loader
+        if not self.trainer:
+            return self.training_loader(None, 0, ["weak"], self._device)
+        progress: Any = self.trainer.fit_loop.epoch_progress.current
+        # Resuming, Lightning does this only after it has asked for the loader, and would ask for it a second time.
+        progress.completed = epoch = progress.processed
+        views = getattr(self.trainer.lightning_module, "views", ["weak"])
+        chosen = training_set(self.trainer, epoch, self.seed, self.splits["train"])
+        return self.training_loader(chosen, epoch, views, self._device, self.share)
 
     def val_dataloader(self) -> Loader:
         return self.loader("val", self._device, share=self.share)

@@ -1,6 +1,7 @@
-"""Losses: ``(logits[B, K], labels[B]) -> [B]``, one value per sample, in float32 whatever the autocast."""
+"""Losses: ``(logits[B, K], target) -> [B]``, one value per sample, in float32 whatever the autocast."""
 
 from lnl.losses.active_passive import ActivePassiveLoss
+from lnl.losses.base import Loss
 from lnl.losses.normalized import NormalizedCrossEntropy, NormalizedFocalLoss, NormalizedGeneralizedCrossEntropy
 from lnl.losses.robust import GeneralizedCrossEntropy, ReverseCrossEntropy, SymmetricCrossEntropy
 from lnl.losses.standard import CrossEntropy, FocalLoss, L1Loss, MeanAbsoluteError
@@ -11,6 +12,7 @@ __all__ = [
     "FocalLoss",
     "GeneralizedCrossEntropy",
     "L1Loss",
+    "Loss",
     "MeanAbsoluteError",
     "NormalizedCrossEntropy",
     "NormalizedFocalLoss",

@@ -1,9 +1,11 @@
 """Active-passive loss: one loss that pulls the label up, one that pushes the others down."""
 
-from torch import Tensor, nn
+from torch import Tensor
+
+from lnl.losses.base import Loss
 
 
-class ActivePassiveLoss(nn.Module):
+class ActivePassiveLoss(Loss):
     r"""Active passive loss, :math:`\alpha L_\text{active} + \beta L_\text{passive}` (arXiv:2006.13554).
 
     Args:
@@ -13,18 +15,17 @@ class ActivePassiveLoss(nn.Module):
             10, 0.1 with RCE and 10, 1 with MAE.
         beta: weight of the passive loss.
 
-    Shape: logits ``[B, K]``, labels ``[B]`` int64 in ``[0, K)``; returns ``[B]``.
+    Shape: as of :class:`Loss`; returns ``[B]``.
     """
 
-    def __init__(self, active: nn.Module, passive: nn.Module, alpha: float = 1.0, beta: float = 1.0) -> None:
+    def __init__(self, active: Loss, passive: Loss, alpha: float = 1.0, beta: float = 1.0) -> None:
         super().__init__()
         self.active, self.passive = active, passive
         self.alpha, self.beta = alpha, beta
 
-    def terms(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def terms(self, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """The weighted active and passive loss, ``[B]`` each."""
-        return self.alpha * self.active(logits, labels), self.beta * self.passive(logits, labels)
+        return self.alpha * self.active(logits, target), self.beta * self.passive(logits, target)
 
-    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        active, passive = self.terms(logits, labels)
-        return active + passive
+    def of_every_label(self, logits: Tensor) -> Tensor:
+        return self.alpha * self.active.of_every_label(logits) + self.beta * self.passive.of_every_label(logits)

@@ -26,6 +26,6 @@ def pick(values: Tensor, labels: Tensor) -> Tensor:
     return values.gather(1, labels[:, None]).squeeze(1)
 
 
-def label_improbability(logits: Tensor, labels: Tensor) -> Tensor:
-    """``1 - p_y``, ``[B, K], [B] -> [B]``."""
-    return -torch.expm1(pick(log_probabilities(logits), labels))
+def improbabilities(logits: Tensor) -> Tensor:
+    """``1 - p`` for every class, ``[B, K] -> [B, K]``."""
+    return -torch.expm1(log_probabilities(logits))

@@ -4,27 +4,28 @@ That sum being constant is what makes them robust to symmetric noise.
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from lnl.losses.functional import log_complement, log_probabilities, pick
-
-
-def normalized(loss_of_every_label: Tensor, labels: Tensor) -> Tensor:
-    """A sample's share, ``[B, K], [B] -> [B]`` in [0, 1], of the losses that each possible label would give it."""
-    return pick(loss_of_every_label, labels) / loss_of_every_label.sum(dim=1)
+from lnl.losses.base import Loss
+from lnl.losses.functional import log_complement, log_probabilities
 
 
-class NormalizedCrossEntropy(nn.Module):
+def normalized(losses: Tensor) -> Tensor:
+    """Each label's share of the losses that all labels would give a sample, ``[B, K] -> [B, K]`` in [0, 1]."""
+    return losses / losses.sum(dim=1, keepdim=True)
+
+
+class NormalizedCrossEntropy(Loss):
     r"""Normalized cross entropy, :math:`\log p_y / \sum_k \log p_k` (arXiv:2006.13554).
 
-    Shape: logits ``[B, K]``, labels ``[B]`` int64 in ``[0, K)``; returns ``[B]`` in ``[0, 1]``.
+    Shape: as of :class:`Loss`; returns ``[B]`` in ``[0, 1]``.
     """
 
-    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return normalized(log_probabilities(logits), labels)
+    def of_every_label(self, logits: Tensor) -> Tensor:
+        return normalized(log_probabilities(logits))
 
 
-class NormalizedFocalLoss(nn.Module):
+class NormalizedFocalLoss(Loss):
     r"""Normalized focal loss, :math:`(1-p_y)^\gamma \log p_y / \sum_k (1-p_k)^\gamma \log p_k` (arXiv:2006.13554).
 
     The authors' code stops the gradient through the factors :math:`(1-p)^\gamma`: the same value, a gradient about
@@ -33,7 +34,7 @@ class NormalizedFocalLoss(nn.Module):
     Args:
         gamma: at least 0; 0 gives :class:`NormalizedCrossEntropy`.
 
-    Shape: logits ``[B, K]``, labels ``[B]`` int64 in ``[0, K)``; returns ``[B]`` in ``[0, 1]``.
+    Shape: as of :class:`Loss`; returns ``[B]`` in ``[0, 1]``.
     """
 
     def __init__(self, gamma: float = 0.5) -> None:
@@ -42,18 +43,18 @@ class NormalizedFocalLoss(nn.Module):
             raise ValueError(f"gamma must be at least 0, got {gamma}")
         self.gamma = gamma
 
-    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+    def of_every_label(self, logits: Tensor) -> Tensor:
         log_p = log_probabilities(logits)
-        return normalized(torch.exp(self.gamma * log_complement(log_p)) * log_p, labels)
+        return normalized(torch.exp(self.gamma * log_complement(log_p)) * log_p)
 
 
-class NormalizedGeneralizedCrossEntropy(nn.Module):
+class NormalizedGeneralizedCrossEntropy(Loss):
     r"""Normalized generalized cross entropy, :math:`(1 - p_y^q) / (K - \sum_k p_k^q)` (arXiv:2006.13554).
 
     Args:
         q: in (0, 1]. The authors': 0.1 on CIFAR-10 and MNIST, 0.7 on CIFAR-100.
 
-    Shape: logits ``[B, K]``, labels ``[B]`` int64 in ``[0, K)``; returns ``[B]`` in ``[0, 1]``.
+    Shape: as of :class:`Loss`; returns ``[B]`` in ``[0, 1]``.
     """
 
     def __init__(self, q: float = 0.1) -> None:
@@ -62,5 +63,5 @@ class NormalizedGeneralizedCrossEntropy(nn.Module):
             raise ValueError(f"q must be in (0, 1], got {q}")
         self.q = q
 
-    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return normalized(-torch.expm1(self.q * log_probabilities(logits)), labels)
+    def of_every_label(self, logits: Tensor) -> Tensor:
+        return normalized(-torch.expm1(self.q * log_probabilities(logits)))

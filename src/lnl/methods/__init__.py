@@ -8,7 +8,8 @@ from lnl.methods.dynamic_weight import DynamicWeight
 from lnl.methods.early_learning import EarlyLearningRegularization
 from lnl.methods.fit_once import FitOnce
 from lnl.methods.label_correction import LabelCorrection
-from lnl.methods.stages import StagedMethod
+from lnl.methods.stages import Stage, StagedMethod
+from lnl.methods.two_networks import TwoNetworks
 
 __all__ = [
     "ActivePassive",
@@ -19,5 +20,7 @@ __all__ = [
     "FitOnce",
     "LabelCorrection",
     "NoisyLabelMethod",
+    "Stage",
     "StagedMethod",
+    "TwoNetworks",
 ]

@@ -1,8 +1,8 @@
 """The base of all methods: everything that a method need not think about."""
 
-import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import pytorch_lightning as pl
@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from lnl.data.batch import Batch
+from lnl.data.samples import Samples
 from lnl.errors import UserError
+from lnl.methods.mix import Mix, soft
 
 OptimizerFactory = Callable[[Iterable[Any]], torch.optim.Optimizer]
 SchedulerFactory = Callable[..., torch.optim.lr_scheduler.LRScheduler]
@@ -20,34 +22,30 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
     """How a batch of doubtful labels becomes a gradient. A method is a subclass with :meth:`training_loss`.
 
     - State per training sample is a buffer of ``num_samples`` rows (``self.register_buffer``), indexed by
-      ``batch.index``, so that checkpoints hold it (ELR's targets, DivideMix's losses).
-    - More networks are more submodules, made by ``self.make_model()``; :meth:`parameter_groups` finds them. Override
-      :meth:`forward` to say how they predict together (Co-teaching, DivideMix).
-    - More views of an image come in ``batch.views``, as many as ``data.views`` says.
-    - Whole passes over the training set at the start of an epoch belong in ``on_train_epoch_start``, over
-      ``self.trainer.datamodule.loader("train", self.device)``: not shuffled, not augmented.
+      ``batch.index``: checkpoints hold it, and processes that train together share it.
+    - More networks are more submodules, made by :meth:`make_model`. :meth:`forward` says how they predict together.
+    - Optimizers of its own stand in ``inner``. The method steps them, and checkpoints hold their state.
+    - ``views`` names the augmentations that it needs, one for each of ``batch.views``.
+    - What is known of the training samples is in ``samples``. True labels are not, and reach no method.
 
-    - Which samples an epoch trains on, if not all, is what :meth:`training_set` returns.
-
-    Clean labels reach no method: ``batch.labels`` are the given ones, but for trusted samples (``data.trusted``), whose
-    right label is in its place if the method sets ``uses_trusted``. Metrics on the training set are taken by a
-    callback from what ``self(batch.images)`` returns within the step. A method that descends on something else than the
-    configured loss sets ``any_loss = False``: no other loss can then be chosen, and none stands in its name. An option
-    of the value ``oracle`` is replaced by the share of labels that the noise makes wrong, and the result says so.
+    ``docs/guides/new_method.md`` has three whole methods.
 
     Args:
         model: makes a network, images ``[B, C, H, W]`` -> logits ``[B, K]``.
-        loss: (logits, labels) -> ``[B]``.
+        loss: (logits, integer or soft labels) -> ``[B]``.
         optimizer: takes parameter groups.
         scheduler: takes the optimizer, is stepped once an epoch; or None.
-        num_classes: K.
-        num_samples: size of the whole training set, the range of ``batch.index``.
+        samples: the training samples.
+        mix: mixes each batch's images and labels; or None.
+        label_smoothing: share of each label that all classes get in equal parts, in [0, 1).
     """
 
-    uses_trusted: ClassVar[bool] = False
+    views: ClassVar[Sequence[str]] = ("weak",)
     any_loss: ClassVar[bool] = True  # whether the configured loss is what it descends on
+    uses_trusted: ClassVar[bool] = False  # whether trusted samples have their right label in batches
     several_devices: ClassVar[bool] = True  # whether processes that share the training set can train it
     oracle_options: Sequence[str] = ()  # those that were given the true share of wrong labels
+    progress: float = 0.0  # epochs done, with the fraction of the present one
 
     def __init__(
         self,
@@ -56,22 +54,25 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
         loss: nn.Module,
         optimizer: OptimizerFactory,
         scheduler: SchedulerFactory | None = None,
-        num_classes: int,
-        num_samples: int,
+        samples: Samples,
+        mix: Mix | None = None,
+        label_smoothing: float = 0.0,
     ) -> None:
         super().__init__()
-        try:
-            inspect.signature(self.training_set).bind(0)
-        except TypeError:
-            name = type(self).__name__
-            raise ValueError(f"{name}.training_set has to take the epoch: def training_set(self, epoch)") from None
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(f"loss.label_smoothing must be at least 0 and below 1, got {label_smoothing}")
         self.make_network, self.make_optimizer, self.make_scheduler = model, optimizer, scheduler
         self.model = self.make_model()
-        self.loss = loss
-        self.num_classes, self.num_samples = num_classes, num_samples
+        self.loss, self.mix, self.label_smoothing = loss, mix, label_smoothing
+        self.samples, self.num_samples, self.num_classes = samples, samples.count, samples.num_classes
+        self.inner: dict[str, torch.optim.Optimizer] = {}
+        self.listeners: list[Callable[[Tensor, Tensor], None]] = []
+        self._inner_state: dict[str, Any] = {}
+        self._unobserved: Batch | None = None
+        self.register_forward_hook(self._observe_call)
 
     def make_model(self) -> nn.Module:
-        """A new network, initialised anew, in the memory layout that convolutions are fastest in."""
+        """A new network with new weights, in the memory layout that convolutions are fastest in."""
         network = self.make_network()
         if not isinstance(network, nn.Module):
             raise UserError(f"model: its _target_ must make an nn.Module, and made a {type(network).__name__}")
@@ -84,25 +85,50 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
     def training_set(self, epoch: int) -> Tensor | None:
         """Numbers of the samples to train on in ``epoch`` (from 0), int64 ``[n]``; None for all.
 
-        If overridden, it is asked once before each epoch. What it draws from the global generators of torch, numpy and
-        random depends only on seed and epoch, so that a resumed run, and each of several processes, draws the same.
+        It is asked once before each epoch. What it draws from the global generators of torch, numpy and random depends
+        on seed and epoch only, so that a resumed run, and each of several processes, draws the same.
         """
         return None
+
+    def labels_of(self, batch: Batch) -> Tensor:
+        """The labels to train on, ``[B]`` or ``[B, K]``, before they are smoothed and mixed."""
+        return batch.labels
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits ``[B, K]`` of the method as a whole."""
         return self.model(images)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        self.progress = self.current_epoch + batch_idx / int(self.trainer.num_training_batches)
+        labels = self.labels_of(batch)
+        if epsilon := self.label_smoothing:
+            labels = (1 - epsilon) * soft(labels, self.num_classes) + epsilon / self.num_classes
+        batch = replace(batch, labels=labels)
+        self._unobserved = batch = self.mix(batch, self.num_classes) if self.mix else batch
         loss = self.training_loss(batch)
+        self._unobserved = None
         if not isinstance(loss, Tensor) or loss.ndim:
             given, hint = (list(loss.shape), ": .mean()?") if isinstance(loss, Tensor) else (type(loss).__name__, "")
             raise UserError(f"{type(self).__name__}.training_loss must return a scalar, got {given}{hint}")
         return loss
 
+    def observe(self, index: Tensor, logits: Tensor) -> None:
+        """Tells the metrics what is predicted, ``logits[B, K]``, for the samples ``index[B]`` that a step trains on.
+
+        The first ``self(batch.images)`` of a step does so by itself. A method that predicts in another way calls this.
+        """
+        self._unobserved = None
+        for listener in self.listeners:
+            listener(index, logits.detach())
+
+    def _observe_call(self, module: nn.Module, inputs: tuple[Any, ...], logits: Tensor) -> None:
+        if self._unobserved is not None and inputs and inputs[0] is self._unobserved.images:
+            self.observe(self._unobserved.index, logits)
+
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Loss and accuracy against the given, noisy labels: all that may choose an epoch."""
         logits = self(batch.images)
+        self.observe(batch.index, logits)
         correct = (logits.argmax(dim=1) == batch.labels).float()
         self._log_mean({"val/loss": self.loss(logits, batch.labels).mean(), "val/accuracy": correct.mean()}, batch)
 
@@ -118,9 +144,40 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
         size: Any = float(len(batch))
         self.log_dict(metrics, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
 
+    def endless(
+        self, chosen: Tensor, stream: int, batch_size: int, views: Sequence[str] = ("weak",)
+    ) -> Iterator[Batch]:
+        """Batches of the samples ``chosen`` (int64 ``[n]``) beside the epoch's own, pass after pass.
+
+        They are to be asked for anew in each epoch, by ``next``. Their order is that of seed, epoch and the number
+        ``stream``; ``batch_size`` is of all processes together.
+        """
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        return data.endless(chosen.cpu(), self.current_epoch, stream, batch_size, views, self.device, data.share)
+
+    @torch.no_grad()
+    def over_training_set(self, function: Callable[[Batch], Tensor]) -> tuple[Tensor, Tensor]:
+        """What ``function`` says of each training sample: their numbers ``[n]``, sorted, and its values ``[n, ...]``.
+
+        Batches are not augmented, networks are in evaluation mode, and processes share the work.
+        """
+        data, training = self.trainer.datamodule, self.training  # type: ignore[attr-defined]
+        self.eval()
+        with self.trainer.precision_plugin.forward_context():
+            batches = data.loader("train", self.device, share=data.share)
+            parts = [(batch.index, function(batch)) for batch in batches]
+        self.train(training)
+        index, values = (torch.cat(part) for part in zip(*parts, strict=True))
+        if self.trainer.world_size == 1:
+            return index, values
+        whole = values.new_zeros(self.num_samples, *values.shape[1:]).index_copy(0, index, values)
+        index = self.samples.index.to(self.device)
+        return index, self.trainer.strategy.reduce(whole, reduce_op="sum")[index]
+
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """What is trained, for the optimizer: override to give parts their own settings."""
-        return [{"params": [parameter for parameter in self.parameters() if parameter.requires_grad]}]
+        """What the configured optimizer trains: override to give parts their own settings."""
+        own = {id(p) for optimizer in self.inner.values() for group in optimizer.param_groups for p in group["params"]}
+        return [{"params": [p for p in self.parameters() if p.requires_grad and id(p) not in own]}]
 
     def schedule(self, optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LRScheduler:
         """The learning rate schedule, where there is one."""
@@ -128,10 +185,21 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
         return self.make_scheduler(optimizer)
 
     def configure_optimizers(self) -> Any:
+        for name, state in self._inner_state.items():  # here, because the parameters are on their device by now
+            self.inner[name].load_state_dict(state)
+        self._inner_state = {}
         groups = self.parameter_groups()
         if not any(group["params"] for group in groups):
             raise ValueError("the model has no parameter that an optimizer could train (histogram_logistic: fit_once)")
         optimizer = self.make_optimizer(groups)
-        if self.make_scheduler is None:
-            return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": self.schedule(optimizer)}
+        return (
+            optimizer
+            if self.make_scheduler is None
+            else {"optimizer": optimizer, "lr_scheduler": self.schedule(optimizer)}
+        )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["inner"] = {name: optimizer.state_dict() for name, optimizer in self.inner.items()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._inner_state = checkpoint.get("inner", {})

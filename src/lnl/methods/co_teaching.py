@@ -5,10 +5,10 @@ from typing import Any
 from torch import Tensor
 
 from lnl.data.batch import Batch
-from lnl.methods.base import NoisyLabelMethod
+from lnl.methods.two_networks import TwoNetworks
 
 
-class CoTeaching(NoisyLabelMethod):
+class CoTeaching(TwoNetworks):
     r"""Two networks, each trained on the part of a batch that the *other* one has the smallest losses on
     (arXiv:1804.06872).
 
@@ -37,21 +37,15 @@ class CoTeaching(NoisyLabelMethod):
         if ramp_epochs < 1:
             raise ValueError(f"method.ramp_epochs must be at least 1, got {ramp_epochs}")
         self.forget_rate, self.ramp_epochs = forget_rate, ramp_epochs
-        self.second = self.make_model()
-
-    def forward(self, images: Tensor, both: tuple[Tensor, Tensor] | None = None) -> Tensor:
-        """The mean of the networks' logits ``[B, K]``: of ``both``, where they are known already."""
-        first, second = both or (self.model(images), self.second(images))
-        return (first + second) / 2
 
     def keep_rate(self, epoch: int) -> float:
         """R: the share of a batch that is trained on after so many finished epochs."""
         return 1 - self.forget_rate * min(epoch / self.ramp_epochs, 1)
 
     def training_loss(self, batch: Batch) -> Tensor:
-        both = self.model(batch.images), self.second(batch.images)
-        self(batch.images, both)  # which is what metrics of the training set listen to
-        first, second = (self.loss(logits, batch.labels) for logits in both)
+        one, other = (network(batch.images) for network in self.networks)
+        self.observe(batch.index, (one + other) / 2)
+        first, second = (self.loss(logits, batch.labels) for logits in (one, other))
         count = max(1, round(self.keep_rate(self.current_epoch) * len(batch)))
         by_first, by_second = (losses.detach().topk(count, largest=False).indices for losses in (first, second))
         self.log_term("kept", first.new_full((), count / len(batch)), batch)

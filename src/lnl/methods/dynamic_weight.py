@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from lnl.data.batch import Batch
+from lnl.losses.base import of_target
 from lnl.methods.base import NoisyLabelMethod
 
 
@@ -50,11 +51,9 @@ class DynamicWeight(NoisyLabelMethod):
         return (weights * self.loss(logits, batch.labels)).sum() / total
 
     def weights(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Weights ``[B]``, not yet normalised, for logits ``[B, K]`` and given labels ``[B]``."""
+        """Weights ``[B]``, not yet normalised, for logits ``[B, K]`` and labels ``[B]`` or ``[B, K]``."""
         probabilities = logits.float().softmax(dim=1)
-        if self.confidence == "predicted":
-            confidence = probabilities.amax(dim=1)
-        else:
-            confidence = probabilities.gather(1, labels[:, None])[:, 0]
+        of_label = of_target(probabilities, labels)
+        confidence = of_label if self.confidence == "given" else probabilities.amax(dim=1)
         low = confidence if self.low_weight == "confidence" else torch.full_like(confidence, float(self.low_weight))
         return torch.where(confidence >= self.threshold, 1.0, low)

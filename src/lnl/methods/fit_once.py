@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from lnl.data.batch import Batch
@@ -30,14 +29,10 @@ class FitOnce(NoisyLabelMethod):
         if self.trainer.precision == "16-mixed":
             raise UserError("method=fit_once has no gradients to scale: use trainer.precision=32-true.")
 
-    @torch.no_grad()
     def on_train_epoch_start(self) -> None:
         model: Any = self.model
-        features, labels = [], []
-        for batch in self.trainer.datamodule.loader("train", self.device):  # type: ignore[attr-defined]
-            features.append(model.features(batch.images.to(self.device)).cpu())
-            labels.append(batch.labels.cpu())
-        model.fit(torch.cat(features).numpy(), torch.cat(labels).numpy())
+        index, features = self.over_training_set(lambda batch: model.features(batch.images))
+        model.fit(features.cpu().numpy(), self.samples.given[index.cpu()].numpy())
 
     def on_train_epoch_end(self) -> None:
         self.trainer.should_stop = True

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from lnl.data.batch import Batch
 from lnl.methods.label_stages import LabelStages
-from lnl.methods.stages import StagedMethod
+from lnl.methods.mix import soft
+from lnl.methods.stages import Stage, StagedMethod
 from lnl.noise import empirical_transition
 
 
@@ -27,7 +28,10 @@ class LabelCorrection(StagedMethod):
             :math:`p(y \mid x, \tilde y) \propto p(y \mid x)\, T_{y \tilde y}`, with T counted on the trusted images
             (one added to each count). It supposes that the noise depends only on the class. A given label counts once:
             where the model was trained on what came of it, the model's probabilities stay as they are.
-        stages: ``stage1_epochs``, ``rounds``, ``fresh_model``, ``patience``: :class:`~lnl.methods.stages.StagedMethod`.
+        stage1_epochs: epochs of stage 1, at least 1; the rest of ``trainer.max_epochs`` is divided among the rounds.
+        rounds: stages after the first, at least 1.
+        fresh_model: train a new network in each stage; if false, the same network is trained on.
+        patience: end a stage when noisy validation accuracy has not risen for this many epochs; null for never.
 
     Raises:
         ValueError: for a value outside these.
@@ -46,15 +50,27 @@ class LabelCorrection(StagedMethod):
         soft_labels: bool = False,
         max_per_class: int | None = None,
         given_label_evidence: bool = False,
-        **stages: Any,
+        stage1_epochs: int = 3,
+        rounds: int = 1,
+        fresh_model: bool = True,
+        patience: int | None = None,
+        **base: Any,
     ) -> None:
-        super().__init__(**stages)
+        super().__init__(**base)
         if not 0 <= threshold <= 1:
             raise ValueError(f"method.threshold must be in [0, 1], got {threshold}")
-        if max_per_class is not None and max_per_class < 1:
-            raise ValueError(f"method.max_per_class must be at least 1, got {max_per_class}")
+        counts = {
+            "stage1_epochs": stage1_epochs,
+            "rounds": rounds,
+            "patience": patience,
+            "max_per_class": max_per_class,
+        }
+        for name, value in counts.items():
+            if value is not None and value < 1:
+                raise ValueError(f"method.{name} must be at least 1, got {value}")
         self.threshold, self.soft_labels, self.max_per_class = threshold, soft_labels, max_per_class
         self.given_label_evidence = given_label_evidence
+        self.stage1_epochs, self.rounds, self.fresh_model, self.patience = stage1_epochs, rounds, fresh_model, patience
         self.register_buffer("labels", torch.zeros(self.num_samples, dtype=torch.int64))
         self.register_buffer("confidence", torch.zeros(self.num_samples))
         self.register_buffer("beliefs", torch.zeros(self.num_samples if soft_labels else 0, self.num_classes))
@@ -62,20 +78,22 @@ class LabelCorrection(StagedMethod):
         asked = given_label_evidence and self.rounds > 1
         self.register_buffer("heard", torch.zeros(self.num_samples, dtype=torch.bool) if asked else None)
 
-    def training_loss(self, batch: Batch) -> Tensor:
-        logits = self(batch.images)
-        if self.soft_labels:
-            beliefs = self.beliefs[batch.index]
-            losses = [self.loss(logits, torch.full_like(batch.labels, k)) for k in range(self.num_classes)]
-            return (beliefs * torch.stack(losses, dim=1)).sum(dim=1).mean()
-        return self.loss(logits, self.labels[batch.index]).mean()
+    def stages(self, epochs: int) -> list[Stage]:
+        share, rest = divmod(epochs - self.stage1_epochs, self.rounds)
+        others = [Stage(share + (i < rest), self.fresh_model, patience=self.patience) for i in range(self.rounds)]
+        return [Stage(self.stage1_epochs, patience=self.patience), *others]
 
-    def begin_stage(self) -> None:
+    def labels_of(self, batch: Batch) -> Tensor:
+        return (self.beliefs if self.soft_labels else self.labels)[batch.index]
+
+    def training_loss(self, batch: Batch) -> Tensor:
+        return self.loss(self(batch.images), batch.labels).mean()
+
+    def begin_stage(self, number: int) -> None:
         """Keeps the trusted images for stage 1, with them the relabelled ones after."""
-        trusted = self.trainer.datamodule.trusted  # type: ignore[attr-defined]
-        known, right = (torch.from_numpy(array).to(self.device) for array in (trusted.index, trusted.labels))
-        if self.stage > 0:
-            index, beliefs = self.predict_training_set()
+        known, right = self.samples.trusted.to(self.device), self.samples.trusted_labels.to(self.device)
+        if number > 1:
+            index, beliefs = self.over_training_set(lambda batch: self(batch.images).float().softmax(dim=1))
             others = ~torch.isin(index, known)
             index, beliefs = index[others], beliefs[others]
             if self.given_label_evidence:
@@ -86,30 +104,14 @@ class LabelCorrection(StagedMethod):
                 self.heard.copy_(self.kept if self.fresh_model else self.kept | self.heard)
         self.kept[known], self.labels[known], self.confidence[known] = True, right, 1.0
         if self.soft_labels:
-            self.beliefs[known] = torch.nn.functional.one_hot(right, self.num_classes).float()
-
-    @torch.inference_mode()
-    def predict_training_set(self) -> tuple[Tensor, Tensor]:
-        """Sample numbers ``[n]`` of the training split and their probabilities ``[n, K]``."""
-        training, data = self.training, self.trainer.datamodule  # type: ignore[attr-defined]
-        beliefs = torch.zeros(self.num_samples, self.num_classes, device=self.device)
-        self.eval()
-        with self.trainer.precision_plugin.forward_context():
-            for batch in data.loader("train", self.device, share=data.share):
-                batch = batch.to(self.device)
-                beliefs[batch.index] = self(batch.images).float().softmax(dim=1)
-        self.train(training)
-        # Each process predicts its share, and all of them decide on the same numbers.
-        beliefs = self.trainer.strategy.reduce(beliefs, reduce_op="sum")
-        index = torch.from_numpy(data.splits["train"]).to(self.device)
-        return index, beliefs[index]
+            self.beliefs[known] = soft(right, self.num_classes)
 
     def with_evidence(self, beliefs: Tensor, index: Tensor) -> Tensor:
         """``beliefs[n, K]`` about the samples ``index[n]`` once their given labels are heard."""
-        data = self.trainer.datamodule  # type: ignore[attr-defined]
-        trusted, given = data.trusted, data.labels.noisy
-        transition = empirical_transition(trusted.labels, given[trusted.index], self.num_classes, smoothing=1.0)
-        posterior = beliefs * torch.from_numpy(transition.T[given[index.cpu()]]).to(beliefs)
+        given, trusted = self.samples.given, self.samples.trusted
+        right, said = self.samples.trusted_labels.numpy(), given[trusted].numpy()
+        transition = empirical_transition(right, said, self.num_classes, smoothing=1.0)
+        posterior = beliefs * torch.from_numpy(transition.T[given[index.cpu()].numpy()]).to(beliefs)
         return posterior / posterior.sum(dim=1, keepdim=True)
 
     def correct(self, index: Tensor, beliefs: Tensor) -> None:

@@ -1,31 +1,41 @@
-"""Training in stages: when one begins and ends, and what is made new then."""
+"""Training in stages: how long each takes, what is made new when it begins, and what is trained in it."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from pytorch_lightning.callbacks import EarlyStopping
 from torch import Tensor
 
-from lnl.callbacks import FitUntil
+from lnl.callbacks import FitUntil, WeightAverage
 from lnl.errors import UserError
 from lnl.methods.base import NoisyLabelMethod
 
 
+@dataclass(frozen=True)
+class Stage:
+    """One stage of training, with an optimizer and a learning rate schedule of its own.
+
+    Attributes:
+        epochs: that it takes.
+        fresh: whether the network is initialised again, or the names of its modules that are.
+        trained: names of the network's modules that are trained, the others being frozen; None for all of it.
+        patience: ends the stage when noisy validation accuracy has not risen for this many epochs; None for never.
+    """
+
+    epochs: int
+    fresh: bool | Sequence[str] = ()
+    trained: Sequence[str] | None = None
+    patience: int | None = None
+
+
 class StagedMethod(NoisyLabelMethod):
-    """A first stage and ``rounds`` further ones, each on the samples that :meth:`begin_stage` has put into ``kept``.
+    """A method whose training has :meth:`stages`, each on the samples that :meth:`begin_stage` has put into ``kept``.
 
-    A stage has its own model, optimizer and learning rate schedule; a cosine schedule spans each stage. Which stage it
-    is is state of the method: a resumed run repeats no finished one. All but the last leave ``stage1.ckpt``, ….
-
-    Args:
-        stage1_epochs: epochs of stage 1; ``trainer.max_epochs`` less these are divided among the rounds.
-        rounds: stages after the first.
-        fresh_model: train a new model in each stage; if false, the same network is trained on.
-        patience: end a stage when noisy validation accuracy has not risen for so many epochs; null for never.
-
-    Raises:
-        ValueError: for a value below 1.
+    Which stage it is is state of the method: a resumed run repeats no finished one. A cosine schedule spans each stage.
+    All stages but the last leave ``stage1.ckpt``, ….
     """
 
     stage: Tensor
@@ -34,20 +44,8 @@ class StagedMethod(NoisyLabelMethod):
     best: Tensor
     kept: Tensor
 
-    def __init__(
-        self,
-        *,
-        stage1_epochs: int = 3,
-        rounds: int = 1,
-        fresh_model: bool = True,
-        patience: int | None = None,
-        **base: Any,
-    ) -> None:
+    def __init__(self, **base: Any) -> None:
         super().__init__(**base)
-        for name, value in {"stage1_epochs": stage1_epochs, "rounds": rounds, "patience": patience}.items():
-            if value is not None and value < 1:
-                raise ValueError(f"method.{name} must be at least 1, got {value}")
-        self.stage1_epochs, self.rounds, self.fresh_model, self.patience = stage1_epochs, rounds, fresh_model, patience
         self.begun = False  # a stage, in whose first epoch nothing is made new yet
         self.register_buffer("stage", torch.tensor(0))  # from 1, once there is one
         self.register_buffer("stage_start", torch.tensor(0))  # its first epoch
@@ -56,30 +54,39 @@ class StagedMethod(NoisyLabelMethod):
         self.register_buffer("kept", torch.zeros(self.num_samples, dtype=torch.bool))
 
     @abstractmethod
-    def begin_stage(self) -> None:
-        """Says in ``kept`` what the next stage trains on; ``stage`` is that of the one before, 0 before the first."""
+    def stages(self, epochs: int) -> list[Stage]:
+        """The stages of a training of ``epochs``."""
+
+    def begin_stage(self, number: int) -> None:
+        """Puts into ``kept`` what stage ``number`` (from 1) trains on: all samples, unless a method says otherwise."""
+        self.kept[self.samples.index] = True
 
     @property
-    def stage_epochs(self) -> int:
-        """Epochs that the present stage may take."""
-        if self.stage <= 1:
-            return self.stage1_epochs
-        rest = (self.trainer.max_epochs or 0) - self.stage1_epochs
-        return rest // self.rounds + (int(self.stage) - 2 < rest % self.rounds)
+    def present(self) -> Stage:
+        """The stage that training is in, the first before it starts."""
+        epochs = self.trainer.max_epochs if self._trainer else None
+        return self.stages(epochs or 0)[max(int(self.stage), 1) - 1]
+
+    @property
+    def is_last(self) -> bool:
+        return int(self.stage) == len(self.stages(self.trainer.max_epochs or 0))
 
     def on_fit_start(self) -> None:
-        epochs = self.trainer.max_epochs or 0
-        if epochs < self.stage1_epochs + self.rounds and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
+        stages = self.stages(self.trainer.max_epochs or 0)
+        short = next((number for number, stage in enumerate(stages, 1) if stage.epochs < 1), None)
+        if short and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
             raise UserError(
-                f"trainer.max_epochs={epochs} leaves no epochs to the stages after the first: it must be at least "
-                f"method.stage1_epochs ({self.stage1_epochs}) + method.rounds ({self.rounds})."
+                f"trainer.max_epochs={self.trainer.max_epochs} leaves no epoch to stage {short} of {len(stages)}."
             )
-        if any(isinstance(callback, EarlyStopping | FitUntil) for callback in self.trainer.callbacks):  # type: ignore[attr-defined]
+        callbacks: list[Any] = self.trainer.callbacks  # type: ignore[attr-defined]
+        if any(isinstance(callback, EarlyStopping | FitUntil) for callback in callbacks):
             raise UserError("early_stopping and fit_until would end stage 1 for good: use method.patience instead.")
+        if self.trainer.world_size > 1 and any(stage.trained is not None for stage in stages):
+            raise UserError("stages that train a part of the network need one device: set trainer.devices=1.")
 
     def training_set(self, epoch: int) -> Tensor:
-        if self.stage == 0 or (self.stage_over and self.stage <= self.rounds):
-            self.begin_stage()
+        if self.stage == 0 or (self.stage_over and not self.is_last):
+            self.begin_stage(int(self.stage) + 1)
             self.stage += 1
             self.stage_over.fill_(False)
             self.begun = True  # the rest waits until the epoch is seeded
@@ -91,12 +98,24 @@ class StagedMethod(NoisyLabelMethod):
             self.stage_start.fill_(self.current_epoch)
             self.best.copy_(torch.tensor([-1.0, self.current_epoch]))
             if self.stage > 1:
-                if self.fresh_model:
-                    # In place, because DDP averages the gradients of the parameters that it was given. Each process
-                    # would draw a model of its own.
-                    self.model.load_state_dict(self.trainer.strategy.broadcast(self.make_model().state_dict()))
+                self._renew(self.present.fresh)
                 self.trainer.strategy.setup_optimizers(self.trainer)
         self.log("stage", self.stage.float(), sync_dist=True)
+
+    def _renew(self, fresh: bool | Sequence[str]) -> None:
+        """Initialises the network, or the modules of it that ``fresh`` names."""
+        names = [""] if fresh is True else fresh or []
+        if not names:
+            return
+        # In place, because DDP averages the gradients of the parameters that it was given. Each process would draw a
+        # network of its own.
+        network = self.make_model()
+        network.load_state_dict(self.trainer.strategy.broadcast(network.state_dict()))
+        for name in names:
+            self.model.get_submodule(name).load_state_dict(network.get_submodule(name).state_dict())
+        for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, WeightAverage):
+                callback.restart()
 
     def on_validation_end(self) -> None:
         accuracy = self.trainer.callback_metrics["val/accuracy"]
@@ -104,17 +123,24 @@ class StagedMethod(NoisyLabelMethod):
             self.best.copy_(torch.tensor([float(accuracy), self.current_epoch]))
 
     def on_train_epoch_end(self) -> None:
-        stale = self.patience is not None and self.current_epoch - self.best[1] >= self.patience
-        if stale or self.current_epoch + 1 - self.stage_start >= self.stage_epochs:
+        present = self.present
+        stale = present.patience is not None and self.current_epoch - self.best[1] >= present.patience
+        if stale or self.current_epoch + 1 - self.stage_start >= present.epochs:
             self.stage_over.fill_(True)
-            if self.stage > self.rounds:
+            if self.is_last:
                 self.trainer.should_stop = True
             else:
                 path = f"{self.trainer.default_root_dir}/checkpoints/stage{int(self.stage)}.ckpt"
                 self.trainer.save_checkpoint(path, weights_only=True)
 
+    def configure_optimizers(self) -> Any:
+        trained = self.present.trained
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_(trained is None or any(name.startswith(f"{part}.") for part in trained))
+        return super().configure_optimizers()
+
     def schedule(self, optimizer: torch.optim.Optimizer) -> Any:
         schedule = super().schedule(optimizer)
         if hasattr(schedule, "T_max"):
-            schedule.T_max = self.stage_epochs
+            schedule.T_max = self.present.epochs
         return schedule

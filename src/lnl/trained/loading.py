@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from lnl.data.images import Fit, LabelledImages
 from lnl.data.loader import Normalize, normalised, pixel_scale
+from lnl.data.samples import Samples
 from lnl.errors import UserError, first_line
 from lnl.methods import NoisyLabelMethod
 from lnl.runs.finished import FinishedRun
@@ -164,7 +165,7 @@ def rebuild(config: dict[str, Any]) -> ImageClassifier:
 def rebuild_method(config: dict[str, Any]) -> NoisyLabelMethod:
     cfg: DictConfig = OmegaConf.create(config)
     data = cfg.data
-    return make_method(cfg, data.num_classes, data.channels, data.image_size, cfg.num_samples).eval()
+    return make_method(cfg, Samples.unknown(cfg.num_samples, data.num_classes), data.channels, data.image_size).eval()
 
 
 def check_protocol(protocol: str) -> None:

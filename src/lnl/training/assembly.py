@@ -14,6 +14,7 @@ from lnl.config import build, build_all, build_loss, factory
 from lnl.data import NoisyDataModule
 from lnl.data.given import GivenDataModule
 from lnl.data.read_once import read_once
+from lnl.data.samples import Samples
 from lnl.errors import UserError, first_line
 from lnl.losses import CrossEntropy
 from lnl.methods import NoisyLabelMethod
@@ -33,7 +34,12 @@ from lnl.training.training_metrics import TrainingMetrics
 def build_data(cfg: DictConfig) -> NoisyDataModule:
     """The data, read, with its noise drawn. What ``cfg`` left to the data (classes, size) is in it from then on."""
     data: NoisyDataModule = build(
-        "data", cfg.data, noise=build("noise", cfg.noise), corruption=build("corruption", cfg.corruption)
+        "data",
+        cfg.data,
+        noise=build("noise", cfg.noise),
+        corruption=build("corruption", cfg.corruption),
+        augment=build_all("augment", cfg.get("augment")),
+        views={name: build_all(f"views.{name}", node) for name, node in cfg.get("views", {}).items()},
     )
     data.show_progress = "callbacks" not in cfg or cfg.callbacks.get("progress") is not None
     data.prepare_data()
@@ -58,22 +64,47 @@ def build_method(cfg: DictConfig, data: NoisyDataModule, num_samples: int | None
         cfg, data: of the run.
         num_samples: of the training set the method has its state for, if it is to be evaluated on other ``data``.
     """
-    samples = len(data.labels.noisy) if num_samples is None else num_samples
     oracle_options = tell_noise_rate(cfg.method, data)
-    method = make_method(cfg, data.num_classes, data.channels, data.image_size, samples)
+    samples = data.samples() if num_samples is None else Samples.unknown(num_samples, data.num_classes)
+    method = make_method(cfg, samples, data.channels, data.image_size)
     method.oracle_options = oracle_options
-    if num_samples is None and not method.any_loss and type(method.loss) is not CrossEntropy:
-        loss = getattr(method.loss, "__name__", type(method.loss).__name__)
-        raise UserError(f"loss: {type(method).__name__} does not use the one that was chosen ({loss}): leave out loss=")
-    if method.uses_trusted and num_samples is None:
-        data.trust()
+    if num_samples is None:
+        check_parts(method, data)
+        if method.uses_trusted:
+            data.trust()
     if cfg.init_from:
-        weights = load_checkpoint(cfg.init_from)["state_dict"]
-        # A method's own buffers are state of its run, about its samples; networks are what can be started from.
-        networks = {name: value for name, value in weights.items() if "." in name}
-        own = {name: value for name, value in method.state_dict().items() if "." not in name}
-        load_weights(method, networks | own, cfg.init_from)
+        load_networks(method, cfg.init_from)
     return method
+
+
+def check_parts(method: NoisyLabelMethod, data: NoisyDataModule) -> None:
+    """Raises UserError if the method does not use the chosen loss, or needs an augmentation that was not chosen."""
+    name = type(method).__name__
+    if not method.any_loss and type(method.loss) is not CrossEntropy:
+        loss = getattr(method.loss, "__name__", type(method.loss).__name__)
+        raise UserError(f"loss: {name} does not use the one that was chosen ({loss}): leave out loss=")
+    if missing := [view for view in method.views if view not in data.views]:
+        known = ", ".join(data.views)
+        raise UserError(
+            f"{name} needs the view '{missing[0]}', and there are {known}: +augment@views.{missing[0]}=OPTION adds it"
+        )
+
+
+def load_networks(method: NoisyLabelMethod, path: str) -> None:
+    """Starts a method's networks from a checkpoint's; a network that it has not from ``model``, which all methods have.
+
+    A method's own buffers are state of its run, about its samples: they stay as they are.
+    """
+    weights = load_checkpoint(path)["state_dict"]
+    state = {name: value for name, value in weights.items() if "." in name}
+    own = method.state_dict()
+    for name, value in own.items():
+        first = f"model.{name.partition('.')[2]}"
+        if "." not in name:
+            state[name] = value
+        elif name not in weights and first in own and first in weights:
+            state[name] = weights[first]
+    load_weights(method, state, path)
 
 
 def tell_noise_rate(options: DictConfig, data: NoisyDataModule) -> list[str]:
@@ -91,10 +122,9 @@ def tell_noise_rate(options: DictConfig, data: NoisyDataModule) -> list[str]:
     return names
 
 
-def make_method(
-    cfg: DictConfig, num_classes: int, channels: int, image_size: int, num_samples: int
-) -> NoisyLabelMethod:
+def make_method(cfg: DictConfig, samples: Samples, channels: int, image_size: int) -> NoisyLabelMethod:
     """The method as it is before anything is loaded into it, checked as :func:`build_method` says; needs no data."""
+    num_classes = samples.num_classes
     method: NoisyLabelMethod = build(
         "method",
         cfg.method,
@@ -102,8 +132,9 @@ def make_method(
         loss=build_loss(cfg.loss),
         optimizer=factory("optimizer", cfg.optimizer),
         scheduler=factory("scheduler", cfg.scheduler) if cfg.scheduler else None,
-        num_classes=num_classes,
-        num_samples=num_samples,
+        samples=samples,
+        mix=build("mix", cfg.mix) if cfg.get("mix") else None,
+        label_smoothing=cfg.loss.get("label_smoothing", 0.0),
     )
     try:
         with torch.no_grad():
@@ -199,6 +230,7 @@ def build_callbacks(
         StaysStopped(cfg.trainer.get("max_steps") or -1),
         SharedState(),
         TrainingMetrics(data.given, data.labels.clean),
+        *([build("average", cfg.average)] if cfg.get("average") else []),
         *chosen,
         *others,
         # With the validated weights: at an epoch's end it would look at what an earlier validation has said.

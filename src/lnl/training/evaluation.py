@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from lnl.csv_files import csv_text
-from lnl.data.module import Loader, NoisyDataModule
+from lnl.data import NoisyDataModule
+from lnl.data.loader import Loader
 from lnl.data.splits import Split
 from lnl.methods import NoisyLabelMethod
 from lnl.metrics import classification_metrics

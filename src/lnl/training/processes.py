@@ -84,9 +84,7 @@ class Shared(DDPStrategy):
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor | None:
         loss: Any = super().training_step(batch, batch_idx)
-        trainer = self.lightning_module.trainer  # type: ignore[union-attr]
-        size = trainer.train_dataloader.sampler.sizes[batch_idx]  # type: ignore[union-attr]
-        return loss if loss is None else loss * (len(batch) * trainer.world_size / size)
+        return loss if loss is None else loss * (batch.share * self.world_size)
 
 
 def count_processes(cfg: DictConfig) -> int:

@@ -64,7 +64,7 @@ def make_result(
             "test_images_per_second": len(prediction.logits) / prediction.seconds if prediction else None,
         },
         "size": {
-            "parameters": sum(parameter.numel() for parameter in method.parameters()),
+            "parameters": sum(parameter.numel() for name, parameter in method.named_parameters() if "." in name),
             "checkpoint_bytes": checkpoint_bytes,
             "peak_memory_bytes": peak_memory(),
             "peak_device_memory_bytes": peak_device_memory(device),

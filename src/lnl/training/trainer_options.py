@@ -136,7 +136,7 @@ def check_schedule(method: NoisyLabelMethod, trainer: DictConfig) -> None:
         raise UserError(f"scheduler: {name} {hint}.")
     if (trainer.get("max_steps") or -1) != -1:
         return  # they may end training before the schedule ends
-    epochs = method.stage_epochs if isinstance(method, StagedMethod) else int(trainer.max_epochs)
+    epochs = method.present.epochs if isinstance(method, StagedMethod) else int(trainer.max_epochs)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # there is no optimizer's step before it

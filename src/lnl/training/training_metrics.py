@@ -20,8 +20,8 @@ class TrainingMetrics(Callback):
     """Logs loss and accuracy of every training epoch, on correctly and on wrongly labelled samples apart.
 
     Each sample counts with the prediction made in the step that trained on it, so that measuring costs no further
-    pass: what the method's first ``self(batch.images)`` of that step returns. A method that never calls itself on the
-    batch's images gets only the loss, and a remark in the log. ``train/visited`` is the share of the training samples
+    pass: what the method observes (:meth:`lnl.methods.NoisyLabelMethod.observe`). A method that observes nothing gets
+    only the loss, and a remark in the log. ``train/visited`` is the share of the training samples
     that an epoch's numbers are of. Clean labels stay in this callback. Of processes that train together all samples
     count, in each of them.
 
@@ -33,33 +33,26 @@ class TrainingMetrics(Callback):
     def __init__(self, given: NDArray[np.int64], clean: NDArray[np.int64] | None) -> None:
         self.given = torch.from_numpy(given)
         self.clean = None if clean is None else torch.from_numpy(clean)
-        self.batch: Batch | None = None
         self.losses: list[Tensor] = []
         self.sizes: list[int] = []
         self.predicted: list[tuple[Tensor, Tensor]] = []
 
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.handle = pl_module.register_forward_hook(self._see)
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        self.method = pl_module
+        pl_module.listeners.append(self._see)
 
-    def _see(self, module: torch.nn.Module, inputs: tuple[Any, ...], logits: Tensor) -> None:
-        if self.batch is not None and inputs and inputs[0] is self.batch.images:
-            self.predicted.append((self.batch.index, logits.detach().argmax(dim=1)))
-            self.batch = None  # the first answer counts
+    def _see(self, index: Tensor, logits: Tensor) -> None:
+        if self.method.training:
+            self.predicted.append((index, logits.argmax(dim=1)))
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.losses, self.predicted, self.sizes = [], [], []
-
-    def on_train_batch_start(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, batch_idx: int
-    ) -> None:
-        self.batch = batch
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
         self.losses.append(outputs["loss"] * trainer.accumulate_grad_batches)  # Lightning has divided by it
-        self.sizes.append(trainer.train_dataloader.sampler.sizes[batch_idx])  # type: ignore[union-attr]
-        self.batch = None
+        self.sizes.append(round(len(batch) / batch.share))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         sizes = torch.tensor(self.sizes, dtype=torch.float64)
@@ -77,8 +70,8 @@ class TrainingMetrics(Callback):
             metrics["visited"] = len(index.unique()) / len(trainer.datamodule.splits["train"])  # type: ignore[attr-defined]
         elif trainer.current_epoch == 0 and trainer.is_global_zero:
             log.warning(
-                "train/accuracy and what is memorised are not measured: %s calls its networks itself in training_loss; "
-                "self(batch.images), once a step, is what is looked at",
+                "train/accuracy and what is memorised are not measured: %s calls its networks itself in training_loss "
+                "and does not call self.observe(batch.index, logits)",
                 type(pl_module).__name__,
             )
         pl_module.log_dict({f"train/{name}": value for name, value in metrics.items()}, sync_dist=True)
@@ -92,6 +85,6 @@ class TrainingMetrics(Callback):
         index = (everyone >= 0).nonzero()[:, 0]
         return index, everyone[index]
 
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        if stage == "fit":
-            self.handle.remove()
+    def teardown(self, trainer: pl.Trainer, pl_module: Any, stage: str) -> None:
+        if self._see in pl_module.listeners:
+            pl_module.listeners.remove(self._see)

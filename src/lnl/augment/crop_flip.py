@@ -1,0 +1,44 @@
+"""The usual augmentation of small images: random crop and horizontal flip."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from lnl.augment.base import Transform
+
+
+class CropFlip(Transform):
+    """Random crop of images padded with zeros, then random horizontal flip, in one gather.
+
+    Args:
+        padding: pixels on each side, at least 0; 0 for no crop.
+        flip: whether every second image, at random, is mirrored.
+
+    Raises:
+        ValueError: for a negative padding.
+    """
+
+    def __init__(self, padding: int = 0, flip: bool = False) -> None:
+        if padding < 0:
+            raise ValueError(f"padding must be at least 0, got {padding}")
+        self.padding, self.flip = padding, flip
+
+    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+        """Rows and columns to shift by, and whether to flip, int64 ``[count, 3]``."""
+        shifts = torch.randint(0, 2 * self.padding + 1, (count, 2), generator=generator)
+        flips = torch.randint(0, 1 + self.flip, (count, 1), generator=generator)
+        return torch.cat([shifts, flips], dim=1)
+
+    def apply(self, images: Tensor, drawn: Tensor) -> Tensor:
+        if not self.padding and not self.flip:
+            return images
+        count, height, width, channels = images.shape
+        pad = self.padding
+        padded = F.pad(images, (0, 0, pad, pad, pad, pad)) if pad else images
+        rows = drawn[:, 0, None] + torch.arange(height, device=images.device)
+        columns = torch.arange(width, device=images.device).expand(count, -1)
+        columns = drawn[:, 1, None] + torch.where(drawn[:, 2, None] == 1, columns.flip(1), columns)
+        image = torch.arange(count, device=images.device)[:, None, None]
+        places = (image * padded.shape[1] + rows[:, :, None]) * padded.shape[2] + columns[:, None, :]
+        # One copy of pixels by their place in the batch: several times faster than indexing rows and columns.
+        return padded.reshape(-1, channels).index_select(0, places.flatten()).view(images.shape)

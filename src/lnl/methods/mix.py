@@ -1,0 +1,78 @@
+"""Mixing the images and labels of a batch, beside any method."""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch.distributions import Beta
+from torch.nn import functional as F
+
+from lnl.data.batch import Batch
+
+
+def soft(labels: Tensor, num_classes: int) -> Tensor:
+    """Labels as probabilities ``[B, K]``: one-hot, if they are integers ``[B]``."""
+    return F.one_hot(labels, num_classes).float() if labels.ndim == 1 else labels
+
+
+class Mix(ABC):
+    r"""Mixes each sample i of a batch with another one j: labels become :math:`\lambda y_i + (1 - \lambda) y_j`.
+
+    :math:`\lambda \sim \mathrm{Beta}(\alpha, \alpha)`, one for a batch, and j by a random permutation. The larger of
+    :math:`\lambda` and :math:`1 - \lambda` is taken: the pairs are the same, and sample i, under whose number a mixed
+    image is counted in metrics, has the larger part of it.
+
+    Args:
+        alpha: above 0.
+
+    Raises:
+        ValueError: for another alpha.
+    """
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        if not alpha > 0:
+            raise ValueError(f"mix.alpha must be above 0, got {alpha}")
+        self.alpha = alpha
+
+    def __call__(self, batch: Batch, num_classes: int) -> Batch:
+        views, labels = batch.views or (batch.images,), soft(batch.labels, num_classes)
+        order = torch.randperm(len(batch), device=labels.device)
+        share = float(Beta(self.alpha, self.alpha).sample())
+        views, share = self.combine(views, order, max(share, 1 - share))
+        return replace(batch, images=views[0], views=views, labels=share * labels + (1 - share) * labels[order])
+
+    @abstractmethod
+    def combine(self, views: tuple[Tensor, ...], order: Tensor, share: float) -> tuple[tuple[Tensor, ...], float]:
+        """Each view ``[B, C, H, W]`` with its images in another order, and the share that an image has in the end."""
+
+
+class Mixup(Mix):
+    r"""mixup (arXiv:1710.09412): the image is :math:`\lambda x_i + (1 - \lambda) x_j`. See :class:`Mix`."""
+
+    def combine(self, views: tuple[Tensor, ...], order: Tensor, share: float) -> tuple[tuple[Tensor, ...], float]:
+        return tuple(share * view + (1 - share) * view[order] for view in views), share
+
+
+class CutMix(Mix):
+    r"""CutMix (arXiv:1905.04899): a rectangle of image i is image j's. See :class:`Mix`.
+
+    Its sides are :math:`\sqrt{1 - \lambda}` of the image's and its centre is anywhere in the image, so that a part
+    of it may lie outside; :math:`\lambda` is then the share of pixels that is left of image i.
+    """
+
+    def combine(self, views: tuple[Tensor, ...], order: Tensor, share: float) -> tuple[tuple[Tensor, ...], float]:
+        height, width = views[0].shape[2:]
+        inside = []
+        for length, centre in zip((height, width), torch.rand(2).tolist(), strict=True):
+            half, middle = round(math.sqrt(1 - share) * length) / 2, int(centre * length)
+            inside.append(slice(max(0, int(middle - half)), min(length, int(middle + half))))
+        rows, columns = inside
+        cut = []
+        for view in views:
+            view = view.clone()
+            view[:, :, rows, columns] = view[order][:, :, rows, columns]
+            cut.append(view)
+        area = (rows.stop - rows.start) * (columns.stop - columns.start)
+        return tuple(cut), 1 - area / (height * width)
