@@ -20,3 +20,15 @@ def nearest(given: str, known: Iterable[str]) -> str:
 def first_line(error: BaseException) -> str:
     """The first line of an error's message."""
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def check_range(interval: str, **values: float | None) -> None:
+    """Raises ValueError unless each of ``values`` is None or in an interval, such as ``[0, 1)`` or ``[1, inf)``."""
+    low, high = (float(bound) for bound in interval[1:-1].split(","))
+    for name, value in values.items():
+        above = value is None or value > low or (interval[0] == "[" and value == low)
+        below = value is None or value < high or (interval[-1] == "]" and value == high)
+        if not (above and below):
+            least = "at least" if interval[0] == "[" else "above"
+            must = f"in {interval}" if high < float("inf") else f"{least} {low:g}"
+            raise ValueError(f"{name} must be {must}, got {value}")

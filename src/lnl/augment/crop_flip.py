@@ -5,22 +5,19 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lnl.augment.base import Transform
+from lnl.errors import check_range
 
 
 class CropFlip(Transform):
     """Random crop of images padded with zeros, then random horizontal flip, in one gather.
 
     Args:
-        padding: pixels on each side, at least 0; 0 for no crop.
+        padding: pixels on each side, at least 0, which is no crop.
         flip: whether every second image, at random, is mirrored.
-
-    Raises:
-        ValueError: for a negative padding.
     """
 
     def __init__(self, padding: int = 0, flip: bool = False) -> None:
-        if padding < 0:
-            raise ValueError(f"padding must be at least 0, got {padding}")
+        check_range("[0, inf)", padding=padding)
         self.padding, self.flip = padding, flip
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:

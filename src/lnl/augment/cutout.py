@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from lnl.augment.base import Transform
+from lnl.errors import check_range
 
 
 class Cutout(Transform):
@@ -14,14 +15,10 @@ class Cutout(Transform):
 
     Args:
         share: side of the square as a share of the image's, in (0, 1]; the paper's 16 of CIFAR-10's 32 pixels is 0.5.
-
-    Raises:
-        ValueError: for a share outside (0, 1].
     """
 
     def __init__(self, share: float = 0.5) -> None:
-        if not 0 < share <= 1:
-            raise ValueError(f"share must be above 0 and at most 1, got {share}")
+        check_range("(0, 1]", share=share)
         self.share = share
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:

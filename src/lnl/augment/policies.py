@@ -9,6 +9,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
 from lnl.augment.base import Transform
+from lnl.errors import check_range
 
 
 def _affine(images: Tensor, **how: Any) -> Tensor:
@@ -80,18 +81,13 @@ class RandAugment(_Operations):
     Args:
         operations: how many are applied to an image, at least 1.
         magnitude: 0 to 30.
-
-    Raises:
-        ValueError: for a value outside these.
     """
 
     bins = 31
 
     def __init__(self, operations: int = 2, magnitude: int = 9) -> None:
-        if operations < 1:
-            raise ValueError(f"operations must be at least 1, got {operations}")
-        if not 0 <= magnitude < self.bins:
-            raise ValueError(f"magnitude must be in 0..{self.bins - 1}, got {magnitude}")
+        check_range("[1, inf)", operations=operations)
+        check_range("[0, 30]", magnitude=magnitude)
         self.operations, self.magnitude = operations, magnitude
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:

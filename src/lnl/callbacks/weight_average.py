@@ -8,6 +8,8 @@ import torch
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
+from lnl.errors import check_range
+
 
 class WeightAverage(Callback):
     r"""Exponential moving average of the weights, :math:`\bar\theta \leftarrow d \bar\theta + (1 - d) \theta` a step.
@@ -18,14 +20,10 @@ class WeightAverage(Callback):
 
     Args:
         decay: d in [0, 1).
-
-    Raises:
-        ValueError: for a value outside these.
     """
 
     def __init__(self, decay: float = 0.999) -> None:
-        if not 0 <= decay < 1:
-            raise ValueError(f"average.decay must be at least 0 and below 1, got {decay}")
+        check_range("[0, 1)", decay=decay)
         self.decay = decay
         self.steps, self.done = 0, 0
         self.average: dict[str, Tensor] = {}

@@ -4,10 +4,13 @@ from lnl.methods.active_passive import ActivePassive
 from lnl.methods.base import NoisyLabelMethod
 from lnl.methods.baseline import Baseline
 from lnl.methods.co_teaching import CoTeaching
+from lnl.methods.divide_mix import DivideMix
 from lnl.methods.dynamic_weight import DynamicWeight
 from lnl.methods.early_learning import EarlyLearningRegularization
 from lnl.methods.fit_once import FitOnce
 from lnl.methods.label_correction import LabelCorrection
+from lnl.methods.meta_weight_net import MetaWeightNet
+from lnl.methods.mix import CutMix, Mix, Mixup
 from lnl.methods.stages import Stage, StagedMethod
 from lnl.methods.two_networks import TwoNetworks
 
@@ -15,10 +18,15 @@ __all__ = [
     "ActivePassive",
     "Baseline",
     "CoTeaching",
+    "CutMix",
+    "DivideMix",
     "DynamicWeight",
     "EarlyLearningRegularization",
     "FitOnce",
     "LabelCorrection",
+    "MetaWeightNet",
+    "Mix",
+    "Mixup",
     "NoisyLabelMethod",
     "Stage",
     "StagedMethod",

@@ -11,36 +11,28 @@ from torch import Tensor, nn
 
 from lnl.data.batch import Batch
 from lnl.data.samples import Samples
-from lnl.errors import UserError
-from lnl.methods.mix import Mix, soft
-
-OptimizerFactory = Callable[[Iterable[Any]], torch.optim.Optimizer]
-SchedulerFactory = Callable[..., torch.optim.lr_scheduler.LRScheduler]
+from lnl.errors import UserError, check_range
+from lnl.methods.functional import soft
+from lnl.methods.mix import Mix
 
 
 class NoisyLabelMethod(pl.LightningModule, ABC):
     """How a batch of doubtful labels becomes a gradient. A method is a subclass with :meth:`training_loss`.
 
-    - State per training sample is a buffer of ``num_samples`` rows (``self.register_buffer``), indexed by
-      ``batch.index``: checkpoints hold it, and processes that train together share it.
-    - More networks are more submodules, made by :meth:`make_model`. :meth:`forward` says how they predict together.
-    - Optimizers of its own stand in ``inner``. The method steps them, and checkpoints hold their state.
-    - ``views`` names the augmentations that it needs, one for each of ``batch.views``.
-    - What is known of the training samples is in ``samples``. True labels are not, and reach no method.
-
-    ``docs/guides/new_method.md`` has three whole methods.
+    State per training sample is a buffer of ``num_samples`` rows, indexed by ``batch.index``: checkpoints hold it, and
+    processes that train together share it. More networks are submodules made by :meth:`make_model`. Optimizers of the
+    method's own stand in ``inner``: it steps them, checkpoints hold their state. True labels reach no method.
 
     Args:
         model: makes a network, images ``[B, C, H, W]`` -> logits ``[B, K]``.
         loss: (logits, integer or soft labels) -> ``[B]``.
-        optimizer: takes parameter groups.
-        scheduler: takes the optimizer, is stepped once an epoch; or None.
+        optimizer, scheduler: take parameter groups, and the optimizer; the schedule is stepped once an epoch.
         samples: the training samples.
-        mix: mixes each batch's images and labels; or None.
+        mix: mixes each batch's images and labels.
         label_smoothing: share of each label that all classes get in equal parts, in [0, 1).
     """
 
-    views: ClassVar[Sequence[str]] = ("weak",)
+    views: ClassVar[Sequence[str]] = ("weak",)  # augmentations of batch.views, images being the first
     any_loss: ClassVar[bool] = True  # whether the configured loss is what it descends on
     uses_trusted: ClassVar[bool] = False  # whether trusted samples have their right label in batches
     several_devices: ClassVar[bool] = True  # whether processes that share the training set can train it
@@ -52,31 +44,26 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
         *,
         model: Callable[[], nn.Module],
         loss: nn.Module,
-        optimizer: OptimizerFactory,
-        scheduler: SchedulerFactory | None = None,
+        optimizer: Callable[[Iterable[Any]], torch.optim.Optimizer],
+        scheduler: Callable[..., torch.optim.lr_scheduler.LRScheduler] | None = None,
         samples: Samples,
         mix: Mix | None = None,
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__()
-        if not 0 <= label_smoothing < 1:
-            raise ValueError(f"loss.label_smoothing must be at least 0 and below 1, got {label_smoothing}")
+        check_range("[0, 1)", label_smoothing=label_smoothing)
         self.make_network, self.make_optimizer, self.make_scheduler = model, optimizer, scheduler
-        self.model = self.make_model()
-        self.loss, self.mix, self.label_smoothing = loss, mix, label_smoothing
+        self.model, self.loss, self.mix, self.label_smoothing = self.make_model(), loss, mix, label_smoothing
         self.samples, self.num_samples, self.num_classes = samples, samples.count, samples.num_classes
         self.inner: dict[str, torch.optim.Optimizer] = {}
-        self.listeners: list[Callable[[Tensor, Tensor], None]] = []
         self._inner_state: dict[str, Any] = {}
-        self._unobserved: Batch | None = None
+        self.listeners: list[Callable[[Tensor, Tensor], None]] = []  # of observe
+        self._unobserved: Batch | None = None  # of this step
         self.register_forward_hook(self._observe_call)
 
     def make_model(self) -> nn.Module:
         """A new network with new weights, in the memory layout that convolutions are fastest in."""
-        network = self.make_network()
-        if not isinstance(network, nn.Module):
-            raise UserError(f"model: its _target_ must make an nn.Module, and made a {type(network).__name__}")
-        return network.to(memory_format=torch.channels_last)
+        return self.make_network().to(memory_format=torch.channels_last)
 
     @abstractmethod
     def training_loss(self, batch: Batch) -> Tensor:
@@ -85,13 +72,12 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
     def training_set(self, epoch: int) -> Tensor | None:
         """Numbers of the samples to train on in ``epoch`` (from 0), int64 ``[n]``; None for all.
 
-        It is asked once before each epoch. What it draws from the global generators of torch, numpy and random depends
-        on seed and epoch only, so that a resumed run, and each of several processes, draws the same.
+        It is called once before each epoch. The global random generators are seeded by seed and epoch then.
         """
         return None
 
     def labels_of(self, batch: Batch) -> Tensor:
-        """The labels to train on, ``[B]`` or ``[B, K]``, before they are smoothed and mixed."""
+        """The labels ``[B]`` or ``[B, K]`` to train on, before they are smoothed and mixed."""
         return batch.labels
 
     def forward(self, images: Tensor) -> Tensor:
@@ -107,15 +93,15 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
         self._unobserved = batch = self.mix(batch, self.num_classes) if self.mix else batch
         loss = self.training_loss(batch)
         self._unobserved = None
-        if not isinstance(loss, Tensor) or loss.ndim:
-            given, hint = (list(loss.shape), ": .mean()?") if isinstance(loss, Tensor) else (type(loss).__name__, "")
-            raise UserError(f"{type(self).__name__}.training_loss must return a scalar, got {given}{hint}")
+        if getattr(loss, "shape", None) != ():
+            given = f"{list(loss.shape)}: .mean()?" if isinstance(loss, Tensor) else type(loss).__name__
+            raise UserError(f"{type(self).__name__}.training_loss must return a scalar, got {given}")
         return loss
 
     def observe(self, index: Tensor, logits: Tensor) -> None:
         """Tells the metrics what is predicted, ``logits[B, K]``, for the samples ``index[B]`` that a step trains on.
 
-        The first ``self(batch.images)`` of a step does so by itself. A method that predicts in another way calls this.
+        The first ``self(batch.images)`` of a step does so. Call this where a step predicts in another way.
         """
         self._unobserved = None
         for listener in self.listeners:
@@ -129,31 +115,29 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
         """Loss and accuracy against the given, noisy labels: all that may choose an epoch."""
         logits = self(batch.images)
         self.observe(batch.index, logits)
-        correct = (logits.argmax(dim=1) == batch.labels).float()
-        self._log_mean({"val/loss": self.loss(logits, batch.labels).mean(), "val/accuracy": correct.mean()}, batch)
+        self.log_term("loss", self.loss(logits, batch.labels).mean(), batch, "val")
+        self.log_term("accuracy", (logits.argmax(dim=1) == batch.labels).float().mean(), batch, "val")
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         return self(batch.images).float()
 
-    def log_term(self, name: str, value: Tensor, batch: Batch) -> None:
+    def log_term(self, name: str, value: Tensor, batch: Batch, part: str = "train") -> None:
         """Logs ``train/<name>``, the mean over the epoch of a batch's ``value``."""
-        self._log_mean({f"train/{name}": value.detach()}, batch)
-
-    def _log_mean(self, metrics: dict[str, Tensor], batch: Batch) -> None:
         # The size as a float: of several processes Lightning divides the sum of sizes by their number, and rounds ints.
         size: Any = float(len(batch))
-        self.log_dict(metrics, on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
+        self.log(f"{part}/{name}", value.detach(), on_step=False, on_epoch=True, batch_size=size, sync_dist=True)
 
     def endless(
-        self, chosen: Tensor, stream: int, batch_size: int, views: Sequence[str] = ("weak",)
+        self, chosen: Tensor, stream: int, batch_size: int | None = None, views: Sequence[str] = ("weak",)
     ) -> Iterator[Batch]:
         """Batches of the samples ``chosen`` (int64 ``[n]``) beside the epoch's own, pass after pass.
 
-        They are to be asked for anew in each epoch, by ``next``. Their order is that of seed, epoch and the number
-        ``stream``; ``batch_size`` is of all processes together.
+        Make them in each epoch, and take batches by ``next``. Their order follows from seed, epoch and the number
+        ``stream``. ``batch_size`` is of all processes together, by default that of the epoch's own batches.
         """
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        return data.endless(chosen.cpu(), self.current_epoch, stream, batch_size, views, self.device, data.share)
+        size = batch_size or data.batch_size
+        return data.endless(chosen.cpu(), self.current_epoch, stream, size, views, self.device, data.share)
 
     @torch.no_grad()
     def over_training_set(self, function: Callable[[Batch], Tensor]) -> tuple[Tensor, Tensor]:
@@ -162,41 +146,32 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
         Batches are not augmented, networks are in evaluation mode, and processes share the work.
         """
         data, training = self.trainer.datamodule, self.training  # type: ignore[attr-defined]
+        batches = data.loader("train", self.device, data.share)
         self.eval()
         with self.trainer.precision_plugin.forward_context():
-            batches = data.loader("train", self.device, share=data.share)
             parts = [(batch.index, function(batch)) for batch in batches]
         self.train(training)
         index, values = (torch.cat(part) for part in zip(*parts, strict=True))
         if self.trainer.world_size == 1:
             return index, values
         whole = values.new_zeros(self.num_samples, *values.shape[1:]).index_copy(0, index, values)
-        index = self.samples.index.to(self.device)
-        return index, self.trainer.strategy.reduce(whole, reduce_op="sum")[index]
+        whole = self.trainer.strategy.reduce(whole, reduce_op="sum")
+        return (index := self.samples.index.to(self.device)), whole[index]
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """What the configured optimizer trains: override to give parts their own settings."""
         own = {id(p) for optimizer in self.inner.values() for group in optimizer.param_groups for p in group["params"]}
         return [{"params": [p for p in self.parameters() if p.requires_grad and id(p) not in own]}]
 
-    def schedule(self, optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LRScheduler:
-        """The learning rate schedule, where there is one."""
-        assert self.make_scheduler is not None
-        return self.make_scheduler(optimizer)
-
     def configure_optimizers(self) -> Any:
-        for name, state in self._inner_state.items():  # here, because the parameters are on their device by now
+        while self._inner_state:  # of a checkpoint; the parameters are on their device by now
+            name, state = self._inner_state.popitem()
             self.inner[name].load_state_dict(state)
-        self._inner_state = {}
         groups = self.parameter_groups()
         if not any(group["params"] for group in groups):
             raise ValueError("the model has no parameter that an optimizer could train (histogram_logistic: fit_once)")
         optimizer = self.make_optimizer(groups)
-        return (
-            optimizer
-            if self.make_scheduler is None
-            else {"optimizer": optimizer, "lr_scheduler": self.schedule(optimizer)}
-        )
+        return {"optimizer": optimizer} | ({"lr_scheduler": make(optimizer)} if (make := self.make_scheduler) else {})
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["inner"] = {name: optimizer.state_dict() for name, optimizer in self.inner.items()}

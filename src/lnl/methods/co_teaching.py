@@ -5,6 +5,7 @@ from typing import Any
 from torch import Tensor
 
 from lnl.data.batch import Batch
+from lnl.errors import check_range
 from lnl.methods.two_networks import TwoNetworks
 
 
@@ -25,17 +26,12 @@ class CoTeaching(TwoNetworks):
         forget_rate: :math:`\tau` in [0, 1). The paper takes the true share of wrong labels, as if it were known:
             ``method.forget_rate=oracle``.
         ramp_epochs: :math:`T_k`, at least 1. The authors' is 10 of 200 epochs.
-
-    Raises:
-        ValueError: for a value outside these.
     """
 
     def __init__(self, *, forget_rate: float, ramp_epochs: int = 10, **base: Any) -> None:
         super().__init__(**base)
-        if not 0 <= forget_rate < 1:
-            raise ValueError(f"method.forget_rate must be at least 0 and below 1, got {forget_rate}")
-        if ramp_epochs < 1:
-            raise ValueError(f"method.ramp_epochs must be at least 1, got {ramp_epochs}")
+        check_range("[0, 1)", forget_rate=forget_rate)
+        check_range("[1, inf)", ramp_epochs=ramp_epochs)
         self.forget_rate, self.ramp_epochs = forget_rate, ramp_epochs
 
     def keep_rate(self, epoch: int) -> float:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from lnl.data.batch import Batch
+from lnl.errors import check_range
 from lnl.losses.base import of_target
 from lnl.methods.base import NoisyLabelMethod
 
@@ -21,9 +22,6 @@ class DynamicWeight(NoisyLabelMethod):
         low_weight: weight below the threshold, in [0, 1], or ``confidence`` for :math:`w_i = c_i` there.
         confidence: in the ``given`` label, its probability :math:`p_{iy_i}`, or in the ``predicted`` class,
             :math:`\max_k p_{ik}`.
-
-    Raises:
-        ValueError: for a value outside these.
     """
 
     def __init__(
@@ -35,12 +33,9 @@ class DynamicWeight(NoisyLabelMethod):
         **base: Any,
     ) -> None:
         super().__init__(**base)
-        if not 0 <= threshold <= 1:
-            raise ValueError(f"method.threshold must be in [0, 1], got {threshold}")
-        if low_weight != "confidence" and not (isinstance(low_weight, int | float) and 0 <= low_weight <= 1):
-            raise ValueError(f"method.low_weight must be in [0, 1], or confidence, got {low_weight}")
+        check_range("[0, 1]", threshold=threshold, low_weight=None if low_weight == "confidence" else low_weight)
         if confidence not in ("predicted", "given"):
-            raise ValueError(f"method.confidence must be predicted or given, got '{confidence}'")
+            raise ValueError(f"confidence must be predicted or given, got '{confidence}'")
         self.threshold, self.low_weight, self.confidence = threshold, low_weight, confidence
 
     def training_loss(self, batch: Batch) -> Tensor:

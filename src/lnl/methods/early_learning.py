@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from lnl.data.batch import Batch
+from lnl.errors import check_range
 from lnl.methods.base import NoisyLabelMethod
 
 
@@ -24,19 +25,14 @@ class EarlyLearningRegularization(NoisyLabelMethod):
     Args:
         beta: in [0, 1).
         weight: :math:`\lambda`, at least 0; 0 trains as :class:`Baseline` does.
-
-    Raises:
-        ValueError: for a value outside these.
     """
 
     targets: Tensor
 
     def __init__(self, *, beta: float = 0.7, weight: float = 3.0, **base: Any) -> None:
         super().__init__(**base)
-        if not 0 <= beta < 1:
-            raise ValueError(f"method.beta must be at least 0 and below 1, got {beta}")
-        if weight < 0:
-            raise ValueError(f"method.weight must be at least 0, got {weight}")
+        check_range("[0, 1)", beta=beta)
+        check_range("[0, inf)", weight=weight)
         self.beta, self.weight = beta, weight
         self.register_buffer("targets", torch.zeros(self.num_samples, self.num_classes))
 

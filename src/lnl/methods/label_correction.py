@@ -7,8 +7,8 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
 from lnl.data.batch import Batch
+from lnl.methods.functional import soft
 from lnl.methods.label_stages import LabelStages
-from lnl.methods.mix import soft
 from lnl.methods.stages import Stage, StagedMethod
 from lnl.noise import empirical_transition
 
@@ -32,9 +32,6 @@ class LabelCorrection(StagedMethod):
         rounds: stages after the first, at least 1.
         fresh_model: train a new network in each stage; if false, the same network is trained on.
         patience: end a stage when noisy validation accuracy has not risen for this many epochs; null for never.
-
-    Raises:
-        ValueError: for a value outside these.
     """
 
     uses_trusted = True

@@ -7,14 +7,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 from torch.distributions import Beta
-from torch.nn import functional as F
 
 from lnl.data.batch import Batch
-
-
-def soft(labels: Tensor, num_classes: int) -> Tensor:
-    """Labels as probabilities ``[B, K]``: one-hot, if they are integers ``[B]``."""
-    return F.one_hot(labels, num_classes).float() if labels.ndim == 1 else labels
+from lnl.errors import check_range
+from lnl.methods.functional import soft
 
 
 class Mix(ABC):
@@ -26,14 +22,10 @@ class Mix(ABC):
 
     Args:
         alpha: above 0.
-
-    Raises:
-        ValueError: for another alpha.
     """
 
     def __init__(self, alpha: float = 1.0) -> None:
-        if not alpha > 0:
-            raise ValueError(f"mix.alpha must be above 0, got {alpha}")
+        check_range("(0, inf)", alpha=alpha)
         self.alpha = alpha
 
     def __call__(self, batch: Batch, num_classes: int) -> Batch:

@@ -137,10 +137,7 @@ class StagedMethod(NoisyLabelMethod):
         trained = self.present.trained
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(trained is None or any(name.startswith(f"{part}.") for part in trained))
-        return super().configure_optimizers()
-
-    def schedule(self, optimizer: torch.optim.Optimizer) -> Any:
-        schedule = super().schedule(optimizer)
-        if hasattr(schedule, "T_max"):
-            schedule.T_max = self.present.epochs
-        return schedule
+        made = super().configure_optimizers()
+        if isinstance(made, dict) and hasattr(made["lr_scheduler"], "T_max"):
+            made["lr_scheduler"].T_max = self.present.epochs
+        return made

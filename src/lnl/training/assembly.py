@@ -8,7 +8,7 @@ import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ProgressBar, Timer
-from torch import Tensor
+from torch import Tensor, nn
 
 from lnl.config import build, build_all, build_loss, factory
 from lnl.data import NoisyDataModule
@@ -128,7 +128,7 @@ def make_method(cfg: DictConfig, samples: Samples, channels: int, image_size: in
     method: NoisyLabelMethod = build(
         "method",
         cfg.method,
-        model=factory("model", cfg.model),
+        model=network_factory(cfg.model),
         loss=build_loss(cfg.loss),
         optimizer=factory("optimizer", cfg.optimizer),
         scheduler=factory("scheduler", cfg.scheduler) if cfg.scheduler else None,
@@ -155,6 +155,19 @@ def make_method(cfg: DictConfig, samples: Samples, channels: int, image_size: in
     except (ValueError, TypeError) as error:
         raise UserError(f"optimizer or scheduler: {first_line(error)}") from error
     return method
+
+
+def network_factory(node: DictConfig) -> Callable[[], nn.Module]:
+    """What makes the network that ``node`` describes."""
+    make = factory("model", node)
+
+    def network() -> nn.Module:
+        made = make()
+        if not isinstance(made, nn.Module):
+            raise UserError(f"model: its _target_ must make an nn.Module, and made a {type(made).__name__}")
+        return made
+
+    return network
 
 
 def check_loss(loss: Callable[[Tensor, Tensor], Tensor], num_classes: int) -> None:

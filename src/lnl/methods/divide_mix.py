@@ -1,0 +1,101 @@
+"""DivideMix: labels that are likely wrong are dropped, their images are kept."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lnl.data.batch import Batch
+from lnl.errors import check_range
+from lnl.methods.functional import sharpen, small_loss_probability, soft
+from lnl.methods.mix import Mixup
+from lnl.methods.two_networks import TwoNetworks
+
+
+class DivideMix(TwoNetworks):
+    r"""DivideMix (arXiv:2002.07394): each network divides the samples for the other one, which learns semi-supervised.
+
+    After a warm-up, each epoch fits two Gaussians to each network's losses: :math:`w_i` is the probability that loss i
+    is of the lower one. Samples with :math:`w_i` above ``threshold`` are labelled for the other network, by
+    :math:`w_i y_i + (1 - w_i) p_i` (co-refinement), the others unlabelled, by both networks' prediction (co-guessing).
+    Predictions are means over two views; targets are sharpened, and all are mixed by mixup. The loss is
+    :math:`L_x + \lambda_u L_u + L_\text{reg}`: cross entropy, squared error, and KL(equal shares, mean prediction).
+    A step trains both networks; the first one's labelled samples make the epoch. All samples replace an empty part.
+
+    Args:
+        warmup_epochs: at least 0. The authors' are 10 of 300 on CIFAR-10, 30 on CIFAR-100.
+        confidence_penalty: adds the negative entropy to the warm-up's loss, for asymmetric noise.
+        threshold, temperature, alpha: of w in [0, 1), of sharpening above 0, of mixup above 0.
+        lambda_u, ramp_epochs: weight of unlabelled samples, at least 0, and epochs until it is reached, above 0.
+    """
+
+    views = ("weak", "weak")
+    any_loss = False
+    right: Tensor
+
+    def __init__(
+        self,
+        *,
+        warmup_epochs: int = 10,
+        confidence_penalty: bool = False,
+        threshold: float = 0.5,
+        temperature: float = 0.5,
+        alpha: float = 4.0,
+        lambda_u: float = 25.0,
+        ramp_epochs: int = 16,
+        **base: Any,
+    ) -> None:
+        super().__init__(**base)
+        check_range("[0, inf)", warmup_epochs=warmup_epochs, lambda_u=lambda_u)
+        check_range("(0, inf)", temperature=temperature, ramp_epochs=ramp_epochs)
+        check_range("[0, 1)", threshold=threshold)
+        self.warmup_epochs, self.confidence_penalty, self.threshold = warmup_epochs, confidence_penalty, threshold
+        self.temperature, self.lambda_u, self.ramp_epochs = temperature, lambda_u, ramp_epochs
+        self.mixup = Mixup(alpha)
+        self.register_buffer("right", torch.zeros(self.num_samples, 2))  # w, for each of the networks
+
+    def training_set(self, epoch: int) -> Tensor | None:
+        if epoch < self.warmup_epochs:
+            return None
+        index, losses = self.over_training_set(
+            lambda batch: torch.stack([self.loss(net(batch.images), batch.labels) for net in self.networks], dim=1)
+        )
+        self.right[index] = torch.stack([small_loss_probability(of_other) for of_other in losses.flip(1).T], dim=1)
+        labelled = self.right[index] > self.threshold
+        parts = [index[mask] if mask.any() else index for chosen in labelled.T for mask in (chosen, ~chosen)]
+        self.streams = [self.endless(part, stream, views=self.views) for stream, part in enumerate(parts[1:])]
+        return parts[0]
+
+    def training_loss(self, batch: Batch) -> Tensor:
+        if self.current_epoch < self.warmup_epochs:
+            both = torch.stack([network(batch.images) for network in self.networks]).float()
+            self.observe(batch.index, both.mean(dim=0))
+            negative_entropy = (both.softmax(dim=2) * both.log_softmax(dim=2)).sum(dim=2).mean(dim=1)
+            losses = torch.stack([self.loss(logits, batch.labels).mean() for logits in both])
+            return (losses + self.confidence_penalty * negative_entropy).sum()
+        unlabelled, other_labelled, other_unlabelled = (next(stream) for stream in self.streams)
+        other_loss = self.semi_supervised_loss(1, other_labelled, other_unlabelled)
+        return self.semi_supervised_loss(0, batch, unlabelled) + other_loss
+
+    def semi_supervised_loss(self, number: int, labelled: Batch, unlabelled: Batch) -> Tensor:
+        """What network ``number`` descends on, for batches that the other one has divided."""
+        with torch.no_grad():
+            right, given = self.right[labelled.index, number, None], soft(labelled.labels, self.num_classes)
+            predicted = self.predict(labelled, self.networks[number : number + 1])
+            refined = sharpen(right * given + (1 - right) * predicted, self.temperature)
+            guessed = sharpen(self.predict(unlabelled, self.networks), self.temperature)
+        images, targets = torch.cat(labelled.views + unlabelled.views), torch.cat([refined, refined, guessed, guessed])
+        mixed = self.mixup(Batch(images, targets, torch.arange(len(images))), self.num_classes)
+        log_p = self.networks[number](mixed.images).float().log_softmax(dim=1)
+        supervised = -(mixed.labels * log_p).sum(dim=1)[: 2 * len(labelled)].mean()
+        consistency = (log_p.exp() - mixed.labels)[2 * len(labelled) :].square().mean()
+        balance = -(log_p.exp().mean(dim=0) * self.num_classes).log().mean()
+        ramp = min((self.progress - self.warmup_epochs) / self.ramp_epochs, 1.0)
+        return supervised + ramp * self.lambda_u * consistency + balance
+
+    def predict(self, batch: Batch, networks: Sequence[nn.Module]) -> Tensor:
+        """Mean probabilities ``[B, K]`` over networks and views."""
+        logits = torch.stack([network(view).float() for network in networks for view in batch.views])
+        self.observe(batch.index, logits.mean(dim=0))
+        return logits.softmax(dim=2).mean(dim=0)
