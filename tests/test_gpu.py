@@ -60,7 +60,7 @@ def test_images_on_the_device_and_from_workers_give_the_same_batches():
     for cached in ("true", "false"):
         with initialize_config_dir(CONF_DIR, version_base="1.3"):
             cfg = compose("train", overrides=["data=digits", f"data.device_cache={cached}"])
-        batches[cached] = next(iter(build_data(cfg).loader("train", GPU, shuffle=True)))
+        batches[cached] = next(iter(build_data(cfg).training_loader(GPU)))
     there, here = batches["true"], batches["false"]
     assert there.images.device == GPU
     assert here.images.is_pinned()

@@ -26,9 +26,11 @@ def check_range(interval: str, **values: float | None) -> None:
     """Raises ValueError unless each of ``values`` is None or in an interval, such as ``[0, 1)`` or ``[1, inf)``."""
     low, high = (float(bound) for bound in interval[1:-1].split(","))
     for name, value in values.items():
-        above = value is None or value > low or (interval[0] == "[" and value == low)
-        below = value is None or value < high or (interval[-1] == "]" and value == high)
-        if not (above and below):
+        if value is None:
+            continue
+        number = isinstance(value, int | float)
+        above = number and (value >= low if interval[0] == "[" else value > low)
+        if not (above and (value <= high if interval[-1] == "]" else value < high)):
             least = "at least" if interval[0] == "[" else "above"
             must = f"in {interval}" if high < float("inf") else f"{least} {low:g}"
             raise ValueError(f"{name} must be {must}, got {value}")

@@ -23,6 +23,7 @@ OPTIONS += [
 # What some options cannot do without.
 NEEDS = {
     "label_correction": ["data.trusted=100"],
+    "mw_net": ["data.trusted=100"],
     "fit_once": ["model=histogram_logistic"],
     "file": ["noise.path=labels.csv"],
     "human": ["data=cifar10"],
@@ -35,7 +36,8 @@ NEEDS = {
 
 def test_the_groups_are_those_of_the_readme():
     expected = (
-        "callbacks corruption data experiment hydra logger loss method model noise optimizer paths scheduler trainer"
+        "augment average callbacks corruption data experiment hydra logger loss method mix model noise optimizer paths "
+        "scheduler trainer"
     )
     assert expected.split() == GROUPS
 

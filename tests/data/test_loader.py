@@ -9,15 +9,19 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as TF
 
-from lnl.data.loader import DeviceLoader, EpochSampler, Share, step_sizes
+from lnl.augment import CropFlip
+from lnl.data.loader import Loader
+from lnl.data.sampler import EpochSampler, Share, step_sizes
 from tests.data.conftest import CPU, MEAN, STD, pixels, whole
 
 CACHED = pytest.mark.parametrize("device_cache", [True, False], ids=["device", "workers"])
-AUGMENTED = {"augment": "crop_flip", "crop_padding": 2}
+CROPS = [CropFlip(2, flip=True)]
+AUGMENTED = {"augment": CROPS}
+TWO = {"views": ("weak", "weak")}
 
 
-def train_loader(data):
-    return data.loader("train", CPU, shuffle=True)
+def train_loader(data, **options):
+    return data.training_loader(CPU, **options)
 
 
 @CACHED
@@ -68,8 +72,8 @@ def test_no_sample_is_left_out_and_no_batch_is_small(fake, device_cache, batch_s
 def test_processes_share_the_samples_of_every_step(fake, device_cache, processes, batch_size):
     """162 samples: batches divide among processes with and without a rest, or leave a rest that would be small."""
     data = fake(device_cache=device_cache, batch_size=batch_size, num_workers=0)
-    whole = data.loader("train", CPU, shuffle=True)
-    parts = [data.loader("train", CPU, shuffle=True, share=Share(i, processes)) for i in range(processes)]
+    whole = train_loader(data)
+    parts = [train_loader(data, share=Share(i, processes)) for i in range(processes)]
     for loader in (whole, *parts):
         loader.sampler.set_epoch(3)
     steps = list(zip(*(list(part) for part in parts), strict=True))  # all make equally many
@@ -100,10 +104,7 @@ def test_processes_share_an_evaluation_and_leave_nothing_out(fake, device_cache)
 
 def test_an_image_is_augmented_alike_whichever_process_has_it(fake):
     data = fake(batch_size=20, **AUGMENTED)
-    one, two = (
-        [whole(data.loader("train", CPU, shuffle=True, share=Share(i, count)), 2) for i in range(count)]
-        for count in (1, 2)
-    )
+    one, two = ([whole(train_loader(data, share=Share(i, count)), 2) for i in range(count)] for count in (1, 2))
     images = dict(zip(one[0].index.tolist(), one[0].images, strict=True))
     for part in two:
         for number, image in zip(part.index.tolist(), part.images, strict=True):
@@ -136,25 +137,17 @@ def test_an_epoch_is_a_function_of_seed_and_epoch_alone(fake, device_cache):
 @pytest.mark.parametrize("normalize", ["dataset", "per_image"])
 @pytest.mark.parametrize("split", ["train", "val", "test"])
 def test_both_loaders_give_the_same_batches(fake, split, normalize):
-    """``crop_flip`` must leave evaluation alone, and the training set is not augmented here."""
-    options = {
-        "batch_size": 23,
-        "eval_batch_size": 23,
-        "seed": 4,
-        "normalize": normalize,
-        "augment": "none" if split == "train" else "crop_flip",
-    }
-    loaders = [
-        fake(device_cache=cache, **options).loader(split, CPU, shuffle=split == "train") for cache in (True, False)
-    ]
-    assert [isinstance(loader, DeviceLoader) for loader in loaders] == [True, False]
+    """The training set's augmented, as in training; evaluation is of images as they are."""
+    options = {"batch_size": 23, "eval_batch_size": 23, "seed": 4, "normalize": normalize, **AUGMENTED}
+    both = [fake(device_cache=cache, **options) for cache in (True, False)]
+    loaders = [train_loader(data, **TWO) if split == "train" else data.loader(split, CPU) for data in both]
+    assert [loader.workers is None for loader in loaders] == [True, False]
     for loader in loaders:
         loader.sampler.set_epoch(5)
     assert len(loaders[0]) == len(loaders[1])
     for mine, other in zip(*loaders, strict=True):
-        torch.testing.assert_close(mine.images, other.images, rtol=0, atol=1e-5)
         assert mine.images.dtype == other.images.dtype == torch.float32
-        for name in ("labels", "index"):
+        for name in ("images", "views", "labels", "index"):
             torch.testing.assert_close(getattr(mine, name), getattr(other, name), rtol=0, atol=0)
 
 
@@ -187,9 +180,9 @@ def test_per_image_normalisation_is_that_of_tensorflow(fake, device_cache, split
 
 
 def test_per_image_normalisation_sees_the_augmented_image(fake):
-    data = fake(normalize="per_image", views=2, **AUGMENTED)
+    data = fake(normalize="per_image", **AUGMENTED)
     raw = data.load().train.images
-    batch = whole(train_loader(data))
+    batch = whole(train_loader(data, **TWO))
     for number, image in zip(batch.index[:20].tolist(), batch.images[:20], strict=True):
         candidates = [np.frombuffer(crop, np.uint8).reshape(6, 6, 3) for crop in crops(raw[number], padding=2)]
         errors = [abs(standardized(crop) - image.permute(1, 2, 0).numpy()).max() for crop in candidates]
@@ -197,11 +190,11 @@ def test_per_image_normalisation_sees_the_augmented_image(fake):
 
 
 @pytest.mark.parametrize("device_cache", [True, False], ids=["device", "workers"])
-@pytest.mark.parametrize("augment", ["none", "crop_flip"])
+@pytest.mark.parametrize("augment", [[], CROPS], ids=["none", "crop_flip"])
 @pytest.mark.parametrize("normalize", ["dataset", "per_image"])
 def test_images_are_channels_last_in_memory(fake, device_cache, augment, normalize):
     options = {"device_cache": device_cache, "augment": augment, "normalize": normalize}
-    batch = next(iter(train_loader(fake(**options, views=2))))
+    batch = next(iter(train_loader(fake(**options), **TWO)))
     for view in batch.views:
         assert view.stride() == (6 * 6 * 3, 1, 6 * 3, 3)
 
@@ -217,8 +210,8 @@ def crops(image, padding):
 
 @CACHED
 def test_views_are_different_crops_of_the_same_sample(fake, device_cache):
-    data = fake(device_cache=device_cache, views=2, **AUGMENTED)
-    batch = whole(train_loader(data))
+    data = fake(device_cache=device_cache, **AUGMENTED)
+    batch = whole(train_loader(data, **TWO))
     assert len(batch.views) == 2
     torch.testing.assert_close(batch.images, batch.views[0], rtol=0, atol=0)
     first, second = (pixels(view) for view in batch.views)
@@ -231,7 +224,7 @@ def test_views_are_different_crops_of_the_same_sample(fake, device_cache):
 
 @CACHED
 def test_evaluation_sees_one_view_of_whole_images(fake, device_cache):
-    data = fake(device_cache=device_cache, views=2, **AUGMENTED)
+    data = fake(device_cache=device_cache, **AUGMENTED)
     for split in ("train", "val", "test"):
         batch = whole(data.loader(split, CPU))
         assert len(batch.views) == 1
@@ -249,7 +242,7 @@ def test_batch_norm_learns_with_any_rest_of_a_batch():
         model = nn.Sequential(nn.Flatten(), nn.Linear(4, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Linear(32, 2))
         optimizer = torch.optim.SGD(model.parameters(), 0.1)
         sampler = EpochSampler(torch.arange(count), seed, shuffle=True, batch_size=32)
-        loader = DeviceLoader(images.to(torch.uint8), labels, sampler, mean=[0.5], std=[0.2])
+        loader = Loader(images.to(torch.uint8), labels, sampler, mean=[0.5], std=[0.2])
         for epoch in range(20):
             sampler.set_epoch(epoch)
             for batch in loader:
@@ -257,7 +250,7 @@ def test_batch_norm_learns_with_any_rest_of_a_batch():
                 F.cross_entropy(model(batch.images), batch.labels).backward()
                 optimizer.step()
         sampler = EpochSampler(torch.arange(500, 1000), 0, shuffle=False, batch_size=500)
-        (held_out,) = DeviceLoader(images.to(torch.uint8), labels, sampler, mean=[0.5], std=[0.2])
+        (held_out,) = Loader(images.to(torch.uint8), labels, sampler, mean=[0.5], std=[0.2])
         return (model.eval()(held_out.images).argmax(1) == held_out.labels).float().mean().item()
 
     full = [accuracy(count, seed) for count in (64, 96) for seed in range(4)]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from lnl.augment import CropFlip
 from lnl.corruption import GaussianPixels, RandomPixels
 from lnl.data import Batch, Digits
 from lnl.errors import UserError
@@ -53,7 +54,7 @@ def test_train_and_validation_are_80_to_20_disjoint_and_all_there_is(dataset):
 
 def test_splits_depend_on_the_split_seed_alone(dataset):
     reference = dataset(split_seed=3)
-    same = dataset(split_seed=3, seed=5, noise=SymmetricNoise(0.4, seed=9), augment="flip", batch_size=7)
+    same = dataset(split_seed=3, seed=5, noise=SymmetricNoise(0.4, seed=9), augment=[CropFlip(flip=True)], batch_size=7)
     for split in SPLITS:
         np.testing.assert_array_equal(same.splits[split], reference.splits[split])
     assert set(dataset(split_seed=4).splits["val"]) != set(reference.splits["val"])
@@ -93,8 +94,8 @@ def test_an_index_is_the_number_in_the_whole_set(fake, device_cache):
     raw = data.load()
     for split in SPLITS:
         images = (raw.test if split == "test" else raw.train).images
-        for shuffle in (False, split == "train"):
-            batch = whole(data.loader(split, CPU, shuffle=shuffle))
+        for loader in [data.loader(split, CPU), *[data.training_loader(CPU)] * (split == "train")]:
+            batch = whole(loader)
             np.testing.assert_array_equal(pixels(batch.images), images[batch.index])
         np.testing.assert_array_equal(data.images(split), images[data.splits[split]])
         np.testing.assert_array_equal(data.images(split, [2, 0]), images[data.splits[split][[2, 0]]])
@@ -145,22 +146,21 @@ def test_no_clean_label_reaches_a_batch(fake, device_cache):
     options = {
         "noise": GivenNoise(),
         "device_cache": device_cache,
-        "augment": "crop_flip",
-        "crop_padding": 1,
-        "views": 2,
+        "augment": [CropFlip(1, flip=True)],
     }
     ours, theirs = fake(**options), fake(labels_seed=1, **options)
     assert (ours.labels.clean != theirs.labels.clean).mean() > 0.5
     assert (ours.test_labels != theirs.test_labels).mean() > 0.5
     for split in SPLITS:
-        pairs = zip(*(data.loader(split, CPU, shuffle=split == "train") for data in (ours, theirs)), strict=True)
-        for mine, other in pairs:
+        both = (ours, theirs)
+        loaders = [data.training_loader(CPU) if split == "train" else data.loader(split, CPU) for data in both]
+        for mine, other in zip(*loaders, strict=True):
             for field in fields(Batch):
                 torch.testing.assert_close(getattr(mine, field.name), getattr(other, field.name), rtol=0, atol=0)
 
 
 def test_a_batch_has_no_place_for_clean_labels():
-    assert [field.name for field in fields(Batch)] == ["images", "labels", "index", "views"]
+    assert [field.name for field in fields(Batch)] == ["images", "labels", "index", "views", "share"]
 
 
 @pytest.mark.parametrize("mode", ["stratified", "first"])
@@ -212,8 +212,6 @@ def test_a_limit_that_cannot_be_kept_is_named(fake, key, available, mode):
         {"device_cache": "yes"},
         {"batch_size": 0},
         {"eval_batch_size": 0},
-        {"views": 0},
-        {"augment": "rotate"},
         {"fit": "stretch"},
         {"normalize": "none"},
     ],

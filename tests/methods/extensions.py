@@ -6,32 +6,8 @@ from typing import ClassVar
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from lnl.methods import Baseline, LabelCorrection, NoisyLabelMethod
-
-
-class DivideMix(NoisyLabelMethod):
-    """A pass over the training set before each epoch, and two views: the frame of DivideMix (arXiv:2002.07394)."""
-
-    def __init__(self, **base):
-        super().__init__(**base)
-        self.second = self.make_model()
-        self.register_buffer("losses", torch.full((self.num_samples,), torch.nan))
-
-    def on_train_epoch_start(self) -> None:
-        self.eval()
-        with torch.no_grad():
-            for batch in self.trainer.datamodule.loader("train", self.device):
-                self.losses[batch.index] = self.loss(self(batch.images), batch.labels)
-        self.train()
-
-    def training_loss(self, batch) -> Tensor:
-        first, second = batch.views
-        clean = (self.losses[batch.index] <= self.losses.nanmedian()).float()
-        guess = self.second(second).detach().softmax(dim=1)
-        target = clean[:, None] * F.one_hot(batch.labels, self.num_classes) + (1 - clean[:, None]) * guess
-        return F.cross_entropy(self(first), target) + F.cross_entropy(self.second(second), target)
 
 
 class OneLossPerSample(NoisyLabelMethod):
@@ -82,7 +58,7 @@ class Draws(Counts):
     def training_set(self, epoch) -> Tensor:
         assert self.current_epoch == epoch
         self.asked[epoch] += 1
-        train = torch.from_numpy(self.trainer.datamodule.splits["train"])
+        train = self.samples.index
         first = train[torch.randperm(len(train))[:200]]
         second = train[np.random.permutation(len(train))[:100]]  # noqa: NPY002 - the global generator is what is meant
         return torch.cat([first, second, train[random.sample(range(len(train)), 1)]]).unique()
@@ -90,13 +66,6 @@ class Draws(Counts):
     def on_train_end(self) -> None:
         assert self.asked.tolist() == [1, 1, 1, 1]
         assert self.seen.sum() > 301  # other samples in each epoch
-
-
-class Once(Draws):
-    """What was said about ``training_set`` before it took the epoch."""
-
-    def training_set(self) -> Tensor:
-        return torch.arange(10)
 
 
 class LeavesItsState(LabelCorrection):

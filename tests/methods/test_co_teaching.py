@@ -14,12 +14,12 @@ from torch import nn
 
 from lnl import NoisyLabelClassifier
 from lnl.data import Batch
-from lnl.losses import CrossEntropy
 from lnl.methods import CoTeaching
 from lnl.noise import AsymmetricNoise, PairflipNoise, SymmetricNoise, UniformNoise
 from lnl.reporting.results import read_runs
 from lnl.training.assembly import tell_noise_rate
 from tests.conftest import above_chance, weights
+from tests.methods.made import make
 
 # The probability of the label, by each network.
 FIRST, SECOND = [0.9, 0.5, 0.2, 0.1], [0.3, 0.8, 0.1, 0.7]
@@ -38,14 +38,7 @@ class Says(nn.Module):
 
 def method(**options):
     numbers = iter([0, 1])
-    return CoTeaching(
-        model=lambda: Says(next(numbers)),
-        loss=CrossEntropy(),
-        optimizer=lambda groups: None,
-        num_classes=2,
-        num_samples=4,
-        **options,
-    )
+    return make(CoTeaching, 4, 2, lambda: Says(next(numbers)), **options)
 
 
 def batch():
@@ -99,7 +92,7 @@ def test_the_prediction_is_the_mean_of_the_logits():
 
 @pytest.mark.parametrize("options", [{"forget_rate": 1.0}, {"forget_rate": -0.1}, {"forget_rate": 0, "ramp_epochs": 0}])
 def test_values_outside_are_refused(options):
-    with pytest.raises(ValueError, match=f"method.{list(options)[-1]} must be at least"):
+    with pytest.raises(ValueError, match=f"{list(options)[-1]} must be"):
         method(**options)
 
 

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from lnl.data import Batch
-from lnl.losses import CrossEntropy
 from lnl.methods import DynamicWeight
+from tests.methods.made import make
 
 LOGITS = torch.tensor([[0.8, 0.1, 0.1], [0.5, 0.3, 0.2], [0.1, 0.2, 0.7], [0.6, 0.2, 0.2]]).log()
 PREDICTED = {"confidence": "predicted"}
@@ -11,14 +11,7 @@ LABELS = torch.tensor([0, 0, 0, 1])
 
 
 def method(**options):
-    return DynamicWeight(
-        model=lambda: torch.nn.Flatten(),
-        loss=CrossEntropy(),
-        optimizer=lambda groups: None,
-        num_classes=3,
-        num_samples=4,
-        **options,
-    )
+    return make(DynamicWeight, 4, 3, torch.nn.Flatten, **options)
 
 
 @pytest.mark.parametrize(
@@ -60,5 +53,5 @@ def test_a_batch_that_weighs_nothing_has_no_loss(monkeypatch):
     "options", [{"threshold": 1.1}, {"low_weight": -1}, {"low_weight": "x"}, {"confidence": "max"}]
 )
 def test_values_outside_are_refused(options):
-    with pytest.raises(ValueError, match=f"method.{next(iter(options))}"):
+    with pytest.raises(ValueError, match=f"{next(iter(options))} must be"):
         method(**options)

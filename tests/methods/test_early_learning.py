@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from lnl.data import Batch
-from lnl.losses import CrossEntropy
 from lnl.methods import EarlyLearningRegularization
 from tests.conftest import weights
+from tests.methods.made import make
 
 
 @pytest.fixture(autouse=True)
@@ -20,14 +20,7 @@ def without_a_trainer(monkeypatch):
 
 
 def method(**options):
-    return EarlyLearningRegularization(
-        model=torch.nn.Flatten,
-        loss=CrossEntropy(),
-        optimizer=lambda groups: None,
-        num_classes=2,
-        num_samples=5,
-        **options,
-    )
+    return make(EarlyLearningRegularization, 5, 2, torch.nn.Flatten, **options)
 
 
 def test_two_steps_by_hand():
@@ -56,7 +49,7 @@ def test_a_model_that_is_sure_of_itself_has_a_loss():
 
 @pytest.mark.parametrize("options", [{"beta": 1.0}, {"beta": -0.1}, {"weight": -1.0}])
 def test_values_outside_are_refused(options):
-    with pytest.raises(ValueError, match=f"method.{next(iter(options))} must be at least 0"):
+    with pytest.raises(ValueError, match=f"{next(iter(options))} must be"):
         method(**options)
 
 

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 import torch
 
-from lnl.losses import CrossEntropy
 from lnl.methods import LabelCorrection
 from lnl.methods.label_stages import worthless
 from lnl.metrics import correction_metrics
 from lnl.training import run as training
 from tests.conftest import above_chance, weights
 from tests.data.own import write_folder
+from tests.methods.made import make, samples
 from tests.training.test_resume import Stopped, assert_same_run, stop_before
 
 BELIEFS = torch.tensor([[0.9, 0.1, 0.0], [0.85, 0.1, 0.05], [0.0, 0.95, 0.05], [0.2, 0.2, 0.6], [0.99, 0.01, 0.0]])
@@ -23,14 +23,7 @@ STAGES = (*RUN, "method.stage1_epochs=8", "data.trusted_test=100", "optimizer.lr
 
 
 def method(**options):
-    return LabelCorrection(
-        model=torch.nn.Identity,
-        loss=CrossEntropy(),
-        optimizer=lambda groups: None,
-        num_classes=3,
-        num_samples=7,
-        **options,
-    )
+    return make(LabelCorrection, 7, 3, **options)
 
 
 def test_images_above_the_threshold_take_the_predicted_label():
@@ -47,21 +40,14 @@ def test_a_quota_keeps_the_most_confident_of_each_class():
     assert corrected.kept.tolist() == [False, False, True, True, True, False, False]
 
 
-class Data:
-    class trusted:
-        index, labels = np.array([0, 2]), np.array([2, 2])
-
-    class labels:
-        noisy = np.array([2, 1, 2, 1, 0, 0, 1])
+GIVEN = [2, 1, 2, 1, 0, 0, 1]
 
 
 def in_a_round(beliefs, **options):
     """A method at the start of stage 2, whose model says ``beliefs`` of the first samples; 0 and 2 are trusted."""
-    corrected = method(**options)
-    corrected._trainer = type("T", (), {"datamodule": Data})()
-    corrected.stage += 1
-    corrected.predict_training_set = lambda: (torch.arange(len(beliefs)), beliefs)
-    corrected.begin_stage()
+    corrected = method(samples=samples(7, 3, GIVEN, trusted=[0, 2], right=[2, 2]), **options)
+    corrected.over_training_set = lambda _: (torch.arange(len(beliefs)), beliefs)
+    corrected.begin_stage(2)
     return corrected
 
 
@@ -90,24 +76,16 @@ def test_the_given_label_counts_once_in_all_rounds(fresh):
     assert taught[[1, 3, 4]].tolist() == [True, False, True]
     for _ in range(2):
         learned = torch.where(taught[:, None], once, BELIEFS)
-        corrected.predict_training_set = lambda learned=learned: (torch.arange(5), learned)
+        corrected.over_training_set = lambda _, learned=learned: (torch.arange(5), learned)
         corrected.threshold = 0.95  # leaves out sample 1
-        corrected.begin_stage()
+        corrected.begin_stage(3)
         torch.testing.assert_close(corrected.confidence[[1, 3, 4]], once.amax(dim=1)[[1, 3, 4]])
         taught = corrected.kept[:5] if fresh else corrected.kept[:5] | taught
         assert taught[[1, 3, 4]].tolist() == [not fresh, False, True]
 
 
 def test_the_given_label_counts_by_bayes_rule():
-    class Data:
-        class trusted:
-            index, labels = np.array([0, 1, 2, 3]), np.array([0, 0, 1, 2])
-
-        class labels:
-            noisy = np.array([0, 1, 1, 2, 2, 0, 1])
-
-    corrected = method()
-    corrected._trainer = type("T", (), {"datamodule": Data})()
+    corrected = method(samples=samples(7, 3, [0, 1, 1, 2, 2, 0, 1], trusted=[0, 1, 2, 3], right=[0, 0, 1, 2]))
     posterior = corrected.with_evidence(BELIEFS[:2], torch.tensor([4, 6]))
     # Counts of the trusted, one added to each: true 0 labelled 0, 1; true 1 labelled 1; true 2 labelled 2.
     transition = torch.tensor([[2, 2, 1], [1, 2, 1], [1, 1, 2]]) / torch.tensor([[5.0], [4.0], [4.0]])
@@ -247,7 +225,7 @@ def test_patience_ends_a_stage_and_a_run_that_it_ended_trains_no_further(digits,
     ("change", "message"),
     [
         (["data.trusted=null"], "data.trusted"),
-        (["trainer.max_epochs=8"], "trainer.max_epochs=8 leaves no epochs"),
+        (["trainer.max_epochs=8"], "trainer.max_epochs=8 leaves no epochs to stage 2"),
         (["method.threshold=2"], "method.threshold must be in [0, 1], got 2"),
     ],
 )

@@ -16,7 +16,7 @@ import torch
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 from omegaconf import OmegaConf
 
-from lnl.data.loader import Share
+from lnl.data.sampler import Share
 from lnl.training.assembly import build_data, build_method
 from tests.conftest import above_chance, weights
 from tests.data.own import write_folder
@@ -97,8 +97,8 @@ def test_batch_norm_sees_the_part_of_a_batch_that_a_process_has(swept):
     data = build_data(cfg)
     pl.seed_everything(cfg.seed)
     method = build_method(cfg, data)
-    optimizer = method.configure_optimizers()
-    halves = [data.loader("train", torch.device("cpu"), shuffle=True, share=Share(i, 2)) for i in range(2)]
+    optimizer = method.configure_optimizers()["optimizer"]
+    halves = [data.training_loader(torch.device("cpu"), share=Share(i, 2)) for i in range(2)]
     states = [copy_of_buffers(method.model) for _ in halves]
     total = 0.0
     for pair in zip(*halves, strict=True):

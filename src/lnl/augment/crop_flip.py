@@ -26,15 +26,15 @@ class CropFlip(Transform):
         flips = torch.randint(0, 1 + self.flip, (count, 1), generator=generator)
         return torch.cat([shifts, flips], dim=1)
 
-    def apply(self, images: Tensor, drawn: Tensor) -> Tensor:
+    def apply(self, images: Tensor, drawn: Tensor, on_device: Tensor) -> Tensor:
         if not self.padding and not self.flip:
             return images
         count, height, width, channels = images.shape
         pad = self.padding
         padded = F.pad(images, (0, 0, pad, pad, pad, pad)) if pad else images
-        rows = drawn[:, 0, None] + torch.arange(height, device=images.device)
+        rows = on_device[:, 0, None] + torch.arange(height, device=images.device)
         columns = torch.arange(width, device=images.device).expand(count, -1)
-        columns = drawn[:, 1, None] + torch.where(drawn[:, 2, None] == 1, columns.flip(1), columns)
+        columns = on_device[:, 1, None] + torch.where(on_device[:, 2, None] == 1, columns.flip(1), columns)
         image = torch.arange(count, device=images.device)[:, None, None]
         places = (image * padded.shape[1] + rows[:, :, None]) * padded.shape[2] + columns[:, None, :]
         # One copy of pixels by their place in the batch: several times faster than indexing rows and columns.

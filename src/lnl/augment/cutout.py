@@ -25,9 +25,9 @@ class Cutout(Transform):
         """The square's centre, as shares of height and width, ``[count, 2]`` in [0, 1)."""
         return torch.rand(count, 2, generator=generator)
 
-    def apply(self, images: Tensor, drawn: Tensor) -> Tensor:
+    def apply(self, images: Tensor, drawn: Tensor, on_device: Tensor) -> Tensor:
         inside = []
-        for length, centre in zip(images.shape[1:3], drawn.T, strict=True):
+        for length, centre in zip(images.shape[1:3], on_device.T, strict=True):
             side = round(self.share * length)
             first = (centre * length).long()[:, None] - side // 2
             place = torch.arange(length, device=images.device)

@@ -1,82 +1,110 @@
-"""RandAugment and AutoAugment with a draw for each sample, by torchvision's operations."""
+"""RandAugment and AutoAugment with a draw for each sample."""
 
-import math
+from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn.functional import conv2d, grid_sample
 from torchvision.transforms.v2 import functional as F
 
 from lnl.augment.base import Transform
 from lnl.errors import check_range
 
 
-def _affine(images: Tensor, **how: Any) -> Tensor:
-    still: dict[str, Any] = {"angle": 0.0, "translate": [0, 0], "scale": 1.0, "shear": [0.0, 0.0]}
-    return F.affine(images, **still | how)
+def sharpened(images: Tensor, factor: float) -> Tensor:
+    """The image less, or more than, its blur; torchvision's own waits for a kernel that it makes on the CPU."""
+    kernel = torch.ones(images.shape[1], 1, 3, 3, device=images.device)
+    kernel[:, :, 1, 1] = 5
+    blurred = images.float()
+    blurred[:, :, 1:-1, 1:-1] = conv2d(blurred, kernel / 13, groups=images.shape[1]).round()
+    return torch.lerp(blurred, images.float(), factor).clamp(0, 255).to(images.dtype)
 
 
-def _shear(radians: float) -> float:
-    return math.degrees(math.atan(radians))
-
-
-# Of each operation its strength at the highest magnitude, whether it has a direction, and what it does at a strength.
-# Translations are in shares of the image's side: 150 of 331 pixels in the papers.
-OPERATIONS: dict[str, tuple[float, bool, Callable[[Tensor, float], Tensor]]] = {
-    "identity": (0, False, lambda images, _: images),
-    "shear_x": (0.3, True, lambda images, m: _affine(images, shear=[_shear(m), 0.0], center=[0, 0])),
-    "shear_y": (0.3, True, lambda images, m: _affine(images, shear=[0.0, _shear(m)], center=[0, 0])),
-    "translate_x": (150 / 331, True, lambda images, m: _affine(images, translate=[int(m * images.shape[3]), 0])),
-    "translate_y": (150 / 331, True, lambda images, m: _affine(images, translate=[0, int(m * images.shape[2])])),
-    "rotate": (30, True, lambda images, m: F.rotate(images, m)),
-    "brightness": (0.9, True, lambda images, m: F.adjust_brightness(images, 1 + m)),
-    "color": (0.9, True, lambda images, m: F.adjust_saturation(images, 1 + m)),
-    "contrast": (0.9, True, lambda images, m: F.adjust_contrast(images, 1 + m)),
-    "sharpness": (0.9, True, lambda images, m: F.adjust_sharpness(images, 1 + m)),
-    "posterize": (4, False, lambda images, m: F.posterize(images, 8 - round(m))),
-    "solarize": (255, False, lambda images, m: F.solarize(images, 255 - m)),
-    "auto_contrast": (0, False, lambda images, _: F.autocontrast(images)),
-    "equalize": (0, False, lambda images, _: F.equalize(images)),
-    "invert": (0, False, lambda images, _: F.invert(images)),
+# Operations with their strength at the highest magnitude. These move pixels: translations are in shares of the image's
+# side (150 of 331 pixels in the papers), rotations in degrees.
+MOVES = {"shear_x": 0.3, "shear_y": 0.3, "translate_x": 150 / 331, "translate_y": 150 / 331, "rotate": 30.0}
+# These change colours, and the first four in one of two directions, as all moves do.
+COLORS: dict[str, tuple[float, Callable[[Tensor, float], Tensor]]] = {
+    "brightness": (0.9, lambda images, m: F.adjust_brightness(images, 1 + m)),
+    "color": (0.9, lambda images, m: F.adjust_saturation(images, 1 + m)),
+    "contrast": (0.9, lambda images, m: F.adjust_contrast(images, 1 + m)),
+    "sharpness": (0.9, lambda images, m: sharpened(images, 1 + m)),
+    "posterize": (4, lambda images, m: F.posterize(images, 8 - round(m))),
+    "solarize": (255, lambda images, m: F.solarize(images, 255 - m)),
+    "auto_contrast": (0, lambda images, _: F.autocontrast(images)),
+    "equalize": (0, lambda images, _: F.equalize(images)),
+    "identity": (0, lambda images, _: images),
+    "invert": (0, lambda images, _: F.invert(images)),
 }
-NAMES = list(OPERATIONS)
-DIRECTED = torch.tensor([directed for _, directed, _ in OPERATIONS.values()])
+NAMES = [*MOVES, *COLORS]
+DIRECTED = NAMES.index("posterize")  # how many have two directions
 
 
-class _Operations(Transform):
-    """Applies to each sample the operations that were drawn for it: one call for all samples of one operation."""
+class Operations(Transform):
+    """Applies to each sample the operations that were drawn for it, as torchvision does to a whole batch."""
 
-    on_device = False  # which samples share an operation is found on the CPU, without waiting for the device
     bins: ClassVar[int]  # magnitudes are 0..bins - 1
 
-    @staticmethod
-    def drawn(operations: Tensor, magnitudes: Tensor, generator: torch.Generator) -> Tensor:
-        """A row for each sample of ``operations[B, n]``, with directions drawn for those that have two."""
-        directions = 2 * torch.randint(0, 2, operations.shape, generator=generator) - 1
-        directions = directions.where(DIRECTED[operations], 1)
-        return torch.stack([operations, magnitudes, directions], dim=2).flatten(1)
+    @abstractmethod
+    def choose(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """The numbers of each sample's operations and their magnitudes, int64 ``[count, n]`` each."""
 
-    def apply(self, images: Tensor, drawn: Tensor) -> Tensor:
-        """``drawn[B, 3 n]``: of n operations one after the other, the number, the magnitude and the direction."""
+    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+        """A number for each operation of a sample that stands for what it does, int64 ``[count, n]``."""
+        operations, magnitudes = self.choose(count, generator)
+        negative = torch.randint(0, 2, operations.shape, generator=generator) * (operations < DIRECTED)
+        return (operations * self.bins + magnitudes) * 2 + negative
+
+    def apply(self, images: Tensor, drawn: Tensor, on_device: Tensor) -> Tensor:
         pixels = images.permute(0, 3, 1, 2)
-        for step in drawn.view(len(drawn), -1, 3).unbind(1):
-            changed = pixels.clone()
-            for operation, magnitude, direction in step.unique(dim=0).tolist():
-                strongest, _, function = OPERATIONS[NAMES[operation]]
-                strength = direction * strongest * magnitude / (self.bins - 1)
-                chosen = (step == torch.tensor([operation, magnitude, direction])).all(dim=1).nonzero()[:, 0]
-                chosen = chosen.to(images.device)
-                changed[chosen] = function(pixels[chosen].contiguous(), strength)
-            pixels = changed
+        for codes, device_codes in zip(drawn.T, on_device.T, strict=True):
+            pixels = self._recolored(self._moved(pixels, device_codes), codes, device_codes)
         return pixels.permute(0, 2, 3, 1).contiguous()
 
+    def _moved(self, pixels: Tensor, codes: Tensor) -> Tensor:
+        """Pixels ``[B, C, H, W]`` after the moves among the operations."""
+        height, width = pixels.shape[2:]
+        operation = codes // (2 * self.bins)
+        magnitude = codes // 2 % self.bins / (self.bins - 1) * (1 - 2 * (codes % 2))
+        strength = {name: (operation == k) * magnitude * MOVES[name] for k, name in enumerate(MOVES)}
+        turn = torch.deg2rad(strength["rotate"])
+        cos, sin = turn.cos(), turn.sin()
+        shear_x, shear_y = strength["shear_x"] * height / width, strength["shear_y"] * width / height
+        left, up = ((strength[f"translate_{axis}"] * n).trunc() / n for axis, n in (("x", width), ("y", height)))
+        # From a place in the new image to one in the old, both in [-1, 1]; shears leave the upper left corner in place.
+        rows = torch.stack([cos, shear_x - sin * height / width, shear_x - 2 * left], dim=1)
+        columns = torch.stack([shear_y + sin * width / height, cos, shear_y - 2 * up], dim=1)
+        x = (torch.arange(width, device=pixels.device) * 2 + 1) / width - 1
+        y = (torch.arange(height, device=pixels.device) * 2 + 1) / height - 1
+        place = torch.stack([x.expand(height, -1), y[:, None].expand(-1, width), torch.ones_like(x).expand(height, -1)])
+        grid = torch.einsum("bij,jhw->bhwi", torch.stack([rows, columns], dim=1), place)
+        moved = grid_sample(pixels.float(), grid, mode="nearest", align_corners=False)
+        return moved.to(pixels.dtype)
 
-class RandAugment(_Operations):
+    def _counted(self, codes: Tensor) -> tuple[list[int], list[int]]:
+        """The codes that there are, sorted, and how many samples have each."""
+        kinds, sizes = codes.unique(return_counts=True)
+        return kinds.tolist(), sizes.tolist()
+
+    def _recolored(self, pixels: Tensor, codes: Tensor, device_codes: Tensor) -> Tensor:
+        """Pixels ``[B, C, H, W]`` after the changes of colour, those of samples that share one in one call."""
+        # Sizes are known from the codes on the CPU, places from those on the device: nothing waits for the other.
+        kinds, sizes = self._counted(codes)
+        order = device_codes.argsort(stable=True)
+        changed = []
+        for code, group in zip(kinds, pixels[order].split(sizes), strict=True):
+            name, magnitude = NAMES[code // (2 * self.bins)], code // 2 % self.bins / (self.bins - 1)
+            strongest, function = COLORS.get(name, COLORS["identity"])
+            changed.append(function(group, strongest * magnitude * (1 - 2 * (code % 2))))
+        return torch.empty_like(pixels).index_copy_(0, order, torch.cat(changed))
+
+
+class RandAugment(Operations):
     """RandAugment (arXiv:1909.13719): operations chosen with equal chance, all of one magnitude.
 
-    The operations and their strengths are torchvision's; its draw is one for a whole batch, here each sample has its
-    own.
+    Operations and strengths are those of torchvision, which draws once for a whole batch.
 
     Args:
         operations: how many are applied to an image, at least 1.
@@ -90,11 +118,9 @@ class RandAugment(_Operations):
         check_range("[0, 30]", magnitude=magnitude)
         self.operations, self.magnitude = operations, magnitude
 
-    def draw(self, count: int, generator: torch.Generator) -> Tensor:
-        among = len(NAMES) - 1  # without invert
-        operations = torch.randint(0, among, (count, self.operations), generator=generator)
-        magnitudes = torch.full_like(operations, self.magnitude)
-        return self.drawn(operations, magnitudes, generator)
+    def choose(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        operations = torch.randint(0, NAMES.index("invert"), (count, self.operations), generator=generator)
+        return operations, torch.full_like(operations, self.magnitude)
 
 
 # The 25 pairs that were found on CIFAR-10: operation, chance in tenths, magnitude 0..9.
@@ -109,7 +135,7 @@ translate_y 7 9 auto_contrast 9 0
 """
 
 
-class AutoAugment(_Operations):
+class AutoAugment(Operations):
     """AutoAugment (arXiv:1805.09501), the policy found on CIFAR-10: one of 25 pairs of operations for each image."""
 
     bins = 10
@@ -120,8 +146,7 @@ class AutoAugment(_Operations):
         self.chances = torch.tensor([[int(pair[1]), int(pair[4])] for pair in words]) / 10
         self.magnitudes = torch.tensor([[int(pair[2]), int(pair[5])] for pair in words])
 
-    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+    def choose(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         pair = torch.randint(0, len(self.operations), (count,), generator=generator)
         skipped = torch.rand(count, 2, generator=generator) >= self.chances[pair]
-        operations = self.operations[pair].masked_fill(skipped, NAMES.index("identity"))
-        return self.drawn(operations, self.magnitudes[pair], generator)
+        return self.operations[pair].masked_fill(skipped, NAMES.index("identity")), self.magnitudes[pair]

@@ -50,7 +50,6 @@ class SampleHistory(Callback):
         if trainer.world_size > 1:
             raise UserError("callbacks.sample_history works on one device: set trainer.devices=1.")
         self.method, self.watches = pl_module, True
-        self.given = torch.from_numpy(trainer.datamodule.given).to(pl_module.device)  # type: ignore[attr-defined]
         pl_module.listeners.append(self._see)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
@@ -64,6 +63,7 @@ class SampleHistory(Callback):
         }
         self.sums = {name: tensor.to(device) for name, tensor in (self.sums or empty).items()}
         self.val = val.to(device)
+        self.given = torch.from_numpy(trainer.datamodule.given).to(device)  # type: ignore[attr-defined]
         if not self._layers(trainer, pl_module):
             log.warning(
                 "neighbours are left out of sample_history.npz: the logits of %s are not the output of a linear layer",

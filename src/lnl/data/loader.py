@@ -111,21 +111,21 @@ class Loader:
         sampler = self.sampler
         order = sampler.order()
         # Drawn for all processes, so that an image is augmented alike whichever of them has it.
-        plans = [self._plan(view, len(order), sampler.generator(1 + v)) for v, view in enumerate(self.views)]
+        generators = [sampler.generator(1 + number) for number in range(len(self.views))]
+        draws = [
+            [(rows := transform.draw(len(order), generator), rows.to(self.device)) for transform in view]
+            for view, generator in zip(self.views, generators, strict=True)
+        ]
         order = order.to(self.device)
         for places, size, images in zip(sampler.steps(), sampler.sizes, self._read(order), strict=True):
             index = order[places]
             views = []
-            for view, plan in zip(self.views, plans, strict=True):
+            for view, drawn in zip(self.views, draws, strict=True):
                 pixels = images
-                for transform, drawn in zip(view, plan, strict=True):
-                    pixels = transform.apply(pixels, drawn[places])
+                for transform, (rows, on_device) in zip(view, drawn, strict=True):
+                    pixels = transform.apply(pixels, rows[places], on_device[places])
                 views.append(normalised(pixels, self.scale, self.shift, self.normalize))
             yield Batch(views[0], self.labels[index], index, tuple(views), share=len(index) / size)
-
-    def _plan(self, view: View, count: int, generator: torch.Generator) -> list[Tensor]:
-        drawn = [transform.draw(count, generator) for transform in view]
-        return [rows.to(self.device) if step.on_device else rows for step, rows in zip(view, drawn, strict=True)]
 
     def _read(self, order: Tensor) -> Iterator[Tensor]:
         """The images of each step, uint8 ``[B, H, W, C]``."""

@@ -263,15 +263,20 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         return self._loader(split, sampler, device)
 
     def training_loader(
-        self, chosen: Tensor | None, epoch: int, views: Sequence[str], device: torch.device, share: Share = WHOLE
+        self,
+        device: torch.device,
+        epoch: int = 0,
+        chosen: Tensor | None = None,
+        views: Sequence[str] = ("weak",),
+        share: Share = WHOLE,
     ) -> Loader:
         """Shuffled, augmented batches of one epoch, of the training samples ``chosen`` or of all.
 
         Args:
-            chosen: numbers of samples, int64 ``[n]``, or None.
-            epoch: from 0.
-            views: their names.
             device: that the batches are on.
+            epoch: from 0.
+            chosen: numbers of samples, int64 ``[n]``, or None.
+            views: their names.
             share: of this process, which has its part of each batch.
         """
         index = torch.from_numpy(self.splits["train"]) if chosen is None else chosen
@@ -352,13 +357,13 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
 
     def train_dataloader(self) -> Loader:
         if not self.trainer:
-            return self.training_loader(None, 0, ["weak"], self._device)
+            return self.training_loader(self._device)
         progress: Any = self.trainer.fit_loop.epoch_progress.current
         # Resuming, Lightning does this only after it has asked for the loader, and would ask for it a second time.
         progress.completed = epoch = progress.processed
-        views = getattr(self.trainer.lightning_module, "views", ["weak"])
+        views = getattr(self.trainer.lightning_module, "views", ("weak",))
         chosen = training_set(self.trainer, epoch, self.seed, self.splits["train"])
-        return self.training_loader(chosen, epoch, views, self._device, self.share)
+        return self.training_loader(self._device, epoch, chosen, views, self.share)
 
     def val_dataloader(self) -> Loader:
         return self.loader("val", self._device, share=self.share)

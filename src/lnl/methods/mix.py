@@ -1,12 +1,12 @@
 """Mixing the images and labels of a batch, beside any method."""
 
 import math
+import random
 from abc import ABC, abstractmethod
 from dataclasses import replace
 
 import torch
 from torch import Tensor
-from torch.distributions import Beta
 
 from lnl.data.batch import Batch
 from lnl.errors import check_range
@@ -31,7 +31,7 @@ class Mix(ABC):
     def __call__(self, batch: Batch, num_classes: int) -> Batch:
         views, labels = batch.views or (batch.images,), soft(batch.labels, num_classes)
         order = torch.randperm(len(batch), device=labels.device)
-        share = float(Beta(self.alpha, self.alpha).sample())
+        share = random.betavariate(self.alpha, self.alpha)
         views, share = self.combine(views, order, max(share, 1 - share))
         return replace(batch, images=views[0], views=views, labels=share * labels + (1 - share) * labels[order])
 
@@ -57,7 +57,7 @@ class CutMix(Mix):
     def combine(self, views: tuple[Tensor, ...], order: Tensor, share: float) -> tuple[tuple[Tensor, ...], float]:
         height, width = views[0].shape[2:]
         inside = []
-        for length, centre in zip((height, width), torch.rand(2).tolist(), strict=True):
+        for length, centre in zip((height, width), (random.random(), random.random()), strict=True):
             half, middle = round(math.sqrt(1 - share) * length) / 2, int(centre * length)
             inside.append(slice(max(0, int(middle - half)), min(length, int(middle + half))))
         rows, columns = inside

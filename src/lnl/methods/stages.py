@@ -76,7 +76,7 @@ class StagedMethod(NoisyLabelMethod):
         short = next((number for number, stage in enumerate(stages, 1) if stage.epochs < 1), None)
         if short and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
             raise UserError(
-                f"trainer.max_epochs={self.trainer.max_epochs} leaves no epoch to stage {short} of {len(stages)}."
+                f"trainer.max_epochs={self.trainer.max_epochs} leaves no epochs to stage {short} of {len(stages)}."
             )
         callbacks: list[Any] = self.trainer.callbacks  # type: ignore[attr-defined]
         if any(isinstance(callback, EarlyStopping | FitUntil) for callback in callbacks):
@@ -138,6 +138,6 @@ class StagedMethod(NoisyLabelMethod):
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(trained is None or any(name.startswith(f"{part}.") for part in trained))
         made = super().configure_optimizers()
-        if isinstance(made, dict) and hasattr(made["lr_scheduler"], "T_max"):
-            made["lr_scheduler"].T_max = self.present.epochs
+        if hasattr(schedule := made.get("lr_scheduler"), "T_max"):
+            schedule.T_max = self.present.epochs
         return made

@@ -1,6 +1,7 @@
 """The parts of a run, made from its configuration and checked against one another."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
@@ -128,7 +129,7 @@ def make_method(cfg: DictConfig, samples: Samples, channels: int, image_size: in
     method: NoisyLabelMethod = build(
         "method",
         cfg.method,
-        model=network_factory(cfg.model),
+        model=partial(make_network, factory("model", cfg.model)),
         loss=build_loss(cfg.loss),
         optimizer=factory("optimizer", cfg.optimizer),
         scheduler=factory("scheduler", cfg.scheduler) if cfg.scheduler else None,
@@ -157,17 +158,12 @@ def make_method(cfg: DictConfig, samples: Samples, channels: int, image_size: in
     return method
 
 
-def network_factory(node: DictConfig) -> Callable[[], nn.Module]:
-    """What makes the network that ``node`` describes."""
-    make = factory("model", node)
-
-    def network() -> nn.Module:
-        made = make()
-        if not isinstance(made, nn.Module):
-            raise UserError(f"model: its _target_ must make an nn.Module, and made a {type(made).__name__}")
-        return made
-
-    return network
+def make_network(make: Callable[[], Any]) -> nn.Module:
+    """What ``make`` returns, which must be a network."""
+    made = make()
+    if not isinstance(made, nn.Module):
+        raise UserError(f"model: its _target_ must make an nn.Module, and made a {type(made).__name__}")
+    return made
 
 
 def check_loss(loss: Callable[[Tensor, Tensor], Tensor], num_classes: int) -> None:
