@@ -144,6 +144,7 @@ def take(cfg: DictConfig, root: Path, steps: int) -> None:
         trainer.fit_loop.max_batches = len(loader)
         made = method.configure_optimizers()
         optimizer = made and made["optimizer"]
+        trainer.strategy.optimizers = [optimizer] if optimizer else []
         with contextlib.suppress(RuntimeError):
             method.training_set(0)
         for part in [*trainer.callbacks, method]:

@@ -22,6 +22,10 @@ ELR = ("method=elr", "data.subset=400")
 CO_TEACHING = ("method=co_teaching", "method.ramp_epochs=3", "model=mlp_1x512", "model.dropout=0.5")
 DRAWS = ("method._target_=tests.methods.extensions.Draws", "model=mlp_1x512", "data.subset=null")
 WORKERS = (*DRAWS, "data.device_cache=false", "data.augment=crop_flip", "data.crop_padding=1")
+DIVIDE_MIX = ("method=dividemix", "method.warmup_epochs=1", "method.ramp_epochs=2", "augment=flip")
+MW_NET = ("method=mw_net", "data.trusted=50", "model=cnn", "scheduler=cosine")
+BESIDE = ("method=elr", "mix=mixup", "average=ema", "loss.label_smoothing=0.1", "augment=strong", "model=cnn")
+STAGED = ("method=label_correction", "data.trusted=50", "method.stage1_epochs=2", "mix=cutmix", "average=ema")
 STEPS = ("model=mlp_1x512", "+trainer.val_check_interval=0.4", "+trainer.max_steps=13")
 
 
@@ -47,7 +51,7 @@ def stop_before(epoch, monkeypatch):
 
 def assert_same_run(folder, other):
     ours, theirs = (torch.load(f / "checkpoints/last.ckpt", weights_only=True) for f in (folder, other))
-    for key in ("state_dict", "optimizer_states", "lr_schedulers"):
+    for key in ("state_dict", "optimizer_states", "lr_schedulers", "inner"):
         torch.testing.assert_close(ours[key], theirs[key], rtol=0, atol=0)
     assert len(ours["optimizer_states"]) == 1
     tables = [pd.read_csv(f / "metrics.csv").drop(columns="seconds") for f in (folder, other)]
@@ -55,7 +59,10 @@ def assert_same_run(folder, other):
     assert (folder / "predictions.csv").read_bytes() == (other / "predictions.csv").read_bytes()
 
 
-@pytest.mark.parametrize("options", [(), slow(HARD), ELR, CO_TEACHING, MULTISTEP, DRAWS, slow(WORKERS), STEPS])
+NEW = [DIVIDE_MIX, MW_NET, BESIDE, STAGED]
+
+
+@pytest.mark.parametrize("options", [(), slow(HARD), ELR, CO_TEACHING, MULTISTEP, DRAWS, slow(WORKERS), STEPS, *NEW])
 def test_two_epochs_and_two_equal_four(digits, monkeypatch, options):
     arguments = ("trainer.max_epochs=4", "data.subset=300", *options)
     with monkeypatch.context() as patch:

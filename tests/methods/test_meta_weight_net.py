@@ -1,0 +1,81 @@
+"""Meta-Weight-Net: its virtual step against one computed apart, and whole runs on digits."""
+
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from lnl.data import Batch
+from lnl.methods import MetaWeightNet
+from tests.conftest import weights
+from tests.methods.made import make
+
+
+def batches():
+    generator = torch.Generator().manual_seed(0)
+    noisy, trusted = (torch.randn(count, 5, generator=generator) for count in (6, 4))
+    labels = torch.randint(3, (6,), generator=generator)
+    return (
+        Batch(noisy, labels, torch.arange(6)),
+        Batch(trusted, torch.randint(3, (4,), generator=generator), torch.arange(6, 10)),
+    )
+
+
+def test_the_gradient_of_the_weigher_goes_through_the_virtual_step():
+    """By finite differences, in float64: the trusted loss after one step of descent on the weighted loss."""
+    torch.manual_seed(0)
+    method = make(MetaWeightNet, 10, 3, lambda: nn.Linear(5, 3), hidden=4).double()
+    rate = 0.7
+    method._trainer = type("T", (), {"optimizers": [type("O", (), {"param_groups": [{"lr": rate}]})()]})()
+    noisy, trusted = (Batch(b.images.double(), b.labels, b.index) for b in batches())
+    before = {name: value.clone() for name, value in method.model.state_dict().items()}
+    steps = []
+    method.inner["weigher"].step = lambda: steps.append([p.grad.clone() for p in method.weigher.parameters()])
+    method.train_weigher(noisy, trusted)
+
+    weight, bias = method.model.weight.detach(), method.model.bias.detach()
+
+    def meta_loss():
+        w, b = weight.clone().requires_grad_(), bias.clone().requires_grad_()
+        losses = F.cross_entropy(F.linear(noisy.images, w, b), noisy.labels, reduction="none")
+        v = method.weigher(losses.detach()[:, None])[:, 0].detach()
+        dw, db = torch.autograd.grad((v * losses).mean(), (w, b))
+        return F.cross_entropy(F.linear(trusted.images, w - rate * dw, b - rate * db), trusted.labels).item()
+
+    (gradients,) = steps
+    for parameter, gradient in zip(method.weigher.parameters(), gradients, strict=True):
+        flat = parameter.data.view(-1)
+        for place in range(len(flat)):
+            flat[place] += 1e-5
+            above = meta_loss()
+            flat[place] -= 2e-5
+            below = meta_loss()
+            flat[place] += 1e-5
+            torch.testing.assert_close(gradient.view(-1)[place].item(), (above - below) / 2e-5, rtol=1e-4, atol=1e-8)
+    torch.testing.assert_close(method.model.state_dict(), before, rtol=0, atol=0)
+    assert all(parameter.grad is None for parameter in method.model.parameters())
+
+
+def test_a_run_trains_the_weigher_apart_from_the_network(digits):
+    outcome = digits("method=mw_net", "data.trusted=100", "noise.rate=0.4", "trainer.max_epochs=3", "method.lr=0.01")
+    assert outcome.code == 0, outcome.err
+    checkpoint = torch.load(outcome.folder / "checkpoints/last.ckpt", weights_only=True)
+    (group,) = checkpoint["optimizer_states"][0]["param_groups"]
+    networks = [name for name in weights(outcome.folder) if name.startswith("model.")]
+    trained = [name for name in networks if not name.endswith(("running_mean", "running_var", "num_batches_tracked"))]
+    assert len(group["params"]) == len(trained)
+    steps = {state["step"].item() for state in checkpoint["inner"]["weigher"]["state"].values()}
+    assert steps == {checkpoint["global_step"]}
+    table = pd.read_csv(outcome.folder / "metrics.csv")
+    assert table["train/memorised"].notna().all()
+    assert table["train/mean_weight"].nunique() == 3
+    visited = table["train/visited"].iloc[0]
+    assert visited == pytest.approx(1 - 100 / outcome.result["data"]["train"])  # trusted samples are not trained on
+
+
+def test_it_needs_trusted_samples_and_one_device(digits):
+    outcome = digits("method=mw_net")
+    assert "this method needs samples with trusted labels" in outcome.err
+    outcome = digits("method=mw_net", "data.trusted=100", "trainer.devices=2", "trainer.accelerator=cpu")
+    assert "MetaWeightNet trains on one device" in outcome.err

@@ -1,0 +1,68 @@
+"""What a method can reach: nothing that says which labels are right, before a trainer has it."""
+
+import functools
+import types
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+
+from lnl.app.resolvers import register_resolvers
+from lnl.config import CONF_DIR
+from lnl.training.assembly import build_data, build_method
+
+OPTIONS = ("noise.rate=0.5", "data.trusted=100", "data.subset=500")
+
+
+def reachable(root):
+    """Every tensor and array that a path of attributes, items, closures and bound arguments leads to."""
+    seen, found, waiting = set(), [], [root]
+    while waiting:
+        value = waiting.pop()
+        if id(value) in seen or isinstance(value, types.ModuleType | type | str | bytes | int | float):
+            continue
+        seen.add(id(value))
+        if isinstance(value, torch.Tensor | np.ndarray):
+            found.append(np.asarray(value.detach().cpu() if isinstance(value, torch.Tensor) else value))
+            continue
+        if isinstance(value, Mapping):
+            waiting += [*value.keys(), *value.values()]
+        elif isinstance(value, list | tuple | set | frozenset):
+            waiting += list(value)
+        if isinstance(value, functools.partial):
+            waiting += [value.func, *value.args, *value.keywords.values()]
+        if isinstance(value, types.MethodType):
+            waiting += [value.__self__, value.__func__]
+        if isinstance(value, types.FunctionType):
+            waiting += [cell.cell_contents for cell in value.__closure__ or ()]
+            waiting += [value.__defaults__, value.__kwdefaults__]
+        waiting += list(getattr(value, "__dict__", {}).values())
+        waiting += [getattr(value, name) for name in getattr(type(value), "__slots__", ()) if hasattr(value, name)]
+    return found
+
+
+@pytest.mark.parametrize("method", ["baseline", "co_teaching", "elr", "label_correction", "dividemix", "mw_net"])
+def test_no_path_leads_from_a_method_to_right_labels(monkeypatch, tmp_path, method):
+    monkeypatch.setenv("LNL_CACHE_DIR", str(tmp_path))
+    register_resolvers()
+    with initialize_config_dir(CONF_DIR, version_base="1.3"):
+        cfg = compose("train", overrides=["data=digits", f"method={method}", *OPTIONS])
+        data = build_data(cfg)
+        built = build_method(cfg, data)
+    clean, tested = data.labels.clean, data.test_labels
+    train, trusted = data.splits["train"], data.trusted.index
+    unknown = np.setdiff1d(train, trusted)
+    arrays = reachable(built)
+    assert any(array.shape == clean.shape for array in arrays)  # the given ones
+    for array in arrays:
+        if array.shape == clean.shape and array.dtype.kind in "if":
+            assert (array[unknown] == clean[unknown]).mean() < 0.7  # half of the given ones are right
+        assert array.shape != tested.shape or not np.array_equal(array, tested)
+        for part in (train, unknown, data.splits["val"]):
+            assert array.shape != part.shape or not np.array_equal(array, clean[part])
+    held_out = np.setdiff1d(np.arange(len(clean)), train)
+    assert (built.samples.given[held_out] == -1).all()
+    np.testing.assert_array_equal(built.samples.given[train], data.labels.noisy[train])
+    np.testing.assert_array_equal(built.samples.trusted_labels, clean[trusted])
