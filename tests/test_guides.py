@@ -108,4 +108,12 @@ def test_trusted_labels(follow, tmp_path):
 def test_new_method(follow, tmp_path):
     said = follow("new_method")
     assert "bootstrap" in said
+    assert "temporal" in said
     assert len(list((tmp_path / "outputs/runs").glob("digits-*-bootstrap-*/result.json"))) == 4
+
+
+def test_what_the_guide_shows_of_dividemix_is_its_code():
+    source = (GUIDES.parents[1] / "src/lnl/methods/divide_mix.py").read_text()
+    excerpts = [text for language, text in BLOCK.findall((GUIDES / "new_method.md").read_text()) if language == "py"]
+    assert len(excerpts) == 2
+    assert all(excerpt in source for excerpt in excerpts)

@@ -68,6 +68,27 @@ class Draws(Counts):
         assert self.seen.sum() > 301  # other samples in each epoch
 
 
+class Streams(NoisyLabelMethod):
+    """Trains on the first half of the samples, and counts those of the others that a stream gives it."""
+
+    def __init__(self, **base):
+        super().__init__(**base)
+        self.register_buffer("streamed", torch.zeros(self.num_samples, dtype=torch.int64))
+        self.register_buffer("answers", torch.zeros(self.num_samples))
+
+    def training_set(self, epoch) -> Tensor:
+        index, values = self.over_training_set(lambda batch: batch.index.float())
+        self.answers[index] = values
+        half = len(self.samples.index) // 2
+        self.others = self.endless(self.samples.index[half:], stream=3, batch_size=32)
+        return self.samples.index[:half]
+
+    def training_loss(self, batch) -> Tensor:
+        other = next(self.others)
+        self.streamed[other.index] += 1
+        return self.loss(self(batch.images), batch.labels).mean() + self.loss(self(other.images), other.labels).mean()
+
+
 class LeavesItsState(LabelCorrection):
     """Writes what each process has in the end."""
 

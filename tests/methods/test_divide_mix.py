@@ -105,9 +105,8 @@ def test_a_run_learns_more_than_the_baseline_and_measures_what_is_memorised(digi
     train = state["right"].sum(dim=1).numpy() > 0
     found = state["right"][train].mean(dim=1).numpy() > 0.5
     assert (found == right[train]).mean() > above_chance(train.sum(), classes=2)
-    tested = outcome.result["protocol"]["last"]["test"]["accuracy"]
-    baseline = digits(*RUN[3:])
-    other = next(folder for folder in baseline.folders if folder != outcome.folder)
+    folder, tested = outcome.folder, outcome.result["protocol"]["last"]["test"]["accuracy"]
+    other = next(path for path in digits(*RUN[3:]).folders if path != folder)
     plain = json.loads((other / "result.json").read_text())["protocol"]["last"]["test"]["accuracy"]
     assert tested > plain
 

@@ -147,6 +147,25 @@ def test_each_sample_goes_to_one_process_an_epoch_and_the_checkpoint_has_the_sta
 
 
 @pytest.mark.slow
+def test_state_of_samples_of_a_stream_is_not_lost(tmp_path):
+    """One pass over the stream an epoch: each of its samples was visited once, by whichever process."""
+    options = [o for o in COMMON if "method._target_" not in o and "batch_size" not in o and "subset" not in o]
+    stream = ("method._target_=tests.methods.extensions.Streams", "data.subset=512", "data.batch_size=32")
+    states = {}
+    for devices in (1, 2):
+        arguments = (*options, *stream, "model=mlp_1x512", "trainer.max_epochs=2", f"trainer.devices={devices}")
+        done = subprocess.run(command(*arguments, root=tmp_path / str(devices)), capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        (result,) = (tmp_path / str(devices)).glob("runs/*/result.json")
+        states[devices] = weights(result.parent)
+    for state in states.values():
+        assert state["streamed"].sum() == 2 * 256
+        assert set(state["streamed"].tolist()) == {0, 2}
+    torch.testing.assert_close(states[2]["streamed"], states[1]["streamed"])
+    torch.testing.assert_close(states[2]["answers"], states[1]["answers"], rtol=0, atol=0)
+
+
+@pytest.mark.slow
 def test_a_run_of_two_processes_leaves_the_files_of_one(swept):
     (one, _), (two, result) = (swept["cnn", count] for count in (1, 2))
     assert {path.relative_to(two) for path in two.rglob("*")} == {path.relative_to(one) for path in one.rglob("*")}

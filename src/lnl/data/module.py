@@ -78,6 +78,7 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         splits: sample numbers of ``train``, ``val``, ``trusted_test`` (in the training set) and ``test`` (in the test
             set).
         trusted: :class:`~lnl.data.trusted.Trusted` samples of the training split.
+        in_streams: ``[N]``, the samples that this process, of several, had from :meth:`endless` in this epoch.
     """
 
     def __init__(
@@ -191,6 +192,7 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         self.trusted = Trusted(trusted.index[trained], trusted.labels[trained])
         tested = np.isin(trusted.index, self.splits.get("trusted_test", []))
         self._trusted_test_labels = trusted.labels[tested]
+        self.in_streams = torch.zeros(len(train), dtype=torch.bool)
         self._images = clean.images
         self._labels = {
             "train": torch.from_numpy(self.labels.noisy.copy()),
@@ -311,7 +313,10 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         for lap in count():
             sampler = EpochSampler(chosen, (self.seed, 1 + stream, lap), True, batch_size, share)
             sampler.set_epoch(epoch)
-            yield from self._loader("train", sampler, device, views)
+            for batch in self._loader("train", sampler, device, views):
+                if share.processes > 1:
+                    self.in_streams = self.in_streams.to(device).index_fill_(0, batch.index, True)
+                yield batch
 
     def _loader(
         self, split: Split, sampler: EpochSampler, device: torch.device, views: Sequence[str] | None = None
@@ -362,6 +367,7 @@ class NoisyDataModule(pl.LightningDataModule, ABC):
         # Resuming, Lightning does this only after it has asked for the loader, and would ask for it a second time.
         progress.completed = epoch = progress.processed
         views = getattr(self.trainer.lightning_module, "views", ("weak",))
+        self.in_streams.fill_(False)
         chosen = training_set(self.trainer, epoch, self.seed, self.splits["train"])
         return self.training_loader(self._device, epoch, chosen, views, self.share)
 

@@ -12,7 +12,8 @@ class SharedState(Callback):
     """Makes a method's buffers those of all processes, before validation and at the end of each epoch.
 
     Of a buffer with a row for each training sample (``[num_samples, ...]``, the method's own), a row comes from the
-    process that the epoch gave the sample to. Any other of floating point is averaged: the running statistics of batch
+    process that the epoch gave the sample to; of a sample that was only in streams beside the epoch, from the first
+    process that had it there. Any other of floating point is averaged: the running statistics of batch
     norm, which normalises by each process's part of a batch. What is left, counters, is the first process's.
 
     Alone it does nothing.
@@ -44,6 +45,9 @@ class SharedState(Callback):
     def _mine(trainer: pl.Trainer, method: Any) -> Tensor:
         """Whether a sample's row is this process's to give, ``[num_samples]``: the first gives those of no one."""
         sampler: Any = trainer.train_dataloader.sampler  # type: ignore[union-attr]
-        owner = torch.zeros(method.num_samples, dtype=torch.int64)
+        rank, count, data = trainer.global_rank, trainer.world_size, trainer.datamodule  # type: ignore[attr-defined]
+        owner = torch.full((method.num_samples,), count)
+        owner[data.in_streams.cpu()] = rank
+        owner = -trainer.strategy.reduce(-owner.to(method.device), reduce_op="max").cpu()  # gloo and NCCL both have it
         owner[sampler.order()] = sampler.owners()
-        return (owner == trainer.global_rank).to(method.device)
+        return (owner % count == rank).to(method.device)
