@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from lnl.config import CONF_DIR
-from lnl.runs.identity import run_name
+from lnl.runs.plan import run_name
 
 
 def register_resolvers() -> None:
@@ -67,4 +67,4 @@ def _up_to_a_third(most: int, epochs: Any) -> int:
 
 
 def _run_name(*, _root_: DictConfig) -> str:
-    return run_name(_root_, _root_.hydra.runtime.choices)
+    return run_name(_root_)

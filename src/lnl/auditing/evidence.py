@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lnl.errors import UserError
 from lnl.noise.corrupt import Labels
+from lnl.runs.folder import RunFolder
 
 Floats = NDArray[np.floating[Any]]
 
@@ -70,12 +71,13 @@ def read_evidence(runs: Sequence[Path]) -> Evidence:
 
 
 def _of_run(run: Path) -> Evidence:
-    path = run / "out_of_fold.npz"
+    folder = RunFolder(run)
+    path = folder.out_of_fold
     if not path.is_file():
         raise UserError(f"{run} has no out_of_fold.npz: it is no finished run with data.folds=...")
     arrays = _arrays(path)
     index, labels, probabilities = (arrays[name] for name in ("index", "labels", "probabilities"))
-    parts = [fold / "sample_history.npz" for fold in sorted(run.glob("fold*"))]
+    parts = [fold.sample_history for fold in folder.folds()]
     if not parts or not all(part.is_file() for part in parts):
         return Evidence(index, labels, probabilities)
     folds = [_arrays(part) for part in parts]

@@ -1,7 +1,6 @@
 """A trained run, taken from its folder and tried on a test set: its own, or other data."""
 
 import hashlib
-import inspect
 import re
 import zipfile
 from collections.abc import Sequence
@@ -19,8 +18,8 @@ from lnl.data.splits import Split
 from lnl.errors import UserError, first_line
 from lnl.files import explained, write_atomically
 from lnl.metrics import classification_metrics
+from lnl.runs.find import FinishedRun
 from lnl.runs.fingerprint import fingerprints
-from lnl.runs.finished import FinishedRun
 from lnl.runs.result import write_json
 from lnl.trained.loading import (
     PREPARATION,
@@ -38,11 +37,6 @@ from lnl.training.checkpoints import load_checkpoint, load_weights
 from lnl.training.evaluation import Prediction, predict_split
 
 SCHEMA_VERSION = 1  # of evaluations/*.json
-PLACE = ("_target_", "path", "name")  # of `data`: where samples are from
-# Arguments of `data` that say nothing of which samples there are; `labels` and `root` have fingerprints.
-NO_SAMPLES = {*inspect.signature(NoisyDataModule.__init__).parameters, "cache_limit_gb", "labels", "root"}
-
-LIMITS = ("test_subset", "subset_mode", "split_seed")
 
 
 @dataclass(frozen=True)
@@ -125,9 +119,13 @@ class Evaluator:
         checkpoint = load_checkpoint(path)
         trainer = quiet_trainer(run, self.cfg.trainer.accelerator, self.cfg.trainer.precision)
         config, data, own = self._data(run)
-        remarks = list(data.remarks) if not own else []
-        split = self.cfg.split
-        left_out = None if own else self._leave_out_seen(run, data, split, remarks)
+        split, remarks, left_out = self.cfg.split, [], None
+        if not own:
+            remarks = list(data.remarks)
+            left_out = self._leave_out_seen(run, data, remarks)
+            if config.data.get("only_test"):
+                limited = replace(data.splitting, limits={"test": config.data.test_subset})
+                data.splits = {**data.splits, split: limited.limited("test", data.splits[split], data.test_labels)}
         method = build_method(config, data, None if self.dataset is None else num_samples(run))
         load_weights(method, checkpoint["state_dict"], path)
         device = trainer.strategy.root_device
@@ -179,27 +177,29 @@ class Evaluator:
 
     def _name(self, run: FinishedRun, given: DictConfig, data: NoisyDataModule, own: bool) -> str:
         """What the data is called: only its option, where that says which samples were tested."""
-        option = self.dataset or str(run.result["data"]["name"])
-        before, now = ([config.get(key) for key in LIMITS] for config in (run.result["config"]["data"], given))
-        if own and (before == now or before[0] == now[0] is None):
-            return option
-        split = self.cfg.split
-        if not own and data.fingerprints is None and len(data.splits[split]) == len(data.test_labels):
+        option, split = self.dataset or str(run.result["data"]["name"]), self.cfg.split
+        samples = len(data.splits[split])
+        whole = data.fingerprints is None and samples == len(data.test_labels)
+        if own if self.dataset is None else whole and (not own or samples == run.result["data"]["test"]):
             return option
         place = re.sub(r"[^\w.]+", "_", Path(str(given.get("path") or given.get("name") or "")).stem)
         tested = data.digests(split).tobytes() + data.right_labels(split).tobytes()
         return "-".join(filter(None, (option, place, hashlib.sha256(tested).hexdigest()[:8])))
 
-    def _leave_out_seen(
-        self, run: FinishedRun, data: NoisyDataModule, split: Split, remarks: list[str]
-    ) -> dict[str, int] | None:
-        """Leaves out of a split what the run was trained or validated on, and says of how many images; None: unknown.
+    def _leave_out_seen(self, run: FinishedRun, data: NoisyDataModule, remarks: list[str]) -> dict[str, int] | None:
+        """Leaves out what the run was trained or validated on, and says of how many images; None: unknown.
 
         Raises:
-            UserError: if nothing is left.
+            UserError: if nothing is left; or if these are the run's own data, and it has no record of its images.
         """
-        seen = _read_seen(run)
+        split, seen = self.cfg.split, _read_seen(run)
         if seen is None:
+            own = run.result["data"].get("own") or {}
+            if data.fingerprints and data.fingerprints == own.get("fingerprints"):
+                raise UserError(
+                    f"{run.folder.path} has no seen.npz, the record of what it was trained on, and these are its own "
+                    "data: leave out data=, or name other samples."
+                )
             remarks.append(
                 f"{run.folder.path} keeps no record of its images (seen.npz): whether some of these are among those "
                 "that it was trained on is not known"
@@ -221,33 +221,21 @@ class Evaluator:
         return counts
 
     def _is_own(self, run: FinishedRun, data: dict[str, Any]) -> bool:
-        """Whether the test set is the one that was held out in training.
+        """Whether the test set is the one that was held out in training. Of other data :func:`_read_seen` knows.
 
         Raises:
-            UserError: if the run's own data has changed, and did not say itself which samples are for testing; or if an
-                older run, which has no record of its images, is to be tested on other samples of its own data.
+            UserError: if the run's own data has changed, and did not say itself which samples are for testing.
         """
-        before, now = _settings(run.result["config"]["data"]), _settings(data)
-        same_place = all(before.get(key) == now.get(key) for key in PLACE)
-        same_cut = all(before.get(key) == value for key, value in now.items() if key not in PLACE)
-        if "test_fraction" not in data:
-            return same_place and same_cut  # a benchmark
-        own = run.result["data"].get("own") or {}  # none of benchmarks, nor of runs by versions that kept none
-        now_in_it = fingerprints(data)
-        unchanged = now_in_it == own.get("fingerprints")
-        same = same_place or (unchanged and any(now_in_it.values()))
-        if same and same_cut and unchanged:
+        if "test_fraction" not in data:  # a benchmark, whose test set is always the same
+            return bool(data["_target_"] == run.result["config"]["data"]["_target_"])
+        own = run.result["data"].get("own") or {}  # runs by versions of before kept none
+        if self.dataset is None and fingerprints(data) == own.get("fingerprints"):
             return True
         named = own.get("test_drawn") is False and run.result["data"]["test"]  # there was a test set, by that name
         if self.dataset is None and not named:
             raise UserError(
                 f"the data has changed since {run.folder.path} was trained, and its test set is now another one, with "
                 "samples that the run may have been trained on: name other samples by data=NAME."
-            )
-        if same and self.dataset is not None and not run.folder.seen.exists():
-            raise UserError(
-                f"{run.folder.path} has no seen.npz, the record of what it was trained on, and these are its own data, "
-                "cut otherwise: name other samples by data=NAME."
             )
         return False
 
@@ -270,7 +258,10 @@ class Evaluator:
         made = OmegaConf.create(config)
         part = OmegaConf.masked_copy(made, ["data", "noise", "corruption"])
         if self._read is None or self._read[0] != part:
-            data = build_data(made)
+            read = part.copy()
+            if read.data.get("only_test"):
+                read.data.test_subset = None  # it limits what is left of the samples
+            data = build_data(read)
             self._read = part, data, data.splits
         _, data, splits = self._read
         data.splits = splits  # another run may have left some out
@@ -295,16 +286,3 @@ def _read_seen(run: FinishedRun) -> dict[str, NDArray[np.uint64]] | None:
             return {part: arrays[part].astype(np.uint64) for part in ("train", "val")}
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} cannot be read: {first_line(error)}") from error
-
-
-def _settings(data: dict[str, Any]) -> dict[str, Any]:
-    """What of own data's configuration says which samples are in it and which of them are for testing."""
-    fraction = data.get("test_fraction")
-    found = {key: value for key, value in data.items() if key not in NO_SAMPLES}
-    if found.get("path") is not None:
-        found["path"] = Path(found["path"]).expanduser().resolve()
-    for column, name in (found.pop("columns", None) or {}).items():
-        found[f"columns.{column}"] = name
-    if "test_fraction" in data:
-        found["test_fraction"] = (0.0 if data.get("folds") else 0.2) if fraction is None else fraction
-    return found

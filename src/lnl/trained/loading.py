@@ -17,7 +17,7 @@ from lnl.data.images import Fit, LabelledImages
 from lnl.data.loader import Normalize, normalised, pixel_scale
 from lnl.errors import UserError, first_line
 from lnl.methods import NoisyLabelMethod
-from lnl.runs.finished import FinishedRun
+from lnl.runs.find import FinishedRun
 from lnl.runs.folder import RunFolder
 from lnl.trained.trust import NETWORK
 from lnl.trained.trust import check as check_trust

@@ -4,23 +4,20 @@ import statistics
 from typing import Any
 
 import pytorch_lightning as pl
-from omegaconf import DictConfig
 
 from lnl.data import NoisyDataModule
 from lnl.methods import NoisyLabelMethod
 from lnl.metrics import peak_device_memory, peak_memory
-from lnl.runs.code import sources
-from lnl.runs.folder import RunFolder
-from lnl.runs.identity import NUMBERS_VERSION, files, relevant_config
+from lnl.runs.identity import NUMBERS_VERSION
+from lnl.runs.plan import Plan
 from lnl.runs.result import SCHEMA_VERSION
 from lnl.training import environment
 from lnl.training.evaluation import Prediction
 
 
 def make_result(
-    cfg: DictConfig,
-    options: dict[str, str],
-    folder: RunFolder,
+    plan: Plan,
+    config: dict[str, Any],
     data: NoisyDataModule,
     method: NoisyLabelMethod,
     trainer: pl.Trainer,
@@ -28,7 +25,8 @@ def make_result(
     entries: dict[str, Any],
     prediction: Prediction | None,
 ) -> dict[str, Any]:
-    """The content of ``result.json``."""
+    """The content of ``result.json``; ``config`` is the relevant configuration with what it left to the data."""
+    options, folder, seeds = plan.options, plan.folder, {"seed": config["seed"], "noise": data.labels.seed}
     sizes = {"test": 0} | {split: len(index) for split, index in data.splits.items()}
     rates = {f"{split}_rate": data.labels.actual_rate(data.splits[split]) for split in ("train", "val")}
     epoch_seconds = [row["seconds"] for row in rows]
@@ -40,7 +38,7 @@ def make_result(
         "identity": folder.identity,
         "run": folder.path.name,
         "sweep": folder.path.parent.name,
-        "fast_dev_run": bool(cfg.trainer.fast_dev_run),
+        "fast_dev_run": bool(plan.cfg.trainer.fast_dev_run),
         "data": {
             "name": options["data"],
             "classes": data.classes,
@@ -50,12 +48,12 @@ def make_result(
             **({} if data.fingerprints is None else own),
         },
         "corruption": options["corruption"],
-        "noise": {**data.labels.describe(), **rates, "train_wrong": _wrong(data)},
+        "noise": {**data.labels.describe(), **_kind(data), **rates, "train_wrong": _wrong(data)},
         "method": options["method"],
         "loss": options["loss"],
-        "oracle_options": {name: cfg.method[name] for name in method.oracle_options},
+        "oracle_options": {name: config["method"][name] for name in method.oracle_options},
         "model": options["model"],
-        "seeds": {"seed": cfg.seed, "noise": data.labels.seed, "split": cfg.data.split_seed},
+        "seeds": {**seeds, "split": config["data"]["split_seed"]},
         "epochs": len(rows),
         "protocol": entries,
         "time": {
@@ -72,10 +70,16 @@ def make_result(
         **said_by_callbacks(trainer),
         "environment": {**environment.describe(device, trainer.precision), "processes": trainer.world_size},
         "numbers_version": NUMBERS_VERSION,
-        "sources": sources(relevant_config(cfg)),
-        "files": files(relevant_config(cfg)),
-        "config": relevant_config(cfg),
+        "sources": plan.experiment.sources,
+        "files": plan.experiment.files,
+        "config": config,
     }
+
+
+def _kind(data: NoisyDataModule) -> dict[str, str]:
+    """The class of a noise that has the kind of the class that it extends."""
+    noise = type(data.noise)
+    return {} if "kind" in vars(noise) else {"kind": noise.__name__}
 
 
 def _wrong(data: NoisyDataModule) -> int | None:
