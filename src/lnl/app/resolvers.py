@@ -1,6 +1,7 @@
 """What the YAML files compute by ``${lnl.…:}``."""
 
 import os
+import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ def _sweep_name(fast_dev_run: bool | int, sweep: str | None, experiment: str | N
 
 
 def _sweep_id() -> str:
-    return f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{socket.gethostname()}-{os.getpid()}"
 
 
 def _join(*parts: object) -> str:

@@ -3,17 +3,18 @@
 import contextlib
 import logging
 import shutil
+import socket
 import sys
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from lnl.errors import UserError
+from lnl.files import process_is_gone
 from lnl.sweeps.checks import check_swept_options, count_jobs, has_search_space
 from lnl.sweeps.journal import Journal
 from lnl.sweeps.view import LiveView, ending, summary
@@ -97,8 +98,6 @@ class Sweep:
     def __init__(self, folder: Path, total: int | None, exact: bool = True) -> None:
         self.folder, self.total, self.exact = folder, total, exact
         self.journal = Journal(folder)
-        self.lock_file = folder.with_suffix(".lock")
-        self.lock = FileLock(self.lock_file)
         self.view = LiveView(total)
         self.started = time.monotonic()
         self.said: dict[int, int] = {}  # how many lines of each job
@@ -108,18 +107,11 @@ class Sweep:
     def start(self) -> None:
         """Starts watching."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.lock.acquire()
-        self._remove_abandoned()
+        for path in self.folder.parent.glob(f"*-{socket.gethostname()}-*"):  # of sweeps that were killed
+            if process_is_gone(path.name.rpartition("-")[2]):
+                shutil.rmtree(path, ignore_errors=True)
         self.view.start()
         self.watcher.start()
-
-    def _remove_abandoned(self) -> None:
-        """Removes what sweeps that were killed have left."""
-        for path in {*self.folder.parent.glob("*.lock")} - {self.lock_file}:
-            lock = FileLock(path)
-            with contextlib.suppress(Timeout, OSError), lock.acquire(timeout=0):
-                shutil.rmtree(path.with_suffix(""), ignore_errors=True)
-                path.unlink()
 
     def _watch(self) -> None:
         while not self.over.wait(self.POLL):
@@ -130,7 +122,7 @@ class Sweep:
         for entry in entries.values():
             texts = [*(f"{entry.name}: {note}" for note in entry.notes), *ending(entry)]
             for text in texts[self.said.get(entry.job, 0) :]:
-                self.view.say(text, is_error=text.startswith("error: "))
+                print(text, file=sys.stderr if text.startswith("error: ") else sys.stdout, flush=True)
             self.said[entry.job] = len(texts)
         self.view.show(list(entries.values()), time.monotonic() - self.started)
 
@@ -147,8 +139,6 @@ class Sweep:
             print(summary(entries, self.total, time.monotonic() - self.started))
         shutil.rmtree(self.folder, ignore_errors=True)
         with contextlib.suppress(OSError):
-            self.lock.release()
-            self.lock_file.unlink()
             self.folder.parent.rmdir()  # unless another sweep is underway
         sys.stdout.flush()
         missing = 0 if self.total is None else self.total - len(entries)

@@ -49,10 +49,6 @@ class LiveView:
         if self.live is not None:
             self.live.update(picture(entries, self.total, seconds), refresh=True)
 
-    def say(self, text: str, is_error: bool = False) -> None:
-        """Says a line that stays."""
-        print(text, file=sys.stderr if is_error else sys.stdout, flush=True)
-
     def stop(self) -> None:
         """Gives the terminal back."""
         if self.live is not None:

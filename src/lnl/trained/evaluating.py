@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,8 +14,8 @@ from sklearn.metrics import classification_report
 
 from lnl.data import NoisyDataModule
 from lnl.data.splits import Split
-from lnl.errors import UserError, first_line
-from lnl.files import explained, write_atomically
+from lnl.errors import UserError
+from lnl.files import explained, read_arrays, write_atomically
 from lnl.metrics import classification_metrics
 from lnl.runs.find import FinishedRun
 from lnl.runs.fingerprint import fingerprints
@@ -192,8 +191,8 @@ class Evaluator:
         Raises:
             UserError: if nothing is left; or if these are the run's own data, and it has no record of its images.
         """
-        split, seen = self.cfg.split, _read_seen(run)
-        if seen is None:
+        split = self.cfg.split
+        if not run.folder.seen.exists():
             own = run.result["data"].get("own") or {}
             if data.fingerprints and data.fingerprints == own.get("fingerprints"):
                 raise UserError(
@@ -205,7 +204,7 @@ class Evaluator:
                 "that it was trained on is not known"
             )
             return None
-        digests = data.digests(split)
+        digests, seen = data.digests(split), read_arrays(run.folder.seen, "train", "val")
         trained = np.isin(digests, seen["train"])
         validated = np.isin(digests, seen["val"]) & ~trained
         known = trained | validated
@@ -221,7 +220,7 @@ class Evaluator:
         return counts
 
     def _is_own(self, run: FinishedRun, data: dict[str, Any]) -> bool:
-        """Whether the test set is the one that was held out in training. Of other data :func:`_read_seen` knows.
+        """Whether the test set is the one that was held out in training; for other data there is ``seen.npz``.
 
         Raises:
             UserError: if the run's own data has changed, and did not say itself which samples are for testing.
@@ -274,15 +273,3 @@ class Evaluator:
         if self.cfg.split not in held_out:
             raise UserError(f"split must be one of {', '.join(held_out)}, got '{self.cfg.split}'")
         return made, data, own and (self.dataset is None or self.cfg.split == "test")
-
-
-def _read_seen(run: FinishedRun) -> dict[str, NDArray[np.uint64]] | None:
-    """Digests of the images that the run was trained and validated on; None of a run that did not write them down."""
-    path = run.folder.seen
-    if not path.exists():
-        return None
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {part: arrays[part].astype(np.uint64) for part in ("train", "val")}
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} cannot be read: {first_line(error)}") from error

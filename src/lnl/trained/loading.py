@@ -1,7 +1,7 @@
 """A trained run's model, taken from its folder. Nothing of the data that it was trained on is read."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from lnl.data.images import Fit, LabelledImages
 from lnl.data.loader import Normalize, normalised, pixel_scale
 from lnl.errors import UserError, first_line
+from lnl.files import read_arrays
 from lnl.methods import NoisyLabelMethod
 from lnl.runs.find import FinishedRun
 from lnl.runs.folder import RunFolder
@@ -113,17 +114,6 @@ class TrainedRun:
     epoch: int
     config: dict[str, Any]
 
-    def describe(self) -> dict[str, Any]:
-        """What somebody who uses the model elsewhere has to know. Plain values."""
-        return {
-            "classes": self.classifier.classes,
-            "preprocessing": asdict(self.classifier.preparation),
-            "run": self.run.result["run"],
-            "identity": self.run.result["identity"],
-            "protocol": self.protocol,
-            "epoch": self.epoch,
-        }
-
 
 def load_trained(run: FinishedRun, protocol: str, trust: Any = None) -> TrainedRun:
     """The classifier that a run trained, as it was configured then, whatever ``conf/`` says today.
@@ -201,8 +191,4 @@ def quiet_trainer(run: FinishedRun, accelerator: str, precision: Any) -> pl.Trai
 
 def num_samples(run: FinishedRun) -> int:
     """Size of the training set the run's method has its state for."""
-    try:
-        with np.load(run.folder.noise, allow_pickle=False) as noise:
-            return len(noise["noisy_labels"])
-    except (OSError, KeyError, ValueError) as error:
-        raise UserError(f"{run.folder.noise} cannot be read: {first_line(error)}") from error
+    return len(read_arrays(run.folder.noise, "noisy_labels")["noisy_labels"])
