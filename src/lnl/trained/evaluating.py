@@ -24,15 +24,13 @@ from lnl.trained.loading import (
     PREPARATION,
     check_protocol,
     checkpoint_path,
-    config_to_rebuild,
-    num_samples,
+    load_method,
     quiet_trainer,
 )
 from lnl.trained.trust import NETWORK
 from lnl.trained.trust import check as check_trust
 from lnl.training import environment
-from lnl.training.assembly import build_data, build_method
-from lnl.training.checkpoints import load_checkpoint, load_weights
+from lnl.training.assembly import build_data
 from lnl.training.evaluation import Prediction, predict_split
 
 SCHEMA_VERSION = 1  # of evaluations/*.json
@@ -114,21 +112,17 @@ class Evaluator:
         self._check_trust(run)
         if self.dataset is not None and self.cfg.data.num_classes is not None:
             self._check_count(run, self.cfg.data.num_classes)
-        path = checkpoint_path(run.folder, self.cfg.protocol)
-        checkpoint = load_checkpoint(path)
         trainer = quiet_trainer(run, self.cfg.trainer.accelerator, self.cfg.trainer.precision)
+        method, epoch, _ = load_method(run, self.cfg.protocol, self.cfg.trust)
         config, data, own = self._data(run)
         split, remarks, left_out = self.cfg.split, [], None
         if not own:
             remarks = list(data.remarks)
             left_out = self._leave_out_seen(run, data, remarks)
-            if config.data.get("only_test"):
-                limited = replace(data.splitting, limits={"test": config.data.test_subset})
+            if config.get("only_test"):
+                limited = replace(data.splitting, limits={"test": config.test_subset})
                 data.splits = {**data.splits, split: limited.limited("test", data.splits[split], data.test_labels)}
-        method = build_method(config, data, None if self.dataset is None else num_samples(run))
-        load_weights(method, checkpoint["state_dict"], path)
-        device = trainer.strategy.root_device
-        method.to(device)
+        method.to(trainer.strategy.root_device)
         same_classes = set(data.classes) == set(run.classes)
         predict_split(method, data, trainer, split, batches=1)  # what only the first batch waits for is not timed
         prediction = predict_split(method, data, trainer, split)
@@ -140,10 +134,10 @@ class Evaluator:
             "schema_version": SCHEMA_VERSION,
             **{key: run.result.get(key) for key in ("identity", "run", "sweep")},
             "protocol": self.cfg.protocol,
-            "epoch": checkpoint["epoch"],
-            "checkpoint": str(path.relative_to(run.folder.path)),
+            "epoch": epoch,
+            "checkpoint": str(checkpoint_path(run.folder, self.cfg.protocol).relative_to(run.folder.path)),
             "data": {
-                "name": self._name(run, config.data, data, own),
+                "name": self._name(run, config, data, own),
                 "split": split,
                 "classes": data.classes,
                 "samples": samples,
@@ -152,7 +146,7 @@ class Evaluator:
             },
             "test": classification_metrics(prediction.logits, prediction.labels),
             "time": {"seconds_per_image": prediction.seconds / samples},
-            "environment": environment.describe(device, trainer.precision),
+            "environment": environment.describe(method.device, trainer.precision),
         }
         return Evaluation(run, record, prediction, remarks)
 
@@ -239,29 +233,27 @@ class Evaluator:
         return False
 
     def _data(self, run: FinishedRun) -> tuple[DictConfig, NoisyDataModule, bool]:
-        """The run's configuration, with the data that is asked for in it, that data, and whether it is the run's own.
+        """The configuration of the data that is asked for, that data, and whether it is the run's own.
 
         Data is read once for equal runs.
         """
-        config = config_to_rebuild(run)
-        directories = {key: self.cfg.data[key] for key in ("data_dir", "cache_dir")}
+        before: dict[str, Any] = run.result["config"]
+        asked: Any = OmegaConf.to_container(self.cfg.data, resolve=True)
         if self.dataset is None:
-            config["data"] = {**config["data"], **directories}
+            given = before["data"] | {key: asked[key] for key in ("data_dir", "cache_dir")}
         else:
-            preparation = {key: value for key, value in config["data"].items() if key in PREPARATION}
-            config["data"] = {**OmegaConf.to_container(self.cfg.data, resolve=True), **preparation}  # type: ignore[dict-item]
-        own = self._is_own(run, config["data"])
-        if not own and "test_fraction" in config["data"]:
-            config["data"]["only_test"] = True
-        config["noise"] = {"_target_": "lnl.noise.NoNoise"}  # test labels have none, and are all that is asked for
-        made = OmegaConf.create(config)
-        part = OmegaConf.masked_copy(made, ["data", "noise", "corruption"])
-        if self._read is None or self._read[0] != part:
-            read = part.copy()
-            if read.data.get("only_test"):
-                read.data.test_subset = None  # it limits what is left of the samples
-            data = build_data(read)
-            self._read = part, data, data.splits
+            given = asked | {key: value for key, value in before["data"].items() if key in PREPARATION}
+        own = self._is_own(run, given)
+        if not own and "test_fraction" in given:
+            given["only_test"] = True
+        noise = {"_target_": "lnl.noise.NoNoise"}  # test labels have none, and are all that is asked for
+        config = OmegaConf.create({"data": given, "noise": noise, "corruption": before["corruption"]})
+        if self._read is None or self._read[0] != config:
+            made = config.copy()
+            if given.get("only_test"):
+                made.data.test_subset = None  # it limits what is left of the samples
+            data = build_data(made)
+            self._read = config, data, data.splits
         _, data, splits = self._read
         data.splits = splits  # another run may have left some out
         if self.dataset is not None:
@@ -272,4 +264,4 @@ class Evaluator:
             raise UserError(f"{name} has no test set; data=NAME, with data.path of your own, names samples to test on.")
         if self.cfg.split not in held_out:
             raise UserError(f"split must be one of {', '.join(held_out)}, got '{self.cfg.split}'")
-        return made, data, own and (self.dataset is None or self.cfg.split == "test")
+        return config.data, data, own and (self.dataset is None or self.cfg.split == "test")

@@ -116,7 +116,21 @@ class TrainedRun:
 
 
 def load_trained(run: FinishedRun, protocol: str, trust: Any = None) -> TrainedRun:
-    """The classifier that a run trained, as it was configured then, whatever ``conf/`` says today.
+    """The classifier that a run trained, for images of any kind.
+
+    Args, Raises: as of :func:`load_method`; and UserError if the run's images were corrupted.
+    """
+    if run.result.get("corruption", "none") != "none":
+        raise UserError(
+            f"{run.folder.path} was trained on images with corruption={run.result['corruption']}, which other images "
+            "do not have; python -m lnl.evaluate takes its own test set."
+        )
+    method, epoch, config = load_method(run, protocol, trust)
+    return TrainedRun(run, classifier_of(method, config), protocol, epoch, config)
+
+
+def load_method(run: FinishedRun, protocol: str, trust: Any = None) -> tuple[NoisyLabelMethod, int, dict[str, Any]]:
+    """The method that a run trained, as it was configured then, whatever ``conf/`` says today.
 
     Args:
         run: which may be a stranger's.
@@ -124,31 +138,36 @@ def load_trained(run: FinishedRun, protocol: str, trust: Any = None) -> TrainedR
         trust: packages whose code it may be built of, beside lnl, torch and torchvision
             (:func:`lnl.trained.trust.check`).
 
+    Returns:
+        The method, on the CPU; the epoch of its weights, from 0; and :attr:`TrainedRun.config`.
+
     Raises:
-        UserError: if a file is missing, the run's images were corrupted, or it names other code.
+        UserError: if a file is missing or another architecture's, or it names other code.
     """
     check_protocol(protocol)
-    check_trust(run.result["config"], NETWORK, run.folder.path, trust)
-    if run.result.get("corruption", "none") != "none":
-        raise UserError(
-            f"{run.folder.path} was trained on images with corruption={run.result['corruption']}, which other images "
-            "do not have; python -m lnl.evaluate takes its own test set."
-        )
-    whole = config_to_rebuild(run)
+    whole = run.result["config"]
+    check_trust(whole, NETWORK, run.folder.path, trust)
     config = {part: whole.get(part) for part in NETWORK}
-    config |= {"num_samples": num_samples(run), "classes": run.classes}
+    if "weights" in config["model"]:  # that training started from: the checkpoint has them all
+        config["model"] = {**config["model"], "weights": None}
+    # A method has state for each sample of its training set.
+    samples = len(read_arrays(run.folder.noise, "noisy_labels")["noisy_labels"])
+    config |= {"num_samples": samples, "classes": run.classes}
     config["data"] = {"num_classes": len(run.classes), **{key: whole["data"][key] for key in PREPARATION}}
     path = checkpoint_path(run.folder, protocol)
     checkpoint = load_checkpoint(path)
     method = rebuild_method(config)
     load_weights(method, checkpoint["state_dict"], path)
-    classifier = ImageClassifier(method, Preparation.of(config["data"]), run.classes)
-    return TrainedRun(run, classifier, protocol, checkpoint["epoch"], config)
+    return method, checkpoint["epoch"], config
 
 
 def rebuild(config: dict[str, Any]) -> ImageClassifier:
     """The classifier of :attr:`TrainedRun.config`, with weights yet to be loaded."""
-    return ImageClassifier(rebuild_method(config), Preparation.of(config["data"]), config["classes"])
+    return classifier_of(rebuild_method(config), config)
+
+
+def classifier_of(method: NoisyLabelMethod, config: dict[str, Any]) -> ImageClassifier:
+    return ImageClassifier(method, Preparation.of(config["data"]), config["classes"])
 
 
 def rebuild_method(config: dict[str, Any]) -> NoisyLabelMethod:
@@ -168,15 +187,6 @@ def checkpoint_path(folder: RunFolder, protocol: str) -> Path:
     return folder.last if protocol == "last" else folder.noisy_val_best
 
 
-def config_to_rebuild(run: FinishedRun) -> dict[str, Any]:
-    """The run's configuration, without the weights that training started from: the checkpoint has them all."""
-    config = run.result["config"]
-    model = config["model"]
-    if "weights" in model:
-        model = {**model, "weights": None}
-    return {**config, "init_from": None, "model": model}
-
-
 def quiet_trainer(run: FinishedRun, accelerator: str, precision: Any) -> pl.Trainer:
     """A Trainer that is asked for its device and precision alone; the run's own precision if it is None."""
     quiet: dict[str, Any] = dict.fromkeys(
@@ -187,8 +197,3 @@ def quiet_trainer(run: FinishedRun, accelerator: str, precision: Any) -> pl.Trai
         return pl.Trainer(accelerator=accelerator, devices=1, precision=precision, plugins=OneProcess(), **quiet)
     except (MisconfigurationException, ValueError, ModuleNotFoundError) as error:  # the last: of a TPU
         raise UserError(f"trainer: {first_line(error)}") from error
-
-
-def num_samples(run: FinishedRun) -> int:
-    """Size of the training set the run's method has its state for."""
-    return len(read_arrays(run.folder.noise, "noisy_labels")["noisy_labels"])
