@@ -27,11 +27,8 @@ def make_result(
 ) -> dict[str, Any]:
     """The content of ``result.json``; ``config`` is the relevant configuration with what it left to the data."""
     options, folder, seeds = plan.options, plan.folder, {"seed": config["seed"], "noise": data.labels.seed}
-    sizes = {"test": 0} | {split: len(index) for split, index in data.splits.items()}
-    rates = {f"{split}_rate": data.labels.actual_rate(data.splits[split]) for split in ("train", "val")}
     epoch_seconds = [row["seconds"] for row in rows]
     device = trainer.strategy.root_device
-    own = {"own": {"fingerprints": data.fingerprints, "test_drawn": data.test_drawn}}
     checkpoint_bytes = folder.last.stat().st_size if folder.last.exists() else None
     return {
         "schema_version": SCHEMA_VERSION,
@@ -39,16 +36,9 @@ def make_result(
         "run": folder.path.name,
         "sweep": folder.path.parent.name,
         "fast_dev_run": bool(plan.cfg.trainer.fast_dev_run),
-        "data": {
-            "name": options["data"],
-            "classes": data.classes,
-            **sizes,
-            "trusted": len(data.trusted),
-            "skipped": len(data.skipped),
-            **({} if data.fingerprints is None else own),
-        },
+        "data": {"name": options["data"], **_data(data)},
         "corruption": options["corruption"],
-        "noise": {**data.labels.describe(), **_kind(data), **rates, "train_wrong": _wrong(data)},
+        "noise": _noise(data),
         "method": options["method"],
         "loss": options["loss"],
         "oracle_options": {name: config["method"][name] for name in method.oracle_options},
@@ -76,10 +66,23 @@ def make_result(
     }
 
 
-def _kind(data: NoisyDataModule) -> dict[str, str]:
-    """The class of a noise that has the kind of the class that it extends."""
-    noise = type(data.noise)
-    return {} if "kind" in vars(noise) else {"kind": noise.__name__}
+def _data(data: NoisyDataModule) -> dict[str, Any]:
+    own = {"own": {"fingerprints": data.fingerprints, "test_drawn": data.test_drawn}}
+    return {
+        "classes": data.classes,
+        "test": 0,
+        **{split: len(index) for split, index in data.splits.items()},
+        "trusted": len(data.trusted),
+        "skipped": len(data.skipped),
+        **({} if data.fingerprints is None else own),
+    }
+
+
+def _noise(data: NoisyDataModule) -> dict[str, Any]:
+    noise, rates = type(data.noise), [data.labels.actual_rate(data.splits[split]) for split in ("train", "val")]
+    kind = {} if "kind" in vars(noise) else {"kind": noise.__name__}  # else it has that of the class that it extends
+    said = {**data.labels.describe(), **kind}
+    return {**said, "train_rate": rates[0], "val_rate": rates[1], "train_wrong": _wrong(data)}
 
 
 def _wrong(data: NoisyDataModule) -> int | None:

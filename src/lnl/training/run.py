@@ -82,27 +82,40 @@ def train_here(plan: Plan, say: Callable[[str], Any], process: Process = ALONE) 
     folder.claim(force=cfg.force or smoke)
     process.wait()
     try:
-        data.labels.save(folder.noise)
-        np.savez(folder.seen, train=data.digests("train"), val=data.digests("val"))  # evaluation leaves these out
-        with Trackers(trainer.loggers) as trackers:
-            config = relevant_config(cfg)  # with what it left to the data
-            trackers.start({**config, "options": plan.options, "noise_rate": data.labels.rate})
-            fit(trainer, method, data, folder, say)
-            entries, prediction = evaluate(method, data, trainer, folder, table.rows, smoke)
-            if prediction is not None:
-                prediction.save(folder.predictions, data.classes)
-            if cfg.data.fold is not None and not smoke:
-                save_out_of_fold(method, data, trainer, folder)
-            result = make_result(plan, config, data, method, trainer, table.rows, entries, prediction)
-            trackers.finish(result, data)
-        if not smoke:
-            write_result(folder, result)
+        return fit_and_record(plan, data, method, trainer, table, say)
     except UserError:
         if new and not trainer.global_step:
             folder.unclaim()  # a mistake that shows when fitting starts
         raise
     except OSError as error:
         raise UserError(f"{error.filename or folder.path} cannot be written: {error.strerror or error}.") from error
+
+
+def fit_and_record(
+    plan: Plan,
+    data: NoisyDataModule,
+    method: NoisyLabelMethod,
+    trainer: pl.Trainer,
+    table: MetricsTable,
+    say: Callable[[str], Any],
+) -> dict[str, Any]:
+    """Trains, evaluates, and writes what a run folder has of a run; a smoke run writes no result."""
+    folder, smoke = plan.folder, bool(plan.cfg.trainer.fast_dev_run)
+    data.labels.save(folder.noise)
+    np.savez(folder.seen, train=data.digests("train"), val=data.digests("val"))  # evaluation leaves these out
+    with Trackers(trainer.loggers) as trackers:
+        config = relevant_config(plan.cfg)  # with what it left to the data
+        trackers.start({**config, "options": plan.options, "noise_rate": data.labels.rate})
+        fit(trainer, method, data, folder, say)
+        entries, prediction = evaluate(method, data, trainer, folder, table.rows, smoke)
+        if prediction is not None:
+            prediction.save(folder.predictions, data.classes)
+        if plan.cfg.data.fold is not None and not smoke:
+            save_out_of_fold(method, data, trainer, folder)
+        result = make_result(plan, config, data, method, trainer, table.rows, entries, prediction)
+        trackers.finish(result, data)
+    if not smoke:
+        write_result(folder, result)
     return result
 
 
