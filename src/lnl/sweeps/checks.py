@@ -2,13 +2,12 @@
 
 from typing import Any
 
+from hydra.core.default_element import GroupDefault
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from lnl.errors import UserError
 
@@ -31,57 +30,42 @@ def check_swept_options(config: DictConfig) -> None:
 
     Hydra reads that from the configuration without what is swept: it would be lost.
     """
-    overrides: Any = _overrides(config) or []
-    loader: Any = GlobalHydra.instance().config_loader()
-    swept = [override for override in overrides if override.is_sweep_override()]
-    lines = {override.input_line for override in swept}
-    fixed = [*config.hydra.overrides.hydra, *(line for line in config.hydra.overrides.task if line not in lines)]
-    usual = _of_hydra(config)
-    for override in swept:
-        if not (override.is_discrete_sweep() and loader.repository.group_exists(override.key_or_group)):
+    repository = GlobalHydra.instance().config_loader().repository  # type: ignore[attr-defined]
+    for override in _overrides(config) or []:
+        group = override.key_or_group
+        if not (override.is_discrete_sweep() and repository.group_exists(group)):
             continue
         for option in override.sweep_string_iterator():
-            if not _may_bring_hydra(loader, override.key_or_group, option):
-                continue
-            chosen = f"{override.get_key_element()}={option}"
-            name = config.hydra.job.config_name
-            try:
-                own = _of_hydra(loader.load_configuration(name, [*fixed, chosen], run_mode=RunMode.RUN))
-            except (HydraException, OmegaConfBaseException):
-                continue  # the sweeper composes all jobs before the first, and says what is wrong
-            if lost := _first_difference(usual, own, "hydra"):
+            if lost := _brought(repository, group, option):
+                chosen = f"{override.get_key_element()}={option}"
                 raise UserError(
-                    f"{chosen} brings its own {lost}, which a sweep over {override.key_or_group} would lose.\n"
+                    f"{chosen} brings its own {lost}, which a sweep over {group} would lose.\n"
                     f"Give one command each, such as python -m lnl.train -m {chosen}"
                 )
 
 
-def _may_bring_hydra(loader: Any, group: str, option: str) -> bool:
-    """Composing takes a while: an ordinary option says nothing outside its group."""
-    found = loader.repository.load_config(f"{group}/{option}")
+def _brought(repository: Any, group: str, option: str) -> str:
+    """The first key of ``hydra`` that an option, or one that it starts from, sets; empty if there is none."""
+    found = repository.load_config(f"{group}/{option}")
     if found is None:
-        return False
-    return "experiment" in group or "hydra" in f"{found.header} {found.config} {found.defaults_list}"
-
-
-def _of_hydra(config: DictConfig) -> dict[str, Any]:
-    """What a configuration says of Hydra itself, without what Hydra writes there."""
-    said: Any = OmegaConf.to_container(config.hydra)
-    said["job"] = {key: value for key, value in said["job"].items() if key not in ("override_dirname", "config_name")}
-    return {key: value for key, value in said.items() if key not in ("runtime", "overrides", "mode")}
-
-
-def _first_difference(usual: Any, own: Any, path: str) -> str:
-    """The key of the first value that differs, with two names after ``hydra`` at most; empty if none does."""
-    if usual == own:
-        return ""
-    if not (isinstance(usual, dict) and isinstance(own, dict)) or path.count(".") == 2:
+        return ""  # the sweeper composes all jobs before the first, and says what is wrong
+    node: Any
+    node, path = found.config.get("hydra") if found.header["package"] == "_global_" else None, "hydra"
+    while isinstance(node, DictConfig) and node and path.count(".") < 2:
+        key = str(next(iter(node)))
+        node, path = node._get_node(key), f"{path}.{key}"
+    if path != "hydra":
         return path
-    return next(
-        _first_difference(usual.get(key), own.get(key), f"{path}.{key}")
-        for key in [*usual, *own]
-        if usual.get(key) != own.get(key)
-    )
+    for default in found.defaults_list:
+        if isinstance(default, GroupDefault):
+            inside, name = str(default.group).strip("/"), default.value
+            lost = inside.replace("/", ".") if inside.startswith("hydra/") else ""
+            inside = "" if default.override or str(default.group).startswith("/") else f"{group}/{inside}"
+        else:
+            inside, name, lost = group, None if default.is_self() else default.path, ""
+        if lost := lost or (_brought(repository, inside, name) if inside and isinstance(name, str) else ""):
+            return lost
+    return ""
 
 
 def has_search_space(config: DictConfig) -> bool:
