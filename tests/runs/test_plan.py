@@ -5,7 +5,10 @@ import sys
 
 import numpy as np
 import pytest
+from hydra import compose, initialize_config_dir
 
+from lnl.app.resolvers import register_resolvers
+from lnl.config import CONF_DIR
 from lnl.runs import identity, plan
 from lnl.runs.folder import RunFolder
 
@@ -93,6 +96,43 @@ def test_a_part_given_by_its_class_is_called_by_its_class(digits, tmp_path, monk
     if part in ("method", "loss"):
         rows = report(f"runs={outcome.folder.parent}", "figures=[]", "page=false", "tables=[]").out
         assert f"{'baseline + ' * (part == 'loss')}{name}" in rows or name in rows
+
+
+OBSERVER = """
+from lnl.callbacks import StopOnNaN
+from pytorch_lightning.callbacks import Callback
+
+class Careful(StopOnNaN): ...
+class Quiet(Callback):
+    changes_numbers = False
+class Loud(Callback): ...
+"""
+
+
+def test_a_class_says_what_it_changes_of_an_identity(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "identity_own.py").write_text(OBSERVER)
+    (tmp_path / "labels.csv").write_text("label\n1\n")
+    register_resolvers()
+
+    def of(*overrides):
+        with initialize_config_dir(CONF_DIR, version_base="1.3"):
+            return identity.identify(compose("train", ["data=digits", *overrides]))
+
+    usual = of()
+    for same in ("lnl.callbacks.ContactSheet", "identity_own.Careful", "identity_own.Quiet"):
+        assert of(f"+callbacks.mine._target_={same}").identity == usual.identity
+    for other in ("lnl.callbacks.SampleHistory", "identity_own.Loud", "nowhere.Unknown"):
+        assert of(f"+callbacks.mine._target_={other}").identity != usual.identity
+    assert identity.acting(of("callbacks=sample_history", "+callbacks.b._target_=nowhere.B").config["callbacks"]) == [
+        "b"
+    ]
+    monkeypatch.chdir(tmp_path)
+    before = of("noise=file", "noise.path=labels.csv")
+    (tmp_path / "labels.csv").rename("moved.csv")
+    assert of("noise=file", "noise.path=moved.csv").identity == before.identity
+    (tmp_path / "moved.csv").write_text("label\n2\n")
+    assert of("noise=file", "noise.path=moved.csv").identity != before.identity
 
 
 def test_options_of_a_users_folder_keep_their_names(digits, tmp_path):

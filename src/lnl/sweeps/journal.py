@@ -101,7 +101,7 @@ class Journal:
                 entry = Entry(**json.loads(path.read_text()))
             except (OSError, ValueError, TypeError):
                 continue  # gone, or half there on a network's file system: next time
-            if entry.state == "running":
+            if entry.state == "running" and entry.epochs:
                 entry.epoch, entry.accuracy = progress(RunFolder(entry.folder))
             self.entries[entry.job] = entry
         return dict(sorted(self.entries.items()))
