@@ -25,7 +25,7 @@ def job(cfg: DictConfig) -> None:
         else:
             print(audit(cfg, hydra))
     finally:
-        RunFolder(hydra.runtime.output_dir, "").discard_if_empty()  # where no run was made
+        RunFolder(hydra.runtime.output_dir).discard_if_empty()  # where no run was made
 
 
 def main() -> None:

@@ -39,8 +39,6 @@ from lnl.training.metrics_table import MetricsTable
 from lnl.training.processes import count_processes
 from lnl.training.run import fit
 
-FEWEST = 3  # samples: two to train on, which batch norm needs, and one to validate on
-
 
 class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
     """Trains an image classifier on labels that may be wrong; what ``python -m lnl.train`` does, over arrays.
@@ -115,8 +113,8 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         given = column_or_1d(y, warn=True)
         check_classification_targets(given)
         check_consistent_length(images, given)
-        if len(images) < FEWEST:
-            raise ValueError(f"at least {FEWEST} samples are needed to train and validate, got n_samples={len(images)}")
+        if len(images) < 3:  # two to train on, which batch norm needs, and one to validate on
+            raise ValueError(f"at least 3 samples are needed to train and validate, got n_samples={len(images)}")
         self.classes_, labels = np.unique(given, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"labels of at least 2 classes are needed, got 1 class: {self.classes_[0]!r}")
@@ -125,8 +123,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         known = Given(trusted=as_mask(trusted, len(images)))
         dataset = Dataset(everything, nothing, [str(name) for name in self.classes_], known)
         with contextlib.ExitStack() as stack:
-            if not self.verbose:
-                stack.enter_context(_silence())
+            stack.enter_context(contextlib.nullcontext() if self.verbose else _silence())
             stack.enter_context(isolate_rng())
             place = self.folder or stack.enter_context(tempfile.TemporaryDirectory(prefix="lnl-"))
             self._train(dataset, RunFolder(Path(place).expanduser(), type(self).__name__))
@@ -137,9 +134,9 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         """Probabilities ``[n, K]`` of ``classes_``, computed in float32."""
         check_is_fitted(self)
         images = self.model_.preparation.fit_to(self._images(X, reset=False))
-        device = torch.device("cuda" if self._on_gpu() else "cpu")
+        on_gpu = self.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
         try:
-            return self.model_.to(device).probabilities(images)
+            return self.model_.to("cuda" if on_gpu else "cpu").probabilities(images)
         finally:
             self.model_.cpu()  # where it can be pickled for any machine
 
@@ -215,13 +212,8 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
             raise UserError(f"NoisyLabelClassifier trains on one device, got trainer.devices={cfg.trainer.devices}")
         folder.check_identity()
         folder.claim(force=True)
-        data: NoisyDataModule = build(
-            "data",
-            cfg.data,
-            dataset=dataset,
-            noise=build("noise", cfg.noise),
-            corruption=build("corruption", cfg.corruption),
-        )
+        changes = {part: build(part, cfg[part]) for part in ("noise", "corruption")}
+        data: NoisyDataModule = build("data", cfg.data, dataset=dataset, **changes)
         try:
             data.setup()
         except ValueError as error:
@@ -274,9 +266,6 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
                 return compose("train", overrides)
         except KNOWN as error:
             raise UserError(explain(error)) from error
-
-    def _on_gpu(self) -> bool:
-        return self.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
 
     def _images(self, X: Any, reset: bool) -> NDArray[np.uint8]:
         """uint8 ``[n, H, W, C]``."""

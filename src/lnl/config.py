@@ -18,23 +18,12 @@ _PACKAGE = Path(__file__).parent
 # Inside a wheel conf/ is part of the package; in a checkout it is at the top.
 CONF_DIR = str(_PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parents[1] / "conf")
 
-LOOK_ON = ("sample_history",)  # callbacks that are in a run's identity for the file that they write
-
 
 def listed(given: Any) -> list[str]:
     """The names that a key for one or several was given. A folder may be called 2024, which Hydra reads as a number."""
     if given is None:
         return []
     return [str(name) for name in given] if isinstance(given, list | tuple | ListConfig) else [str(given)]
-
-
-def acting(callbacks: Mapping[str, Any] | None) -> list[str]:
-    """The names of the callbacks that are part of what was tried, as a loss is.
-
-    Args:
-        callbacks: those in a run's identity, which has left out what cannot change a number.
-    """
-    return sorted(name for name, node in (callbacks or {}).items() if node is not None and name not in LOOK_ON)
 
 
 def build(name: str, node: DictConfig, **objects: Any) -> Any:

@@ -4,7 +4,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from lnl.app import cli
-from lnl.runs.finished import finished_runs
+from lnl.runs.find import finished_runs
 from lnl.values import check_values
 
 

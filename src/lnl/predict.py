@@ -3,7 +3,7 @@
 from omegaconf import DictConfig
 
 from lnl.app import cli
-from lnl.runs.finished import one_finished_run
+from lnl.runs.find import one_finished_run
 from lnl.values import check_values
 
 

@@ -4,12 +4,14 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from lnl.app import cli
+from lnl.runs.plan import make_plan
 from lnl.sweeps.job import run_job
 
 
 def job(cfg: DictConfig) -> float | None:
     """Trains one run in Hydra's output folder, or finds the result that is there already."""
-    return run_job(cfg, HydraConfig.get())
+    hydra = HydraConfig.get()
+    return run_job(make_plan(cfg, hydra), hydra)
 
 
 def main() -> None:

@@ -29,6 +29,7 @@ def write_run(path, labels=LABELS, folds=2, neighbours=True, seed=0):
         if neighbours:
             arrays["neighbours"] = probabilities[held_out] ** 2
         (path / f"fold{fold + 1}").mkdir()
+        (path / f"fold{fold + 1}/.identity").touch()
         np.savez(path / f"fold{fold + 1}/sample_history.npz", **arrays)
     return probabilities
 

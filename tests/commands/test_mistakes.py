@@ -282,8 +282,11 @@ def test_a_folder_of_another_run_is_left_alone(digits):
     assert "force=true" in outcome.err
 
 
+WRITTEN = ["figures", "export", "checkpoints", "predictions.csv", "corrected_labels.csv", "notes.txt"]
+
+
 @pytest.mark.parametrize("force", ["false", "true"])
-@pytest.mark.parametrize("name", ["figures", "export", "checkpoints", "predictions.csv", "corrected_labels.csv"])
+@pytest.mark.parametrize("name", WRITTEN)
 def test_no_file_is_replaced_that_no_run_wrote(digits, tmp_path, name, force):
     theirs = tmp_path / "here" / name / "mine.png" if "." not in name else tmp_path / "here" / name
     theirs.parent.mkdir(parents=True)
@@ -291,7 +294,7 @@ def test_no_file_is_replaced_that_no_run_wrote(digits, tmp_path, name, force):
     for smoke in ("true", "false"):
         outcome = digits("hydra.run.dir=here", f"force={force}", f"trainer.fast_dev_run={smoke}")
         assert outcome.code == 1
-        assert re.search(rf"a run would replace \S+/here/{name}, which is no run", outcome.err)
+        assert re.search(rf"a run would replace \S+/here/{name}, which no run wrote", outcome.err)
         assert theirs.read_text() == "mine"
 
 

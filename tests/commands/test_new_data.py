@@ -126,12 +126,17 @@ def test_a_test_set_that_the_data_names_is_what_it_names_but_for_what_was_traine
 
 
 def test_a_run_on_its_own_data_cut_otherwise_or_grown(ask, run, evaluate, tmp_path):
-    (tmp_path / "own").rename(tmp_path / "moved")  # is the same data
-    assert "12 images" in evaluate(f"runs={run}", "data=folder", "data.path=moved").out
-    assert records(run).keys() == {"folder-last.json"}
+    result = json.loads((run / "result.json").read_text())
+    (tmp_path / "own").rename(tmp_path / "moved")  # is the same data: what was held out is what the run has not seen
+    made = ask("data=folder", "data.path=moved")
+    assert (made["samples"], made["left_out"]) == (12, {"trained_on": 38, "validated_on": 10})
+    (moved,) = run.glob("evaluations/folder-moved-*.json")
+    assert json.loads(moved.read_text())["test"] == result["protocol"]["last"]["test"]
     (tmp_path / "moved").rename(tmp_path / "own")
     assert ask("data=folder", "data.path=own", "data.classes=[owl,cat,dog]")["samples"] == 12
-    assert ask("data=folder", "data.path=own", "data.test_subset=5")["samples"] == 5
+    some = evaluate(f"runs={run}", "data=folder", "data.path=own", "data.test_subset=5").out
+    assert "test, 5 images" in some  # of the 12
+    assert "48 of 60 images are left out" in some
     write_folder(tmp_path / "own", 3, first=50)
     refused = ask()  # which samples would be held out is another question now
     assert refused.startswith(f"error: the data has changed since {run} was trained")

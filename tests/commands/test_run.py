@@ -13,7 +13,8 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
 from lnl.app.resolvers import register_resolvers
 from lnl.config import CONF_DIR
-from lnl.runs.identity import identity, run_name
+from lnl.runs.identity import identify
+from lnl.runs.plan import run_name
 from lnl.training.training_metrics import TrainingMetrics
 from tests.conftest import above_chance, needs_cifar10, needs_mnist, weights
 
@@ -191,7 +192,9 @@ NAMED = {
     "callbacks=[early_stopping,contact_sheet]": "baseline-ce-early_stopping",
     "+callbacks.mix._target_=mine.Mixup": "baseline-ce-mix",
     "method=fit_once": "fit_once",
-    "method._target_=lnl.methods.FitOnce": "baseline",
+    "method._target_=lnl.methods.FitOnce": "FitOnce",
+    "method._target_=mine.SOP": "SOP-ce",
+    "loss._target_=mine.losses.Unhinged": "baseline-Unhinged",
     "loss=gce": "baseline-gce",
 }
 
@@ -201,8 +204,8 @@ def test_a_folder_is_named_by_what_changes_numbers(change):
     register_resolvers()
     with initialize_config_dir(CONF_DIR, version_base="1.3"):
         cfg = compose("train", ["data=digits", change], return_hydra_config=True)
-    name = run_name(cfg, cfg.hydra.runtime.choices)
-    assert name == f"digits-symmetric0.3-cnn-{NAMED[change]}-seed0-{identity(cfg)[:8]}"
+    name = run_name(cfg)
+    assert name == f"digits-symmetric0.3-cnn-{NAMED[change]}-seed0-{identify(cfg).identity[:8]}"
 
 
 def test_a_loss_that_a_method_does_not_use_is_named_nowhere(digits, report):

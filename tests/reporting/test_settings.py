@@ -12,6 +12,9 @@ MIX = {"_target_": "own.Mixup", "alpha": 1.0}
 SGD = {"_target_": "torch.optim.SGD", "lr": 0.1, "momentum": 0.9}
 
 
+HISTORY = {"_target_": "lnl.callbacks.SampleHistory", "neighbours": 5}
+
+
 def tables(root, **change):
     """Those of the last epoch, as a report has them."""
     return gather(Options(**OPTIONS | {"runs": str(root), "output_dir": str(root / "reports"), **change})).tables
@@ -70,7 +73,7 @@ def test_what_a_column_has_for_all_its_rows_is_told_by_column(tmp_path):
         ),
         ({"loss": {}}, {"loss": {"q": 0.7}}, {}),  # which the other loss has not
         ({"seed": 0, "data": {"split_seed": 0}}, {"seed": 1, "data": {"split_seed": 1}}, {}),
-        ({"callbacks": {"sample_history": {"neighbours": 5}}}, {"callbacks": {}}, {}),  # looks on
+        ({"callbacks": {"sample_history": HISTORY}}, {"callbacks": {}}, {}),  # looks on
         (
             {"trainer": {"accelerator": "cpu"}},
             {"trainer": {"accelerator": "gpu"}},
@@ -123,7 +126,7 @@ def test_many_rows_with_the_same_value_are_the_others(tmp_path):
 
 
 def test_callbacks_that_change_numbers_are_in_a_row_s_name(tmp_path):
-    write_run(tmp_path, "study", 0.5, config={"callbacks": {"sample_history": {"neighbours": 5}, "gone": None}})
+    write_run(tmp_path, "study", 0.5, config={"callbacks": {"sample_history": HISTORY, "gone": None}})
     write_run(tmp_path, "study", 0.6, config={"callbacks": {"mix": MIX}})
     write_run(
         tmp_path, "study", 0.7, method="elr", config={"callbacks": {"mix": MIX, "average": {"_target_": "own.A"}}}

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from lnl.runs import code as module
-from lnl.runs.code import class_flag, sources
+from lnl.runs.code import class_attribute, sources
 
 LOSS = """
 import torch
@@ -107,9 +107,9 @@ raise RuntimeError("imported")
         (here / path).parent.mkdir(exist_ok=True, parents=True)
         (here / path).write_text(text)
     said = dict.fromkeys(("Silent", "Theirs", "Dotted", "Two", "FitOnce"), False) | {"Again": True, "Nothing": None}
-    assert {name: class_flag(f"own_p.sub.classes.{name}", "any_loss") for name in said} == said
-    assert class_flag("own_p.Renamed", "any_loss") is False
-    assert class_flag("lnl.methods.FitOnce", "any_loss") is False
-    assert class_flag("lnl.methods.Baseline", "any_loss") is True
+    assert {name: class_attribute(f"own_p.sub.classes.{name}", "any_loss") for name in said} == said
+    assert class_attribute("own_p.Renamed", "any_loss") is False
+    assert class_attribute("lnl.methods.FitOnce", "any_loss") is False
+    assert class_attribute("lnl.methods.Baseline", "any_loss") is True
     for nothing in ("nowhere.Method", "__main__.Method", "builtins.dict", "", "own_p"):
-        assert class_flag(nothing, "any_loss") is None
+        assert class_attribute(nothing, "any_loss") is None

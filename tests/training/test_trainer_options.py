@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from pytorch_lightning.callbacks import Callback
 
 from lnl.errors import UserError
-from lnl.runs.identity import identity
+from lnl.runs.identity import identify
 from lnl.training.trainer_options import REFUSED, check_options
 from tests.conftest import weights
 
@@ -108,7 +108,7 @@ def test_what_is_taken_is_heeded(digits):
 
 @pytest.mark.parametrize("name", ["limit_train_batches", "limit_val_batches", "val_check_interval"])
 def test_one_batch_and_all_of_them_are_two_runs(name):
-    identities = [identity(OmegaConf.create({"trainer": {name: value}})) for value in (1, 1.0, 2, 2.0)]
+    identities = [identify(OmegaConf.create({"trainer": {name: value}})).identity for value in (1, 1.0, 2, 2.0)]
     assert len(set(identities)) == 3
     assert identities[2] == identities[3]
 

@@ -9,16 +9,12 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override
 from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
 
 from lnl.config import CONF_DIR
 from lnl.errors import UserError, nearest
 
-# The option of a group that means that there is none, which Hydra does not let null stand for.
-NONE = {"logger": "csv"} | dict.fromkeys(
-    ("augment", "average", "callbacks", "corruption", "mix", "noise", "scheduler"), "none"
-)
 RENAMED = {"data.augment": "augment", "data.crop_padding": "augment.crop_flip.padding"}  # before 0.2
-BY_DEFAULT_NULL = {("train", "experiment"), ("audit", "experiment"), ("evaluate", "data")}
 
 
 def prepare(arguments: Sequence[str], config_name: str) -> list[str]:
@@ -50,6 +46,7 @@ def prepared_overrides(arguments: Sequence[str], config_name: str = "train", swe
     """What :func:`prepare` does to the arguments that are no flags; ``sweep`` says whether they are of a sweep."""
     arguments = [renamed(argument) for argument in arguments]
     parsed = [(argument, parse(argument)) for argument in arguments]
+    null_by_default = _null_by_default(config_name)
     swept = {override.key_or_group.split("/")[0] for _, override in parsed if override and is_swept_option(override)}
     prepared = []
     for argument, override in parsed:
@@ -57,7 +54,7 @@ def prepared_overrides(arguments: Sequence[str], config_name: str = "train", swe
             raise UserError(f"{argument} cannot be read: values are given as key=value.")
         if override is None:  # Hydra says what is wrong
             prepared.append(argument)
-        elif (config_name, override.key_or_group) in BY_DEFAULT_NULL and override.value() is None:
+        elif override.key_or_group in null_by_default and override.value() is None:
             continue
         elif is_group(override):
             prepared.append(_named(argument, override))
@@ -112,12 +109,31 @@ def name_of_option(group: str, choice: Any) -> Any:
     if choice is None or choice in ([], {}):
         if group == "experiment":
             raise UserError("experiment=null is no option to sweep over: give one command each.")
-        if group not in NONE:
+        if (none := _none_of(group)) is None:
             raise UserError(f"{group} cannot be null or left out: one is needed.\n{_the_options(group)}")
-        return NONE[group]
+        return none
     if isinstance(choice, bool | int | float):
         raise UserError(f"{group} has no option '{str(choice).lower()}'.\n{_the_options(group)}")
     return choice
+
+
+def _none_of(group: str) -> str | None:
+    """The option that means that there is none, which Hydra does not let null stand for: ``none``, or an empty one."""
+    options = options_of(group)
+    empty = (option for option in options if OmegaConf.load(Path(CONF_DIR, group, f"{option}.yaml")) == {})
+    return "none" if "none" in options else next(empty, None)
+
+
+def _null_by_default(config_name: str) -> set[str]:
+    """The groups of which a command chooses no option, unless it is told to."""
+    found: set[str] = set()
+    config: Any = OmegaConf.load(Path(CONF_DIR, f"{config_name}.yaml"))
+    for entry in config.get("defaults", []):
+        if isinstance(entry, str) and entry != "_self_":
+            found |= _null_by_default(entry)
+        elif isinstance(entry, DictConfig):
+            found |= {str(group) for group, option in entry.items() if option is None}
+    return found
 
 
 def _the_options(group: str) -> str:

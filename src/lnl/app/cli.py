@@ -7,6 +7,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,6 @@ from lnl.errors import UserError, nearest
 from lnl.sweeps import sweep
 
 KNOWN = (HydraException, OmegaConfBaseException, OSError)
-EXTRAS = {"ray": "ray", "submitit": "slurm", "joblib": "joblib", "optuna": "optuna"}  # of Hydra's plugins: ours
 
 # Here, so that the processes that launchers start have both.
 register_resolvers()
@@ -109,12 +109,11 @@ def explain(error: Exception) -> str:
     if isinstance(error, OSError) and not isinstance(error, HydraException):
         return f"{error.filename} cannot be written: {error.strerror}." if error.filename else message
     if plugin := re.search(r"Unknown plugin class : 'hydra_plugins\.hydra_([a-z]+)_", message):
-        extra = EXTRAS.get(plugin[1], plugin[1])
-        return f"this launcher or sweeper is not installed: pip install 'lnl[{extra}]'"
+        return f"this launcher or sweeper is not installed: pip install 'lnl[{extra_of(plugin[1]) or plugin[1]}]'"
     if unknown := re.search(r"Could not find '(.+?)'\s+Available options in '(.+?)':\s+(.*)", message, re.DOTALL):
         group, _, option = unknown[1].rpartition("/")
-        if option in EXTRAS:
-            return f"{option} is not installed: pip install 'lnl[{EXTRAS[option]}]'"
+        if group.startswith("hydra") and (extra := extra_of(option)):
+            return f"{option} is not installed: pip install 'lnl[{extra}]'"
         options = unknown[3].partition("Config search path")[0].split()
         return f"{group} has no option '{option}'{nearest(option, options)}\nThe options are {', '.join(options)}."
     if misspelt := re.search(r"Could not override '(.+?)'", message):
@@ -135,6 +134,16 @@ def explain(error: Exception) -> str:
     lines = [line.strip() for line in message.splitlines()]
     noise = re.compile(r"|full_key: hydra\..*|object_type=.*|Config search path:")
     return "\n".join([line for line in lines if not noise.fullmatch(line)][:2])
+
+
+def extra_of(plugin: str) -> str | None:
+    """The extra of lnl's that installs a plugin of Hydra's, such as ``slurm`` for submitit."""
+    wanted = re.compile(rf"hydra-{re.escape(plugin)}-.*extra == ['\"](?!dev)(\w+)")
+    try:
+        found = (wanted.match(requirement) for requirement in requires("lnl") or ())
+        return next((match[1] for match in found if match), None)
+    except PackageNotFoundError:
+        return None
 
 
 def _unread(argument: str) -> str:

@@ -1,6 +1,7 @@
 """What the YAML files compute by ``${lnl.…:}``."""
 
 import os
+import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from lnl.config import CONF_DIR
-from lnl.runs.identity import run_name
+from lnl.runs.plan import run_name
 
 
 def register_resolvers() -> None:
@@ -36,7 +37,7 @@ def _sweep_name(fast_dev_run: bool | int, sweep: str | None, experiment: str | N
 
 
 def _sweep_id() -> str:
-    return f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{socket.gethostname()}-{os.getpid()}"
 
 
 def _join(*parts: object) -> str:
@@ -67,4 +68,4 @@ def _up_to_a_third(most: int, epochs: Any) -> int:
 
 
 def _run_name(*, _root_: DictConfig) -> str:
-    return run_name(_root_, _root_.hydra.runtime.choices)
+    return run_name(_root_)

@@ -24,8 +24,9 @@ from lnl.errors import UserError
 from lnl.files import explained, write_atomically
 from lnl.runs.find import named_folders
 from lnl.runs.fingerprint import fingerprints
-from lnl.runs.folder import RunFolder, read_result
-from lnl.runs.identity import identity
+from lnl.runs.folder import RunFolder
+from lnl.runs.identity import identify
+from lnl.runs.plan import make_plan
 from lnl.runs.result import write_json
 from lnl.sweeps.job import run_job
 from lnl.trained.trust import check as check_trust
@@ -60,7 +61,7 @@ def audit(cfg: DictConfig, hydra: HydraConf) -> str:
     else:
         runs, data = _named_runs(cfg, hydra), None
     evidence = read_evidence(runs)
-    results = [read_result(run / "result.json") for run in runs]
+    results = [RunFolder(run).read_result() for run in runs]
     identities = [str(result.get("identity")) for result in results]
     _check_output(output, identities, bool(cfg.force))
     if data is None:
@@ -187,13 +188,13 @@ def _train(cfg: DictConfig, hydra: HydraConf, output: Path) -> NoisyDataModule:
     if path and output.resolve().is_relative_to(path.resolve()):
         raise UserError(f"output={output} lies in the data, data.path={path}: choose a folder beside it.")
     run_cfg = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in KEYS])
-    folder = RunFolder(hydra.runtime.output_dir, identity(run_cfg))
-    _check_output(output, [folder.identity], bool(cfg.force), folder)
+    plan = make_plan(run_cfg, hydra)
+    _check_output(output, [plan.folder.identity], bool(cfg.force), plan.folder)
     if cfg.force:
         _remove(output)  # so that what is killed can go on without force
-    data = build_data(run_cfg.copy())  # which writes into it what it finds
+    data = build_data(run_cfg.copy(), plan.experiment.fingerprints)  # which writes into it what it finds
     _check_classes(data, cfg.data.folds)
-    run_job(run_cfg, hydra)
+    run_job(plan, hydra)
     return data
 
 
@@ -242,7 +243,7 @@ def _audited(result: dict[str, Any], data: NoisyDataModule) -> str:
 def _check_same_data(results: Sequence[dict[str, Any]], runs: Sequence[Path]) -> None:
     """Raises UserError if a run's data is not what it was when it was trained, or not that of the first run."""
     for result, run in zip(results, runs, strict=True):
-        if identity(OmegaConf.create(result["config"])) != result.get("identity"):
+        if identify(OmegaConf.create(result["config"])).identity != result.get("identity"):
             raise UserError(
                 f"{run} was trained on other data than is there now, or by another version: train it again."
             )

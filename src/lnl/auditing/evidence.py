@@ -1,6 +1,5 @@
 """What cross-validated runs say of every label, read from their folders."""
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lnl.errors import UserError
+from lnl.files import read_arrays
 from lnl.noise.corrupt import Labels
+from lnl.runs.folder import RunFolder
 
 Floats = NDArray[np.floating[Any]]
 
@@ -70,15 +71,16 @@ def read_evidence(runs: Sequence[Path]) -> Evidence:
 
 
 def _of_run(run: Path) -> Evidence:
-    path = run / "out_of_fold.npz"
+    folder = RunFolder(run)
+    path = folder.out_of_fold
     if not path.is_file():
         raise UserError(f"{run} has no out_of_fold.npz: it is no finished run with data.folds=...")
-    arrays = _arrays(path)
+    arrays = read_arrays(path)
     index, labels, probabilities = (arrays[name] for name in ("index", "labels", "probabilities"))
-    parts = [fold / "sample_history.npz" for fold in sorted(run.glob("fold*"))]
+    parts = [fold.sample_history for fold in folder.folds()]
     if not parts or not all(part.is_file() for part in parts):
         return Evidence(index, labels, probabilities)
-    folds = [_arrays(part) for part in parts]
+    folds = [read_arrays(part) for part in parts]
     history: dict[str, Floats] = {}
     for name in HELD_OUT:
         if all(name in fold for fold in folds):
@@ -93,11 +95,3 @@ def _of_run(run: Path) -> Evidence:
         seen[place] += 1
     history["training_margin"] = total / np.maximum(seen, 1)
     return Evidence(index, labels, probabilities, **history)
-
-
-def _arrays(path: Path) -> dict[str, Any]:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error

@@ -1,11 +1,12 @@
 """figures/labels.png: what a run's training labels look like."""
 
-from pathlib import Path
+from typing import ClassVar
 
 import pytorch_lightning as pl
 from PIL import Image
 from pytorch_lightning.callbacks import Callback
 
+from lnl.runs.folder import RunFolder
 from lnl.tracking.contact_sheet import contact_sheet
 
 
@@ -15,10 +16,12 @@ class ContactSheet(Callback):
     Clean labels go into the picture and nowhere else.
     """
 
+    changes_numbers: ClassVar[bool] = False
+
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not trainer.is_global_zero:
             return
-        figures = Path(trainer.default_root_dir) / "figures"
+        figures = RunFolder(trainer.default_root_dir).figures
         figures.mkdir(exist_ok=True)
         data = trainer.datamodule  # type: ignore[attr-defined]
         Image.fromarray(contact_sheet(data)).save(figures / "labels.png")

@@ -1,6 +1,6 @@
 """One bar for the whole training."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ProgressBar
@@ -10,6 +10,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 class TrainingProgress(ProgressBar):
     """A bar over all epochs, with the time left and the latest validation accuracy. Silent without a terminal."""
+
+    changes_numbers: ClassVar[bool] = False
 
     UPDATES = 200  # steps between updates are such that a bar moves so often, whatever the length
 

@@ -1,8 +1,7 @@
 """What an audit of the labels wants to know of a run, beside its last epoch's probabilities."""
 
 import logging
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytorch_lightning as pl
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 
 from lnl.errors import UserError
 from lnl.models.features import features_of, predicting_layers
+from lnl.runs.folder import RunFolder
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +33,9 @@ class SampleHistory(Callback):
     Args:
         neighbours: how many.
     """
+
+    changes_numbers: ClassVar[bool] = False
+    in_identity: ClassVar[bool] = True  # a run without it lacks the file that an audit wants
 
     def __init__(self, neighbours: int = 50) -> None:
         if neighbours < 1:
@@ -121,7 +124,7 @@ class SampleHistory(Callback):
                 known, asked = (features_of(pl_module, layers, loader) for loader in loaders)
             labels = torch.from_numpy(data.given[data.splits["train"]]).to(pl_module.device)
             arrays["neighbours"] = label_shares(known, labels, asked, self.neighbours, data.num_classes).cpu().numpy()
-        np.savez_compressed(Path(trainer.default_root_dir) / "sample_history.npz", **arrays)
+        np.savez_compressed(RunFolder(trainer.default_root_dir).sample_history, **arrays)
 
 
 def margin(logits: Tensor, labels: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """A loss that is no number ends the run."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 import torch
@@ -16,6 +16,8 @@ class StopOnNaN(Callback):
     Args:
         every_n_steps: how often to look. Looking waits for the device, so not every step; none goes unseen.
     """
+
+    changes_numbers: ClassVar[bool] = False
 
     def __init__(self, every_n_steps: int = 100) -> None:
         self.every_n_steps = every_n_steps

@@ -64,7 +64,7 @@ class Splitting:
                 even where that is trusted.
         """
         if not len(truth):
-            return {"test": self._limited("test", np.arange(len(test_truth)), test_truth)}
+            return {"test": self.limited("test", np.arange(len(test_truth)), test_truth)}
         order = np.random.default_rng(self.seed).permutation(len(truth))
         doubtful = order[~np.isin(order, trusted.index)]
         pictures = np.arange(len(truth)) if given is None or given.pictures is None else given.pictures
@@ -79,7 +79,7 @@ class Splitting:
             )
             train = np.setdiff1d(doubtful, val)
         else:  # a limit is on what is cut into folds, so that each of it is in one
-            doubtful = doubtful[np.isin(doubtful, self._limited("train", np.sort(doubtful), truth))]
+            doubtful = doubtful[np.isin(doubtful, self.limited("train", np.sort(doubtful), truth))]
             if given is None:
                 val = np.array_split(doubtful, self.folds)[(self.fold or 1) - 1]
             else:
@@ -93,7 +93,7 @@ class Splitting:
         for split, index in parts.items():
             if not (self.folds and split != "test"):
                 labels = test_truth if split == "test" else truth
-                parts[split] = self._limited(split, index, labels, kept if split == "train" else NONE)
+                parts[split] = self.limited(split, index, labels, kept if split == "train" else NONE)
             if not len(parts[split]):
                 cause = f"data.folds={self.folds}" if self.folds else f"data.val_fraction={self.val_fraction}"
                 raise UserError(f"{cause} leaves no samples for {split}, of {len(doubtful)} that are not trusted")
@@ -124,7 +124,7 @@ class Splitting:
         rng = np.random.default_rng([self.seed, *b"trusted_test"])
         return trusted.index[free[choose_pictures(trusted.labels[free], pictures[free], self.trusted_test, rng)]]
 
-    def _limited(self, split: Split, index: Index, truth: Index, kept: Index = NONE) -> Index:
+    def limited(self, split: Split, index: Index, truth: Index, kept: Index = NONE) -> Index:
         """As many of the samples ``index`` as the limit allows; those to be ``kept`` (trusted ones) are among them."""
         limit = self.limits.get(split)
         if limit is None:

@@ -27,12 +27,14 @@ class LabelNoise(ABC):
         files: names of the samples, where they have names: whoever has the data sets them before the draw.
         data_dir: the folder of datasets, set likewise.
         drawn: false if the labels are somebody's, so that a difference from others is no noise that was added.
+        reads_files: its parameters that name a file whose content, not whose place, is part of a run's identity.
         uses_images: true if the draw reads the images, which then have to be in memory.
     """
 
     kind: ClassVar[str]
     convention: ClassVar[str]
     drawn: ClassVar[bool] = True
+    reads_files: ClassVar[tuple[str, ...]] = ("path",)
     uses_images: ClassVar[bool] = False
     files: Sequence[str] | None = None
     data_dir: Path = Path()

@@ -14,6 +14,7 @@ from lnl.reporting.comparison import Comparison, compare, metrics_of, published_
 from lnl.reporting.draws import copies
 from lnl.reporting.results import read_confusions, read_folders, read_metrics
 from lnl.runs.find import find_others, find_runs, named_folders
+from lnl.runs.folder import RunFolder
 
 ORACLE = "oracle_best"
 SEED_AND_DRAW = ["seed"], ["noise_seed"], ["seed", "noise_seed"]
@@ -120,7 +121,7 @@ def _epochs(runs: pd.DataFrame, passed_over: dict[Path, str]) -> pd.DataFrame:
         try:
             parts.append(read_metrics(str(path)).merge(run, how="cross"))
         except (OSError, ValueError) as error:
-            passed_over[Path(str(path)) / "metrics.csv"] = f"no curves of this run: {type(error).__name__}"
+            passed_over[RunFolder(str(path)).metrics] = f"no curves of this run: {type(error).__name__}"
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["epoch", *facts])
 
 

@@ -11,8 +11,9 @@ from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 
-from lnl.config import acting
 from lnl.runs.find import find_runs
+from lnl.runs.folder import RunFolder
+from lnl.runs.identity import acting
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ def read_folders(folders: Iterable[Path]) -> tuple[pd.DataFrame, dict[Path, str]
 
 
 def _rows(folder: Path) -> list[dict[str, Any]]:
-    result = json.loads((folder / "result.json").read_text())
+    result = json.loads(RunFolder(folder).result.read_text())
     if result["schema_version"] not in READABLE:
         raise ValueError(f"result.json of schema version {result['schema_version']}, which this lnl cannot read")
     noise, time, size = result["noise"], result["time"], result["size"]
@@ -132,7 +133,7 @@ def _metrics(entry: dict[str, Any]) -> Iterable[tuple[str, float]]:
 
 def _evaluations(folder: Path, protocol: str, identity: str) -> dict[str, float]:
     found: dict[str, float] = {}
-    for path in sorted((folder / "evaluations").glob("*.json")):
+    for path in sorted(RunFolder(folder).evaluations.glob("*.json")):
         record = json.loads(path.read_text())
         if record["identity"] == identity and record["protocol"] == protocol and record["data"]["split"] == "test":
             found |= dict(_metrics({record["data"]["name"]: record["test"]}))
@@ -141,13 +142,13 @@ def _evaluations(folder: Path, protocol: str, identity: str) -> dict[str, float]
 
 def read_metrics(run: Path | str) -> pd.DataFrame:
     """``metrics.csv`` of a run folder, an epoch a row; of a cross-validated run the means over its folds."""
-    folds = [pd.read_csv(path) for path in sorted(Path(run).glob("fold*/metrics.csv"))]
-    return pd.concat(folds).groupby("epoch", as_index=False).mean() if folds else pd.read_csv(Path(run) / "metrics.csv")
+    folds = [pd.read_csv(fold.metrics) for fold in RunFolder(run).folds() if fold.metrics.exists()]
+    return pd.concat(folds).groupby("epoch", as_index=False).mean() if folds else pd.read_csv(RunFolder(run).metrics)
 
 
 def read_confusions(run: Path | str) -> tuple[list[str], dict[str, np.ndarray]]:
     """A run's classes, and for each protocol the counts ``[K, K]`` of its confusion matrix, true class by row."""
-    result = json.loads((Path(run) / "result.json").read_text())
+    result = json.loads(RunFolder(run).result.read_text())
     matrices = {name: entry.get("test", {}).get("confusion_matrix") for name, entry in result["protocol"].items()}
     return list(result["data"]["classes"]), {name: np.asarray(matrix) for name, matrix in matrices.items() if matrix}
 
@@ -155,7 +156,7 @@ def read_confusions(run: Path | str) -> tuple[list[str], dict[str, np.ndarray]]:
 def read_transition(run: Path | str) -> np.ndarray | None:
     """The matrix ``[K, K]`` that a run's wrong labels were drawn by, true class by row; None if there is none."""
     try:
-        with np.load(Path(run) / "noise.npz") as noise:
+        with np.load(RunFolder(run).noise) as noise:
             return np.asarray(noise["transition_matrix"]) if "transition_matrix" in noise else None
     except (OSError, ValueError, BadZipFile):
         return None

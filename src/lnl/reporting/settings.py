@@ -1,13 +1,15 @@
 """What runs were trained with, as text, and what of it differs within a table without a row's name saying so."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pandas as pd
 
-from lnl.config import LOOK_ON
 from lnl.reporting.tables import column_text
+from lnl.runs.identity import acting
 
+CALLBACK = r"callbacks\.[^.]+\._target_"
 UNKNOWN = "not given"
 OPTIONS = ("data", "corruption", "noise", "model", "method", "loss", "callbacks")  # each has keys of its own
 HASHES = ("sources", "files", "fingerprints")
@@ -58,7 +60,9 @@ def unnamed(runs: pd.DataFrame, named: Sequence[str], axis: str) -> str:
 def _keys(runs: pd.DataFrame) -> list[str]:
     """What can be told, most telling first."""
     config = [str(key) for key in runs if "." in str(key) and "/" not in str(key) and not str(key).endswith("seed")]
-    watching = tuple(f"callbacks.{name}." for name in LOOK_ON)
+    targets = {str(key).split(".")[1]: runs[key].dropna() for key in runs if re.fullmatch(CALLBACK, str(key))}
+    nodes = {name: {"_target_": target} for name, found in targets.items() for target in found.unique()}
+    watching = tuple(f"callbacks.{name}." for name in targets if name not in acting(nodes))
     if runs["epochs"].nunique() > 1:  # which says how long they were trained
         config = [key for key in config if key != "trainer.max_epochs"]
     first = ["epochs", *OPTIONS, "init_from", "numbers_version", "precision"]

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from lnl.config import acting
+from lnl.runs.identity import acting
 
 
 def closing_block(result: dict[str, Any], folder: Path) -> str:

@@ -76,13 +76,18 @@ def _installed(file: Path) -> bool:
 
 
 @functools.cache
-def class_flag(target: str, name: str) -> bool | None:
-    """What a class, or one that it extends, says by ``name = True`` or ``name = False``; None if none does.
+def class_attribute(target: Any, name: str) -> Any:
+    """The constant that a class, or one that it extends, assigns to ``name`` in its body; None if none does.
 
-    Read from the source: importing a method loads torch, and a run's folder has its name before that.
+    Read from the source: importing a class may load torch, and a finished run is found without it. What classes of
+    installed packages other than lnl say is not read.
+
+    Args:
+        target: of a configuration, such as ``lnl.methods.FitOnce``.
+        name: such as ``any_loss``.
     """
-    file, names = _located(target)
-    if file is None or not names:
+    file, names = _located(target) if isinstance(target, str) else (None, [])
+    if file is None or not names or (target.partition(".")[0] != "lnl" and _installed(file)):
         return None
     module = target.split(".")[: -len(names)]
     try:
@@ -99,18 +104,24 @@ def class_flag(target: str, name: str) -> bool | None:
             whole = ".".join([*start, *filter(None, [statement.module])])
             known |= {alias.asname or alias.name: f"{whole}.{alias.name}" for alias in statement.names}
         elif isinstance(statement, ast.ClassDef) and statement.name == names[0]:
-            flags = [_assigned(line, name) for line in statement.body]
-            for base in statement.bases:
-                first, *rest = ast.unparse(base).partition("[")[0].split(".")
-                flags.append(class_flag(".".join([known.get(first, first), *rest]), name))
-            return next((flag for flag in flags if flag is not None), None)
+            own = next((value for line in statement.body if (value := _assigned(line, name)) is not None), None)
+            if own is not None:
+                return own
+            bases = [ast.unparse(base).partition("[")[0].split(".") for base in statement.bases]
+            inherited = (class_attribute(".".join([known.get(base[0], base[0]), *base[1:]]), name) for base in bases)
+            return next((value for value in inherited if value is not None), None)
         elif isinstance(statement, ast.ClassDef):
             known[statement.name] = ".".join([*module, statement.name])
-    return class_flag(known[names[0]], name) if names[0] in known else None
+    return class_attribute(known[names[0]], name) if names[0] in known else None
 
 
-def _assigned(line: ast.stmt, name: str) -> bool | None:
-    if not isinstance(line, ast.Assign | ast.AnnAssign) or not isinstance(line.value, ast.Constant):
+def _assigned(line: ast.stmt, name: str) -> Any:
+    if not isinstance(line, ast.Assign | ast.AnnAssign) or line.value is None:
         return None
     targets = line.targets if isinstance(line, ast.Assign) else [line.target]
-    return bool(line.value.value) if name in [getattr(target, "id", None) for target in targets] else None
+    if name not in [getattr(target, "id", None) for target in targets]:
+        return None
+    try:
+        return ast.literal_eval(line.value)
+    except ValueError:
+        return None

@@ -1,12 +1,27 @@
-"""Where runs are."""
+"""Where runs are, and those that are finished, by the folders that a user names."""
 
 import glob
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lnl.config import listed
 from lnl.errors import UserError
+from lnl.runs.folder import RunFolder
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run folder and what its ``result.json`` says."""
+
+    folder: RunFolder
+    result: dict[str, Any]
+
+    @property
+    def classes(self) -> list[str]:
+        return list(self.result["data"]["classes"])
 
 
 def find_runs(paths: Iterable[Path | str]) -> list[Path]:
@@ -16,8 +31,8 @@ def find_runs(paths: Iterable[Path | str]) -> list[Path]:
     """
     found = []
     for path in paths:
-        for folder, inside, files in os.walk(path):
-            if "result.json" in files:
+        for folder, inside, _ in os.walk(path):
+            if RunFolder(folder).result.exists():
                 found.append(Path(folder))
                 inside.clear()
     return sorted(dict.fromkeys(found))
@@ -29,15 +44,11 @@ def named_folders(given: str | Sequence[str] | None) -> list[Path]:
     Raises:
         UserError: if none is named, or one is not there.
     """
-    return list(dict.fromkeys(folder for folders in by_name(given).values() for folder in folders))
+    return list(dict.fromkeys(folder for folders in _by_name(given).values() for folder in folders))
 
 
-def by_name(given: str | Sequence[str] | None) -> dict[str, list[Path]]:
-    """The folders of each name that a user gives: one of a path, one or more of a glob.
-
-    Raises:
-        UserError: as of :func:`named_folders`.
-    """
+def _by_name(given: str | Sequence[str] | None) -> dict[str, list[Path]]:
+    """The folders of each name that a user gives: one of a path, one or more of a glob."""
     if not (names := listed(given)):
         raise UserError("which runs? runs=outputs/<sweep>, or several as runs=[a,b]")
     found = {}
@@ -49,6 +60,70 @@ def by_name(given: str | Sequence[str] | None) -> dict[str, list[Path]]:
     return found
 
 
+def finished_runs(given: str | Sequence[str] | None) -> list[FinishedRun]:
+    """The runs in the folders that ``given`` names, each once.
+
+    Args:
+        given: run folders, folders of run folders (all finished runs in them, by name), or globs of either.
+
+    Raises:
+        UserError: if there is none, or one that was named is no run, or not finished.
+    """
+    paths = [path for name, folders in _by_name(given).items() for path in _run_folders(name, folders)]
+    return [_read(path) for path in dict.fromkeys(paths)]
+
+
+def one_finished_run(given: str | Sequence[str] | None) -> FinishedRun:
+    """The run in the folder that ``given`` names.
+
+    Raises:
+        UserError: as of :func:`finished_runs`, and if there are several.
+    """
+    if not listed(given):
+        raise UserError("which run? run=outputs/<sweep>/<run>")
+    runs = finished_runs(given)
+    if len(runs) > 1:
+        raise UserError(f"run={given} holds {len(runs)} runs; name one of them, such as run={runs[0].folder.path}")
+    return runs[0]
+
+
+def _run_folders(name: str, found: list[Path]) -> list[Path]:
+    folders = []
+    for folder in found:
+        if folds := RunFolder(folder).folds():  # a cross-validated run has no weights of its own, its folds have
+            folders += [fold.path for fold in folds]
+            continue
+        inside = [folder] if RunFolder(folder).is_run() else find_runs([folder])
+        if not inside and len(found) == 1:
+            raise UserError(f"{name} is not a run folder, and no finished run is in it: there is no result.json")
+        folders += inside
+    if not folders:
+        raise UserError(f"no finished run is in the folders {name}: there is no result.json")
+    return folders
+
+
+def _read(path: Path) -> FinishedRun:
+    folder = RunFolder(path)
+    if not folder.result.exists():
+        raise UserError(f"the run in {path} is not finished: the command that started it goes on with it")
+    result = folder.read_result()
+    if not {"identity", "config", "data", "environment"} <= result.keys():
+        raise UserError(f"{folder.result} is not the result of a run of lnl.train")
+    _check_places(folder, result)
+    return FinishedRun(folder, result)
+
+
+def _check_places(folder: RunFolder, result: dict[str, Any]) -> None:
+    """Raises UserError if what is written into a run folder would land elsewhere, by a name or by a link."""
+    name = str(result["data"].get("name"))
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise UserError(f"{folder.path} is not loaded: its data cannot be called {name!a}")
+    home = os.path.realpath(folder.path)
+    for place in (folder.evaluations, folder.exports, *folder.exports.glob("*")):
+        if not Path(os.path.realpath(place)).is_relative_to(home):
+            raise UserError(f"{place} is a link to another folder, where nothing is written: remove the link")
+
+
 def find_others(paths: Iterable[Path], but: Path) -> dict[Path, str]:
     """Folders in ``paths`` where a run could be expected and no result is, with the reason.
 
@@ -58,30 +133,24 @@ def find_others(paths: Iterable[Path], but: Path) -> dict[Path, str]:
     """
     others: dict[Path, str] = {}
     for path in paths:
-        inside = [] if is_run(path) or not path.is_dir() else sorted(path.iterdir())
+        inside = [] if RunFolder(path).is_run() or not path.is_dir() else sorted(path.iterdir())
         folders = [entry for entry in inside if entry.is_dir() and not entry.name.startswith(".")]
         for folder in folders or [path]:
             if folder.resolve() == but.resolve():
                 continue
-            unfinished = [Path(place) for place, _, files in os.walk(folder) if _is_unfinished(Path(place), files)]
-            others |= {place: _why(place) for place in unfinished}
-            if not unfinished and not find_runs([folder]):
+            found = {Path(place): reason for place, *_ in os.walk(folder) if (reason := _unfinished(Path(place)))}
+            others |= found
+            if not found and not find_runs([folder]):
                 others[folder] = "no run in it: there is no result.json"
     return others
 
 
-def is_run(folder: Path) -> bool:
-    """Whether a run is in a folder itself, finished or begun."""
-    return (folder / "result.json").exists() or (folder / ".identity").exists()
-
-
-def _is_unfinished(folder: Path, files: list[str]) -> bool:
-    """A fold is part of the run above it; a run that fails early leaves its traceback alone."""
-    begun = ".identity" in files or "error.txt" in files
-    return begun and "result.json" not in files and not is_run(folder.parent)
-
-
-def _why(folder: Path) -> str:
-    if (folder / "error.txt").exists():
+def _unfinished(path: Path) -> str:
+    """Why a run that was begun in a folder has no result; empty if none was begun, or it is a fold or finished."""
+    folder = RunFolder(path)
+    # A fold is part of the run above it; a run that fails early leaves its traceback and nothing else.
+    if folder.result.exists() or RunFolder(path.parent).is_run():
+        return ""
+    if folder.error.exists():
         return "failed: error.txt in it says why"
-    return "not finished: the command that started it goes on with it"
+    return "not finished: the command that started it goes on with it" if folder.marker.exists() else ""

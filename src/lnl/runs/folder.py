@@ -15,10 +15,11 @@ class RunFolder:
 
     Args:
         path: the folder.
-        identity: of the run that is to be in it (:func:`lnl.runs.identity.identity`).
+        identity: of the run that is to be in it (:class:`lnl.runs.identity.Experiment`); empty of a folder that is only
+            read.
     """
 
-    def __init__(self, path: Path | str, identity: str) -> None:
+    def __init__(self, path: Path | str, identity: str = "") -> None:
         self.path, self.identity = Path(path), identity
         self.result = self.path / "result.json"
         self.metrics = self.path / "metrics.csv"
@@ -28,9 +29,12 @@ class RunFolder:
         self.marker = self.path / ".identity"
         self.lock, self.owner = self.path / ".lock", self.path / ".owner.json"
         self.hydra = self.path / ".hydra"
+        self.log = self.path / "train.log"
         self.error = self.path / "error.txt"
         self.out_of_fold = self.path / "out_of_fold.npz"
+        self.sample_history = self.path / "sample_history.npz"
         self.corrected_labels = self.path / "corrected_labels.csv"
+        self.figures = self.path / "figures"
         self.evaluations = self.path / "evaluations"
         self.exports = self.path / "export"
         self.checkpoints = self.path / "checkpoints"
@@ -42,6 +46,18 @@ class RunFolder:
         """The checkpoint that each stage but the last ended with, of a method that has stages."""
         return {path.stem: path for path in sorted(self.checkpoints.glob("stage*.ckpt"))}
 
+    def fold(self, number: int, identity: str = "") -> "RunFolder":
+        """The folder of a cross-validated run's fold, from 1."""
+        return RunFolder(self.path / f"fold{number}", identity)
+
+    def folds(self) -> list["RunFolder"]:
+        """The folders of the folds that were begun, of a cross-validated run."""
+        return [RunFolder(marker.parent) for marker in sorted(self.path.glob(f"fold*/{self.marker.name}"))]
+
+    def is_run(self) -> bool:
+        """Whether a run is in the folder itself, finished or begun."""
+        return self.result.exists() or self.marker.exists()
+
     def finished(self) -> dict[str, Any] | None:
         """The result of the run, if it is finished.
 
@@ -51,17 +67,36 @@ class RunFolder:
         if not self.result.exists():
             return None
         self.check_identity()
-        return read_result(self.result)
+        return self.read_result()
+
+    def read_result(self) -> dict[str, Any]:
+        """``result.json``.
+
+        Raises:
+            UserError: if it is not the result of a run.
+        """
+        try:
+            result = json.loads(self.result.read_text())
+        except (OSError, ValueError) as error:
+            reason = f"cannot be read as a result ({first_line(error)})"
+            raise UserError(f"{self.result} {reason}; force=true trains anew.") from error
+        if not isinstance(result, dict) or "protocol" not in result:
+            raise UserError(f"{self.result} is not the result of a run of lnl.train; force=true trains anew.")
+        return result
 
     def claim(self, force: bool) -> None:
         """Makes the folder this run's own, ready to start, to go on, or, with ``force``, to start over.
 
         Raises:
-            UserError: if it holds another run, files that no run wrote, or cannot be written.
+            UserError: if it holds another run, or what no run wrote, or cannot be written.
         """
         try:
             if not self.marker.exists():
-                self._check_nothing_is_replaced()
+                if others := [path for path in self._written() if path != self.error]:
+                    raise UserError(
+                        f"a run would replace {others[0]}, which no run wrote. Choose another folder "
+                        "(hydra.run.dir=...)."
+                    )
             elif force:
                 self._clear()
             else:
@@ -81,28 +116,15 @@ class RunFolder:
             )
 
     def _written(self) -> list[Path]:
-        """What runs write that is there, the result first."""
-        paths = (
-            *(self.result, self.metrics, self.noise, self.seen, self.predictions),
-            *(self.out_of_fold, self.corrected_labels),
-            *(self.path / "sample_history.npz", self.path / "figures", self.path / "tensorboard"),
-            *(self.checkpoints, self.evaluations, self.exports),
-            *(marker.parent for marker in self.path.glob("fold*/.identity")),
-        )
-        return [path for path in paths if path.exists()]
-
-    def _check_nothing_is_replaced(self) -> None:
-        """Starting over and taking back remove what a run has written: there must be nothing else by those names."""
-        if written := self._written():
-            raise UserError(
-                f"a run would replace {written[0]}, which is no run's. Choose another folder (hydra.run.dir=...)."
-            )
+        """All that is in the folder but what commands write before they claim it: logs, and what is hidden."""
+        inside = sorted(self.path.iterdir()) if self.path.is_dir() else []
+        return [path for path in inside if not path.name.startswith(".") and path.suffix != ".log"]
 
     def _clear(self) -> None:
         # The result first, so that a folder half cleared is not taken for a finished run; the marker stays until it is
         # written over, so that no other run takes what is left for its own.
-        for path in (*self._written(), self.error):
-            if path.is_dir():
+        for path in (self.result, *self._written()):
+            if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)
@@ -116,23 +138,8 @@ class RunFolder:
 
     def discard_if_empty(self) -> None:
         """Removes what a run leaves behind that ended before it began: the copy of its configuration, the log."""
-        left = {self.hydra, self.path / "train.log", self.error, self.lock, self.owner}
-        if self.path.is_dir() and set(self.path.iterdir()) <= left:  # else it is somebody else's folder
+        left = {self.hydra, self.log, self.error, self.lock, self.owner}
+        if self.path.is_dir() and set(self.path.iterdir()) <= left:  # else others have files here
             shutil.rmtree(self.path)
             with contextlib.suppress(OSError):  # not empty
                 self.path.parent.rmdir()
-
-
-def read_result(path: Path) -> dict[str, Any]:
-    """A ``result.json``.
-
-    Raises:
-        UserError: if it is not one.
-    """
-    try:
-        result = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as a result ({first_line(error)}); force=true trains anew.") from error
-    if not isinstance(result, dict) or "protocol" not in result:
-        raise UserError(f"{path} is not the result of a run of lnl.train; force=true trains anew.")
-    return result

@@ -3,25 +3,69 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from omegaconf import DictConfig, OmegaConf
 
-from lnl.config import acting
-from lnl.errors import UserError
-from lnl.runs.code import class_flag, sources
+from lnl.runs.code import class_attribute, sources
 from lnl.runs.fingerprint import fingerprints
 
 NUMBERS_VERSION = 4  # to be raised whenever a change of lnl's code changes the numbers of the same configuration
 
-# Everything else can change a run's numbers.
+# Keys that change no number. What a callback changes, its class says: see `_counts`.
 IRRELEVANT = {
     "": ("hydra", "paths", "logger", "force", "sweep"),
     "data": ("data_dir", "cache_dir"),
     "trainer": ("log_every_n_steps",),
-    "callbacks": ("progress", "stop_on_nan", "contact_sheet"),
 }
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """All that can change a run's numbers; made by :func:`identify`.
+
+    Attributes:
+        config: as of :func:`relevant_config`.
+        sources: sha256 of code that is the user's own (:func:`lnl.runs.code.sources`).
+        files: sha256 of each file whose content counts, by the key that names it.
+        fingerprints: what stands for the user's own data (:func:`lnl.runs.fingerprint.fingerprints`).
+    """
+
+    config: dict[str, Any]
+    sources: dict[str, str]
+    files: dict[str, str]
+    fingerprints: dict[str, Any]
+
+    @cached_property
+    def identity(self) -> str:
+        """sha256 of it all: of a file its content, of a folder what is in it, of the user's own code its source."""
+        config = {key: dict(value) if isinstance(value, dict) else value for key, value in self.config.items()}
+        if self.sources:
+            config["sources"] = self.sources
+        for name, digest in self.files.items():
+            section, _, key = name.rpartition(".")
+            (config[section] if section else config)[key] = digest
+        for name in ("limit_train_batches", "limit_val_batches", "val_check_interval"):
+            if type(value := config.get("trainer", {}).get(name)) is int and value == 1:
+                config["trainer"][name] = "1 batch"  # 1.0 is all of them
+        if isinstance(config.get("data"), dict):
+            config["data"] |= self.fingerprints
+        canonical = json.dumps(_canonical({"numbers_version": NUMBERS_VERSION, **config}), sort_keys=True, default=str)
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def fold(self, number: int) -> Self:
+        """The same with one fold (from 1) for validation."""
+        return replace(self, config={**self.config, "data": {**self.config["data"], "fold": number}})
+
+
+def identify(cfg: DictConfig) -> Experiment:
+    """The experiment that a configuration describes. Reads the user's files, and nothing but them."""
+    config = relevant_config(cfg)
+    data = config.get("data")
+    return Experiment(config, sources(config), _files(config), fingerprints(data) if isinstance(data, dict) else {})
 
 
 def relevant_config(cfg: DictConfig) -> dict[str, Any]:
@@ -35,40 +79,47 @@ def relevant_config(cfg: DictConfig) -> dict[str, Any]:
         for key in keys if section else ():
             if isinstance(config.get(section), dict):
                 config[section].pop(key, None)
+    if isinstance(callbacks := config.get("callbacks"), dict):
+        config["callbacks"] = {name: node for name, node in callbacks.items() if _counts(node)}
     return config
 
 
-# Files whose content counts, wherever they lie.
-FILES = (("init_from",), ("noise", "path"), ("data", "trusted"))
+def _counts(callback: Any) -> bool:
+    """Whether a run with the callback is another run than one without it.
 
-
-def files(config: Mapping[str, Any]) -> dict[str, str]:
-    """sha256 of each file whose content counts, by the key that names it."""
-    found = {}
-    for *section, key in FILES:
-        part = config.get(section[0], {}) if section else config
-        if isinstance(part.get(key), str) and (path := Path(part[key]).expanduser()).is_file():
-            found[".".join([*section, key])] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return found
-
-
-def identity(cfg: DictConfig) -> str:
-    """sha256 of all that can change a run's numbers; of a file, its content; of a folder, what is in it; of code that
-    is the user's own, its source.
+    A class with ``changes_numbers = False`` is left out of the identity, unless ``in_identity = True`` says that a run
+    without it lacks something.
     """
-    config = relevant_config(cfg)
-    if found := sources(config):
-        config["sources"] = found
-    for name, digest in files(config).items():
-        *section, key = name.split(".")
-        (config[section[0]] if section else config)[key] = digest
-    for name in ("limit_train_batches", "limit_val_batches", "val_check_interval"):
-        if type(value := config.get("trainer", {}).get(name)) is int and value == 1:
-            config["trainer"][name] = "1 batch"  # 1.0 is all of them
-    if isinstance(config.get("data"), dict):
-        config["data"] |= fingerprints(config["data"])
-    canonical = json.dumps(_canonical({"numbers_version": NUMBERS_VERSION, **config}), sort_keys=True, default=str)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    if callback is None:
+        return False
+    return _says(callback, "changes_numbers") is not False or bool(_says(callback, "in_identity"))
+
+
+def acting(callbacks: Mapping[str, Any] | None) -> list[str]:
+    """The names of the callbacks that are part of what was tried, as a loss is: those that can change numbers.
+
+    Args:
+        callbacks: the part of a configuration, of a run or of its result.
+    """
+    nodes = (callbacks or {}).items()
+    return sorted(name for name, node in nodes if node is not None and _says(node, "changes_numbers") is not False)
+
+
+def _says(node: Any, name: str) -> Any:
+    """What the class of a node of the configuration says of itself."""
+    return class_attribute(node.get("_target_"), name) if isinstance(node, Mapping) else None
+
+
+def _files(config: Mapping[str, Any]) -> dict[str, str]:
+    """sha256 of each file whose content counts, wherever it lies: those of a noise are what its class says."""
+    noise = [f"noise.{key}" for key in _says(config.get("noise"), "reads_files") or ()]
+    found = {}
+    for name in ("init_from", *noise, "data.trusted"):
+        section, _, key = name.rpartition(".")
+        part = config.get(section) or {} if section else config
+        if isinstance(part.get(key), str) and (path := Path(part[key]).expanduser()).is_file():
+            found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
 
 
 def _canonical(value: Any) -> Any:
@@ -78,22 +129,3 @@ def _canonical(value: Any) -> Any:
     if isinstance(value, list):
         return [_canonical(entry) for entry in value]
     return float(value) if type(value) is int else value
-
-
-def run_name(cfg: DictConfig, choices: Mapping[str, str]) -> str:
-    """A readable, unique folder name, e.g. ``cifar10-symmetric0.3-cnn-baseline-ce-seed0-1a2b3c4d``.
-
-    A loss that the method does not use is left out; callbacks that can change numbers are in it.
-    """
-    needed = ("data", "noise", "corruption", "model", "method", "loss", "optimizer")
-    if missing := [group for group in needed if group not in cfg]:
-        raise UserError(f"{missing[0]} cannot be left out: {missing[0]}=...")
-    rate, seed = cfg.noise.get("rate"), cfg.seed
-    if isinstance(seed, float) and seed.is_integer():
-        seed = int(seed)
-    noise = f"{choices['noise']}{float(rate):g}" if isinstance(rate, int | float) else choices["noise"]
-    images = [choices["data"], *({choices["corruption"]} - {"none"})]
-    loss = [choices["loss"]] if class_flag(cfg.method.get("_target_", ""), "any_loss") is not False else []
-    callbacks = acting(relevant_config(cfg).get("callbacks"))
-    parts = [*images, noise, choices["model"], choices["method"], *loss, *callbacks, f"seed{seed}"]
-    return "-".join([*parts, identity(cfg)[:8]]).replace("/", "_")

@@ -11,13 +11,13 @@ from typing import Any
 
 from hydra.conf import HydraConf
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from lnl.errors import UserError, first_line
 from lnl.files import write_atomically
 from lnl.runs.folder import RunFolder
-from lnl.runs.identity import identity
 from lnl.runs.lock import Busy, held
+from lnl.runs.plan import Plan
 from lnl.sweeps.journal import JobJournal
 from lnl.values import check_values
 
@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 Result = dict[str, Any]
 
 
-def run_job(cfg: DictConfig, hydra: HydraConf) -> float | None:
-    """Trains the run that ``cfg`` describes in Hydra's output folder, unless it is finished.
+def run_job(plan: Plan, hydra: HydraConf) -> float | None:
+    """Trains the run that a plan describes, unless it is finished.
 
     Returns:
         What a search maximises: accuracy on noisy validation labels, of the epoch that they chose. The test set has no
@@ -36,23 +36,22 @@ def run_job(cfg: DictConfig, hydra: HydraConf) -> float | None:
         UserError: if something is asked for that cannot be. A job of a sweep raises nothing: the sweep's journal and
             the run folder's ``error.txt`` say what went wrong, and the other jobs go on.
     """
-    folder = RunFolder(hydra.runtime.output_dir, identity(cfg))
     if hydra.mode == RunMode.MULTIRUN:
-        return _job_of_a_sweep(cfg, hydra, folder)
-    result, was_there = _result(cfg, hydra, folder, say=print)
+        return _job_of_a_sweep(plan, hydra)
+    result, was_there = _result(plan, hydra, say=print)
     if was_there:
         print("finished already (force=true trains anew):")
     from lnl.runs.closing import closing_block
 
-    print(closing_block(result, folder.path))
+    print(closing_block(result, plan.folder.path))
     return objective(result)
 
 
-def _job_of_a_sweep(cfg: DictConfig, hydra: HydraConf, folder: RunFolder) -> float | None:
+def _job_of_a_sweep(plan: Plan, hydra: HydraConf) -> float | None:
     sweep = Path(hydra.runtime.cwd, hydra.callbacks["sweep"]["journal"])
-    journal = JobJournal(sweep, hydra.job.num, folder.path, hydra.overrides.task)
+    journal = JobJournal(sweep, hydra.job.num, plan.folder.path, hydra.overrides.task)
     try:
-        result, was_there = _result(cfg, hydra, folder, journal.say, journal)
+        result, was_there = _result(plan, hydra, journal.say, journal)
         journal.tell(state="skipped" if was_there else "finished", accuracy=objective(result))
         return objective(result)
     except Busy as busy:
@@ -69,35 +68,30 @@ def objective(result: Result) -> float:
     return float(protocol.get("noisy_val_best", protocol["last"])["val"]["accuracy"])
 
 
-def _finished(cfg: DictConfig, folder: RunFolder) -> Result | None:
-    return None if cfg.force or cfg.trainer.fast_dev_run else folder.finished()
+def _finished(plan: Plan) -> Result | None:
+    return None if plan.cfg.force or plan.cfg.trainer.fast_dev_run else plan.folder.finished()
 
 
 def _result(
-    cfg: DictConfig,
-    hydra: HydraConf,
-    folder: RunFolder,
-    say: Callable[[str], Any],
-    journal: JobJournal | None = None,
+    plan: Plan, hydra: HydraConf, say: Callable[[str], Any], journal: JobJournal | None = None
 ) -> tuple[Result, bool]:
     """The result of the run, trained if need be while the folder is held, and whether it was there already."""
-    if result := _finished(cfg, folder):
+    if result := _finished(plan):
         return result, True
-    with held(folder):
-        if result := _finished(cfg, folder):  # by another process, a moment ago
+    with held(plan.folder):
+        if result := _finished(plan):  # by another process, a moment ago
             return result, True
-        if journal is not None and folder.error.exists():
+        if journal is not None and plan.folder.error.exists():
             say("failed before, tried again")
-        return _train(cfg, hydra, folder, say, journal), False
+        return _train(plan, hydra, say, journal), False
 
 
-def _train(
-    cfg: DictConfig, hydra: HydraConf, folder: RunFolder, say: Callable[[str], Any], journal: JobJournal | None
-) -> Result:
+def _train(plan: Plan, hydra: HydraConf, say: Callable[[str], Any], journal: JobJournal | None) -> Result:
     """The result of the run, trained in a folder that is held."""
+    cfg, folder = plan.cfg, plan.folder
     if not cfg.force:
         folder.check_identity()
-    _save_config(cfg, hydra, folder)
+    _save_config(plan, hydra)
     try:
         # Here, so that a finished run is found without loading torch; lnl chooses the precision for `auto`.
         check_values("", cfg, skip=("trainer.precision",), known=False)
@@ -105,14 +99,12 @@ def _train(
             from lnl.training.cross_validation import cross_validate as train
         else:
             from lnl.training.run import train
-        observers = []
         if journal is not None:
-            from lnl.sweeps.job_progress import JobProgress
-
-            observers.append(JobProgress(journal.tell, runs=cfg.data.folds or 1))
+            folds = 1 if cfg.data.fold else cfg.data.folds or 1
+            journal.tell(epochs=folds * (cfg.trainer.max_epochs or 0))
             if "progress" in cfg.callbacks:
                 cfg.callbacks.progress = None  # the sweep shows how far its jobs are
-        result = train(cfg, folder, dict(hydra.runtime.choices), observers, say)
+        result = train(plan, say)
     except UserError as error:
         if journal is None and not folder.marker.exists():
             folder.discard_if_empty()  # a mistake, and nothing was begun
@@ -137,12 +129,12 @@ def _look_at_libraries_no_more() -> None:
     atexit.register(gc.unfreeze)  # at exit libraries want to see their objects go
 
 
-def _save_config(cfg: DictConfig, hydra: HydraConf, folder: RunFolder) -> None:
+def _save_config(plan: Plan, hydra: HydraConf) -> None:
     """Writes ``.hydra/`` as Hydra does, which does it before anybody could say that the folder is another run's."""
-    folder.hydra.mkdir(exist_ok=True)
-    contents = {"config": cfg, "hydra": OmegaConf.create({"hydra": hydra}), "overrides": hydra.overrides.task}
+    plan.folder.hydra.mkdir(exist_ok=True)
+    contents = {"config": plan.cfg, "hydra": OmegaConf.create({"hydra": hydra}), "overrides": hydra.overrides.task}
     for name, content in contents.items():
-        (folder.hydra / f"{name}.yaml").write_text(OmegaConf.to_yaml(content))
+        (plan.folder.hydra / f"{name}.yaml").write_text(OmegaConf.to_yaml(content))
 
 
 def _keep_traceback(folder: RunFolder, error: Exception) -> None:

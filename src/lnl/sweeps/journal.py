@@ -1,6 +1,10 @@
-"""What the jobs of a sweep say of themselves, each in a small file, so that the sweep can watch them from anywhere."""
+"""What the jobs of a sweep say of themselves, each in a small file, so that the sweep can watch them from anywhere.
+
+A run folder says how far a run is. Only the job knows which folder is its own, and whether it has anything to do there.
+"""
 
 import contextlib
+import csv
 import dataclasses
 import json
 import re
@@ -11,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lnl.files import write_atomically
+from lnl.runs.folder import RunFolder
 
 State = Literal["running", "finished", "skipped", "failed", "left"]
 
@@ -37,7 +42,7 @@ class Entry:
     state: State = "running"
     notes: list[str] = dataclasses.field(default_factory=list)
     reason: str = ""
-    epoch: float = 0.0
+    epoch: int = 0
     epochs: int = 0
     accuracy: float | None = None
     seconds: float = 0.0
@@ -86,20 +91,29 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.entries: dict[int, Entry] = {}
-        self._read: dict[str, tuple[int, ...]] = {}
 
     def read(self) -> dict[int, Entry]:
-        """The entries by the jobs' numbers; only files that changed are opened."""
+        """The entries by the jobs' numbers; how far a running one is, its run folder says."""
         for path in self.folder.glob("[0-9]*.json"):
+            if (known := self.entries.get(int(path.stem))) and known.state != "running":
+                continue
             try:
-                stat = path.stat()
-                version = (stat.st_mtime_ns, stat.st_ino, stat.st_size)  # the clock of many file systems is slow
-                if self._read.get(path.name) != version:
-                    entry = Entry(**json.loads(path.read_text()))
-                    self._read[path.name], self.entries[entry.job] = version, entry
+                entry = Entry(**json.loads(path.read_text()))
             except (OSError, ValueError, TypeError):
                 continue  # gone, or half there on a network's file system: next time
+            if entry.state == "running" and entry.epochs:
+                entry.epoch, entry.accuracy = progress(RunFolder(entry.folder))
+            self.entries[entry.job] = entry
         return dict(sorted(self.entries.items()))
+
+
+def progress(run: RunFolder) -> tuple[int, float | None]:
+    """How many epochs a run, or its folds, have trained, and the best accuracy on noisy validation labels so far."""
+    rows: list[dict[str, str]] = []
+    for part in (run, *run.folds()):
+        with contextlib.suppress(OSError), part.metrics.open(newline="") as file:
+            rows += csv.DictReader(file)
+    return len(rows), max((float(row["val/accuracy"]) for row in rows if row.get("val/accuracy")), default=None)
 
 
 def labels(entries: Sequence[Entry]) -> dict[int, str]:

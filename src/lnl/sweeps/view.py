@@ -1,9 +1,13 @@
-"""The live view of a sweep in a terminal."""
+"""What a sweep says: a line for each job, a live view in a terminal, and the summary."""
 
+import os
 import sys
+from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lnl.sweeps.journal import Entry, best, labels, where_equal
+from lnl.runs.folder import RunFolder
+from lnl.sweeps.journal import Entry, State, best, labels, where_equal
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -44,10 +48,6 @@ class LiveView:
         """Draws the jobs as they are now, ``seconds`` after the start."""
         if self.live is not None:
             self.live.update(picture(entries, self.total, seconds), refresh=True)
-
-    def say(self, text: str, is_error: bool = False) -> None:
-        """Says a line that stays."""
-        print(text, file=sys.stderr if is_error else sys.stdout, flush=True)
 
     def stop(self) -> None:
         """Gives the terminal back."""
@@ -114,3 +114,52 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def ending(entry: Entry) -> list[str]:
+    """The line that says how a job ended, if it has."""
+    accuracy = "" if entry.accuracy is None else f", noisy validation accuracy {entry.accuracy:.2%}"
+    lines = {
+        "failed": f"error: {entry.name}: {entry.reason}",
+        "left": f"left to {entry.reason}: {entry.name}",
+        "skipped": f"skipped, finished before: {entry.name}{accuracy}",
+        "finished": f"finished in {duration(entry.seconds)}: {entry.name}{accuracy}",
+    }
+    return [lines[entry.state]] if entry.state in lines else []
+
+
+def summary(entries: list[Entry], total: int | None, seconds: float) -> str:
+    """What has become of a sweep's jobs: how many of each kind, and which failed and why.
+
+    Args:
+        entries: of the jobs that were started.
+        total: number of jobs, if it is known.
+        seconds: that the sweep took.
+    """
+    counts = Counter(entry.state for entry in entries)
+    kinds: dict[State, str] = {
+        "finished": "finished",
+        "skipped": "skipped (finished before)",
+        "failed": "failed",
+        "left": "left to another process",
+        "running": "interrupted",
+    }
+    words = [f"{counts[state]} {word}" for state, word in kinds.items() if counts[state]]
+    if total is not None and total > len(entries):
+        words.append(f"{total - len(entries)} not started")
+    where = ", ".join(dict.fromkeys(os.path.relpath(Path(entry.folder).parent) for entry in entries))
+    count = len(entries) if total is None else total
+    lines = [f"{count} job{'s' * (count != 1)} in {duration(seconds)}: {', '.join(words) or 'nothing'}", where]
+    names = labels(entries)
+    for entry in best(entries, 1):
+        lines.append(f"best by noisy validation labels{where_equal(entries)}: {entry.accuracy:.2%}, {names[entry.job]}")
+    for entry in entries:
+        if entry.state == "failed":
+            error = RunFolder(entry.folder).error
+            lines.append(f"failed: {entry.reason.splitlines()[0]}")
+            lines.append(f"        {os.path.relpath(error if error.exists() else entry.folder)}")
+        elif entry.state == "left":
+            lines.append(f"left to {entry.reason}: {os.path.relpath(entry.folder)}")
+    if counts["failed"] + counts["left"] + counts["running"] or len(entries) < (total or 0):
+        lines.append("the same command goes on with what is not finished")
+    return "\n".join(f"  {line}" for line in lines if line)

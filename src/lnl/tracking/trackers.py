@@ -7,9 +7,10 @@ from typing import Any, Self
 
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 
-from lnl.config import acting
 from lnl.data import NoisyDataModule
 from lnl.errors import UserError
+from lnl.runs.folder import RunFolder
+from lnl.runs.identity import acting
 from lnl.tracking.contact_sheet import contact_sheet
 from lnl.tracking.pictures import confusion_picture
 
@@ -31,7 +32,7 @@ def wandb_tracker(
         options: as of ``wandb.init``: ``project``, ``entity``.
     """
     folder = Path(save_dir)
-    is_fold = (folder.parent / ".hydra").exists()  # of a cross-validated run, whose folder is one level up
+    is_fold = RunFolder(folder.parent).hydra.exists()  # of a cross-validated run, whose folder is one level up
     name = f"{folder.parent.name}-{folder.name}" if is_fold else folder.name
     sweep = folder.parents[1 if is_fold else 0].name
     identity: dict[str, Any] = {"name": name, "id": name, "group": sweep, "resume": "allow"}

@@ -1,9 +1,7 @@
 """A trained run, taken from its folder and tried on a test set: its own, or other data."""
 
 import hashlib
-import inspect
 import re
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,33 +14,26 @@ from sklearn.metrics import classification_report
 
 from lnl.data import NoisyDataModule
 from lnl.data.splits import Split
-from lnl.errors import UserError, first_line
-from lnl.files import explained, write_atomically
+from lnl.errors import UserError
+from lnl.files import explained, read_arrays, write_atomically
 from lnl.metrics import classification_metrics
+from lnl.runs.find import FinishedRun
 from lnl.runs.fingerprint import fingerprints
-from lnl.runs.finished import FinishedRun
 from lnl.runs.result import write_json
 from lnl.trained.loading import (
     PREPARATION,
     check_protocol,
     checkpoint_path,
-    config_to_rebuild,
-    num_samples,
+    load_method,
     quiet_trainer,
 )
 from lnl.trained.trust import NETWORK
 from lnl.trained.trust import check as check_trust
 from lnl.training import environment
-from lnl.training.assembly import build_data, build_method
-from lnl.training.checkpoints import load_checkpoint, load_weights
+from lnl.training.assembly import build_data
 from lnl.training.evaluation import Prediction, predict_split
 
 SCHEMA_VERSION = 1  # of evaluations/*.json
-PLACE = ("_target_", "path", "name")  # of `data`: where samples are from
-# Arguments of `data` that say nothing of which samples there are; `labels` and `root` have fingerprints.
-NO_SAMPLES = {*inspect.signature(NoisyDataModule.__init__).parameters, "cache_limit_gb", "labels", "root"}
-
-LIMITS = ("test_subset", "subset_mode", "split_seed")
 
 
 @dataclass(frozen=True)
@@ -121,17 +112,17 @@ class Evaluator:
         self._check_trust(run)
         if self.dataset is not None and self.cfg.data.num_classes is not None:
             self._check_count(run, self.cfg.data.num_classes)
-        path = checkpoint_path(run.folder, self.cfg.protocol)
-        checkpoint = load_checkpoint(path)
         trainer = quiet_trainer(run, self.cfg.trainer.accelerator, self.cfg.trainer.precision)
+        method, epoch, _ = load_method(run, self.cfg.protocol, self.cfg.trust)
         config, data, own = self._data(run)
-        remarks = list(data.remarks) if not own else []
-        split = self.cfg.split
-        left_out = None if own else self._leave_out_seen(run, data, split, remarks)
-        method = build_method(config, data, None if self.dataset is None else num_samples(run))
-        load_weights(method, checkpoint["state_dict"], path)
-        device = trainer.strategy.root_device
-        method.to(device)
+        split, remarks, left_out = self.cfg.split, [], None
+        if not own:
+            remarks = list(data.remarks)
+            left_out = self._leave_out_seen(run, data, remarks)
+            if config.get("only_test"):
+                limited = replace(data.splitting, limits={"test": config.test_subset})
+                data.splits = {**data.splits, split: limited.limited("test", data.splits[split], data.test_labels)}
+        method.to(trainer.strategy.root_device)
         same_classes = set(data.classes) == set(run.classes)
         predict_split(method, data, trainer, split, batches=1)  # what only the first batch waits for is not timed
         prediction = predict_split(method, data, trainer, split)
@@ -143,10 +134,10 @@ class Evaluator:
             "schema_version": SCHEMA_VERSION,
             **{key: run.result.get(key) for key in ("identity", "run", "sweep")},
             "protocol": self.cfg.protocol,
-            "epoch": checkpoint["epoch"],
-            "checkpoint": str(path.relative_to(run.folder.path)),
+            "epoch": epoch,
+            "checkpoint": str(checkpoint_path(run.folder, self.cfg.protocol).relative_to(run.folder.path)),
             "data": {
-                "name": self._name(run, config.data, data, own),
+                "name": self._name(run, config, data, own),
                 "split": split,
                 "classes": data.classes,
                 "samples": samples,
@@ -155,7 +146,7 @@ class Evaluator:
             },
             "test": classification_metrics(prediction.logits, prediction.labels),
             "time": {"seconds_per_image": prediction.seconds / samples},
-            "environment": environment.describe(device, trainer.precision),
+            "environment": environment.describe(method.device, trainer.precision),
         }
         return Evaluation(run, record, prediction, remarks)
 
@@ -179,33 +170,35 @@ class Evaluator:
 
     def _name(self, run: FinishedRun, given: DictConfig, data: NoisyDataModule, own: bool) -> str:
         """What the data is called: only its option, where that says which samples were tested."""
-        option = self.dataset or str(run.result["data"]["name"])
-        before, now = ([config.get(key) for key in LIMITS] for config in (run.result["config"]["data"], given))
-        if own and (before == now or before[0] == now[0] is None):
-            return option
-        split = self.cfg.split
-        if not own and data.fingerprints is None and len(data.splits[split]) == len(data.test_labels):
+        option, split = self.dataset or str(run.result["data"]["name"]), self.cfg.split
+        samples = len(data.splits[split])
+        whole = data.fingerprints is None and samples == len(data.test_labels)
+        if own if self.dataset is None else whole and (not own or samples == run.result["data"]["test"]):
             return option
         place = re.sub(r"[^\w.]+", "_", Path(str(given.get("path") or given.get("name") or "")).stem)
         tested = data.digests(split).tobytes() + data.right_labels(split).tobytes()
         return "-".join(filter(None, (option, place, hashlib.sha256(tested).hexdigest()[:8])))
 
-    def _leave_out_seen(
-        self, run: FinishedRun, data: NoisyDataModule, split: Split, remarks: list[str]
-    ) -> dict[str, int] | None:
-        """Leaves out of a split what the run was trained or validated on, and says of how many images; None: unknown.
+    def _leave_out_seen(self, run: FinishedRun, data: NoisyDataModule, remarks: list[str]) -> dict[str, int] | None:
+        """Leaves out what the run was trained or validated on, and says of how many images; None: unknown.
 
         Raises:
-            UserError: if nothing is left.
+            UserError: if nothing is left; or if these are the run's own data, and it has no record of its images.
         """
-        seen = _read_seen(run)
-        if seen is None:
+        split = self.cfg.split
+        if not run.folder.seen.exists():
+            own = run.result["data"].get("own") or {}
+            if data.fingerprints and data.fingerprints == own.get("fingerprints"):
+                raise UserError(
+                    f"{run.folder.path} has no seen.npz, the record of what it was trained on, and these are its own "
+                    "data: leave out data=, or name other samples."
+                )
             remarks.append(
                 f"{run.folder.path} keeps no record of its images (seen.npz): whether some of these are among those "
                 "that it was trained on is not known"
             )
             return None
-        digests = data.digests(split)
+        digests, seen = data.digests(split), read_arrays(run.folder.seen, "train", "val")
         trained = np.isin(digests, seen["train"])
         validated = np.isin(digests, seen["val"]) & ~trained
         known = trained | validated
@@ -221,22 +214,15 @@ class Evaluator:
         return counts
 
     def _is_own(self, run: FinishedRun, data: dict[str, Any]) -> bool:
-        """Whether the test set is the one that was held out in training.
+        """Whether the test set is the one that was held out in training; for other data there is ``seen.npz``.
 
         Raises:
-            UserError: if the run's own data has changed, and did not say itself which samples are for testing; or if an
-                older run, which has no record of its images, is to be tested on other samples of its own data.
+            UserError: if the run's own data has changed, and did not say itself which samples are for testing.
         """
-        before, now = _settings(run.result["config"]["data"]), _settings(data)
-        same_place = all(before.get(key) == now.get(key) for key in PLACE)
-        same_cut = all(before.get(key) == value for key, value in now.items() if key not in PLACE)
-        if "test_fraction" not in data:
-            return same_place and same_cut  # a benchmark
-        own = run.result["data"].get("own") or {}  # none of benchmarks, nor of runs by versions that kept none
-        now_in_it = fingerprints(data)
-        unchanged = now_in_it == own.get("fingerprints")
-        same = same_place or (unchanged and any(now_in_it.values()))
-        if same and same_cut and unchanged:
+        if "test_fraction" not in data:  # a benchmark, whose test set is always the same
+            return bool(data["_target_"] == run.result["config"]["data"]["_target_"])
+        own = run.result["data"].get("own") or {}  # runs by versions of before kept none
+        if self.dataset is None and fingerprints(data) == own.get("fingerprints"):
             return True
         named = own.get("test_drawn") is False and run.result["data"]["test"]  # there was a test set, by that name
         if self.dataset is None and not named:
@@ -244,34 +230,30 @@ class Evaluator:
                 f"the data has changed since {run.folder.path} was trained, and its test set is now another one, with "
                 "samples that the run may have been trained on: name other samples by data=NAME."
             )
-        if same and self.dataset is not None and not run.folder.seen.exists():
-            raise UserError(
-                f"{run.folder.path} has no seen.npz, the record of what it was trained on, and these are its own data, "
-                "cut otherwise: name other samples by data=NAME."
-            )
         return False
 
     def _data(self, run: FinishedRun) -> tuple[DictConfig, NoisyDataModule, bool]:
-        """The run's configuration, with the data that is asked for in it, that data, and whether it is the run's own.
+        """The configuration of the data that is asked for, that data, and whether it is the run's own.
 
         Data is read once for equal runs.
         """
-        config = config_to_rebuild(run)
-        directories = {key: self.cfg.data[key] for key in ("data_dir", "cache_dir")}
+        before: dict[str, Any] = run.result["config"]
+        asked: Any = OmegaConf.to_container(self.cfg.data, resolve=True)
         if self.dataset is None:
-            config["data"] = {**config["data"], **directories}
+            given = before["data"] | {key: asked[key] for key in ("data_dir", "cache_dir")}
         else:
-            preparation = {key: value for key, value in config["data"].items() if key in PREPARATION}
-            config["data"] = {**OmegaConf.to_container(self.cfg.data, resolve=True), **preparation}  # type: ignore[dict-item]
-        own = self._is_own(run, config["data"])
-        if not own and "test_fraction" in config["data"]:
-            config["data"]["only_test"] = True
-        config["noise"] = {"_target_": "lnl.noise.NoNoise"}  # test labels have none, and are all that is asked for
-        made = OmegaConf.create(config)
-        part = OmegaConf.masked_copy(made, ["data", "noise", "corruption"])
-        if self._read is None or self._read[0] != part:
+            given = asked | {key: value for key, value in before["data"].items() if key in PREPARATION}
+        own = self._is_own(run, given)
+        if not own and "test_fraction" in given:
+            given["only_test"] = True
+        noise = {"_target_": "lnl.noise.NoNoise"}  # test labels have none, and are all that is asked for
+        config = OmegaConf.create({"data": given, "noise": noise, "corruption": before["corruption"]})
+        if self._read is None or self._read[0] != config:
+            made = config.copy()
+            if given.get("only_test"):
+                made.data.test_subset = None  # it limits what is left of the samples
             data = build_data(made)
-            self._read = part, data, data.splits
+            self._read = config, data, data.splits
         _, data, splits = self._read
         data.splits = splits  # another run may have left some out
         if self.dataset is not None:
@@ -282,29 +264,4 @@ class Evaluator:
             raise UserError(f"{name} has no test set; data=NAME, with data.path of your own, names samples to test on.")
         if self.cfg.split not in held_out:
             raise UserError(f"split must be one of {', '.join(held_out)}, got '{self.cfg.split}'")
-        return made, data, own and (self.dataset is None or self.cfg.split == "test")
-
-
-def _read_seen(run: FinishedRun) -> dict[str, NDArray[np.uint64]] | None:
-    """Digests of the images that the run was trained and validated on; None of a run that did not write them down."""
-    path = run.folder.seen
-    if not path.exists():
-        return None
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {part: arrays[part].astype(np.uint64) for part in ("train", "val")}
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} cannot be read: {first_line(error)}") from error
-
-
-def _settings(data: dict[str, Any]) -> dict[str, Any]:
-    """What of own data's configuration says which samples are in it and which of them are for testing."""
-    fraction = data.get("test_fraction")
-    found = {key: value for key, value in data.items() if key not in NO_SAMPLES}
-    if found.get("path") is not None:
-        found["path"] = Path(found["path"]).expanduser().resolve()
-    for column, name in (found.pop("columns", None) or {}).items():
-        found[f"columns.{column}"] = name
-    if "test_fraction" in data:
-        found["test_fraction"] = (0.0 if data.get("folds") else 0.2) if fraction is None else fraction
-    return found
+        return config.data, data, own and (self.dataset is None or self.cfg.split == "test")

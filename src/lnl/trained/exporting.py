@@ -4,6 +4,7 @@ import importlib
 import json
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +51,16 @@ def export(trained: TrainedRun, formats: Sequence[str], folder: Path) -> list[Pa
 
 
 def describe(trained: TrainedRun) -> dict[str, Any]:
-    """What stands in ``model.json`` and in each file."""
-    size, channels = trained.classifier.preparation.image_size, trained.classifier.preparation.channels
+    """What stands in ``model.json`` and in each file: what a program that uses the model has to know."""
+    preparation, result = trained.classifier.preparation, trained.run.result
+    size, channels = preparation.image_size, preparation.channels
     return {
-        **trained.describe(),
+        "classes": trained.classifier.classes,
+        "preprocessing": asdict(preparation),
+        "run": result["run"],
+        "identity": result["identity"],
+        "protocol": trained.protocol,
+        "epoch": trained.epoch,
         "input": {"name": "images", "type": "uint8", "shape": ["batch", size, size, channels]},
         "output": {"name": "probabilities", "type": "float32", "shape": ["batch", len(trained.classifier.classes)]},
     }

@@ -1,7 +1,7 @@
 """A trained run's model, taken from its folder. Nothing of the data that it was trained on is read."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,8 +17,9 @@ from lnl.data.images import Fit, LabelledImages
 from lnl.data.loader import Normalize, normalised, pixel_scale
 from lnl.data.samples import Samples
 from lnl.errors import UserError, first_line
+from lnl.files import read_arrays
 from lnl.methods import NoisyLabelMethod
-from lnl.runs.finished import FinishedRun
+from lnl.runs.find import FinishedRun
 from lnl.runs.folder import RunFolder
 from lnl.trained.trust import NETWORK
 from lnl.trained.trust import check as check_trust
@@ -114,20 +115,23 @@ class TrainedRun:
     epoch: int
     config: dict[str, Any]
 
-    def describe(self) -> dict[str, Any]:
-        """What somebody who uses the model elsewhere has to know. Plain values."""
-        return {
-            "classes": self.classifier.classes,
-            "preprocessing": asdict(self.classifier.preparation),
-            "run": self.run.result["run"],
-            "identity": self.run.result["identity"],
-            "protocol": self.protocol,
-            "epoch": self.epoch,
-        }
-
 
 def load_trained(run: FinishedRun, protocol: str, trust: Any = None) -> TrainedRun:
-    """The classifier that a run trained, as it was configured then, whatever ``conf/`` says today.
+    """The classifier that a run trained, for images of any kind.
+
+    Args, Raises: as of :func:`load_method`; and UserError if the run's images were corrupted.
+    """
+    if run.result.get("corruption", "none") != "none":
+        raise UserError(
+            f"{run.folder.path} was trained on images with corruption={run.result['corruption']}, which other images "
+            "do not have; python -m lnl.evaluate takes its own test set."
+        )
+    method, epoch, config = load_method(run, protocol, trust)
+    return TrainedRun(run, classifier_of(method, config), protocol, epoch, config)
+
+
+def load_method(run: FinishedRun, protocol: str, trust: Any = None) -> tuple[NoisyLabelMethod, int, dict[str, Any]]:
+    """The method that a run trained, as it was configured then, whatever ``conf/`` says today.
 
     Args:
         run: which may be a stranger's.
@@ -135,31 +139,36 @@ def load_trained(run: FinishedRun, protocol: str, trust: Any = None) -> TrainedR
         trust: packages whose code it may be built of, beside lnl, torch and torchvision
             (:func:`lnl.trained.trust.check`).
 
+    Returns:
+        The method, on the CPU; the epoch of its weights, from 0; and :attr:`TrainedRun.config`.
+
     Raises:
-        UserError: if a file is missing, the run's images were corrupted, or it names other code.
+        UserError: if a file is missing or another architecture's, or it names other code.
     """
     check_protocol(protocol)
-    check_trust(run.result["config"], NETWORK, run.folder.path, trust)
-    if run.result.get("corruption", "none") != "none":
-        raise UserError(
-            f"{run.folder.path} was trained on images with corruption={run.result['corruption']}, which other images "
-            "do not have; python -m lnl.evaluate takes its own test set."
-        )
-    whole = config_to_rebuild(run)
+    whole = run.result["config"]
+    check_trust(whole, NETWORK, run.folder.path, trust)
     config = {part: whole.get(part) for part in NETWORK}
-    config |= {"num_samples": num_samples(run), "classes": run.classes}
+    if "weights" in config["model"]:  # that training started from: the checkpoint has them all
+        config["model"] = {**config["model"], "weights": None}
+    # A method has state for each sample of its training set.
+    samples = len(read_arrays(run.folder.noise, "noisy_labels")["noisy_labels"])
+    config |= {"num_samples": samples, "classes": run.classes}
     config["data"] = {"num_classes": len(run.classes), **{key: whole["data"][key] for key in PREPARATION}}
     path = checkpoint_path(run.folder, protocol)
     checkpoint = load_checkpoint(path)
     method = rebuild_method(config)
     load_weights(method, checkpoint["state_dict"], path)
-    classifier = ImageClassifier(method, Preparation.of(config["data"]), run.classes)
-    return TrainedRun(run, classifier, protocol, checkpoint["epoch"], config)
+    return method, checkpoint["epoch"], config
 
 
 def rebuild(config: dict[str, Any]) -> ImageClassifier:
     """The classifier of :attr:`TrainedRun.config`, with weights yet to be loaded."""
-    return ImageClassifier(rebuild_method(config), Preparation.of(config["data"]), config["classes"])
+    return classifier_of(rebuild_method(config), config)
+
+
+def classifier_of(method: NoisyLabelMethod, config: dict[str, Any]) -> ImageClassifier:
+    return ImageClassifier(method, Preparation.of(config["data"]), config["classes"])
 
 
 def rebuild_method(config: dict[str, Any]) -> NoisyLabelMethod:
@@ -179,15 +188,6 @@ def checkpoint_path(folder: RunFolder, protocol: str) -> Path:
     return folder.last if protocol == "last" else folder.noisy_val_best
 
 
-def config_to_rebuild(run: FinishedRun) -> dict[str, Any]:
-    """The run's configuration, without the weights that training started from: the checkpoint has them all."""
-    config = run.result["config"]
-    model = config["model"]
-    if "weights" in model:
-        model = {**model, "weights": None}
-    return {**config, "init_from": None, "model": model}
-
-
 def quiet_trainer(run: FinishedRun, accelerator: str, precision: Any) -> pl.Trainer:
     """A Trainer that is asked for its device and precision alone; the run's own precision if it is None."""
     quiet: dict[str, Any] = dict.fromkeys(
@@ -198,12 +198,3 @@ def quiet_trainer(run: FinishedRun, accelerator: str, precision: Any) -> pl.Trai
         return pl.Trainer(accelerator=accelerator, devices=1, precision=precision, plugins=OneProcess(), **quiet)
     except (MisconfigurationException, ValueError, ModuleNotFoundError) as error:  # the last: of a TPU
         raise UserError(f"trainer: {first_line(error)}") from error
-
-
-def num_samples(run: FinishedRun) -> int:
-    """Size of the training set the run's method has its state for."""
-    try:
-        with np.load(run.folder.noise, allow_pickle=False) as noise:
-            return len(noise["noisy_labels"])
-    except (OSError, KeyError, ValueError) as error:
-        raise UserError(f"{run.folder.noise} cannot be read: {first_line(error)}") from error

@@ -18,7 +18,7 @@ from lnl.csv_files import csv_text, missing_column, read_csv
 from lnl.data.pictures import PictureError, read_picture
 from lnl.errors import UserError
 from lnl.files import PICTURES, explained, replacing
-from lnl.runs.finished import FinishedRun
+from lnl.runs.find import FinishedRun
 from lnl.trained.loading import ImageClassifier, Preparation, load_trained, quiet_trainer
 
 SHOWN = 10  # pictures that could not be read, on the terminal; the CSV has them all

@@ -9,7 +9,7 @@ from lnl.config import listed
 from lnl.csv_files import csv_text
 from lnl.errors import UserError
 from lnl.files import explained
-from lnl.runs.finished import FinishedRun
+from lnl.runs.find import FinishedRun
 from lnl.trained.evaluating import Evaluation
 
 

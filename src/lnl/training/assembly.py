@@ -1,6 +1,6 @@
 """The parts of a run, made from its configuration and checked against one another."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -32,8 +32,13 @@ from lnl.training.trainer_options import check_batch_of_one, check_limit, check_
 from lnl.training.training_metrics import TrainingMetrics
 
 
-def build_data(cfg: DictConfig) -> NoisyDataModule:
-    """The data, read, with its noise drawn. What ``cfg`` left to the data (classes, size) is in it from then on."""
+def build_data(cfg: DictConfig, known: Mapping[str, Any] | None = None) -> NoisyDataModule:
+    """The data, read, with its noise drawn. What ``cfg`` left to the data (classes, size) is in it from then on.
+
+    Args:
+        cfg: of a run.
+        known: its fingerprints, if they were computed a moment ago (:class:`lnl.runs.identity.Experiment`).
+    """
     data: NoisyDataModule = build(
         "data",
         cfg.data,
@@ -46,7 +51,8 @@ def build_data(cfg: DictConfig) -> NoisyDataModule:
     data.prepare_data()
     config: dict[str, Any] = {part: OmegaConf.to_container(cfg[part], resolve=True) for part in ("data", "corruption")}
     if isinstance(data, GivenDataModule):
-        data.fingerprints = config["data"]["fingerprints"] = fingerprints(config["data"])  # read anew if it has changed
+        data.fingerprints = dict(fingerprints(config["data"]) if known is None else known)
+        config["data"]["fingerprints"] = data.fingerprints  # data that has changed is read again
     try:
         data.clean = read_once(config, data.read)
         data.setup()

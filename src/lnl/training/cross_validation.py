@@ -1,29 +1,21 @@
 """k-fold cross-validation: k runs, each validated on the part of the training labels that it did not see."""
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from omegaconf import DictConfig
-from pytorch_lightning.callbacks import Callback
 
 from lnl.data.splits import check_folds
 from lnl.errors import UserError
 from lnl.runs.closing import wrong_labels
 from lnl.runs.folder import RunFolder
-from lnl.runs.identity import identity, relevant_config
+from lnl.runs.plan import Plan
 from lnl.runs.result import SCHEMA_VERSION, write_result
 from lnl.training.run import train
 
 
-def cross_validate(
-    cfg: DictConfig,
-    folder: RunFolder,
-    choices: dict[str, str],
-    observers: Sequence[Callback] = (),
-    say: Callable[[str], Any] = print,
-) -> dict[str, Any]:
+def cross_validate(plan: Plan, say: Callable[[str], Any] = print) -> dict[str, Any]:
     """Trains ``data.folds`` runs in ``fold1``, ``fold2``, …, each with that part of the training labels held out.
 
     Finished folds are not trained again. The whole run's ``out_of_fold.npz`` has, for every sample that is in a fold,
@@ -32,6 +24,7 @@ def cross_validate(
     Args, Returns, Raises: as of :func:`lnl.training.run.train`; the result's numbers are means over the folds, and
     ``cross_validation`` has each of them.
     """
+    cfg, folder = plan.cfg, plan.folder
     if cfg.trainer.fast_dev_run:
         raise UserError("trainer.fast_dev_run runs one batch of one fold: set data.fold=1 with it.")
     try:
@@ -42,27 +35,24 @@ def cross_validate(
     folder.claim(force=cfg.force)
     results = []
     for fold in range(1, cfg.data.folds + 1):
-        child = cfg.copy()
-        child.data.fold = fold
-        child.paths.run_dir = str(folder.path / f"fold{fold}")
-        inner = RunFolder(child.paths.run_dir, identity(child))
+        inner = plan.fold(fold)
         say(f"fold {fold} of {cfg.data.folds}")
         try:
-            results.append(inner.finished() or train(child, inner, choices, observers, say))
+            results.append(inner.folder.finished() or train(inner, say))
         except UserError:
-            if new and not inner.marker.exists() and fold == 1:
+            if new and not inner.folder.marker.exists() and fold == 1:
                 folder.unclaim()  # a mistake in the configuration leaves no folder
             raise
-    parts = [np.load(folder.path / f"fold{i + 1}" / "out_of_fold.npz") for i in range(len(results))]
+    parts = [np.load(folder.fold(i + 1).out_of_fold) for i in range(len(results))]
     order = np.argsort(np.concatenate([part["index"] for part in parts]))
     arrays: dict[str, Any] = {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0].files}
     np.savez_compressed(folder.out_of_fold, **arrays)
-    result = merge(cfg, folder, results)
+    result = merge(plan.experiment.config, folder, results)
     write_result(folder, result)
     return result
 
 
-def merge(cfg: DictConfig, folder: RunFolder, results: list[dict[str, Any]]) -> dict[str, Any]:
+def merge(config: dict[str, Any], folder: RunFolder, results: list[dict[str, Any]]) -> dict[str, Any]:
     """One result of the folds' results (``docs/run_folder.md`` says what of it are means)."""
     first = {key: value for key, value in results[0].items() if key != "corrections"}
     protocol = {
@@ -103,7 +93,7 @@ def merge(cfg: DictConfig, folder: RunFolder, results: list[dict[str, Any]]) -> 
             },
         },
         "time": {**_means([result["time"] for result in results]), "fit_seconds": sum(seconds)},
-        "config": {**relevant_config(cfg), "method": first["config"]["method"]},  # with what it was given of the noise
+        "config": {**config, "method": first["config"]["method"]},  # with what it was given of the noise
     }
 
 

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException, spawn
 
 from lnl.errors import UserError
+from lnl.runs.plan import Plan
 
 STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true")
 LOG_FORMAT = "%(asctime)s %(levelname)s process %(process)d %(name)s: %(message)s"
@@ -122,8 +123,8 @@ def strategy(name: str) -> Shared:
     return Shared(find_unused_parameters=name == "ddp_find_unused_parameters_true")
 
 
-def together(count: int, function: Callable[..., dict[str, Any]], cfg: DictConfig, *args: Any) -> dict[str, Any]:
-    """Calls ``function(cfg, *args, process)`` in ``count`` new processes.
+def together(count: int, function: Callable[..., dict[str, Any]], plan: Plan, *args: Any) -> dict[str, Any]:
+    """Calls ``function(plan, *args, process)`` in ``count`` new processes.
 
     They end with this one, and all of them with the first that fails. This one takes no part: a failure of the others
     leaves a sweep's next run a process that works.
@@ -135,14 +136,17 @@ def together(count: int, function: Callable[..., dict[str, Any]], cfg: DictConfi
         UserError: as it was raised in one of them.
         RuntimeError: with the traceback, for any other error.
     """
-    resolved = _resolved(OmegaConf.to_container(cfg), OmegaConf.to_container(cfg, resolve=True))
+    resolved: Any = OmegaConf.create(
+        _resolved(OmegaConf.to_container(plan.cfg), OmegaConf.to_container(plan.cfg, resolve=True))
+    )
+    OmegaConf.set_struct(resolved, True)
     logs = [
         handler.baseFilename for handler in logging.getLogger().handlers if isinstance(handler, logging.FileHandler)
     ]
     with tempfile.TemporaryDirectory() as folder:
         barrier = get_context("spawn").Barrier(count)
         port = find_free_network_port()
-        work = (count, port, barrier, Path(folder), logs, function, resolved, args)
+        work = (count, port, barrier, Path(folder), logs, function, replace(plan, cfg=resolved), args)
         context: Any = spawn(_work, work, nprocs=count, join=False)
         try:
             while not context.join(grace_period=5):
@@ -175,7 +179,7 @@ def _work(
     folder: Path,
     logs: list[str],
     function: Callable[..., dict[str, Any]],
-    cfg: dict[str, Any],
+    plan: Plan,
     args: tuple[Any, ...],
 ) -> None:
     """What each process does."""
@@ -188,12 +192,10 @@ def _work(
     logging.basicConfig(
         level=logging.ERROR if number else logging.INFO, format=LOG_FORMAT, handlers=handlers or [logging.NullHandler()]
     )
-    made = OmegaConf.create(cfg)
-    OmegaConf.set_struct(made, True)
     if number:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     try:
-        result = function(made, *args, Process(number, count, barrier))
+        result = function(plan, *args, Process(number, count, barrier))
     except UserError as error:
         (folder / f"error{number}").write_text(str(error))
         sys.exit(1)

@@ -4,23 +4,20 @@ import statistics
 from typing import Any
 
 import pytorch_lightning as pl
-from omegaconf import DictConfig
 
 from lnl.data import NoisyDataModule
 from lnl.methods import NoisyLabelMethod
 from lnl.metrics import peak_device_memory, peak_memory
-from lnl.runs.code import sources
-from lnl.runs.folder import RunFolder
-from lnl.runs.identity import NUMBERS_VERSION, files, relevant_config
+from lnl.runs.identity import NUMBERS_VERSION
+from lnl.runs.plan import Plan
 from lnl.runs.result import SCHEMA_VERSION
 from lnl.training import environment
 from lnl.training.evaluation import Prediction
 
 
 def make_result(
-    cfg: DictConfig,
-    options: dict[str, str],
-    folder: RunFolder,
+    plan: Plan,
+    config: dict[str, Any],
     data: NoisyDataModule,
     method: NoisyLabelMethod,
     trainer: pl.Trainer,
@@ -28,34 +25,25 @@ def make_result(
     entries: dict[str, Any],
     prediction: Prediction | None,
 ) -> dict[str, Any]:
-    """The content of ``result.json``."""
-    sizes = {"test": 0} | {split: len(index) for split, index in data.splits.items()}
-    rates = {f"{split}_rate": data.labels.actual_rate(data.splits[split]) for split in ("train", "val")}
+    """The content of ``result.json``; ``config`` is the relevant configuration with what it left to the data."""
+    options, folder, seeds = plan.options, plan.folder, {"seed": config["seed"], "noise": data.labels.seed}
     epoch_seconds = [row["seconds"] for row in rows]
     device = trainer.strategy.root_device
-    own = {"own": {"fingerprints": data.fingerprints, "test_drawn": data.test_drawn}}
     checkpoint_bytes = folder.last.stat().st_size if folder.last.exists() else None
     return {
         "schema_version": SCHEMA_VERSION,
         "identity": folder.identity,
         "run": folder.path.name,
         "sweep": folder.path.parent.name,
-        "fast_dev_run": bool(cfg.trainer.fast_dev_run),
-        "data": {
-            "name": options["data"],
-            "classes": data.classes,
-            **sizes,
-            "trusted": len(data.trusted),
-            "skipped": len(data.skipped),
-            **({} if data.fingerprints is None else own),
-        },
+        "fast_dev_run": bool(plan.cfg.trainer.fast_dev_run),
+        "data": {"name": options["data"], **_data(data)},
         "corruption": options["corruption"],
-        "noise": {**data.labels.describe(), **rates, "train_wrong": _wrong(data)},
+        "noise": _noise(data),
         "method": options["method"],
         "loss": options["loss"],
-        "oracle_options": {name: cfg.method[name] for name in method.oracle_options},
+        "oracle_options": {name: config["method"][name] for name in method.oracle_options},
         "model": options["model"],
-        "seeds": {"seed": cfg.seed, "noise": data.labels.seed, "split": cfg.data.split_seed},
+        "seeds": {**seeds, "split": config["data"]["split_seed"]},
         "epochs": len(rows),
         "protocol": entries,
         "time": {
@@ -72,10 +60,29 @@ def make_result(
         **said_by_callbacks(trainer),
         "environment": {**environment.describe(device, trainer.precision), "processes": trainer.world_size},
         "numbers_version": NUMBERS_VERSION,
-        "sources": sources(relevant_config(cfg)),
-        "files": files(relevant_config(cfg)),
-        "config": relevant_config(cfg),
+        "sources": plan.experiment.sources,
+        "files": plan.experiment.files,
+        "config": config,
     }
+
+
+def _data(data: NoisyDataModule) -> dict[str, Any]:
+    own = {"own": {"fingerprints": data.fingerprints, "test_drawn": data.test_drawn}}
+    return {
+        "classes": data.classes,
+        "test": 0,
+        **{split: len(index) for split, index in data.splits.items()},
+        "trusted": len(data.trusted),
+        "skipped": len(data.skipped),
+        **({} if data.fingerprints is None else own),
+    }
+
+
+def _noise(data: NoisyDataModule) -> dict[str, Any]:
+    noise, rates = type(data.noise), [data.labels.actual_rate(data.splits[split]) for split in ("train", "val")]
+    kind = {} if "kind" in vars(noise) else {"kind": noise.__name__}  # else it has that of the class that it extends
+    said = {**data.labels.describe(), **kind}
+    return {**said, "train_rate": rates[0], "val_rate": rates[1], "train_wrong": _wrong(data)}
 
 
 def _wrong(data: NoisyDataModule) -> int | None:

@@ -3,14 +3,13 @@
 import logging
 import shutil
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
-from omegaconf import DictConfig
-from pytorch_lightning.callbacks import Callback
 
 from lnl.data import NoisyDataModule
 from lnl.errors import UserError, first_line
@@ -18,6 +17,7 @@ from lnl.methods import NoisyLabelMethod
 from lnl.metrics import reset_peak_memory
 from lnl.runs.folder import RunFolder
 from lnl.runs.identity import relevant_config
+from lnl.runs.plan import Plan
 from lnl.runs.result import write_result
 from lnl.tracking.trackers import Trackers
 from lnl.training.assembly import build_data, build_method, build_trainer
@@ -31,21 +31,12 @@ from lnl.training.record import make_result
 log = logging.getLogger(__name__)
 
 
-def train(
-    cfg: DictConfig,
-    folder: RunFolder,
-    choices: dict[str, str],
-    observers: Sequence[Callback] = (),
-    say: Callable[[str], Any] = print,
-) -> dict[str, Any]:
-    """Trains, evaluates and records the run that ``cfg`` describes.
+def train(plan: Plan, say: Callable[[str], Any] = print) -> dict[str, Any]:
+    """Trains, evaluates and records the run that a plan describes.
 
     Args:
-        cfg: as of ``conf/train.yaml``.
-        folder: where the run goes; an interrupted run that is in it goes on from its last checkpoint.
-        choices: the option chosen in each group.
-        observers: further callbacks, which change no number.
-        say: is told what somebody who waits wants to know.
+        plan: an interrupted run in its folder goes on from the last checkpoint.
+        say: is told what a user who waits wants to know.
 
     Returns:
         The content of ``result.json``.
@@ -53,19 +44,11 @@ def train(
     Raises:
         UserError: if something is asked for that cannot be; most of them before anything is written.
     """
-    processes = count_processes(cfg)
-    args = (cfg, folder, choices, observers, say)
-    return train_here(*args) if processes == 1 else together(processes, train_here, *args)
+    processes = count_processes(plan.cfg)
+    return train_here(plan, say) if processes == 1 else together(processes, train_here, plan, say)
 
 
-def train_here(
-    cfg: DictConfig,
-    folder: RunFolder,
-    choices: dict[str, str],
-    observers: Sequence[Callback],
-    say: Callable[[str], Any],
-    process: Process = ALONE,
-) -> dict[str, Any]:
+def train_here(plan: Plan, say: Callable[[str], Any], process: Process = ALONE) -> dict[str, Any]:
     """What :func:`train` does, in this process, one of those that train the run; the first one writes all files.
 
     Returns:
@@ -74,9 +57,9 @@ def train_here(
     send_warnings_to_the_log()
     git_commit()
     reset_peak_memory()
-    options = {group: option for group, option in choices.items() if "/" not in group}
+    cfg, folder = plan.cfg, plan.folder
     with process.first():  # downloads and decodes what the others then find
-        data = build_data(cfg)
+        data = build_data(cfg, plan.experiment.fingerprints)
     if not process.number:
         for remark in data.remarks:
             log.warning(remark)
@@ -84,10 +67,10 @@ def train_here(
                 say(remark.split("\n")[0])
     pl.seed_everything(cfg.seed, verbose=False)
     method = build_method(cfg, data)
-    if not method.any_loss:
-        options["loss"] = "none"
+    if not method.any_loss:  # which the source of a class of the user's may not have said
+        plan = replace(plan, options={**plan.options, "loss": "none"})
     table = MetricsTable(folder.metrics)
-    trainer = build_trainer(cfg, folder, data, method, table, *observers, process=process)
+    trainer = build_trainer(cfg, folder, data, method, table, process=process)
     smoke = bool(cfg.trainer.fast_dev_run)
     if process.number:
         process.wait()
@@ -99,26 +82,40 @@ def train_here(
     folder.claim(force=cfg.force or smoke)
     process.wait()
     try:
-        data.labels.save(folder.noise)
-        np.savez(folder.seen, train=data.digests("train"), val=data.digests("val"))  # evaluation leaves these out
-        with Trackers(trainer.loggers) as trackers:
-            trackers.start({**relevant_config(cfg), "options": options, "noise_rate": data.labels.rate})
-            fit(trainer, method, data, folder, say)
-            entries, prediction = evaluate(method, data, trainer, folder, table.rows, smoke)
-            if prediction is not None:
-                prediction.save(folder.predictions, data.classes)
-            if cfg.data.fold is not None and not smoke:
-                save_out_of_fold(method, data, trainer, folder)
-            result = make_result(cfg, options, folder, data, method, trainer, table.rows, entries, prediction)
-            trackers.finish(result, data)
-        if not smoke:
-            write_result(folder, result)
+        return fit_and_record(plan, data, method, trainer, table, say)
     except UserError:
         if new and not trainer.global_step:
             folder.unclaim()  # a mistake that shows when fitting starts
         raise
     except OSError as error:
         raise UserError(f"{error.filename or folder.path} cannot be written: {error.strerror or error}.") from error
+
+
+def fit_and_record(
+    plan: Plan,
+    data: NoisyDataModule,
+    method: NoisyLabelMethod,
+    trainer: pl.Trainer,
+    table: MetricsTable,
+    say: Callable[[str], Any],
+) -> dict[str, Any]:
+    """Trains, evaluates, and writes what a run folder has of a run; a smoke run writes no result."""
+    folder, smoke = plan.folder, bool(plan.cfg.trainer.fast_dev_run)
+    data.labels.save(folder.noise)
+    np.savez(folder.seen, train=data.digests("train"), val=data.digests("val"))  # evaluation leaves these out
+    with Trackers(trainer.loggers) as trackers:
+        config = relevant_config(plan.cfg)  # with what it left to the data
+        trackers.start({**config, "options": plan.options, "noise_rate": data.labels.rate})
+        fit(trainer, method, data, folder, say)
+        entries, prediction = evaluate(method, data, trainer, folder, table.rows, smoke)
+        if prediction is not None:
+            prediction.save(folder.predictions, data.classes)
+        if plan.cfg.data.fold is not None and not smoke:
+            save_out_of_fold(method, data, trainer, folder)
+        result = make_result(plan, config, data, method, trainer, table.rows, entries, prediction)
+        trackers.finish(result, data)
+    if not smoke:
+        write_result(folder, result)
     return result
 
 

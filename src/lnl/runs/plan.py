@@ -1,0 +1,109 @@
+"""The plan of a run: what a command looks up in its configuration, once, before it does anything."""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from hydra.conf import HydraConf
+from omegaconf import DictConfig, OmegaConf
+
+from lnl.errors import UserError
+from lnl.runs.code import class_attribute
+from lnl.runs.folder import RunFolder
+from lnl.runs.identity import Experiment, acting, identify
+
+_CACHE = "lnl.run_name"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is and where it goes; made by :func:`make_plan`, and handed to all that take part in the run.
+
+    Attributes:
+        cfg: as of ``conf/train.yaml``. Data and method fill in what it leaves to them.
+        options: the option chosen in each group. A part that was given by ``_target_`` is called by its class, and a
+            loss that the method does not use is ``none``.
+        experiment: all that can change the run's numbers.
+        folder: where the run goes.
+    """
+
+    cfg: DictConfig
+    options: Mapping[str, str]
+    experiment: Experiment
+    folder: RunFolder
+
+    def fold(self, number: int) -> Self:
+        """The plan of one fold (from 1) of a cross-validated run, in a folder in this run's."""
+        cfg, experiment = self.cfg.copy(), self.experiment.fold(number)
+        folder = self.folder.fold(number, experiment.identity)
+        cfg.data.fold, cfg.paths.run_dir = number, str(folder.path)
+        return replace(self, cfg=cfg, experiment=experiment, folder=folder)
+
+
+def make_plan(cfg: DictConfig, hydra: HydraConf) -> Plan:
+    """The plan of the job that Hydra is about to start.
+
+    Args:
+        cfg: the job's configuration, without the part that is Hydra's.
+        hydra: that part.
+    """
+    key = tuple(hydra.overrides.task)
+    experiment = OmegaConf.get_cache(cfg).get(_CACHE, {}).get(key) or identify(cfg)
+    folder = RunFolder(hydra.runtime.output_dir, experiment.identity)
+    return Plan(cfg, chosen_options(cfg, hydra), experiment, folder)
+
+
+def run_name(cfg: DictConfig) -> str:
+    """A readable, unique folder name, e.g. ``cifar10-symmetric0.3-cnn-baseline-ce-seed0-1a2b3c4d``.
+
+    A loss that the method does not use is left out; callbacks that can change numbers are in it.
+
+    Args:
+        cfg: with the part that is Hydra's.
+    """
+    needed = ("data", "noise", "corruption", "model", "method", "loss", "optimizer")
+    if missing := [group for group in needed if group not in cfg]:
+        raise UserError(f"{missing[0]} cannot be left out: {missing[0]}=...")
+    experiment = identify(cfg)
+    # Hydra asks for the folder's name before it starts the job, and the job needs the same experiment. The job's
+    # configuration is a copy of this one, with OmegaConf's cache of resolved values: no state of the process's own is
+    # needed. The overrides tell a job from the sweep whose configuration, cache included, it began with.
+    OmegaConf.get_cache(cfg)[_CACHE] = {tuple(cfg.hydra.overrides.task): experiment}
+    options = chosen_options(cfg, cfg.hydra)
+    rate, seed = cfg.noise.get("rate"), cfg.seed
+    if isinstance(seed, float) and seed.is_integer():
+        seed = int(seed)
+    noise = f"{options['noise']}{float(rate):g}" if isinstance(rate, int | float) else options["noise"]
+    unused = {"none"}
+    parts = [options["data"], *({options["corruption"]} - unused), noise, options["model"], options["method"]]
+    parts += [*({options["loss"]} - unused), *acting(experiment.config.get("callbacks")), f"seed{seed}"]
+    return "-".join([*parts, experiment.identity[:8]]).replace("/", "_")
+
+
+def chosen_options(cfg: DictConfig, hydra: Any) -> dict[str, str]:
+    """The options as of :class:`Plan`, of a configuration and the part of it that is Hydra's."""
+    options = {group: option for group, option in hydra.runtime.choices.items() if "/" not in group}
+    folders = tuple(source.path for source in hydra.runtime.config_sources if source.schema == "file")
+    for group, option in options.items():
+        node = cfg.get(group)
+        target = node.get("_target_") if isinstance(node, DictConfig) else None
+        if target and option and target != (_target_of(group, option, folders) or target):
+            options[group] = str(target).rpartition(".")[2]
+    if class_attribute(cfg.method.get("_target_"), "any_loss") is False:
+        options["loss"] = "none"
+    return options
+
+
+@functools.cache
+def _target_of(group: str, option: str, folders: tuple[str, ...]) -> str | None:
+    """The ``_target_`` of an option's file or of one that it starts from; ``none`` without one, None if not found."""
+    file = next((path for folder in folders if (path := Path(folder, group, f"{option}.yaml")).is_file()), None)
+    if file is None:
+        return None
+    content: Any = OmegaConf.load(file)
+    if "_target_" in content:
+        return str(content._get_node("_target_"))
+    bases = [name for name in content.get("defaults", []) if isinstance(name, str) and name[0] not in "/_"]
+    return next((target for name in bases if (target := _target_of(group, name, folders))), "none")
