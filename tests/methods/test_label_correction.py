@@ -14,7 +14,7 @@ from lnl.methods.label_stages import worthless
 from lnl.metrics import correction_metrics
 from lnl.training import run as training
 from tests.conftest import above_chance, weights
-from tests.data.own import write_folder
+from tests.datasets.own import write_folder
 from tests.training.test_resume import Stopped, assert_same_run, stop_before
 
 BELIEFS = torch.tensor([[0.9, 0.1, 0.0], [0.85, 0.1, 0.05], [0.0, 0.95, 0.05], [0.2, 0.2, 0.6], [0.99, 0.01, 0.0]])

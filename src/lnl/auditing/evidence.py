@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lnl.errors import UserError
-from lnl.noise.corrupt import Labels
+from lnl.labels import Integers
 
 Floats = NDArray[np.floating[Any]]
 
@@ -32,8 +32,8 @@ class Evidence:
     ``neighbours`` where their model has no features.
     """
 
-    index: Labels
-    labels: Labels
+    index: Integers
+    labels: Integers
     probabilities: Floats
     epoch_probabilities: Floats | None = None
     training_margin: Floats | None = None

@@ -15,7 +15,7 @@ from torchvision.transforms import v2
 
 from lnl.data.augment import Augmentation
 from lnl.data.batch import Batch
-from lnl.data.images import Streamed
+from lnl.datasets.images import Streamed
 
 Normalize = Literal["dataset", "per_image"]
 

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from lnl.errors import UserError
-from lnl.noise.corrupt import Labels
+from lnl.labels import Integers
 
 
-def training_set(trainer: Any, epoch: int, seed: int, allowed: Labels) -> Tensor | None:
+def training_set(trainer: Any, epoch: int, seed: int, allowed: Integers) -> Tensor | None:
     """The answer of the method's ``training_set(epoch)``, the same in all processes.
 
     It is asked with global generators that ``seed`` and ``epoch`` decide.

@@ -7,9 +7,9 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
 from lnl.data.batch import Batch
+from lnl.labels import empirical_transition
 from lnl.methods.label_stages import LabelStages
 from lnl.methods.stages import StagedMethod
-from lnl.noise import empirical_transition
 
 
 class LabelCorrection(StagedMethod):
@@ -107,7 +107,7 @@ class LabelCorrection(StagedMethod):
     def with_evidence(self, beliefs: Tensor, index: Tensor) -> Tensor:
         """``beliefs[n, K]`` about the samples ``index[n]`` once their given labels are heard."""
         data = self.trainer.datamodule  # type: ignore[attr-defined]
-        trusted, given = data.trusted, data.labels.noisy
+        trusted, given = data.trusted, data.labels.noise.labels
         transition = empirical_transition(trusted.labels, given[trusted.index], self.num_classes, smoothing=1.0)
         posterior = beliefs * torch.from_numpy(transition.T[given[index.cpu()]]).to(beliefs)
         return posterior / posterior.sum(dim=1, keepdim=True)

@@ -9,9 +9,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from lnl.config import acting
+from lnl.datasets.contents import fingerprints
 from lnl.errors import UserError
 from lnl.runs.code import class_flag, sources
-from lnl.runs.fingerprint import fingerprints
 
 NUMBERS_VERSION = 4  # to be raised whenever a change of lnl's code changes the numbers of the same configuration
 

@@ -1,7 +1,6 @@
 """A trained run, taken from its folder and tried on a test set: its own, or other data."""
 
 import hashlib
-import inspect
 import re
 import zipfile
 from collections.abc import Sequence
@@ -16,10 +15,11 @@ from sklearn.metrics import classification_report
 
 from lnl.data import NoisyDataModule
 from lnl.data.splits import Split
+from lnl.datasets.contents import fingerprints
+from lnl.datasets.source import Source
 from lnl.errors import UserError, first_line
 from lnl.files import explained, write_atomically
 from lnl.metrics import classification_metrics
-from lnl.runs.fingerprint import fingerprints
 from lnl.runs.finished import FinishedRun
 from lnl.runs.result import write_json
 from lnl.trained.loading import (
@@ -36,12 +36,10 @@ from lnl.training import environment
 from lnl.training.assembly import build_data, build_method
 from lnl.training.checkpoints import load_checkpoint, load_weights
 from lnl.training.evaluation import Prediction, predict_split
+from lnl.values import hints_of
 
 SCHEMA_VERSION = 1  # of evaluations/*.json
 PLACE = ("_target_", "path", "name")  # of `data`: where samples are from
-# Arguments of `data` that say nothing of which samples there are; `labels` and `root` have fingerprints.
-NO_SAMPLES = {*inspect.signature(NoisyDataModule.__init__).parameters, "cache_limit_gb", "labels", "root"}
-
 LIMITS = ("test_subset", "subset_mode", "split_seed")
 
 
@@ -125,7 +123,7 @@ class Evaluator:
         checkpoint = load_checkpoint(path)
         trainer = quiet_trainer(run, self.cfg.trainer.accelerator, self.cfg.trainer.precision)
         config, data, own = self._data(run)
-        remarks = list(data.remarks) if not own else []
+        remarks = list(data.dataset.remarks) if not own else []
         split = self.cfg.split
         left_out = None if own else self._leave_out_seen(run, data, split, remarks)
         method = build_method(config, data, None if self.dataset is None else num_samples(run))
@@ -300,7 +298,8 @@ def _read_seen(run: FinishedRun) -> dict[str, NDArray[np.uint64]] | None:
 def _settings(data: dict[str, Any]) -> dict[str, Any]:
     """What of own data's configuration says which samples are in it and which of them are for testing."""
     fraction = data.get("test_fraction")
-    found = {key: value for key, value in data.items() if key not in NO_SAMPLES}
+    beside = {*hints_of(NoisyDataModule), *Source.elsewhere, "labels", "root"}  # the last two have fingerprints
+    found = {key: value for key, value in data.items() if key not in beside}
     if found.get("path") is not None:
         found["path"] = Path(found["path"]).expanduser().resolve()
     for column, name in (found.pop("columns", None) or {}).items():

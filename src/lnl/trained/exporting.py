@@ -51,7 +51,7 @@ def export(trained: TrainedRun, formats: Sequence[str], folder: Path) -> list[Pa
 
 def describe(trained: TrainedRun) -> dict[str, Any]:
     """What stands in ``model.json`` and in each file."""
-    size, channels = trained.classifier.preparation.image_size, trained.classifier.preparation.channels
+    size, channels = trained.classifier.preparation.size, trained.classifier.preparation.channels
     return {
         **trained.describe(),
         "input": {"name": "images", "type": "uint8", "shape": ["batch", size, size, channels]},
@@ -108,7 +108,7 @@ def has_onnx() -> bool:
 
 def _write(name: str, trained: TrainedRun, description: str, path: Path) -> None:
     preparation = trained.classifier.preparation
-    shape = (5, preparation.image_size, preparation.image_size, preparation.channels)
+    shape = (5, preparation.size, preparation.size, preparation.channels)
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     writers = {"onnx": _onnx, "torchscript": _torchscript, "safetensors": _safetensors}
     try:

@@ -1,10 +1,12 @@
 """The parts of a run, made from its configuration and checked against one another."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from hydra.utils import get_object
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ProgressBar, Timer
@@ -12,12 +14,10 @@ from torch import Tensor
 
 from lnl.config import build, build_all, build_loss, factory
 from lnl.data import NoisyDataModule
-from lnl.data.given import GivenDataModule
-from lnl.data.read_once import read_once
+from lnl.data.reading import read_once
 from lnl.errors import UserError, first_line
 from lnl.losses import CrossEntropy
 from lnl.methods import NoisyLabelMethod
-from lnl.runs.fingerprint import fingerprints
 from lnl.runs.folder import RunFolder
 from lnl.training.checkpoints import AtomicCheckpointIO, load_checkpoint, load_weights
 from lnl.training.environment import resolve_precision
@@ -30,18 +30,25 @@ from lnl.training.trainer_options import check_batch_of_one, check_limit, check_
 from lnl.training.training_metrics import TrainingMetrics
 
 
-def build_data(cfg: DictConfig) -> NoisyDataModule:
-    """The data, read, with its noise drawn. What ``cfg`` left to the data (classes, size) is in it from then on."""
+def build_data(cfg: DictConfig, trusting: bool = False) -> NoisyDataModule:
+    """The data, read, with its noise drawn. What ``cfg`` left to the data (classes, size) is in it from then on.
+
+    Args:
+        cfg: of a run.
+        trusting: training sees the right labels of trusted samples (:func:`uses_trusted`).
+    """
+    progress = "callbacks" not in cfg or cfg.callbacks.get("progress") is not None
+    corruption: Any = OmegaConf.to_container(cfg.corruption, resolve=True)
     data: NoisyDataModule = build(
-        "data", cfg.data, noise=build("noise", cfg.noise), corruption=build("corruption", cfg.corruption)
+        "data",
+        cfg.data,
+        noise=build("noise", cfg.noise),
+        corruption=build("corruption", cfg.corruption),
+        reader=partial(read_once, progress=progress, config=corruption),
+        trusting=trusting,
     )
-    data.show_progress = "callbacks" not in cfg or cfg.callbacks.get("progress") is not None
     data.prepare_data()
-    config: dict[str, Any] = {part: OmegaConf.to_container(cfg[part], resolve=True) for part in ("data", "corruption")}
-    if isinstance(data, GivenDataModule):
-        data.fingerprints = config["data"]["fingerprints"] = fingerprints(config["data"])  # read anew if it has changed
     try:
-        data.clean = read_once(config, data.read)
         data.setup()
     except ValueError as error:
         raise UserError(str(error)) from error
@@ -51,6 +58,14 @@ def build_data(cfg: DictConfig) -> NoisyDataModule:
     return data
 
 
+def uses_trusted(method: DictConfig) -> bool:
+    """Whether the configured method trains with the right labels of trusted samples."""
+    try:
+        return bool(getattr(get_object(str(method.get("_target_"))), "uses_trusted", False))
+    except Exception:  # whatever an import may raise: building the method says what is wrong
+        return False
+
+
 def build_method(cfg: DictConfig, data: NoisyDataModule, num_samples: int | None = None) -> NoisyLabelMethod:
     """The method with its networks, seen to take the data's images and to have an output for each of its classes.
 
@@ -58,15 +73,13 @@ def build_method(cfg: DictConfig, data: NoisyDataModule, num_samples: int | None
         cfg, data: of the run.
         num_samples: of the training set the method has its state for, if it is to be evaluated on other ``data``.
     """
-    samples = len(data.labels.noisy) if num_samples is None else num_samples
+    samples = len(data.labels) if num_samples is None else num_samples
     oracle_options = tell_noise_rate(cfg.method, data)
     method = make_method(cfg, data.num_classes, data.channels, data.image_size, samples)
     method.oracle_options = oracle_options
     if num_samples is None and not method.any_loss and type(method.loss) is not CrossEntropy:
         loss = getattr(method.loss, "__name__", type(method.loss).__name__)
         raise UserError(f"loss: {type(method).__name__} does not use the one that was chosen ({loss}): leave out loss=")
-    if method.uses_trusted and num_samples is None:
-        data.trust()
     if cfg.init_from:
         weights = load_checkpoint(cfg.init_from)["state_dict"]
         # A method's own buffers are state of its run, about its samples; networks are what can be started from.
@@ -80,7 +93,7 @@ def tell_noise_rate(options: DictConfig, data: NoisyDataModule) -> list[str]:
     """Puts the share of labels that the noise makes wrong in place of each ``oracle``, and returns these options."""
     values: dict[Any, Any] = OmegaConf.to_container(options, resolve=True)  # type: ignore[assignment]
     names = [name for name, value in values.items() if value == "oracle"]
-    rate = data.labels.expected_rate if data.noise.drawn else None
+    rate = data.labels.noise.expected_rate if data.labels.noise and data.noise.drawn else None
     for name in names:
         if rate is None:
             raise UserError(
@@ -198,7 +211,7 @@ def build_callbacks(
         EpochSeed(cfg.seed),
         StaysStopped(cfg.trainer.get("max_steps") or -1),
         SharedState(),
-        TrainingMetrics(data.given, data.labels.clean),
+        TrainingMetrics(data.given, data.labels.truth),
         *chosen,
         *others,
         # With the validated weights: at an epoch's end it would look at what an earlier validation has said.

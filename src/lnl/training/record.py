@@ -30,10 +30,12 @@ def make_result(
 ) -> dict[str, Any]:
     """The content of ``result.json``."""
     sizes = {"test": 0} | {split: len(index) for split, index in data.splits.items()}
-    rates = {f"{split}_rate": data.labels.actual_rate(data.splits[split]) for split in ("train", "val")}
+    noise = data.labels.noise
+    assert noise is not None
+    rates = {f"{split}_rate": noise.actual_rate(data.splits[split]) for split in ("train", "val")}
     epoch_seconds = [row["seconds"] for row in rows]
     device = trainer.strategy.root_device
-    own = {"own": {"fingerprints": data.fingerprints, "test_drawn": data.test_drawn}}
+    own = {"own": {"fingerprints": data.fingerprints, "test_drawn": data.dataset.test_drawn}}
     checkpoint_bytes = folder.last.stat().st_size if folder.last.exists() else None
     return {
         "schema_version": SCHEMA_VERSION,
@@ -46,16 +48,16 @@ def make_result(
             "classes": data.classes,
             **sizes,
             "trusted": len(data.trusted),
-            "skipped": len(data.skipped),
+            "skipped": len(data.dataset.skipped),
             **({} if data.fingerprints is None else own),
         },
         "corruption": options["corruption"],
-        "noise": {**data.labels.describe(), **rates, "train_wrong": _wrong(data)},
+        "noise": {**noise.describe(), **rates, "train_wrong": _wrong(data)},
         "method": options["method"],
         "loss": options["loss"],
         "oracle_options": {name: cfg.method[name] for name in method.oracle_options},
         "model": options["model"],
-        "seeds": {"seed": cfg.seed, "noise": data.labels.seed, "split": cfg.data.split_seed},
+        "seeds": {"seed": cfg.seed, "noise": noise.seed, "split": cfg.data.split_seed},
         "epochs": len(rows),
         "protocol": entries,
         "time": {
@@ -80,10 +82,10 @@ def make_result(
 
 def _wrong(data: NoisyDataModule) -> int | None:
     """How many labels that training saw are wrong, those aside that the method knows to be right."""
-    if data.labels.clean is None:
+    if data.labels.truth is None:
         return None
     train = data.splits["train"]
-    return int((data.given[train] != data.labels.clean[train]).sum())
+    return int((data.given[train] != data.labels.truth[train]).sum())
 
 
 def said_by_callbacks(trainer: pl.Trainer) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from lnl.runs.folder import RunFolder
 from lnl.runs.identity import relevant_config
 from lnl.runs.result import write_result
 from lnl.tracking.trackers import Trackers
-from lnl.training.assembly import build_data, build_method, build_trainer
+from lnl.training.assembly import build_data, build_method, build_trainer, uses_trusted
 from lnl.training.checkpoints import load_checkpoint, load_weights
 from lnl.training.environment import git_commit, send_warnings_to_the_log
 from lnl.training.evaluation import evaluate, save_out_of_fold
@@ -76,9 +76,9 @@ def train_here(
     reset_peak_memory()
     options = {group: option for group, option in choices.items() if "/" not in group}
     with process.first():  # downloads and decodes what the others then find
-        data = build_data(cfg)
+        data = build_data(cfg, uses_trusted(cfg.method))
     if not process.number:
-        for remark in data.remarks:
+        for remark in data.dataset.remarks:
             log.warning(remark)
             if cfg.data.fold in (None, 1):  # the others would say the same
                 say(remark.split("\n")[0])
@@ -99,10 +99,12 @@ def train_here(
     folder.claim(force=cfg.force or smoke)
     process.wait()
     try:
-        data.labels.save(folder.noise)
+        noise = data.labels.noise
+        assert noise is not None
+        noise.save(folder.noise)
         np.savez(folder.seen, train=data.digests("train"), val=data.digests("val"))  # evaluation leaves these out
         with Trackers(trainer.loggers) as trackers:
-            trackers.start({**relevant_config(cfg), "options": options, "noise_rate": data.labels.rate})
+            trackers.start({**relevant_config(cfg), "options": options, "noise_rate": noise.rate})
             fit(trainer, method, data, folder, say)
             entries, prediction = evaluate(method, data, trainer, folder, table.rows, smoke)
             if prediction is not None:
