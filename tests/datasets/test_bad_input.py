@@ -143,7 +143,7 @@ MISTAKES = {
     "one split without classes": (splits_of_pictures("Train"), "Train in .* called like splits"),
     "splits without classes, and a folder": (splits_of_pictures("train", "test", "extra"), "test, train in .* splits"),
     "no class in train": (
-        lambda root: folder(write_folder(splits_of_pictures("train")(root).root, split="test")),
+        lambda root: folder(write_folder(splits_of_pictures("train")(root).source.folder, split="test")),
         "train has no class folders with pictures",
     ),
     "a class whose pictures are deeper": (deeper, "cat has no picture itself, but 10 in folders inside it"),

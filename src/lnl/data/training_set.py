@@ -28,11 +28,11 @@ def training_set(trainer: Any, epoch: int, seed: int, allowed: Integers) -> Tens
     Raises:
         UserError: if the answer is something else.
     """
-    if epoch >= trainer.max_epochs:
-        return None  # a run that was stopped between its last epoch and its result
+    method = trainer.lightning_module
+    if epoch >= trainer.max_epochs or not hasattr(method, "training_set"):
+        return None  # a run that was stopped between its last epoch and its result; or no method of lnl
     (state,) = np.random.SeedSequence([seed, epoch, *b"training_set"]).generate_state(1)
     pl.seed_everything(int(state), verbose=False)
-    method = trainer.lightning_module
     answer = method.training_set(epoch)
     if answer is None:
         return None
