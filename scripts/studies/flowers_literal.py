@@ -11,7 +11,7 @@ from lnl.labels import Labels
 class SunflowerOfFive(TFFlowersSunflower):
     """Sunflower or not, with three further classes that no image has.
 
-    Most wrong labels of noise over these five classes are no answer to the question, and the model has outputs for them.
+    Most wrong labels of noise over these five classes are no answer to the question; the model has outputs for them.
     """
 
     def read(self, form: Form, progress: bool = False) -> Dataset:

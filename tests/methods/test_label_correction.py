@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -52,7 +53,7 @@ class Data:
         index, labels = np.array([0, 2]), np.array([2, 2])
 
     class labels:
-        noisy = np.array([2, 1, 2, 1, 0, 0, 1])
+        noise = SimpleNamespace(labels=np.array([2, 1, 2, 1, 0, 0, 1]))
 
 
 def in_a_round(beliefs, **options):
@@ -104,7 +105,7 @@ def test_the_given_label_counts_by_bayes_rule():
             index, labels = np.array([0, 1, 2, 3]), np.array([0, 0, 1, 2])
 
         class labels:
-            noisy = np.array([0, 1, 1, 2, 2, 0, 1])
+            noise = SimpleNamespace(labels=np.array([0, 1, 1, 2, 2, 0, 1]))
 
     corrected = method()
     corrected._trainer = type("T", (), {"datamodule": Data})()

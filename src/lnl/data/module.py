@@ -144,10 +144,7 @@ class NoisyDataModule(pl.LightningDataModule):
         if len(labels):  # data that is only for testing has no trusted samples
             labels = with_trusted(labels, self.splitting.trusted, self.splitting.split_seed)
         self.splits = self.splitting(labels, dataset.test_labels, dataset.val, dataset.pictures)
-        self._right = {
-            "test": dataset.test_labels[self.splits.get("test", [])],
-            "trusted_test": labels.trusted.among(self.splits.get("trusted_test", np.arange(0))).labels,
-        }
+        self._trusted = labels.trusted
         labels = replace(labels, trusted=labels.trusted.among(self.splits.get("train", np.arange(0))))
         if self.trusting and not len(labels.trusted):
             raise UserError(f"this method needs samples with trusted labels: {self.source.how_to_trust}")
@@ -200,7 +197,9 @@ class NoisyDataModule(pl.LightningDataModule):
 
     def right_labels(self, split: Split) -> Integers:
         """True labels of ``test`` or ``trusted_test``, in the split's order: for evaluation only."""
-        return self._right[split]
+        return (
+            self.test_labels[self.splits["test"]] if split == "test" else self._trusted.among(self.splits[split]).labels
+        )
 
     def images(self, split: Split, places: Any = slice(None)) -> np.ndarray:
         """The images of a split as they are, uint8 ``[n, H, W, C]``; all of them, or those at ``places`` in it."""
