@@ -29,7 +29,6 @@ from lnl.app.cli import KNOWN, explain
 from lnl.app.resolvers import register_resolvers
 from lnl.config import CONF_DIR, build
 from lnl.data import Dataset, NoisyDataModule
-from lnl.data.preparation import Preparation
 from lnl.datasets.images import natural_size
 from lnl.datasets.in_memory import InMemory, as_images, as_mask
 from lnl.errors import UserError
@@ -241,7 +240,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         path = checkpoint_path(folder, self.protocol)
         load_weights(method, load_checkpoint(path)["state_dict"], path)
         method.trainer = None  # which holds the data
-        self.model_ = ImageClassifier(method, Preparation.of(data), data.classes).cpu()
+        self.model_ = ImageClassifier(method, data.preparation, data.classes).cpu()
         self.history_ = pd.DataFrame(table.rows)
 
     def _config(self, dataset: Dataset) -> DictConfig:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lnl.datasets import cache, decoded, pictures
+from lnl.datasets import decoded, pictures
 from lnl.datasets.decoded import decode
 from lnl.datasets.images import Form
-from lnl.datasets.picture_files import Files, common_size
+from lnl.datasets.pictures import Files, common_size
 from lnl.errors import UserError
 from tests.bad_files import noise_picture
 from tests.datasets.own import COLOURS, picture
@@ -55,7 +55,7 @@ def test_what_changes_is_decoded_anew(cached, tmp_path):
 def test_arrays_of_several_splits_and_tables_stay_until_there_are_too_many(cached, tmp_path):
     """The one that was used longest ago goes."""
     ways = [("0.png", "1.png"), ("1.png", "0.png"), ("2.png",), ("1.png", "2.png"), ("0.png",)]
-    assert len(ways) == cache.KEPT + 1
+    assert len(ways) == decoded.KEPT + 1
     for again in (0, 1):
         for names in ways[:-1]:
             found, count = cached(names=names)
@@ -64,14 +64,14 @@ def test_arrays_of_several_splits_and_tables_stay_until_there_are_too_many(cache
     cached(names=ways[0])
     assert cached(names=ways[-1])[1] == 1
     arrays = {suffix: sorted((tmp_path / "cache").glob(f"*{suffix}")) for suffix in (".npy", ".json")}
-    assert [len(paths) for paths in arrays.values()] == [cache.KEPT] * 2
+    assert [len(paths) for paths in arrays.values()] == [decoded.KEPT] * 2
     assert [cached(names=names)[1] for names in (*ways[2:], ways[0], ways[1])] == [0, 0, 0, 0, 2]
 
 
 def test_arrays_go_where_there_is_no_room_for_another(cached, tmp_path, monkeypatch):
     cached()
     free = lambda path: shutil._ntuple_diskusage(999, 0, 999 if not list(path.glob("*.npy")) else 0)  # noqa: E731
-    monkeypatch.setattr(cache.shutil, "disk_usage", free)
+    monkeypatch.setattr(decoded.shutil, "disk_usage", free)
     assert cached(names=("2.png",))[1] == 1
     assert len(list((tmp_path / "cache").glob("*.npy"))) == 1
 
@@ -193,7 +193,7 @@ def test_nothing_but_a_record_is_kept_of_what_is_streamed(cached, tmp_path):
 
 
 def test_there_must_be_room_on_the_disk(cached, monkeypatch):
-    monkeypatch.setattr(cache.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 0, 10))
+    monkeypatch.setattr(decoded.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 0, 10))
     with pytest.raises(UserError, match=r"no room for: set paths\.cache_dir, or data\.cache_limit_gb=0"):
         cached()
 

@@ -21,8 +21,7 @@ from lnl.data.preparation import Batching, Preparation
 from lnl.data.reading import CleanData, read
 from lnl.data.splits import Split, Splitting
 from lnl.data.training_set import training_set
-from lnl.datasets.checks import check_positive
-from lnl.datasets.images import Streamed
+from lnl.datasets.images import Streamed, check_positive
 from lnl.datasets.source import Dataset, Source
 from lnl.errors import UserError
 from lnl.labels import Integers, Labels, Trusted

@@ -4,8 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self, get_args
 
 from lnl.data.loader import Normalize
-from lnl.datasets.checks import check_choice, check_positive
-from lnl.datasets.images import Form
+from lnl.datasets.images import Form, check_choice, check_positive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +32,7 @@ class Preparation(Form):
 
     @classmethod
     def of(cls, data: Any) -> Self:
-        """Of a run's ``data``: its configuration, or the data module."""
-        if not isinstance(data, dict):
-            data = vars(data.preparation)
+        """Of the ``data`` of a run's configuration."""
         return cls(**{name: data[name] for name in cls.__dataclass_fields__})
 
 

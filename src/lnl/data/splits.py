@@ -5,8 +5,8 @@ from typing import Literal
 
 import numpy as np
 
-from lnl.datasets.checks import check_choice
 from lnl.datasets.copies import choose_pictures, deal_pictures, not_alone
+from lnl.datasets.images import check_choice
 from lnl.errors import UserError
 from lnl.labels import Integers as Index
 from lnl.labels import Labels, Trusted

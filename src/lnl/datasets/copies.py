@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lnl.datasets.cache import make_room, shown
-from lnl.datasets.picture_files import Pictures
-from lnl.datasets.pictures import PictureError
+from lnl.datasets.decoded import make_room, shown
+from lnl.datasets.pictures import PictureError, Pictures
 from lnl.files import write_atomically
 from lnl.labels import Integers
 from lnl.labels.choice import apportion, stratified_choice

@@ -3,27 +3,32 @@
 import hashlib
 import json
 import os
+import shutil
+import socket
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
 
-from lnl.datasets.cache import make_room, shown
 from lnl.datasets.images import Fit, Form, Images, Streamed, digest
-from lnl.datasets.picture_files import Pictures, common_size
-from lnl.datasets.pictures import PictureError, read_picture
+from lnl.datasets.pictures import PictureError, Pictures, common_size, read_picture
 from lnl.errors import UserError
-from lnl.files import replacing
+from lnl.files import process_is_gone, replacing
 
+KEPT = 4  # arrays of pictures of the same origin: other splits, or other tables, have them in another order
 VERSION = 2  # to be raised when the same files would be decoded to other pixels
 CHUNK_BYTES = 64 * 2**20  # of decoded pictures in memory at a time
 
+T = TypeVar("T")
 Options = tuple[int, int, Fit]  # size, channels, fit
 
 
@@ -175,3 +180,26 @@ def _each(pictures: Pictures, options: Options, show: bool) -> Iterator[NDArray[
             answer for chunk in chunks for answer in pool.map(lambda place: _read(pictures, place, options), chunk)
         )
         yield from shown(every, "decoding pictures", len(pictures), show)
+
+
+def make_room(cache_dir: Path, stem: str, needed: int) -> bool:
+    """Whether there is room for so many bytes, and for another array called ``stem*``. Those used longest ago go."""
+    for left in cache_dir.glob(f".pictures-*.{socket.gethostname()}-*.tmp"):
+        if process_is_gone(left.stem.rpartition("-")[2]):
+            left.unlink(missing_ok=True)
+    used: dict[str, float] = defaultdict(float)
+    for path in (*cache_dir.glob(f"{stem}*.npy"), *cache_dir.glob(f"{stem}*.json")):
+        with suppress(FileNotFoundError):  # another process may have been faster
+            used[path.stem] = max(used[path.stem], path.stat().st_mtime)
+    kept = sorted(used, key=used.__getitem__)
+    while kept and (len(kept) >= KEPT or needed > shutil.disk_usage(cache_dir).free):
+        oldest = cache_dir / kept.pop(0)
+        for suffix in (".json", ".npy"):
+            oldest.with_suffix(suffix).unlink(missing_ok=True)
+    return needed <= shutil.disk_usage(cache_dir).free
+
+
+def shown(every: Iterable[T], what: str, total: int, show: bool) -> Iterable[T]:
+    """With a progress bar, if there is a terminal."""
+    console = Console(stderr=True)
+    return track(every, what, total, console=console, transient=True, disable=not (show and console.is_terminal))

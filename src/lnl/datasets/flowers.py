@@ -14,7 +14,7 @@ from torchvision.datasets.utils import download_url
 
 from lnl.datasets.decoded import decode
 from lnl.datasets.images import Form
-from lnl.datasets.picture_files import Files
+from lnl.datasets.pictures import Files
 from lnl.datasets.source import Dataset, Source, hold_out_test
 from lnl.datasets.torchvision_sets import damaged, missing
 from lnl.errors import UserError

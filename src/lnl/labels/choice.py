@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lnl.labels.record import Integers
+from lnl.labels.labels import Integers
 
 
 def check_labels(labels: NDArray[Any], num_classes: int) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lnl.labels.choice import check_labels
 from lnl.labels.classes import class_numbers, cleaned, no_class
-from lnl.labels.record import Integers
+from lnl.labels.labels import Integers
 from lnl.labels.tables import missing_column, read_csv
 
 

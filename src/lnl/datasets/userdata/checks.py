@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lnl.datasets.copies import choose_pictures, not_alone
-from lnl.datasets.userdata.listing import no_single_label
-from lnl.datasets.userdata.remarks import many, some
+from lnl.datasets.userdata.listing import many, no_single_label, some
 from lnl.errors import UserError
 from lnl.labels.classes import cleaned, no_class
 

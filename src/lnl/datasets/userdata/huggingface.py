@@ -7,8 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from lnl.datasets.picture_files import Pictures
-from lnl.datasets.pictures import PictureError
+from lnl.datasets.pictures import PictureError, Pictures
 from lnl.datasets.userdata.listing import SPLIT_OF, Listing, as_text
 from lnl.datasets.userdata.source import PictureSource
 from lnl.errors import UserError

@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lnl.datasets.checks import check_choice
 from lnl.datasets.copies import are_copies, find_copies, picture_numbers
 from lnl.datasets.decoded import Decoded, decode
-from lnl.datasets.images import Form, Images, natural_size
-from lnl.datasets.picture_files import Files, Pictures
+from lnl.datasets.images import Form, Images, check_choice, natural_size
+from lnl.datasets.pictures import Files, Pictures
 from lnl.datasets.source import Dataset, Source
-from lnl.datasets.userdata import remarks as said
+from lnl.datasets.userdata import listing as said
 from lnl.datasets.userdata.checks import LABELS, class_names, clean_labels, divide, no_class_of, unusable, without
 from lnl.datasets.userdata.listing import Listing
 from lnl.errors import UserError

@@ -9,8 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from lnl.datasets.userdata.listing import SPLIT_OF, Listing, as_text, no_single_label
-from lnl.datasets.userdata.remarks import many
+from lnl.datasets.userdata.listing import SPLIT_OF, Listing, as_text, many, no_single_label
 from lnl.datasets.userdata.source import PictureSource
 from lnl.errors import UserError
 from lnl.labels.tables import missing_column, read_csv
