@@ -34,7 +34,7 @@ from lnl.config import CONF_DIR
 from lnl.data import NoisyDataModule
 from lnl.methods import NoisyLabelMethod
 from lnl.runs.folder import RunFolder
-from lnl.training.assembly import build_data, build_method, build_trainer
+from lnl.training.assembly import build_data, build_method, build_trainer, uses_trusted
 from lnl.training.environment import describe, resolve_precision, send_warnings_to_the_log
 from lnl.training.evaluation import predict
 from lnl.training.metrics_table import MetricsTable
@@ -164,7 +164,7 @@ def configuration(device: str, *overrides: str) -> DictConfig:
 def measure(cfg: DictConfig, device: torch.device, turns: int, workers: int | None) -> dict[str, Any]:
     """All turns and what they come to; (c) with so many ``workers``, or left out."""
     precision = resolve_precision(cfg.trainer.precision, cfg.trainer.accelerator)
-    data = build_data(cfg)
+    data = build_data(cfg, uses_trusted(cfg.method))
     images = torch.cat([batch.images.to(device) for batch in data.loader("train", device)]).contiguous(
         memory_format=torch.channels_last
     )

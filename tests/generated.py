@@ -8,7 +8,7 @@ import numpy as np
 import torchvision
 from PIL import Image
 
-import lnl.data.flowers as flowers
+import lnl.datasets.flowers as flowers
 
 CIFAR10_CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 

@@ -41,6 +41,8 @@ def test_a_command_is_one_that_can_be_given(command, arguments):
     for argument in shlex.split(arguments):
         if argument != "-m":
             key, _, values = argument.partition("=")
+            if key == "--config-dir":
+                key, values = "hydra.searchpath", f"[file://{ROOT / values}]"
             choices[key] = [values] if values.startswith(("[", "{")) else values.split(",")
     first = {key: values[0] for key, values in choices.items()}
     for key, values in choices.items():

@@ -6,6 +6,7 @@ import logging
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -27,13 +28,14 @@ from lnl.app.arguments import prepared_overrides
 from lnl.app.cli import KNOWN, explain
 from lnl.app.resolvers import register_resolvers
 from lnl.config import CONF_DIR, build
-from lnl.data import Dataset, LabelledImages, NoisyDataModule
-from lnl.data.images import Given, natural_size
-from lnl.data.in_memory import as_images, as_mask
+from lnl.data import Dataset, NoisyDataModule
+from lnl.datasets.images import natural_size
+from lnl.datasets.in_memory import InMemory, as_images, as_mask
 from lnl.errors import UserError
+from lnl.labels import Labels, Trusted
 from lnl.runs.folder import RunFolder
-from lnl.trained.loading import ImageClassifier, Preparation, check_protocol, checkpoint_path
-from lnl.training.assembly import build_method, build_trainer
+from lnl.trained.loading import ImageClassifier, check_protocol, checkpoint_path
+from lnl.training.assembly import build_method, build_trainer, uses_trusted
 from lnl.training.checkpoints import load_checkpoint, load_weights
 from lnl.training.metrics_table import MetricsTable
 from lnl.training.processes import count_processes
@@ -118,10 +120,10 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         self.classes_, labels = np.unique(given, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"labels of at least 2 classes are needed, got 1 class: {self.classes_[0]!r}")
-        everything = LabelledImages(images, labels.astype(np.int64))
-        nothing = everything[np.arange(0)]  # is for testing
-        known = Given(trusted=as_mask(trusted, len(images)))
-        dataset = Dataset(everything, nothing, [str(name) for name in self.classes_], known)
+        known = Labels.doubtful(labels.astype(np.int64), [str(name) for name in self.classes_])
+        if (mask := as_mask(trusted, len(images))) is not None:
+            known = replace(known, trusted=Trusted(np.flatnonzero(mask), known.given[mask]))
+        dataset = Dataset(images, known, images[:0], known.given[:0])  # nothing is for testing
         with contextlib.ExitStack() as stack:
             stack.enter_context(contextlib.nullcontext() if self.verbose else _silence())
             stack.enter_context(isolate_rng())
@@ -133,7 +135,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:
         """Probabilities ``[n, K]`` of ``classes_``, computed in float32."""
         check_is_fitted(self)
-        images = self.model_.preparation.fit_to(self._images(X, reset=False))
+        images = np.asarray(self.model_.preparation.fit_to(self._images(X, reset=False)))
         on_gpu = self.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
         try:
             return self.model_.to("cuda" if on_gpu else "cpu").probabilities(images)
@@ -213,7 +215,8 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         folder.check_identity()
         folder.claim(force=True)
         changes = {part: build(part, cfg[part]) for part in ("noise", "corruption")}
-        data: NoisyDataModule = build("data", cfg.data, dataset=dataset, **changes)
+        trusting = uses_trusted(cfg.method)
+        data: NoisyDataModule = build("data", cfg.data, source=InMemory(dataset), trusting=trusting, **changes)
         try:
             data.setup()
         except ValueError as error:
@@ -229,19 +232,19 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         path = checkpoint_path(folder, self.protocol)
         load_weights(method, load_checkpoint(path)["state_dict"], path)
         method.trainer = None  # which holds the data
-        self.model_ = ImageClassifier(method, Preparation.of(data), data.classes).cpu()
+        self.model_ = ImageClassifier(method, data.preparation, data.classes).cpu()
         self.history_ = pd.DataFrame(table.rows)
 
     def _config(self, dataset: Dataset) -> DictConfig:
         """What ``python -m lnl.train`` would be given."""
-        images = np.asarray(dataset.train.images)
+        images = np.asarray(dataset.images)
         sample = images[:: len(images) // 5000 + 1].reshape(-1, images.shape[3]) / 255
         seed = self.random_state
         if not isinstance(seed, int | np.integer):
             seed = check_random_state(seed).randint(2**31)
         overrides = [
             "~data",
-            "+data._target_=lnl.data.in_memory.InMemory",
+            "+data._target_=lnl.data.NoisyDataModule",
             "noise=none",
             *(f"{group}={option}" for group in ("method", "loss", "model") if (option := getattr(self, group))),
             f"optimizer={self.optimizer}",
@@ -252,7 +255,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
             f"data.batch_size={self.batch_size}",
             f"data.val_fraction={float(self.validation_fraction)}",
             f"data.split_seed={seed}",
-            f"+data.num_classes={len(dataset.classes)}",
+            f"+data.num_classes={len(dataset.labels.classes)}",
             f"data.channels={images.shape[3]}",
             f"+data.image_size={self.image_size or natural_size(images.shape)}",
             f"data.mean={sample.mean(axis=0).round(4).tolist()}",

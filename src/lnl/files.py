@@ -1,4 +1,4 @@
-"""Which files are pictures; files that are whole or not there; what is said of one that cannot be written."""
+"""Files in folders, and which are pictures; files that are whole or not there; what is said of writing that fails."""
 
 import os
 import socket
@@ -11,6 +11,51 @@ from typing import Any
 from lnl.errors import UserError, first_line
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2")  # in any case
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file is called like a picture."""
+    return name.lower().endswith(PICTURES)
+
+
+def entries(folder: Path | str) -> list[os.DirEntry[str]]:
+    """What is in a folder, by name, without what is hidden."""
+    with os.scandir(folder) as found:
+        return sorted((entry for entry in found if entry.name[0] != "."), key=lambda entry: entry.name)
+
+
+def walk(folder: Path | str, depth: int | None = None, place: str = "") -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """The files in a folder and in the folders inside it, by name, without what is hidden.
+
+    Args:
+        folder: to look in.
+        depth: how many folders deep to look, and then also in folders that are links, which may lead in a circle.
+            None for all the way down; such links, and folders that cannot be read, are then left out.
+        place: what relative names begin with.
+
+    Yields:
+        Each file's name relative to the folder, with ``/``, and its entry.
+    """
+    try:
+        inside = entries(folder)
+    except OSError:
+        if depth is not None:
+            raise
+        return
+    for entry in inside:
+        if not _is_folder(entry):
+            yield place + entry.name, entry
+        elif depth is None and not entry.is_symlink():
+            yield from walk(entry.path, None, f"{place}{entry.name}/")
+        elif depth:
+            yield from walk(entry.path, depth - 1, f"{place}{entry.name}/")
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle
+        return False
 
 
 @contextmanager

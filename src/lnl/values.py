@@ -42,7 +42,7 @@ def check_values(name: str, node: DictConfig, skip: Collection[str] = (), known:
         UserError: naming the key, what it must be and what was given.
     """
     target = None if OmegaConf.is_missing(node, "_target_") else node.get("_target_")
-    hints = _hints_of(target) if target else {} if name else WHOLE
+    hints = _hints_at(target) if target else {} if name else WHOLE
     check_hinted(name, node, hints, skip, known)
     for key in node:
         if not OmegaConf.is_missing(node, key):
@@ -77,15 +77,15 @@ def check_hinted(
             node[key] = fitted
 
 
-def _hints_of(target: Any) -> dict[str, Any]:
+def _hints_at(target: Any) -> dict[str, Any]:
     try:
-        return _hints(instantiate({"_target_": target, "_partial_": True}).func)
+        return hints_of(instantiate({"_target_": target, "_partial_": True}).func)
     except InstantiationException:  # which says what is wrong when the object is made
         return {}
 
 
 @functools.cache
-def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
     """The annotations of a function's or class's parameters; a default of None is one of the values."""
     found: dict[str, Any] = {}
     for init in [vars(base).get("__init__") for base in function.__mro__] if inspect.isclass(function) else [function]:
@@ -99,6 +99,8 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
                 found.setdefault(parameter.name, hint | None if parameter.default is None else hint)
         if all(parameter.kind != parameter.VAR_KEYWORD for parameter in parameters):
             break  # else the rest goes to the next class
+    for part in getattr(function, "options_of", list)():  # a data module's
+        found = hints_of(part) | found
     return found
 
 

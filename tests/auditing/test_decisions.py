@@ -7,7 +7,7 @@ import pytest
 from lnl.auditing import corrected_labels
 from lnl.auditing.decisions import read_decisions, read_estimate, read_labels_so_far
 from lnl.errors import UserError
-from lnl.noise import read_labels
+from lnl.labels.files import read_labels
 
 CLASSES = ["1", "NA", "<b>", "fox"]
 LABELS = pd.DataFrame({"index": range(4), "file": ["a", "b", "c, d", ""], "given_label": ["1", "NA", "<b>", "fox"]})

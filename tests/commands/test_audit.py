@@ -9,7 +9,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.metrics import average_precision_score
 
-from tests.data.own import write_arrays
+from tests.datasets.own import write_arrays
 from tests.generated import write_cifar, write_cifar_n
 
 SMALL = ("data=digits", "noise=symmetric", "noise.rate=0.3", "data.subset=600", "data.folds=3", "trainer.max_epochs=6")

@@ -38,9 +38,9 @@ needs_onnx = pytest.mark.skipif(not exporting.has_onnx(), reason="lnl[onnx] is n
 
 def digits_test():
     """The test images, uint8 [359, 8, 8, 1]."""
-    from lnl.data import Digits
+    from lnl.data import Digits, Form
 
-    return Digits(num_classes=10, channels=1, image_size=8, mean=[0.3], std=[0.4]).load().test.images
+    return Digits().source.read(Form()).test_images
 
 
 def by_onnx(path, images):

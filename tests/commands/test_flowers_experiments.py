@@ -1,16 +1,25 @@
 """The flowers study: what its commands train, on two classes and on five."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 
 from lnl.app.resolvers import register_resolvers
 from lnl.config import CONF_DIR
+from lnl.noise import UniformNoise
+from tests.generated import write_flowers
+
+ROOT = Path(__file__).parents[2]
+LITERAL = ROOT / "scripts/studies/conf"
 
 
 def configuration(*overrides):
     register_resolvers()
     with initialize_config_dir(CONF_DIR, version_base="1.3"):
-        return compose("train", overrides=list(overrides), return_hydra_config=True)
+        here = f"hydra.searchpath=[file://{LITERAL}]"
+        return compose("train", overrides=[here, *overrides], return_hydra_config=True)
 
 
 @pytest.mark.parametrize("data", [[], ["data=tf_flowers"]])
@@ -44,3 +53,36 @@ def test_the_control_can_be_asked_to_be_pretrained_and_frozen():
 @pytest.mark.parametrize("experiment", ["flowers_corrupted", "flowers_l1"])
 def test_both_losses_see_the_same_wrong_labels_of_a_seed(experiment):
     assert configuration(f"experiment={experiment}", "seed=7").noise.seed == 7
+
+
+@pytest.mark.slow
+def test_the_literal_variant_asks_two_and_mislabels_as_five(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT)
+    from scripts.studies.flowers_literal import TFFlowersSunflowerLiteral
+
+    write_flowers(tmp_path, monkeypatch, per_class=400)
+    data = TFFlowersSunflowerLiteral(data_dir=tmp_path, cache_dir=tmp_path, image_size=32, noise=UniformNoise(0.5))
+    data.setup()
+    clean, noisy = data.labels.truth, data.given
+    assert np.bincount(clean).tolist() == [4 * 320, 320]
+    assert np.bincount(data.test_labels).tolist() == [4 * 80, 80]
+    for label, count in ((0, 1280), (1, 320)):
+        shares = np.bincount(noisy[clean == label], minlength=5) / count
+        expected = np.full(5, 0.1)  # half of the labels are redrawn, a fifth of them to each class
+        expected[label] += 0.5
+        np.testing.assert_allclose(shares, expected, atol=4 * np.sqrt(0.24 / count))
+
+
+@pytest.mark.slow
+def test_the_literal_experiment_runs_from_its_own_folder(train, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT)
+    write_flowers(tmp_path / "data", monkeypatch)
+    small = ("data.subset=null", "data.val_subset=null", "data.test_subset=null", "data.image_size=32")
+    outcome = train(
+        f"--config-dir={LITERAL}",
+        "experiment=flowers_literal",
+        f"paths.data_dir={tmp_path / 'data'}",
+        *small,
+        "trainer.fast_dev_run=true",
+    )
+    assert outcome.code == 0, outcome.err

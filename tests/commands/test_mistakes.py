@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.conftest import DATA_DIR, needs_cifar10, weights
-from tests.data.own import write_folder
+from tests.datasets.own import write_folder
 
 SCHEDULE = "+scheduler._target_=torch.optim.lr_scheduler.{}"
 MISTAKES = {

@@ -11,7 +11,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from tests.commands.test_own_data import SMALL
-from tests.data.own import picture, write_folder, write_table
+from tests.datasets.own import picture, write_folder, write_table
 
 
 def records(folder: Path) -> dict[str, dict]:

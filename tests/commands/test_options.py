@@ -8,7 +8,7 @@ import pytest
 import torchvision
 
 from lnl.config import CONF_DIR
-from tests.data.own import write_arrays, write_folder, write_table
+from tests.datasets.own import write_arrays, write_folder, write_table
 from tests.generated import write_cifar, write_cifar_n, write_course_labels, write_flowers, write_mnist
 
 GROUPS = sorted(path.name for path in Path(CONF_DIR).iterdir() if path.is_dir())
@@ -43,7 +43,7 @@ def test_the_groups_are_those_of_the_readme():
 
 
 # Like flowers_l1, by the same network on the same photos.
-ALIKE = ("flowers_control", "flowers_corrupted", "flowers_literal")
+ALIKE = ("flowers_control", "flowers_corrupted")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.data.own import picture, write_folder, write_table
+from tests.datasets.own import picture, write_folder, write_table
 
 SMALL = ["model=mlp_1x512", "trainer.max_epochs=1", "trainer.precision=32-true", "data.batch_size=16"]
 

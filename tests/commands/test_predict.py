@@ -13,12 +13,12 @@ CLASSES = [str(digit) for digit in range(10)]
 @pytest.fixture
 def pictures(tmp_path):
     """The test images of digits 0 to 39 as files in folders, and their names in the test set's order."""
-    from lnl.data import Digits
+    from lnl.data import Digits, Form
 
     folder = tmp_path / "photos"
-    test = Digits(num_classes=10, channels=1, image_size=8, mean=[0.3], std=[0.4]).load().test
+    test = Digits().source.read(Form())
     names = []
-    for number, (image, label) in enumerate(zip(test.images[:40], test.labels, strict=False)):
+    for number, (image, label) in enumerate(zip(test.test_images[:40], test.test_labels, strict=False)):
         names.append(f"{label}/{number}.png")
         path = folder / names[-1]
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ def test_the_folder_is_all_that_is_read_of_a_run(trained, predict, pictures, tmp
     """Moved elsewhere, with its dataset gone, and of another model than conf/ would make."""
     run = trained("model=mlp_1x512", "model.width=37", "seed=5")
     run.folder.rename(tmp_path / "moved")
-    monkeypatch.setattr("lnl.data.digits.load_digits", None)
+    monkeypatch.setattr("lnl.datasets.digits.load_digits", None)
     outcome = predict("run=moved", "images=photos")
     assert outcome.code == 0, outcome.err
 
@@ -225,10 +225,11 @@ def test_photographs_are_cut_as_the_flowers_were(train, predict, tmp_path):
     small = ["data.subset=200", "data.image_size=32", "trainer.max_epochs=1", "trainer.precision=32-true"]
     run = train("data=tf_flowers", f"paths.data_dir={DATA_DIR}", *small)
     assert run.code == 0, run.err
-    from lnl.data import TFFlowers
-    from lnl.data.images import stratified_choice
+    from lnl.datasets.flowers import TFFlowers
+    from lnl.labels.choice import stratified_choice
 
-    files = TFFlowers(num_classes=5, channels=3, image_size=32, mean=[0] * 3, std=[1] * 3, data_dir=DATA_DIR).photos()
+    source = TFFlowers(DATA_DIR)
+    files = [source.folder / name for name in source.photos()]
     labels = np.unique([path.parent.name for path in files], return_inverse=True)[1]
     test = stratified_choice(labels, round(0.2 * len(files)), np.random.default_rng(0))[::20]
     (tmp_path / "new.txt").write_text("\n".join(str(files[number]) for number in test))

@@ -13,7 +13,7 @@ from PIL import Image
 
 from lnl.reporting.material import Options, gather
 from lnl.reporting.page import payload
-from tests.data.own import write_folder
+from tests.datasets.own import write_folder
 from tests.reporting.test_report_figures import OPTIONS
 from tests.reporting.written import write_run
 

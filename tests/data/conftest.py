@@ -1,33 +1,44 @@
 """A small dataset in which every sample can be told from every other by its pixels."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
 
-from lnl.data import Batch, Dataset, LabelledImages, NoisyDataModule
+from lnl.data import Batch, Dataset, Form, NoisyDataModule, Source
+from lnl.labels import Labels
 
 CPU = torch.device("cpu")
 MEAN, STD = [0.5, 0.4, 0.3], [0.2, 0.3, 0.4]
 CLASSES = ["a", "b", "c", "d"]
 
 
-class Fake(NoisyDataModule):
+@dataclass(frozen=True)
+class FakeSource(Source):
     """Random images of 6x6 in 4 classes, and a test set of a quarter the size."""
 
-    def __init__(self, count: int = 203, labels_seed: int = 0, **options) -> None:
-        sizes = {"num_classes": 4, "channels": 3, "image_size": 6, "mean": MEAN, "std": STD, "num_workers": 2}
-        super().__init__(**sizes | options)
-        self.count, self.labels_seed = count, labels_seed
+    count: int = 203
+    labels_seed: int = 0
 
-    def load(self) -> Dataset:
+    def read(self, form: Form, progress: bool = False) -> Dataset:
         parts = []
         for number, count in enumerate((self.count, self.count // 4)):
-            images = np.random.default_rng(number).integers(0, 256, (count, 6, 6, 3), dtype=np.uint8)
-            labels = np.random.default_rng([number, self.labels_seed]).integers(0, 4, count)
-            parts.append(LabelledImages(images, labels))
-        return Dataset(*parts, CLASSES)
+            parts.append(np.random.default_rng(number).integers(0, 256, (count, 6, 6, 3), dtype=np.uint8))
+            parts.append(np.random.default_rng([number, self.labels_seed]).integers(0, 4, count))
+        images, labels, test_images, test_labels = parts
+        return Dataset(images, Labels.true(labels, CLASSES), test_images, test_labels)
+
+
+class Fake(NoisyDataModule):
+    reads = FakeSource
+    defaults: ClassVar = {"mean": MEAN, "std": STD, "image_size": 6}
+
+    def read(self) -> Dataset:
+        """As it is, once more."""
+        return self.source.read(self.preparation)
 
 
 @pytest.fixture

@@ -181,7 +181,7 @@ def test_per_image_normalisation_is_that_of_tensorflow(fake, device_cache, split
 
 def test_per_image_normalisation_sees_the_augmented_image(fake):
     data = fake(normalize="per_image", **AUGMENTED)
-    raw = data.load().train.images
+    raw = data.read().images
     batch = whole(train_loader(data, **TWO))
     for number, image in zip(batch.index[:20].tolist(), batch.images[:20], strict=True):
         candidates = [np.frombuffer(crop, np.uint8).reshape(6, 6, 3) for crop in crops(raw[number], padding=2)]
@@ -215,7 +215,7 @@ def test_views_are_different_crops_of_the_same_sample(fake, device_cache):
     assert len(batch.views) == 2
     torch.testing.assert_close(batch.images, batch.views[0], rtol=0, atol=0)
     first, second = (pixels(view) for view in batch.views)
-    raw = data.load().train.images
+    raw = data.read().images
     for number, *views in zip(batch.index.tolist(), first, second, strict=True):
         assert {view.tobytes() for view in views} <= crops(raw[number], padding=2)
     # Two draws from 50 are the same in 1 of 50 samples: 3 of 161, and not 20.

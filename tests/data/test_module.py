@@ -22,16 +22,15 @@ class GivenNoise(LabelNoise):
 
     kind, convention = "given", "given"
 
-    def draw(self, clean, images, classes):
-        return np.random.default_rng(7).integers(0, len(classes), len(clean)), np.eye(len(classes))
+    def draw(self, labels, images):
+        count = len(labels.classes)
+        return np.random.default_rng(7).integers(0, count, len(labels)), np.eye(count)
 
 
 @pytest.fixture
-def digits(tmp_path):
+def digits():
     def make(**options):
-        data = Digits(
-            num_classes=10, channels=1, image_size=8, mean=[0.305], std=[0.376], cache_dir=tmp_path, **options
-        )
+        data = Digits(**options)
         data.setup()
         return data
 
@@ -45,7 +44,7 @@ def dataset(request):
 
 def test_train_and_validation_are_80_to_20_disjoint_and_all_there_is(dataset):
     data = dataset()
-    count = len(data.labels.noisy)
+    count = len(data.given)
     assert len(data.splits["val"]) == round(count / 5)
     both = np.concatenate([data.splits["train"], data.splits["val"]])
     np.testing.assert_array_equal(np.sort(both), np.arange(count))
@@ -72,16 +71,16 @@ def test_validation_is_drawn_at_random(fake):
 def test_the_noise_of_a_sample_depends_on_nothing_but_the_noise(dataset, other):
     noise = SymmetricNoise(0.4, seed=2)
     reference, varied = dataset(noise=noise), dataset(noise=noise, **other)
-    np.testing.assert_array_equal(varied.labels.noisy, reference.labels.noisy)
+    np.testing.assert_array_equal(varied.given, reference.given)
     for split in ("train", "val"):
         batch = whole(varied.loader(split, CPU))
-        np.testing.assert_array_equal(batch.labels, reference.labels.noisy[batch.index])
+        np.testing.assert_array_equal(batch.labels, reference.given[batch.index])
 
 
 @pytest.mark.parametrize("rate", [0.2, 0.6])
 def test_training_and_validation_labels_are_noisy_at_the_asked_rate(fake, rate):
     data = fake(count=5000, noise=SymmetricNoise(rate))
-    clean = data.load().train.labels
+    clean = data.read().labels.given
     for split in ("train", "val"):
         batch = whole(data.loader(split, CPU))
         wrong = (batch.labels.numpy() != clean[batch.index]).mean()
@@ -91,9 +90,9 @@ def test_training_and_validation_labels_are_noisy_at_the_asked_rate(fake, rate):
 @CACHED
 def test_an_index_is_the_number_in_the_whole_set(fake, device_cache):
     data = fake(device_cache=device_cache, batch_size=16, eval_batch_size=50)
-    raw = data.load()
+    raw = data.read()
     for split in SPLITS:
-        images = (raw.test if split == "test" else raw.train).images
+        images = raw.test_images if split == "test" else raw.images
         for loader in [data.loader(split, CPU), *[data.training_loader(CPU)] * (split == "train")]:
             batch = whole(loader)
             np.testing.assert_array_equal(pixels(batch.images), images[batch.index])
@@ -105,10 +104,10 @@ def test_an_index_is_the_number_in_the_whole_set(fake, device_cache):
 def test_images_of_every_split_are_corrupted_once_they_have_their_size(fake, device_cache):
     corruption = RandomPixels(seed=2)
     data = fake(corruption=corruption, image_size=4, fit="center_crop", device_cache=device_cache)
-    raw = data.load()
+    raw = data.read()
     train, test = (
-        corruption(np.ascontiguousarray(part.images[:, 1:5, 1:5]), name)
-        for name, part in (("train", raw.train), ("test", raw.test))
+        corruption(np.ascontiguousarray(images[:, 1:5, 1:5]), name)
+        for name, images in (("train", raw.images), ("test", raw.test_images))
     )
     for split in SPLITS:
         batch = whole(data.loader(split, CPU))
@@ -124,21 +123,21 @@ def test_the_corruption_of_an_image_depends_on_nothing_but_the_corruption(fake, 
 
 def test_gaussian_pixels_are_fitted_to_the_training_images(fake):
     data = fake(corruption=GaussianPixels())
-    values = data.load().train.images.reshape(-1, 3)
+    values = data.read().images.reshape(-1, 3)
     np.testing.assert_allclose(data.corruption.mean, values.mean(axis=0))
 
 
 def test_noise_sees_the_images_before_they_are_corrupted(fake):
     noise = InstanceNoise(0.4)
     plain, corrupted = fake(noise=noise), fake(noise=noise, corruption=RandomPixels())
-    np.testing.assert_array_equal(corrupted.labels.noisy, plain.labels.noisy)
+    np.testing.assert_array_equal(corrupted.given, plain.given)
 
 
 @CACHED
 def test_test_labels_are_not_to_be_seen(fake, device_cache):
     data = fake(device_cache=device_cache)
     assert (whole(data.test_dataloader()).labels == -1).all()
-    np.testing.assert_array_equal(data.test_labels, data.load().test.labels)
+    np.testing.assert_array_equal(data.test_labels, data.read().test_labels)
 
 
 @CACHED
@@ -149,7 +148,7 @@ def test_no_clean_label_reaches_a_batch(fake, device_cache):
         "augment": [CropFlip(1, flip=True)],
     }
     ours, theirs = fake(**options), fake(labels_seed=1, **options)
-    assert (ours.labels.clean != theirs.labels.clean).mean() > 0.5
+    assert (ours.labels.truth != theirs.labels.truth).mean() > 0.5
     assert (ours.test_labels != theirs.test_labels).mean() > 0.5
     for split in SPLITS:
         both = (ours, theirs)
@@ -181,7 +180,7 @@ def test_the_first_are_kept_where_asked(fake):
 def test_stratified_limits_keep_the_shares_of_the_true_classes(digits):
     data = digits(subset=100, val_subset=50, test_subset=30, noise=SymmetricNoise(0.6))
     everything = digits()
-    for split, truth in (("train", data.labels.clean), ("val", data.labels.clean), ("test", data.test_labels)):
+    for split, truth in (("train", data.labels.truth), ("val", data.labels.truth), ("test", data.test_labels)):
         kept, of = (np.bincount(truth[d.splits[split]], minlength=10) for d in (data, everything))
         np.testing.assert_allclose(kept, of * kept.sum() / of.sum(), atol=1)
 

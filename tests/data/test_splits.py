@@ -1,25 +1,33 @@
 """Which sample is for what: nothing is used twice, trusted samples are never validated on, folds leave nothing out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lnl.data.images import Given
 from lnl.data.splits import Splitting
-from lnl.data.trusted import Trusted, read_trusted
 from lnl.errors import UserError
+from lnl.labels import Labels, Trusted
+from lnl.labels.trusted import with_trusted
 
 CLASSES = ("a", "b", "c")
 
 
 def splitting(**options):
-    defaults = {"val_fraction": 0.2, "seed": 0, "limits": {}, "mode": "stratified", "trusted_test": 0}
-    return Splitting(**{**defaults, "folds": None, "fold": None, **options})
+    """Divides true labels; doubtful ones where something is told of them, if only that it is nothing, ``{}``."""
+    made = Splitting(**options)
+
+    def divide(labels, test_labels, trusted, told=None):
+        known = Labels.true(labels, CLASSES) if told is None else Labels.doubtful(labels, CLASSES)
+        return made(replace(known, trusted=trusted), test_labels, **(told or {}))
+
+    return divide
 
 
 def trusted_of(truth, count):
-    return read_trusted(count, truth, CLASSES, 0)
+    return with_trusted(Labels.true(truth, CLASSES), count, 0).trusted
 
 
 sizes = st.integers(30, 200)
@@ -33,7 +41,7 @@ def test_folds_of_given_labels_have_every_class_in_its_share(counts, folds, seed
         return
     nobody = trusted_of(labels, None)
     parts = [
-        splitting(folds=folds, fold=fold, seed=seed)(labels, labels, nobody, Given()) for fold in range(1, folds + 1)
+        splitting(folds=folds, fold=fold, split_seed=seed)(labels, labels, nobody, {}) for fold in range(1, folds + 1)
     ]
     np.testing.assert_array_equal(np.sort(np.concatenate([part["val"] for part in parts])), np.arange(len(labels)))
     each = np.array([np.bincount(labels[part["val"]], minlength=len(counts)) for part in parts])
@@ -44,7 +52,7 @@ def test_folds_of_given_labels_have_every_class_in_its_share(counts, folds, seed
 def test_folds_of_given_labels_follow_the_seed():
     labels = np.arange(40) % 2
     nobody = trusted_of(labels, None)
-    seeds = [splitting(folds=4, fold=1, seed=seed)(labels, labels, nobody, Given()) for seed in (0, 1)]
+    seeds = [splitting(folds=4, fold=1, split_seed=seed)(labels, labels, nobody, {}) for seed in (0, 1)]
     assert seeds[0]["val"].tolist() != seeds[1]["val"].tolist()
 
 
@@ -52,7 +60,7 @@ def test_folds_of_a_benchmark_are_what_they_were():
     truth = np.random.default_rng(0).integers(0, 3, 23)
     order = np.random.default_rng(5).permutation(23)
     for fold, expected in enumerate(np.array_split(order, 4), 1):
-        found = splitting(folds=4, fold=fold, seed=5)(truth, truth, trusted_of(truth, None))
+        found = splitting(folds=4, fold=fold, split_seed=5)(truth, truth, trusted_of(truth, None))
         assert found["val"].tolist() == sorted(expected)
 
 
@@ -60,11 +68,11 @@ def test_folds_of_a_benchmark_are_what_they_were():
 def test_folds_leave_no_index_out_and_use_none_twice(n, folds, trusted, seed, limit):
     truth = np.random.default_rng(n).integers(0, 3, n)
     known = trusted_of(truth, trusted)
-    limits = {"train": n - trusted - 5} if limit else {}
-    count = limits["train"] if limit else n - trusted
+    count = n - trusted - 5 if limit else n - trusted
+    subset = count if limit else None
 
     def part_of(fold):
-        return splitting(folds=folds, fold=fold, seed=seed, limits=limits)(truth, truth, known)
+        return splitting(folds=folds, fold=fold, split_seed=seed, subset=subset)(truth, truth, known)
 
     for fold in range(count + 1, folds + 1):  # more folds than samples
         with pytest.raises(UserError, match=rf"data\.folds={folds} leaves no samples for val"):
@@ -85,7 +93,7 @@ def test_a_limit_keeps_all_trusted_samples(n, trusted, room, mode):
     known, limit = trusted_of(truth, trusted), min(max(1, trusted + room), round(0.8 * (n - trusted)))
     if limit < trusted:
         return
-    train = splitting(limits={"train": limit}, mode=mode)(truth, truth, known)["train"]
+    train = splitting(subset=limit, subset_mode=mode)(truth, truth, known)["train"]
     every = splitting()(truth, truth, known)["train"]
     assert len(np.unique(train)) == len(train) == limit
     assert np.isin(known.index, train).all()
@@ -101,18 +109,17 @@ def test_a_limit_keeps_all_trusted_samples(n, trusted, room, mode):
 def test_a_limit_below_the_trusted_samples_is_refused():
     truth = np.arange(90) % 3
     with pytest.raises(UserError, match=r"data\.subset=9 has no room for the 10 trusted training samples"):
-        splitting(limits={"train": 9})(truth, truth, trusted_of(truth, 10))
-    told = Given(trusted=np.arange(90) < 10)
-    for known, allowed in ((read_trusted(None, truth, CLASSES, 0, told), 10), (trusted_of(truth, 14), 10)):
-        parts = splitting(limits={"train": 10}, trusted_test=len(known) - 10)(truth, truth, known, told)
-        assert len(parts["train"]) == np.isin(parts["train"], known.index).sum() == allowed
+        splitting(subset=9)(truth, truth, trusted_of(truth, 10))
+    for known in (Trusted(np.arange(10), truth[:10]), trusted_of(truth, 14)):
+        parts = splitting(subset=10, trusted_test=len(known) - 10)(truth, truth, known, {})
+        assert len(parts["train"]) == np.isin(parts["train"], known.index).sum() == 10
 
 
 @given(n=sizes, trusted=st.integers(1, 25), tested=st.integers(0, 25), seed=st.integers(0, 3))
 def test_splits_are_disjoint_and_trusted_samples_are_trained_or_tested_on(n, trusted, tested, seed):
     truth = np.random.default_rng(n).integers(0, 3, n)
     known, tested = trusted_of(truth, trusted), min(tested, trusted)
-    parts = splitting(seed=seed, trusted_test=tested)(truth, truth, known)
+    parts = splitting(split_seed=seed, trusted_test=tested)(truth, truth, known)
     held_out = parts.get("trusted_test", np.arange(0))
     everything = np.concatenate([parts["train"], parts["val"], held_out])
     np.testing.assert_array_equal(np.sort(everything), np.arange(n))
@@ -120,27 +127,6 @@ def test_splits_are_disjoint_and_trusted_samples_are_trained_or_tested_on(n, tru
     assert np.isin(held_out, known.index).all()
     assert np.isin(np.setdiff1d(known.index, held_out), parts["train"]).all()
     assert len(parts["val"]) == round(0.2 * (n - len(known)))
-
-
-def test_trusted_samples_by_number_by_place_and_by_file(tmp_path):
-    truth = np.random.default_rng(0).integers(0, 3, 100)
-    drawn = read_trusted(30, truth, CLASSES, seed=1)
-    assert drawn.index.tolist() == read_trusted("30", truth, CLASSES, seed=1).index.tolist()
-    assert drawn.index.tolist() != read_trusted(30, truth, CLASSES, seed=2).index.tolist()
-    share = np.bincount(truth, minlength=3) * 0.3
-    assert (abs(np.bincount(drawn.labels, minlength=3) - share) < 1).all()
-    first = read_trusted("first-7", truth, CLASSES, 0)
-    assert (first.index.tolist(), first.labels.tolist()) == (list(range(7)), truth[:7].tolist())
-    (tmp_path / "right.csv").write_text("index,label\n90,c\n5,a\n")
-    named = read_trusted(str(tmp_path / "right.csv"), truth, CLASSES, 0)
-    assert (named.index.tolist(), named.labels.tolist()) == ([5, 90], [0, 2])
-    assert len(read_trusted(None, truth, CLASSES, 0)) == 0
-
-
-@pytest.mark.parametrize("spec", [101, "first-101", "all", "-3"])
-def test_trusted_samples_that_there_are_not(spec):
-    with pytest.raises(ValueError, match=r"data\.trusted"):
-        read_trusted(spec, np.zeros(100, dtype=np.int64), CLASSES, 0)
 
 
 @pytest.mark.parametrize("options", [{"folds": 1}, {"fold": 1}, {"folds": 3, "fold": 4}, {"val_fraction": 1.0}])
@@ -161,18 +147,12 @@ def test_more_held_out_than_trusted():
         {"trusted_test": "abc"},
         {"folds": "abc"},
         {"folds": 2.5},
-        {"folds": 2, "limits": {"val": 3}},
+        {"folds": 2, "val_subset": 3},
     ],
 )
 def test_values_of_the_wrong_kind(options):
     with pytest.raises(ValueError, match=r"data\."):
         splitting(**options)
-
-
-@pytest.mark.parametrize("spec", [0.5, True, [1, 2]])
-def test_trusted_of_the_wrong_kind(spec):
-    with pytest.raises(ValueError, match=r"data\.trusted must be a number, first-<n>"):
-        read_trusted(spec, np.zeros(100, dtype=np.int64), CLASSES, 0)
 
 
 def test_more_folds_than_samples():

@@ -14,6 +14,7 @@ from torch import nn
 
 from lnl import NoisyLabelClassifier
 from lnl.data import Batch
+from lnl.labels import Labels
 from lnl.methods import CoTeaching
 from lnl.noise import AsymmetricNoise, PairflipNoise, SymmetricNoise, UniformNoise
 from lnl.reporting.results import read_runs
@@ -126,7 +127,7 @@ def test_the_true_share_is_what_the_noise_makes_wrong(noise, expected):
         noise, lambda rate: AsymmetricNoise(mapping, rate)
     )(rate=0.4)
     clean = np.arange(1000) % 10
-    labels = kind(clean, np.zeros((1000, 1, 1, 1), np.uint8), [str(i) for i in range(10)])
+    labels = kind(Labels.true(clean, [str(i) for i in range(10)]), np.zeros((1000, 1, 1, 1), np.uint8))
     data = SimpleNamespace(noise=kind, labels=labels)
     options = OmegaConf.create({"forget_rate": "oracle", "ramp_epochs": 3})
     assert tell_noise_rate(options, data) == ["forget_rate"]

@@ -13,7 +13,7 @@ from lnl.methods.label_stages import worthless
 from lnl.metrics import correction_metrics
 from lnl.training import run as training
 from tests.conftest import above_chance, weights
-from tests.data.own import write_folder
+from tests.datasets.own import write_folder
 from tests.methods.made import make, samples
 from tests.training.test_resume import Stopped, assert_same_run, stop_before
 

@@ -84,6 +84,10 @@ CORRECTION = (
 )
 
 
+def nonsense_of(labels, truth):
+    return dataclasses.replace(labels, truth=truth, noise=dataclasses.replace(labels.noise, truth=truth))
+
+
 @pytest.mark.parametrize("options", [(), CORRECTION], ids=["baseline", "label_correction"])
 def test_the_truth_changes_no_weight_and_no_choice_of_epoch(digits, monkeypatch, options):
     """Training with the true labels replaced by nonsense, after the noise was drawn, gives the same model."""
@@ -95,9 +99,9 @@ def test_the_truth_changes_no_weight_and_no_choice_of_epoch(digits, monkeypatch,
         setup(self, stage)
         if fresh:
             rng = np.random.default_rng(0)
-            self.labels = dataclasses.replace(self.labels, clean=rng.permutation(self.labels.clean))
+            self.labels = nonsense_of(self.labels, rng.permutation(self.labels.truth))
             self.test_labels = rng.permutation(self.test_labels)
-            self._trusted_test_labels = rng.permutation(self._trusted_test_labels)
+            self._trusted = dataclasses.replace(self._trusted, labels=rng.permutation(self._trusted.labels))
 
     monkeypatch.setattr(NoisyDataModule, "setup", setup_with_nonsense)
     outcome = digits("trainer.max_epochs=4", "paths.output_dir=nonsense", *options)

@@ -8,6 +8,7 @@ import torch
 
 from lnl.noise import HumanNoise
 from tests.conftest import DATA_DIR, needs_cifar10
+from tests.noise.drawn import record_of
 
 CLASSES = [str(i) for i in range(10)]
 CLEAN = np.arange(40) % 10
@@ -26,21 +27,15 @@ def write(path, content):
     return path
 
 
-def found_in(folder, labels=None):
-    noise = HumanNoise(labels)
-    noise.data_dir = Path(folder)
-    return noise
-
-
 @pytest.mark.parametrize("name", ["cifar-n/cifar10n.npz", "cifar-n/CIFAR-10_human.pt", "CIFAR-10_human.pt"])
 def test_the_labels_are_those_of_the_file(tmp_path, name):
     content = arrays()
     write(tmp_path / name, content)
     chosen = dict(zip(("worse", "aggre", "random1", "random2", "random3"), NAMES, strict=True))
     for labels, array in {None: "worse_label", **chosen}.items():
-        record = found_in(tmp_path, labels)(CLEAN, IMAGES, CLASSES)
-        np.testing.assert_array_equal(record.noisy, content[array])
-        assert record.noisy.dtype == np.int64
+        record = record_of(HumanNoise(labels), CLEAN, IMAGES, CLASSES, tmp_path)
+        np.testing.assert_array_equal(record.labels, content[array])
+        assert record.labels.dtype == np.int64
         assert (record.kind, record.rate) == ("human", None)
         assert record.convention.endswith(labels or "worse")
         assert record.actual_rate() == pytest.approx((content[array] != CLEAN).mean())
@@ -57,8 +52,8 @@ def test_a_pt_of_numpy_1_is_read(tmp_path):
             pickle.dump(part, file, protocol=2)
         file.write(content)
         pickle.dump([], file, protocol=2)
-    record = HumanNoise("aggre", path=rewritten)(CLEAN, IMAGES, CLASSES)
-    np.testing.assert_array_equal(record.noisy, arrays()["aggre_label"])
+    record = record_of(HumanNoise("aggre", path=rewritten), CLEAN, IMAGES, CLASSES)
+    np.testing.assert_array_equal(record.labels, arrays()["aggre_label"])
 
 
 class Harmful:
@@ -70,7 +65,7 @@ def test_code_in_a_pt_is_not_executed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({**arrays(), "more": Harmful()}, "CIFAR-10_human.pt")
     with pytest.raises(ValueError, match="holds more than arrays, which is not executed"):
-        found_in(".")(CLEAN, IMAGES, CLASSES)
+        record_of(HumanNoise(), CLEAN, IMAGES, CLASSES, Path("."))
     assert not (tmp_path / "executed").exists()
 
 
@@ -86,30 +81,30 @@ def test_code_in_a_pt_is_not_executed(tmp_path, monkeypatch):
 def test_labels_that_do_not_fit_are_refused(tmp_path, change, message):
     write(tmp_path / "cifar-n/cifar10n.npz", arrays() | change)
     with pytest.raises(ValueError, match=message):
-        found_in(tmp_path)(CLEAN, IMAGES, CLASSES)
+        record_of(HumanNoise(), CLEAN, IMAGES, CLASSES, tmp_path)
 
 
 def test_what_is_not_there_is_said(tmp_path):
     with pytest.raises(ValueError, match="worse, aggre, random1, random2, random3, noisy, got 'worst'"):
         HumanNoise("worst")
     with pytest.raises(ValueError, match=r"put CIFAR-10_human\.pt .* there, or say where it is by noise\.path"):
-        found_in(tmp_path)(CLEAN, IMAGES, CLASSES)
+        record_of(HumanNoise(), CLEAN, IMAGES, CLASSES, tmp_path)
     with pytest.raises(ValueError, match="CIFAR-10 and CIFAR-100, but this data has 5 classes"):
-        found_in(tmp_path)(CLEAN, IMAGES, CLASSES[:5])
+        record_of(HumanNoise(), CLEAN, IMAGES, CLASSES[:5], tmp_path)
     write(tmp_path / "cifar-n/cifar10n.npz", arrays())
     with pytest.raises(ValueError, match="no labels 'noisy': it has worse, aggre"):
-        found_in(tmp_path, "noisy")(CLEAN, IMAGES, CLASSES)
+        record_of(HumanNoise("noisy"), CLEAN, IMAGES, CLASSES, tmp_path)
     broken = tmp_path / "broken.pt"
     for content in (b"", b"PK\x03\x04 cut off", b"labels\n"):
         broken.write_bytes(content)
         with pytest.raises(ValueError, match=r"broken\.pt cannot be read as labels of CIFAR-N"):
-            HumanNoise(path=broken)(CLEAN, IMAGES, CLASSES)
+            record_of(HumanNoise(path=broken), CLEAN, IMAGES, CLASSES)
 
 
 def test_the_hundred_classes_have_labels_of_their_own(tmp_path):
     clean = np.arange(200) % 100
     write(tmp_path / "cifar-n/cifar100n.npz", {"clean_label": clean, "noisy_label": (clean + 1) % 100})
-    record = found_in(tmp_path)(clean, np.zeros((200, 1, 1, 1)), [str(i) for i in range(100)])
+    record = record_of(HumanNoise(), clean, np.zeros((200, 1, 1, 1)), [str(i) for i in range(100)], tmp_path)
     assert record.actual_rate() == 1
     assert record.convention.endswith("noisy")
 
@@ -131,12 +126,12 @@ def test_cifar10n_has_the_rates_that_it_is_known_for():
             std=[0.5] * 3,
         )
         data.setup()
-        assert data.labels.actual_rate() == pytest.approx(rate, abs=2e-4)
+        assert data.labels.noise.actual_rate() == pytest.approx(rate, abs=2e-4)
 
 
 @pytest.mark.skipif(not (DATA_DIR / "cifar-n").is_dir(), reason="LNL_DATA_DIR has no cifar-n")
 def test_cifar100n_has_the_rate_that_it_is_known_for():
     """Its images are not needed to read its labels."""
     clean = np.load(DATA_DIR / "cifar-n/cifar100n.npz")["clean_label"]
-    record = found_in(DATA_DIR)(clean, np.zeros((50_000, 1, 1, 1)), [str(i) for i in range(100)])
+    record = record_of(HumanNoise(), clean, np.zeros((50_000, 1, 1, 1)), [str(i) for i in range(100)], DATA_DIR)
     assert record.actual_rate() == pytest.approx(0.402, abs=1e-4)

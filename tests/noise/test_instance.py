@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 
 from lnl.noise import InstanceNoise
+from tests.noise.drawn import record_of
 
 K = 10
 CLASSES = [str(i) for i in range(K)]
 
 
 def draw(clean, images, **options):
-    return InstanceNoise(**options)(clean, images, CLASSES)
+    return record_of(InstanceNoise(**options), clean, images, CLASSES)
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def lone_samples(rate, pixel, num_classes=400):
     """The transition matrix where every class has one sample of one pixel: row i is the distribution of sample i."""
     images = np.full((num_classes, 1, 1, 1), pixel, dtype=np.uint8)
     clean = np.arange(num_classes)
-    return InstanceNoise(rate, seed=5)(clean, images, [str(i) for i in range(num_classes)]).transition
+    return record_of(InstanceNoise(rate, seed=5), clean, images, [str(i) for i in range(num_classes)]).transition
 
 
 @pytest.mark.parametrize("rate", [0.2, 0.4, 0.7])
@@ -36,9 +37,9 @@ def test_labels_are_wrong_at_about_the_rate_and_by_the_recorded_matrix(data, rat
     # At .2 the normal is cut two deviations below its mean, which moves that by .0055.
     assert record.actual_rate() == pytest.approx(rate, abs=0.006 + 5 * np.sqrt(rate * (1 - rate) / 5000))
     for label in range(K):
-        members = record.clean == label
+        members = record.truth == label
         expected = members.sum() * record.transition[label]
-        got = np.bincount(record.noisy[members], minlength=K)
+        got = np.bincount(record.labels[members], minlength=K)
         # The samples of a class differ, which only makes the counts vary less than binomial ones.
         assert (np.abs(got - expected) <= 5 * np.sqrt(expected * (1 - record.transition[label])) + 1e-6).all()
 
@@ -46,16 +47,16 @@ def test_labels_are_wrong_at_about_the_rate_and_by_the_recorded_matrix(data, rat
 @pytest.mark.parametrize("exact", [False, True])
 def test_the_seed_decides_the_draw(data, exact):
     first = draw(*data, rate=0.4, seed=1, exact=exact)
-    np.testing.assert_array_equal(draw(*data, rate=0.4, seed=1, exact=exact).noisy, first.noisy)
-    assert (draw(*data, rate=0.4, seed=2, exact=exact).noisy != first.noisy).mean() > 0.2
+    np.testing.assert_array_equal(draw(*data, rate=0.4, seed=1, exact=exact).labels, first.labels)
+    assert (draw(*data, rate=0.4, seed=2, exact=exact).labels != first.labels).mean() > 0.2
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.13, 0.5, 1.0])
 def test_exact_changes_the_rounded_count_of_each_class(data, rate):
     record = draw(*data, rate=rate, seed=1, exact=True)
     for label in range(K):
-        members = record.clean == label
-        assert abs(np.count_nonzero(record.noisy[members] != label) - rate * members.sum()) <= 0.5 + 1e-6
+        members = record.truth == label
+        assert abs(np.count_nonzero(record.labels[members] != label) - rate * members.sum()) <= 0.5 + 1e-6
 
 
 def test_exact_leaves_out_a_class_without_samples():
@@ -72,8 +73,8 @@ def test_how_a_label_is_wrong_depends_on_the_image():
     record = draw(np.arange(4000) // 2 % K, images, rate=0.5)
 
     def commonest(which):
-        wrong = which & (record.noisy != record.clean)
-        return [np.bincount(record.noisy[wrong & (record.clean == label)]).argmax() for label in range(K)]
+        wrong = which & (record.labels != record.truth)
+        return [np.bincount(record.labels[wrong & (record.truth == label)]).argmax() for label in range(K)]
 
     differ = np.count_nonzero(np.array(commonest(side == 0)) != commonest(side == 1))
     # Independent choices among nine classes agree in one class of nine; blind to the image, in all ten.

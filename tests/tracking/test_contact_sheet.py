@@ -78,9 +78,9 @@ def test_the_images_shown_are_spread_over_the_training_set_and_have_their_own_la
     all_images = data.images("train")
     places = [int(np.flatnonzero((all_images == image).all(axis=(1, 2, 3)))[0]) for image in shown["images"]]
     assert np.ptp(np.diff(places)) <= 1  # even steps
-    labels = [(data.labels.noisy[i], data.labels.clean[i]) for i in index[places]]
+    labels = [(data.given[i], data.labels.truth[i]) for i in index[places]]
     assert [wrong for _, wrong in shown["captions"]] == [given != clean for given, clean in labels]
-    rate = (data.labels.noisy != data.labels.clean)[index].mean()
+    rate = (data.given != data.labels.truth)[index].mean()
     assert f"{len(index):,} training labels, symmetric noise of 0.5: {rate:.1%} are wrong" in shown["heading"]
 
 

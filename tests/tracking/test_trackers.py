@@ -19,7 +19,7 @@ from tensorboard.plugins.hparams.list_session_groups import Handler
 from wandb.proto.wandb_internal_pb2 import Record
 
 from lnl.tracking.pictures import confusion_picture
-from tests.data.own import write_folder
+from tests.datasets.own import write_folder
 
 
 def wandb_records(folder: Path) -> list[Record]:

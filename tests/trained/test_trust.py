@@ -98,7 +98,7 @@ REFUSED = {
     "of torchvision, writes": "torchvision.io.write_file",
     "of torchvision, no model": "torchvision.models.get_model_weights",
     "of lnl, writes": "lnl.files.write_atomically",
-    "of lnl, downloads": "lnl.data.flowers.download",
+    "of lnl, downloads": "lnl.datasets.flowers.download",
     "out of lnl": "lnl.train.hydra.utils.instantiate",
     "out of lnl.models": "lnl.models.pretrained.torch.hub.load",
     "hydra's": "hydra.utils.get_method",

@@ -5,7 +5,7 @@ import json
 import torch
 
 from tests.conftest import weights
-from tests.data.own import write_folder
+from tests.datasets.own import write_folder
 
 SMALL = ("model=mlp_1x512", "noise.rate=0.6", "optimizer.lr=0.2")
 # The fourth epoch undoes what the others have learned, so that the last is not the best.

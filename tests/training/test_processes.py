@@ -19,7 +19,7 @@ from omegaconf import OmegaConf
 from lnl.data.sampler import Share
 from lnl.training.assembly import build_data, build_method
 from tests.conftest import above_chance, weights
-from tests.data.own import write_folder
+from tests.datasets.own import write_folder
 from tests.sweeps.pauses import CALLBACK, start_and_pause
 from tests.training.test_resume import assert_same_run
 

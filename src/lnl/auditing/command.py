@@ -18,12 +18,12 @@ from lnl.auditing.evidence import Evidence, read_evidence
 from lnl.auditing.issues import SEEN, UNSEEN, find_issues
 from lnl.auditing.page import write_page
 from lnl.auditing.quality import ranking_quality
-from lnl.csv_files import csv_text
 from lnl.data import NoisyDataModule
+from lnl.datasets.contents import fingerprints
 from lnl.errors import UserError
 from lnl.files import explained, write_atomically
+from lnl.labels.tables import csv_text
 from lnl.runs.find import named_folders
-from lnl.runs.fingerprint import fingerprints
 from lnl.runs.folder import RunFolder
 from lnl.runs.identity import identify
 from lnl.runs.plan import make_plan
@@ -89,26 +89,26 @@ def audit(cfg: DictConfig, hydra: HydraConf) -> str:
 def make_audit(evidence: Evidence, data: NoisyDataModule) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Issues and estimate of what runs say of this data, with ``quality`` where true labels are known."""
     index, labels = evidence.index, evidence.labels
-    if index.max() >= len(data.labels.noisy) or not np.array_equal(data.labels.noisy[index], labels):
+    if index.max() >= len(data.given) or not np.array_equal(data.given[index], labels):
         raise UserError("the data is no longer what the runs were trained on: its labels are others.")
     issues = find_issues(
         labels,
         evidence.probabilities,
         data.classes,
         index=index,
-        files=None if data.files is None else [data.files[i] for i in index],
+        files=None if data.labels.names is None else [data.labels.names[i] for i in index],
         **evidence.history,
     )
     averaged = evidence.probabilities if evidence.epoch_probabilities is None else evidence.epoch_probabilities
     estimate = estimate_noise(labels, averaged, data.classes, issues)
     estimate["combined"] = [name for name in (*UNSEEN, *SEEN) if name in issues]
-    estimate["not_judged"] = {"training": len(data.labels.noisy) - len(index), "test": len(data.test_labels)}
-    if data.labels.clean is not None:
+    estimate["not_judged"] = {"training": len(data.labels) - len(index), "test": len(data.test_labels)}
+    if data.labels.truth is not None:
         place = {name: i for i, name in enumerate(data.classes)}
         given, suggested = (
             np.array([place[name] for name in issues[f"{kind}_label"]]) for kind in ("given", "suggested")
         )
-        quality = ranking_quality(issues, given, data.labels.clean[issues["index"]], suggested)
+        quality = ranking_quality(issues, given, data.labels.truth[issues["index"]], suggested)
         estimate |= {"quality": quality} if quality else {}
     return issues, estimate
 
@@ -192,7 +192,7 @@ def _train(cfg: DictConfig, hydra: HydraConf, output: Path) -> NoisyDataModule:
     _check_output(output, [plan.folder.identity], bool(cfg.force), plan.folder)
     if cfg.force:
         _remove(output)  # so that what is killed can go on without force
-    data = build_data(run_cfg.copy(), plan.experiment.fingerprints)  # which writes into it what it finds
+    data = build_data(run_cfg.copy(), contents=plan.experiment.fingerprints)  # which writes into it what it finds
     _check_classes(data, cfg.data.folds)
     run_job(plan, hydra)
     return data
@@ -214,8 +214,8 @@ def _check_output(output: Path, identities: Sequence[str], force: bool, folder: 
 def _check_classes(data: NoisyDataModule, folds: int) -> None:
     """Raises UserError if a class is too small to be in the training part of every fold."""
     index = np.setdiff1d(np.concatenate([data.splits["train"], data.splits["val"]]), data.trusted.index)
-    pictures = index if data.picture_numbers is None else data.picture_numbers[index]  # copies are in one fold
-    different = np.unique(np.stack([data.labels.noisy[index], pictures]), axis=1)
+    pictures = index if data.dataset.pictures is None else data.dataset.pictures[index]  # copies are in one fold
+    different = np.unique(np.stack([data.given[index], pictures]), axis=1)
     counts = np.bincount(different[0], minlength=len(data.classes))
     if (counts > 0).sum() < 2:
         raise UserError(f"an audit needs labels of at least 2 classes, and these {len(index)} are of one")
@@ -236,7 +236,7 @@ def _remove(output: Path) -> None:
 def _audited(result: dict[str, Any], data: NoisyDataModule) -> str:
     """A name for the data and its given labels: decisions are about these, whatever models made the audit."""
     digest = hashlib.sha256(json.dumps(_samples(result), sort_keys=True).encode())
-    digest.update(data.labels.noisy.astype("<i8").tobytes())
+    digest.update(data.given.astype("<i8").tobytes())
     return f"data-{digest.hexdigest()[:12]}"  # no number, whatever the digits: spreadsheets would change it
 
 
@@ -269,7 +269,7 @@ def _all_labels(data: NoisyDataModule) -> pd.DataFrame:
     """Every given label of the training set, audited or not: what a file of labels must have."""
     names = np.array(data.classes, dtype=object)
     return pd.DataFrame(
-        {"index": np.arange(len(data.labels.noisy)), "file": data.files or "", "given_label": names[data.labels.noisy]}
+        {"index": np.arange(len(data.labels)), "file": data.labels.names or "", "given_label": names[data.given]}
     )
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lnl.csv_files import read_csv
 from lnl.errors import UserError
+from lnl.labels.tables import read_csv
 
 COLUMNS = ("index", "given_label", "decision", "label")  # of a file of decisions; it may have more
 DECISIONS = ("keep", "change", "unsure")

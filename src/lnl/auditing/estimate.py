@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from lnl.auditing.scores import margins, relative
-from lnl.noise.corrupt import Labels
+from lnl.labels import Integers
 
 Probabilities = NDArray[np.floating[Any]]
 TENTH = 0.1  # only what models are surest of counts: on the rest they err
@@ -18,7 +18,7 @@ TIMES = 20  # as often as it is for other pairs; the mistakes of weak models wer
 
 
 def estimate_noise(
-    labels: Labels,
+    labels: Integers,
     probabilities: Probabilities,
     classes: Sequence[str],
     issues: pd.DataFrame | None = None,
@@ -82,7 +82,7 @@ def estimate_noise(
 
 
 def wrong_at_random(
-    labels: Labels, probabilities: Probabilities, confidence: float = 0.95
+    labels: Integers, probabilities: Probabilities, confidence: float = 0.95
 ) -> tuple[float, list[float]]:
     """The noise rate if wrong labels fall at random, by comparison with labels that are surely wrong.
 
@@ -110,7 +110,7 @@ def wrong_at_random(
     return rate, [low, high]
 
 
-def systematic_pairs(labels: Labels, probabilities: Probabilities) -> NDArray[np.bool_]:
+def systematic_pairs(labels: Integers, probabilities: Probabilities) -> NDArray[np.bool_]:
     """Pairs ``[i, j]`` of classes: samples that are truly j are labelled i far more often than any other way.
 
     t is the probability of j that a tenth of the samples labelled j exceed. Samples labelled i exceed it because their

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lnl.errors import UserError
 from lnl.files import read_arrays
-from lnl.noise.corrupt import Labels
+from lnl.labels import Integers
 from lnl.runs.folder import RunFolder
 
 Floats = NDArray[np.floating[Any]]
@@ -33,8 +33,8 @@ class Evidence:
     ``neighbours`` where their model has no features.
     """
 
-    index: Labels
-    labels: Labels
+    index: Integers
+    labels: Integers
     probabilities: Floats
     epoch_probabilities: Floats | None = None
     training_margin: Floats | None = None

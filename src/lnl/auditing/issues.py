@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lnl.auditing.estimate import systematic_pairs, wrong_at_random
 from lnl.auditing.scores import TINY, Floats, margins, mean_rank, relative, within_class
-from lnl.noise.corrupt import Labels
+from lnl.labels import Integers
 
 # What the combined score is made of, as far as it is there.
 UNSEEN = ("loss", "held_out_margin", "neighbours")  # by models that have not seen the label
@@ -19,14 +19,14 @@ SEEN = ("training_margin",)  # by those that were trained on it
 
 
 def find_issues(
-    labels: Labels,
+    labels: Integers,
     probabilities: Floats,
     classes: Sequence[str] | None = None,
     *,
     epoch_probabilities: Floats | None = None,
     training_margin: Floats | None = None,
     neighbours: Floats | None = None,
-    index: Labels | None = None,
+    index: Integers | None = None,
     files: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Ranks labels by how doubtful they are.
@@ -110,7 +110,7 @@ def find_issues(
 
 
 def flagged(
-    labels: Labels, probabilities: Floats, suggested: Labels, place: Labels, views: Sequence[Floats]
+    labels: Integers, probabilities: Floats, suggested: Integers, place: Integers, views: Sequence[Floats]
 ) -> NDArray[np.bool_]:
     """The issues, as :func:`find_issues` says: ``place`` is in the ranking, from 0; ``views`` are ``[n, K]``."""
     agreed = np.all([view.argmax(axis=1) == suggested for view in views], axis=0)
@@ -121,7 +121,7 @@ def flagged(
     return mask
 
 
-def pruned(labels: Labels, probabilities: Floats) -> NDArray[np.bool_]:
+def pruned(labels: Integers, probabilities: Floats) -> NDArray[np.bool_]:
     """The labels that confident learning holds for wrong: cleanlab's pruning by class and by noise rate, in both."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "May not flag all label issues")  # of classes of a sample or none
@@ -129,7 +129,7 @@ def pruned(labels: Labels, probabilities: Floats) -> NDArray[np.bool_]:
     return mask
 
 
-def _check(labels: Labels, probabilities: Floats) -> None:
+def _check(labels: Integers, probabilities: Floats) -> None:
     if probabilities.ndim != 2 or labels.shape != probabilities.shape[:1] or not len(labels):
         raise ValueError(f"labels[n] and probabilities[n, K] do not fit: {labels.shape} and {probabilities.shape}")
     if labels.min() < 0 or labels.max() >= probabilities.shape[1]:

@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import average_precision_score
 
-from lnl.noise.corrupt import Labels
+from lnl.labels import Integers
 
 
-def ranking_quality(issues: pd.DataFrame, given: Labels, true: Labels, suggested: Labels) -> dict[str, Any] | None:
+def ranking_quality(
+    issues: pd.DataFrame, given: Integers, true: Integers, suggested: Integers
+) -> dict[str, Any] | None:
     """What the ranking and the flagged issues are worth.
 
     Args:

@@ -9,7 +9,7 @@ from cleanlab.count import get_confident_thresholds
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from lnl.noise.corrupt import Labels
+from lnl.labels import Integers
 
 Floats = NDArray[np.floating[Any]]
 TINY = float(np.finfo(np.float32).tiny)
@@ -24,7 +24,7 @@ def mean_rank(suspicions: Sequence[Floats]) -> Floats:
     return np.mean(ranks, axis=0)
 
 
-def relative(labels: Labels, probabilities: Floats) -> Floats:
+def relative(labels: Integers, probabilities: Floats) -> Floats:
     """Log probabilities ``[n, K]``, each less the log of its class's confident threshold (cleanlab).
 
     It says how much likelier a class is than on average where it is given, so that not every label of a hard or rare
@@ -34,7 +34,7 @@ def relative(labels: Labels, probabilities: Floats) -> Floats:
     return np.log(np.maximum(probabilities, TINY)) - np.log(np.maximum(thresholds, TINY))
 
 
-def within_class(labels: Labels, score: Floats) -> Floats:
+def within_class(labels: Integers, score: Floats) -> Floats:
     """The score ``[n]`` less the median of its given class."""
     return score - pd.Series(score).groupby(labels).transform("median").to_numpy()
 

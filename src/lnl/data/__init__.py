@@ -1,12 +1,21 @@
-"""Data: where images come from, and how they become batches on the device."""
+"""Data: any source of images and labels, dealt out in batches on the device."""
 
 from lnl.data.batch import Batch
-from lnl.data.digits import Digits
-from lnl.data.flowers import TFFlowers, TFFlowersSunflower, TFFlowersSunflowerLiteral
-from lnl.data.images import Dataset, Given, LabelledImages, hold_out_test
 from lnl.data.module import NoisyDataModule
-from lnl.data.own import ArrayData, FolderData, TableData
-from lnl.data.torchvision_sets import CIFAR10, CIFAR100, MNIST, FashionMNIST
+from lnl.data.sets import (
+    CIFAR10,
+    CIFAR100,
+    MNIST,
+    ArrayData,
+    Digits,
+    FashionMNIST,
+    FolderData,
+    TableData,
+    TFFlowers,
+    TFFlowersSunflower,
+)
+from lnl.datasets.images import Form
+from lnl.datasets.source import Dataset, Source, hold_out_test
 
 __all__ = [
     "CIFAR10",
@@ -18,12 +27,11 @@ __all__ = [
     "Digits",
     "FashionMNIST",
     "FolderData",
-    "Given",
-    "LabelledImages",
+    "Form",
     "NoisyDataModule",
+    "Source",
     "TFFlowers",
     "TFFlowersSunflower",
-    "TFFlowersSunflowerLiteral",
     "TableData",
     "hold_out_test",
 ]

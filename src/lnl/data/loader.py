@@ -10,8 +10,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from lnl.augment import Transform
 from lnl.data.batch import Batch
-from lnl.data.images import Streamed
 from lnl.data.sampler import EpochSampler
+from lnl.datasets.images import Streamed
 
 Normalize = Literal["dataset", "per_image"]
 View = Sequence[Transform]

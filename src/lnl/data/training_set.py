@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from lnl.errors import UserError
-from lnl.noise.corrupt import Labels
+from lnl.labels import Integers
 
 
-def training_set(trainer: Any, epoch: int, seed: int, allowed: Labels) -> Tensor | None:
+def training_set(trainer: Any, epoch: int, seed: int, allowed: Integers) -> Tensor | None:
     """The answer of the method's ``training_set(epoch)``, the same in all processes.
 
     It is asked with global generators that ``seed`` and ``epoch`` decide.
@@ -28,11 +28,11 @@ def training_set(trainer: Any, epoch: int, seed: int, allowed: Labels) -> Tensor
     Raises:
         UserError: if the answer is something else.
     """
-    if epoch >= trainer.max_epochs:
-        return None  # a run that was stopped between its last epoch and its result
+    method = trainer.lightning_module
+    if epoch >= trainer.max_epochs or not hasattr(method, "training_set"):
+        return None  # a run that was stopped between its last epoch and its result; or no method of lnl
     (state,) = np.random.SeedSequence([seed, epoch, *b"training_set"]).generate_state(1)
     pl.seed_everything(int(state), verbose=False)
-    method = trainer.lightning_module
     answer = method.training_set(epoch)
     if answer is None:
         return None

@@ -7,10 +7,10 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
 from lnl.data.batch import Batch
+from lnl.labels import empirical_transition
 from lnl.methods.functional import soft
 from lnl.methods.label_stages import LabelStages
 from lnl.methods.stages import Stage, StagedMethod
-from lnl.noise import empirical_transition
 
 
 class LabelCorrection(StagedMethod):

@@ -61,8 +61,8 @@ class LabelStages(Callback):
         new, kept, confidence = (
             buffer.cpu().numpy()[index] for buffer in (pl_module.labels, pl_module.kept, pl_module.confidence)
         )
-        given = data.labels.noisy[index]
-        clean = None if data.labels.clean is None else data.labels.clean[index]
+        given = data.labels.noise.labels[index]
+        clean = None if data.labels.truth is None else data.labels.truth[index]
         counts = correction_metrics(given, new, kept, clean, pl_module.num_classes)
         entry = {"round": self.stage - 1, "epoch": trainer.current_epoch, **counts}
         if remark := worthless(entry, pl_module.stage1_epochs, pl_module.max_per_class):
@@ -74,7 +74,11 @@ class LabelStages(Callback):
             return
         names, labels = np.array(data.classes, dtype=object), data.given.copy()
         labels[index[kept]] = new[kept]
-        whole = {"index": np.arange(len(labels)), "file": data.files or "", "given_label": names[data.labels.noisy]}
+        whole = {
+            "index": np.arange(len(labels)),
+            "file": data.labels.names or "",
+            "given_label": names[data.labels.noise.labels],
+        }
         relabelled = {"new_label": names[new], "confidence": confidence.astype(float).round(6), "kept": kept}
         table = pd.DataFrame({**whole, "label": names[labels]}).join(pd.DataFrame(relabelled, index=index))
         with replacing(Path(trainer.default_root_dir) / "corrected_labels.csv") as unfinished:

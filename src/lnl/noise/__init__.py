@@ -1,8 +1,7 @@
 """Label noise: drawn once, vectorised, from the clean labels, with a seed of its own."""
 
 from lnl.noise.corrupt import corrupt
-from lnl.noise.files import FileNoise, empirical_transition, read_labels
-from lnl.noise.given import of_given
+from lnl.noise.files import FileNoise
 from lnl.noise.human import HumanNoise
 from lnl.noise.instance import InstanceNoise
 from lnl.noise.kinds import (
@@ -14,7 +13,6 @@ from lnl.noise.kinds import (
     SymmetricNoise,
     UniformNoise,
 )
-from lnl.noise.record import NoisyLabels
 from lnl.noise.transition import asymmetric, pairflip, symmetric, uniform
 
 __all__ = [
@@ -25,16 +23,12 @@ __all__ = [
     "InstanceNoise",
     "LabelNoise",
     "NoNoise",
-    "NoisyLabels",
     "PairflipNoise",
     "SymmetricNoise",
     "UniformNoise",
     "asymmetric",
     "corrupt",
-    "empirical_transition",
-    "of_given",
     "pairflip",
-    "read_labels",
     "symmetric",
     "uniform",
 ]

@@ -1,16 +1,13 @@
 """Drawing noisy labels from clean ones, all at once."""
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from lnl.noise.transition import Matrix
+from lnl.labels import Integers, Matrix
+from lnl.labels.choice import apportion, check_labels
 
-Labels = NDArray[np.int64]
 
-
-def corrupt(labels: ArrayLike, T: ArrayLike, seed: int, exact: bool = False) -> Labels:
+def corrupt(labels: ArrayLike, T: ArrayLike, seed: int, exact: bool = False) -> Integers:
     """Noisy labels, drawn from clean ``labels`` by the row-stochastic matrix ``T``.
 
     Every label is drawn once, from its clean value: a label that was changed is never read again.
@@ -39,29 +36,14 @@ def corrupt(labels: ArrayLike, T: ArrayLike, seed: int, exact: bool = False) -> 
     return noisy.reshape(clean.shape)
 
 
-def check_labels(labels: NDArray[Any], num_classes: int) -> None:
-    """Raises ValueError unless labels are whole numbers in ``[0, num_classes)``."""
-    if not labels.size:
-        return
-    if not np.array_equal(labels, labels.astype(np.int64)):
-        raise ValueError("labels must be whole numbers")
-    if labels.min() < 0 or labels.max() >= num_classes:
-        raise ValueError(f"labels must be in 0..{num_classes - 1}, got {labels.min()}..{labels.max()}")
-
-
-def round_half_up(value: float) -> int:
-    """The nearest whole number, halves upwards, forgiving the last digits of a product."""
-    return int(np.floor(value + 0.5 + 1e-9))
-
-
-def draw_rows(probabilities: Matrix, rng: np.random.Generator) -> Labels:
+def draw_rows(probabilities: Matrix, rng: np.random.Generator) -> Integers:
     """One class per row of ``probabilities[N, K]``, each drawn independently."""
     cumulative = probabilities.cumsum(axis=1)
     threshold = rng.random((len(probabilities), 1)) * cumulative[:, -1:]
     return (threshold >= cumulative).sum(axis=1, dtype=np.int64)
 
 
-def _exact(clean: Labels, matrix: Matrix, rng: np.random.Generator) -> Labels:
+def _exact(clean: Integers, matrix: Matrix, rng: np.random.Generator) -> Integers:
     noisy = clean.copy()
     for label, row in enumerate(matrix):
         members = rng.permutation(np.flatnonzero(clean == label))
@@ -69,14 +51,3 @@ def _exact(clean: Labels, matrix: Matrix, rng: np.random.Generator) -> Labels:
         counts = apportion(row[targets], len(members), rng)
         noisy[members[: counts.sum()]] = np.repeat(targets, counts)
     return noisy
-
-
-def apportion(shares: NDArray[np.float64], total: int, rng: np.random.Generator) -> Labels:
-    """Whole counts near ``shares * total`` that add up to ``round(shares.sum() * total)``: largest remainders first,
-    equal ones in random order."""
-    ideal = shares * total
-    counts = np.floor(ideal + 1e-9).astype(np.int64)
-    missing = round_half_up(ideal.sum()) - int(counts.sum())
-    order = np.lexsort((rng.random(len(shares)), -(ideal - counts).round(9)))
-    counts[order[:missing]] += 1
-    return counts

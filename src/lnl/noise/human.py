@@ -1,20 +1,16 @@
 """CIFAR-10N and CIFAR-100N: what people called the training images of CIFAR (arXiv:2110.12088)."""
 
-import dataclasses
 import pickle
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lnl.noise.corrupt import Labels, check_labels
-from lnl.noise.files import empirical_transition
+from lnl.labels import Integers, Labels
+from lnl.labels.choice import check_labels
 from lnl.noise.kinds import LabelNoise
-from lnl.noise.record import NoisyLabels
-from lnl.noise.transition import Matrix
 
 # Where a file is looked for in the data folder: ours, which is plain arrays, before the authors'.
 FILES = {
@@ -53,44 +49,44 @@ class HumanNoise(LabelNoise):
         self.labels = labels
         self.path = path and Path(str(path)).expanduser()
 
-    def __call__(self, clean: Labels, images: NDArray[np.uint8], classes: Sequence[str]) -> NoisyLabels:
-        record = super().__call__(clean, images, classes)
-        # Nobody asked for a rate, and which labels they are is known once they are read.
-        return dataclasses.replace(record, rate=None, convention=f"{self.convention}, {self._chosen}")
-
-    def draw(self, clean: Labels, images: NDArray[np.uint8], classes: Sequence[str]) -> tuple[Labels, Matrix]:
-        path = self.path or self._find(len(classes))
+    def __call__(self, labels: Labels, images: Any, data_dir: Path = Path("data")) -> Labels:
+        path = self.path or _find(data_dir, len(labels.classes))
         arrays = read_arrays(path)
         known = {name: array for name, array in ARRAYS.items() if array in arrays}
-        self._chosen = chosen = self.labels or next(iter(known), "")
+        chosen = self.labels or next(iter(known), "")
         if chosen not in known or "clean_label" not in arrays:
             raise ValueError(f"{path} has no labels '{chosen}': it has {', '.join(known) or 'none of CIFAR-N'}")
         noisy, theirs = (np.asarray(arrays[name]).astype(np.int64) for name in (known[chosen], "clean_label"))
-        self._check(path, noisy, theirs, clean, len(classes))
-        return noisy, empirical_transition(clean, noisy, len(classes))
+        _check(path, noisy, theirs, labels)
+        return self.recorded(labels, noisy, None, f"{self.convention}, {chosen}")
 
-    def _find(self, num_classes: int) -> Path:
-        if num_classes not in FILES:
-            raise ValueError(f"noise=human is of CIFAR-10 and CIFAR-100, but this data has {num_classes} classes")
-        places = [self.data_dir / name for name in FILES[num_classes]]
-        for place in places:
-            if place.is_file():
-                return place
+    def draw(self, labels: Labels, images: Any) -> tuple[Integers, None]:
+        return self(labels, images).given, None
+
+
+def _find(data_dir: Path, num_classes: int) -> Path:
+    if num_classes not in FILES:
+        raise ValueError(f"noise=human is of CIFAR-10 and CIFAR-100, but this data has {num_classes} classes")
+    places = [data_dir / name for name in FILES[num_classes]]
+    for place in places:
+        if place.is_file():
+            return place
+    raise ValueError(
+        f"no labels of CIFAR-N in {data_dir}: put {places[-1].name} (github.com/UCSC-REAL/cifar-10-100n) "
+        "there, or say where it is by noise.path=..."
+    )
+
+
+def _check(path: Path, noisy: Integers, theirs: Integers, labels: Labels) -> None:
+    clean = labels.given
+    if not noisy.shape == theirs.shape == clean.shape:
+        raise ValueError(f"{path} has {len(theirs)} labels, but the training set has {len(clean)} samples")
+    if len(differ := np.flatnonzero(theirs != clean)):
         raise ValueError(
-            f"no labels of CIFAR-N in {self.data_dir}: put {places[-1].name} (github.com/UCSC-REAL/cifar-10-100n) "
-            "there, or say where it is by noise.path=..."
+            f"{path} is not of this training set: its clean labels differ from the data's at {len(differ)} of "
+            f"{len(clean)} samples, first at {differ[0]}"
         )
-
-    @staticmethod
-    def _check(path: Path, noisy: Labels, theirs: Labels, clean: Labels, num_classes: int) -> None:
-        if not noisy.shape == theirs.shape == clean.shape:
-            raise ValueError(f"{path} has {len(theirs)} labels, but the training set has {len(clean)} samples")
-        if len(differ := np.flatnonzero(theirs != clean)):
-            raise ValueError(
-                f"{path} is not of this training set: its clean labels differ from the data's at {len(differ)} of "
-                f"{len(clean)} samples, first at {differ[0]}"
-            )
-        check_labels(noisy, num_classes)
+    check_labels(noisy, len(labels.classes))
 
 
 def read_arrays(path: Path) -> Mapping[str, Any]:

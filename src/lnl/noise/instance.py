@@ -1,15 +1,14 @@
 """Instance-dependent noise: how likely a label is wrong, and how, depends on the image."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 from scipy.stats import truncnorm
 
-from lnl.noise.corrupt import Labels, check_labels, draw_rows, round_half_up
+from lnl.labels import Integers, Labels, Matrix
+from lnl.labels.choice import check_labels, round_half_up
+from lnl.noise.corrupt import draw_rows
 from lnl.noise.kinds import LabelNoise
-from lnl.noise.transition import Matrix
 
 RATE_DEVIATION = 0.1
 
@@ -35,8 +34,8 @@ class InstanceNoise(LabelNoise):
 
     kind, convention, uses_images = "instance", "PMD, exclusive of the true class", True
 
-    def draw(self, clean: Labels, images: NDArray[np.uint8], classes: Sequence[str]) -> tuple[Labels, Matrix]:
-        num_classes = len(classes)
+    def draw(self, labels: Labels, images: NDArray[np.uint8]) -> tuple[Integers, Matrix]:
+        clean, num_classes = labels.given, len(labels.classes)
         check_labels(clean, num_classes)
         rng = np.random.default_rng(self.seed)
         bounds = (0 - self.rate) / RATE_DEVIATION, (1 - self.rate) / RATE_DEVIATION

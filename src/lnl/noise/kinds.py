@@ -2,21 +2,20 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lnl.labels import Integers, Labels, Matrix, NoiseRecord, empirical_transition
 from lnl.noise import transition
-from lnl.noise.corrupt import Labels, corrupt
+from lnl.noise.corrupt import corrupt
 from lnl.noise.maps import ClassMap, resolve
-from lnl.noise.record import NoisyLabels
-from lnl.noise.transition import Matrix
 
 
 class LabelNoise(ABC):
-    """Clean labels in, noisy labels and a record of what was done out.
+    """Labels in, the same with noise and a record of what was done out.
 
     Args:
         rate: share of labels to change, in [0, 1]; what "change" means is the kind's convention.
@@ -24,9 +23,7 @@ class LabelNoise(ABC):
         exact: exact counts per class in place of independent draws (see :func:`lnl.noise.corrupt`).
 
     Attributes:
-        files: names of the samples, where they have names: whoever has the data sets them before the draw.
-        data_dir: the folder of datasets, set likewise.
-        drawn: false if the labels are somebody's, so that a difference from others is no noise that was added.
+        drawn: false if the labels are read, so that a difference from the labels before is no noise that was added.
         reads_files: its parameters that name a file whose content, not whose place, is part of a run's identity.
         uses_images: true if the draw reads the images, which then have to be in memory.
     """
@@ -36,29 +33,46 @@ class LabelNoise(ABC):
     drawn: ClassVar[bool] = True
     reads_files: ClassVar[tuple[str, ...]] = ("path",)
     uses_images: ClassVar[bool] = False
-    files: Sequence[str] | None = None
-    data_dir: Path = Path()
 
     def __init__(self, rate: float = 0.0, seed: int = 0, exact: bool = False) -> None:
         self.rate, self.seed, self.exact = transition.check_rate(rate), seed, exact
 
-    def __call__(self, clean: Labels, images: NDArray[np.uint8], classes: Sequence[str]) -> NoisyLabels:
-        """Draws the noisy labels of ``clean[N]``; ``images[N, H, W, C]`` matters to noise that ``uses_images``."""
-        clean = clean.copy()  # the record's own
-        noisy, matrix = self.draw(clean, images, classes)
-        return NoisyLabels(noisy, clean, matrix, self.kind, self.convention, self.rate, self.seed, self.exact)
+    def __call__(self, labels: Labels, images: Any, data_dir: Path = Path("data")) -> Labels:
+        """The labels with noise, by which no array of ``labels`` changes.
+
+        Args:
+            labels: of the training set; noise is added to ``given``, be they right or not.
+            images: uint8 ``[N, H, W, C]``, for noise that ``uses_images``.
+            data_dir: the folder of datasets, where a noise may look for its file.
+        """
+        noisy, matrix = self.draw(labels, images)
+        return self.recorded(labels, noisy, matrix)
 
     @abstractmethod
-    def draw(self, clean: Labels, images: NDArray[np.uint8], classes: Sequence[str]) -> tuple[Labels, Matrix]:
-        """Noisy labels and the transition matrix they were drawn by."""
+    def draw(self, labels: Labels, images: Any) -> tuple[Integers, Matrix | None]:
+        """Noisy labels ``[N]``, and the transition matrix ``[K, K]`` that they were drawn by.
+
+        None in its place says that they were read, and that no rate was asked for.
+        """
+
+    def recorded(self, labels: Labels, noisy: Integers, matrix: Matrix | None, convention: str | None = None) -> Labels:
+        """The ``labels`` with ``noisy`` ones in place of the given, and their record."""
+        truth, rate = labels.truth, None if matrix is None else self.rate
+        if truth is None:  # noise that is drawn is compared with the labels that it was added to
+            truth, matrix = (labels.given, matrix) if self.drawn else (None, None)
+        elif labels.noise is not None or matrix is None:
+            matrix = empirical_transition(truth, noisy, len(labels.classes))
+        convention = self.convention if convention is None else convention
+        record = NoiseRecord(noisy, truth, matrix, self.kind, convention, rate, self.seed, self.exact)
+        return replace(labels, given=noisy, truth=truth, noise=record)
 
 
 class ClassConditionalNoise(LabelNoise):
-    """Noise that depends on the true class alone; a kind of it is a transition matrix."""
+    """Noise that depends only on the true class; a kind of it is a transition matrix."""
 
-    def draw(self, clean: Labels, images: NDArray[np.uint8], classes: Sequence[str]) -> tuple[Labels, Matrix]:
-        matrix = self.matrix(classes)
-        return corrupt(clean, matrix, self.seed, self.exact), matrix
+    def draw(self, labels: Labels, images: Any) -> tuple[Integers, Matrix]:
+        matrix = self.matrix(labels.classes)
+        return corrupt(labels.given, matrix, self.seed, self.exact), matrix
 
     @abstractmethod
     def matrix(self, classes: Sequence[str]) -> Matrix:
@@ -72,6 +86,9 @@ class NoNoise(ClassConditionalNoise):
 
     def __init__(self) -> None:
         super().__init__()
+
+    def __call__(self, labels: Labels, images: Any, data_dir: Path = Path("data")) -> Labels:
+        return super().__call__(labels, images, data_dir) if labels.noise is None else labels
 
     def matrix(self, classes: Sequence[str]) -> Matrix:
         return np.eye(len(classes))

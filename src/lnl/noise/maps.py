@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from lnl.noise.classes import class_numbers, no_class
+from lnl.labels.classes import class_numbers, no_class
 
 ClassMap = Mapping[str | int, str | int] | str | None
 

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
-Matrix = NDArray[np.float64]
+from lnl.labels import Matrix
 
 
 def check_rate(rate: float) -> float:

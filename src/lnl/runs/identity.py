@@ -10,8 +10,8 @@ from typing import Any, Self
 
 from omegaconf import DictConfig, OmegaConf
 
+from lnl.datasets.contents import fingerprints
 from lnl.runs.code import class_attribute, sources
-from lnl.runs.fingerprint import fingerprints
 
 NUMBERS_VERSION = 4  # to be raised whenever a change of lnl's code changes the numbers of the same configuration
 
@@ -31,7 +31,7 @@ class Experiment:
         config: as of :func:`relevant_config`.
         sources: sha256 of code that is the user's own (:func:`lnl.runs.code.sources`).
         files: sha256 of each file whose content counts, by the key that names it.
-        fingerprints: what stands for the user's own data (:func:`lnl.runs.fingerprint.fingerprints`).
+        fingerprints: what stands for the user's own data (:func:`lnl.datasets.contents.fingerprints`).
     """
 
     config: dict[str, Any]

@@ -22,8 +22,9 @@ def contact_sheet(data: NoisyDataModule) -> Picture:
     """32 of the training images, evenly spread over the dataset's order: the same ones whatever the noise."""
     index = data.splits["train"]
     places = np.linspace(0, len(index) - 1, min(IMAGES, len(index))).round().astype(np.int64)
-    shown, labels = index[places], data.labels
-    clean = None if labels.clean is None else labels.clean[shown]
+    shown, labels = index[places], data.labels.noise
+    assert labels is not None
+    clean = None if labels.truth is None else labels.truth[shown]
     rate = labels.actual_rate(index)
     wrong = "nobody knows how many are wrong" if rate is None else f"{rate:.1%} are wrong"
     marked = " (\u2717, with the true class below)" if rate else ""
@@ -31,7 +32,7 @@ def contact_sheet(data: NoisyDataModule) -> Picture:
     kinds = {"none": "no noise drawn", "given": "as they were given"}
     noise = kinds.get(labels.kind, f"{labels.kind} noise{of}")
     heading = f"{len(index):,} training labels, {noise}: {wrong}{marked}"
-    return labels_picture(data.images("train", places), captions(labels.noisy[shown], clean, data.classes), heading)
+    return labels_picture(data.images("train", places), captions(labels.labels[shown], clean, data.classes), heading)
 
 
 def captions(given: Labels, clean: Labels | None, classes: Sequence[str]) -> list[tuple[str, bool]]:

@@ -14,11 +14,11 @@ from sklearn.metrics import classification_report
 
 from lnl.data import NoisyDataModule
 from lnl.data.splits import Split
+from lnl.datasets.contents import fingerprints
 from lnl.errors import UserError
 from lnl.files import explained, read_arrays, write_atomically
 from lnl.metrics import classification_metrics
 from lnl.runs.find import FinishedRun
-from lnl.runs.fingerprint import fingerprints
 from lnl.runs.result import write_json
 from lnl.trained.loading import (
     PREPARATION,
@@ -117,10 +117,10 @@ class Evaluator:
         config, data, own = self._data(run)
         split, remarks, left_out = self.cfg.split, [], None
         if not own:
-            remarks = list(data.remarks)
+            remarks = list(data.dataset.remarks)
             left_out = self._leave_out_seen(run, data, remarks)
             if config.get("only_test"):
-                limited = replace(data.splitting, limits={"test": config.test_subset})
+                limited = replace(data.splitting, test_subset=config.test_subset)
                 data.splits = {**data.splits, split: limited.limited("test", data.splits[split], data.test_labels)}
         method.to(trainer.strategy.root_device)
         same_classes = set(data.classes) == set(run.classes)

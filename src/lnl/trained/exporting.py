@@ -53,7 +53,7 @@ def export(trained: TrainedRun, formats: Sequence[str], folder: Path) -> list[Pa
 def describe(trained: TrainedRun) -> dict[str, Any]:
     """What stands in ``model.json`` and in each file: what a program that uses the model has to know."""
     preparation, result = trained.classifier.preparation, trained.run.result
-    size, channels = preparation.image_size, preparation.channels
+    size, channels = preparation.size, preparation.channels
     return {
         "classes": trained.classifier.classes,
         "preprocessing": asdict(preparation),
@@ -115,7 +115,7 @@ def has_onnx() -> bool:
 
 def _write(name: str, trained: TrainedRun, description: str, path: Path) -> None:
     preparation = trained.classifier.preparation
-    shape = (5, preparation.image_size, preparation.image_size, preparation.channels)
+    shape = (5, preparation.size, preparation.size, preparation.channels)
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     writers = {"onnx": _onnx, "torchscript": _torchscript, "safetensors": _safetensors}
     try:

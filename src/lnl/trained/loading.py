@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
-from lnl.data.images import Fit, LabelledImages
-from lnl.data.loader import Normalize, normalised, pixel_scale
+from lnl.data.loader import normalised, pixel_scale
+from lnl.data.preparation import Preparation
 from lnl.data.samples import Samples
 from lnl.errors import UserError, first_line
 from lnl.files import read_arrays
@@ -29,33 +29,6 @@ from lnl.training.checkpoints import load_checkpoint, load_weights
 from lnl.training.processes import OneProcess
 
 PROTOCOLS = ("last", "noisy_val_best")
-
-
-@dataclass(frozen=True)
-class Preparation:
-    """What images go through before a model sees them; the arguments are those of :class:`lnl.data.NoisyDataModule`."""
-
-    image_size: int
-    channels: int
-    fit: Fit
-    normalize: Normalize
-    mean: list[float]
-    std: list[float]
-
-    @classmethod
-    def of(cls, data: Any) -> Self:
-        """Of a run's ``data``: its configuration, or the data module."""
-        return cls(**{key: data[key] if isinstance(data, dict) else getattr(data, key) for key in PREPARATION})
-
-    def fit_to(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """uint8 ``[N, H, W, C]`` at the model's size and channels.
-
-        Raises:
-            ValueError: if they are too small to be cropped.
-        """
-        unlabelled = LabelledImages(images, np.zeros(len(images), dtype=np.int64))
-        fitted = unlabelled.fit_to(self.image_size, self.channels, self.fit).images
-        return np.asarray(fitted)
 
 
 # How a run's images come to its model. Everything else of `data` says which images, and in what batches.
@@ -81,7 +54,7 @@ class ImageClassifier(nn.Module):
         plain = type(method).forward is NoisyLabelMethod.forward
         self.network = method.model if plain else method
         self.preparation, self.classes = preparation, list(classes)
-        scale, shift = pixel_scale(preparation.mean, preparation.std, preparation.image_size**2)
+        scale, shift = pixel_scale(preparation.mean, preparation.std, preparation.size**2)
         self.register_buffer("scale", scale, persistent=False)
         self.register_buffer("shift", shift, persistent=False)
         self.eval()

@@ -14,12 +14,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from lnl.config import listed
-from lnl.csv_files import csv_text, missing_column, read_csv
-from lnl.data.pictures import PictureError, read_picture
+from lnl.data.preparation import Preparation
+from lnl.datasets.pictures import PictureError, read_picture
 from lnl.errors import UserError
-from lnl.files import PICTURES, explained, replacing
+from lnl.files import PICTURES, explained, is_picture, replacing, walk
+from lnl.labels.tables import csv_text, missing_column, read_csv
 from lnl.runs.find import FinishedRun
-from lnl.trained.loading import ImageClassifier, Preparation, load_trained, quiet_trainer
+from lnl.trained.loading import ImageClassifier, load_trained, quiet_trainer
 
 SHOWN = 10  # pictures that could not be read, on the terminal; the CSV has them all
 
@@ -106,12 +107,9 @@ def find_pictures(
 
 
 def _pictures_in(folder: Path) -> list[str]:
-    names = []
-    for place, inside, files in os.walk(folder):  # follows no links to folders, which may lead in a circle
-        inside[:] = sorted(name for name in inside if not name.startswith("."))
-        pictures = [name for name in files if name.lower().endswith(PICTURES) and not name.startswith(".")]
-        names += [str(Path(place, name).relative_to(folder)) for name in sorted(pictures)]
-    return names
+    """In a folder's own files first, then in the folders inside it."""
+    names = [name for name, _ in walk(folder) if is_picture(name)]
+    return sorted(names, key=lambda name: [*((True, part) for part in Path(name).parts[:-1]), (False, Path(name).name)])
 
 
 def _names_in(path: Path, column: str) -> list[str]:
@@ -135,7 +133,7 @@ def _write(
     output: Path, files: Sequence[tuple[str, Path]], classifier: ImageClassifier, batch_size: int, threads: int | None
 ) -> list[tuple[str, PictureError]]:
     """Writes the table, whole or not at all. Returns the pictures that could not be read, if there are others."""
-    size, channels = classifier.preparation.image_size, classifier.preparation.channels
+    size, channels = classifier.preparation.size, classifier.preparation.channels
     bad: list[tuple[str, PictureError]] = []
     with explained(output), replacing(output) as unfinished:
         output.parent.mkdir(parents=True, exist_ok=True)

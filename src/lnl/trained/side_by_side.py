@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from lnl.config import listed
-from lnl.csv_files import csv_text
 from lnl.errors import UserError
 from lnl.files import explained
+from lnl.labels.tables import csv_text
 from lnl.runs.find import FinishedRun
 from lnl.trained.evaluating import Evaluation
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from hydra.utils import get_object
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ProgressBar, Timer
@@ -13,13 +14,11 @@ from torch import Tensor, nn
 
 from lnl.config import build, build_all, build_loss, factory
 from lnl.data import NoisyDataModule
-from lnl.data.given import GivenDataModule
-from lnl.data.read_once import read_once
+from lnl.data.reading import read_once
 from lnl.data.samples import Samples
 from lnl.errors import UserError, first_line
 from lnl.losses import CrossEntropy
 from lnl.methods import NoisyLabelMethod
-from lnl.runs.fingerprint import fingerprints
 from lnl.runs.folder import RunFolder
 from lnl.training.checkpoints import AtomicCheckpointIO, load_checkpoint, load_weights
 from lnl.training.environment import resolve_precision
@@ -32,13 +31,16 @@ from lnl.training.trainer_options import check_batch_of_one, check_limit, check_
 from lnl.training.training_metrics import TrainingMetrics
 
 
-def build_data(cfg: DictConfig, known: Mapping[str, Any] | None = None) -> NoisyDataModule:
+def build_data(cfg: DictConfig, trusting: bool = False, contents: Mapping[str, Any] | None = None) -> NoisyDataModule:
     """The data, read, with its noise drawn. What ``cfg`` left to the data (classes, size) is in it from then on.
 
     Args:
         cfg: of a run.
-        known: its fingerprints, if they were computed a moment ago (:class:`lnl.runs.identity.Experiment`).
+        trusting: training sees the right labels of trusted samples (:func:`uses_trusted`).
+        contents: what stands for the user's own data, if it was computed a moment ago (:mod:`lnl.datasets.contents`).
     """
+    progress = "callbacks" not in cfg or cfg.callbacks.get("progress") is not None
+    corruption: Any = OmegaConf.to_container(cfg.corruption, resolve=True)
     data: NoisyDataModule = build(
         "data",
         cfg.data,
@@ -46,15 +48,12 @@ def build_data(cfg: DictConfig, known: Mapping[str, Any] | None = None) -> Noisy
         corruption=build("corruption", cfg.corruption),
         augment=build_all("augment", cfg.get("augment")),
         views={name: build_all(f"views.{name}", node) for name, node in cfg.get("views", {}).items()},
+        reader=partial(read_once, progress=progress, config=corruption),
+        trusting=trusting,
+        contents=contents,
     )
-    data.show_progress = "callbacks" not in cfg or cfg.callbacks.get("progress") is not None
     data.prepare_data()
-    config: dict[str, Any] = {part: OmegaConf.to_container(cfg[part], resolve=True) for part in ("data", "corruption")}
-    if isinstance(data, GivenDataModule):
-        data.fingerprints = dict(fingerprints(config["data"]) if known is None else known)
-        config["data"]["fingerprints"] = data.fingerprints  # data that has changed is read again
     try:
-        data.clean = read_once(config, data.read)
         data.setup()
     except ValueError as error:
         raise UserError(str(error)) from error
@@ -62,6 +61,14 @@ def build_data(cfg: DictConfig, known: Mapping[str, Any] | None = None) -> Noisy
         if cfg.data[key] is None:
             cfg.data[key] = getattr(data, key)
     return data
+
+
+def uses_trusted(method: DictConfig) -> bool:
+    """Whether the configured method trains with the right labels of trusted samples."""
+    try:
+        return bool(getattr(get_object(str(method.get("_target_"))), "uses_trusted", False))
+    except Exception:  # whatever an import may raise: building the method says what is wrong
+        return False
 
 
 def build_method(cfg: DictConfig, data: NoisyDataModule, num_samples: int | None = None) -> NoisyLabelMethod:
@@ -77,8 +84,6 @@ def build_method(cfg: DictConfig, data: NoisyDataModule, num_samples: int | None
     method.oracle_options = oracle_options
     if num_samples is None:
         check_parts(method, data)
-        if method.uses_trusted:
-            data.trust()
     if cfg.init_from:
         load_networks(method, cfg.init_from)
     return method
@@ -118,7 +123,7 @@ def tell_noise_rate(options: DictConfig, data: NoisyDataModule) -> list[str]:
     """Puts the share of labels that the noise makes wrong in place of each ``oracle``, and returns these options."""
     values: dict[Any, Any] = OmegaConf.to_container(options, resolve=True)  # type: ignore[assignment]
     names = [name for name, value in values.items() if value == "oracle"]
-    rate = data.labels.expected_rate if data.noise.drawn else None
+    rate = data.labels.noise.expected_rate if data.labels.noise and data.noise.drawn else None
     for name in names:
         if rate is None:
             raise UserError(
@@ -244,7 +249,7 @@ def build_callbacks(
         EpochSeed(cfg.seed),
         StaysStopped(cfg.trainer.get("max_steps") or -1),
         SharedState(),
-        TrainingMetrics(data.given, data.labels.clean),
+        TrainingMetrics(data.given, data.labels.truth),
         *([build("average", cfg.average)] if cfg.get("average") else []),
         *chosen,
         *others,

@@ -12,10 +12,10 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from lnl.csv_files import csv_text
 from lnl.data import NoisyDataModule
 from lnl.data.loader import Loader
 from lnl.data.splits import Split
+from lnl.labels.tables import csv_text
 from lnl.methods import NoisyLabelMethod
 from lnl.metrics import classification_metrics
 from lnl.runs.folder import RunFolder
@@ -28,7 +28,7 @@ class Prediction:
     """Logits ``[N, K]`` for test samples ``index[N]`` of true ``labels[N]``, and the time they took.
 
     Attributes:
-        files: name of each sample, as of :class:`~lnl.data.images.Given`; None of benchmark sets.
+        files: name of each sample, as of :class:`~lnl.labels.Labels`; None of benchmark sets.
     """
 
     index: np.ndarray
@@ -128,7 +128,7 @@ def predict_split(
     seconds = time.perf_counter() - started
     labels = torch.from_numpy(data.right_labels(split)[: len(logits)])
     index = data.splits[split][: len(logits)]
-    names = data.test_files if split == "test" else data.files
+    names = data.dataset.test_names if split == "test" else data.labels.names
     return Prediction(index, labels, logits, seconds, None if names is None else [names[place] for place in index])
 
 

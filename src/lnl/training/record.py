@@ -26,7 +26,8 @@ def make_result(
     prediction: Prediction | None,
 ) -> dict[str, Any]:
     """The content of ``result.json``; ``config`` is the relevant configuration with what it left to the data."""
-    options, folder, seeds = plan.options, plan.folder, {"seed": config["seed"], "noise": data.labels.seed}
+    assert data.labels.noise is not None
+    options, folder, seeds = plan.options, plan.folder, {"seed": config["seed"], "noise": data.labels.noise.seed}
     epoch_seconds = [row["seconds"] for row in rows]
     device = trainer.strategy.root_device
     checkpoint_bytes = folder.last.stat().st_size if folder.last.exists() else None
@@ -67,30 +68,32 @@ def make_result(
 
 
 def _data(data: NoisyDataModule) -> dict[str, Any]:
-    own = {"own": {"fingerprints": data.fingerprints, "test_drawn": data.test_drawn}}
+    own = {"own": {"fingerprints": data.fingerprints, "test_drawn": data.dataset.test_drawn}}
     return {
         "classes": data.classes,
         "test": 0,
         **{split: len(index) for split, index in data.splits.items()},
         "trusted": len(data.trusted),
-        "skipped": len(data.skipped),
+        "skipped": len(data.dataset.skipped),
         **({} if data.fingerprints is None else own),
     }
 
 
 def _noise(data: NoisyDataModule) -> dict[str, Any]:
-    noise, rates = type(data.noise), [data.labels.actual_rate(data.splits[split]) for split in ("train", "val")]
+    record, noise = data.labels.noise, type(data.noise)
+    assert record is not None
+    rates = [record.actual_rate(data.splits[split]) for split in ("train", "val")]
     kind = {} if "kind" in vars(noise) else {"kind": noise.__name__}  # else it has that of the class that it extends
-    said = {**data.labels.describe(), **kind}
+    said = {**record.describe(), **kind}
     return {**said, "train_rate": rates[0], "val_rate": rates[1], "train_wrong": _wrong(data)}
 
 
 def _wrong(data: NoisyDataModule) -> int | None:
     """How many labels that training saw are wrong, those aside that the method knows to be right."""
-    if data.labels.clean is None:
+    if data.labels.truth is None:
         return None
     train = data.splits["train"]
-    return int((data.given[train] != data.labels.clean[train]).sum())
+    return int((data.given[train] != data.labels.truth[train]).sum())
 
 
 def said_by_callbacks(trainer: pl.Trainer) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from lnl.runs.identity import relevant_config
 from lnl.runs.plan import Plan
 from lnl.runs.result import write_result
 from lnl.tracking.trackers import Trackers
-from lnl.training.assembly import build_data, build_method, build_trainer
+from lnl.training.assembly import build_data, build_method, build_trainer, uses_trusted
 from lnl.training.checkpoints import load_checkpoint, load_weights
 from lnl.training.environment import git_commit, send_warnings_to_the_log
 from lnl.training.evaluation import evaluate, save_out_of_fold
@@ -59,9 +59,9 @@ def train_here(plan: Plan, say: Callable[[str], Any], process: Process = ALONE) 
     reset_peak_memory()
     cfg, folder = plan.cfg, plan.folder
     with process.first():  # downloads and decodes what the others then find
-        data = build_data(cfg, plan.experiment.fingerprints)
+        data = build_data(cfg, uses_trusted(cfg.method), plan.experiment.fingerprints)
     if not process.number:
-        for remark in data.remarks:
+        for remark in data.dataset.remarks:
             log.warning(remark)
             if cfg.data.fold in (None, 1):  # the others would say the same
                 say(remark.split("\n")[0])
@@ -101,11 +101,13 @@ def fit_and_record(
 ) -> dict[str, Any]:
     """Trains, evaluates, and writes what a run folder has of a run; a smoke run writes no result."""
     folder, smoke = plan.folder, bool(plan.cfg.trainer.fast_dev_run)
-    data.labels.save(folder.noise)
+    noise = data.labels.noise
+    assert noise is not None
+    noise.save(folder.noise)
     np.savez(folder.seen, train=data.digests("train"), val=data.digests("val"))  # evaluation leaves these out
     with Trackers(trainer.loggers) as trackers:
         config = relevant_config(plan.cfg)  # with what it left to the data
-        trackers.start({**config, "options": plan.options, "noise_rate": data.labels.rate})
+        trackers.start({**config, "options": plan.options, "noise_rate": noise.rate})
         fit(trainer, method, data, folder, say)
         entries, prediction = evaluate(method, data, trainer, folder, table.rows, smoke)
         if prediction is not None:

@@ -1,0 +1,56 @@
+"""What images go through before a model sees them, and the batches that they come in."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self, get_args
+
+from lnl.data.loader import Normalize
+from lnl.datasets.images import Form, check_choice, check_positive
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preparation(Form):
+    """How images are prepared.
+
+    Args:
+        image_size, channels, fit: as of :class:`~lnl.datasets.images.Form`.
+        normalize: ``dataset``, by ``mean`` and ``std``, or ``per_image`` (:func:`lnl.data.loader.whiten`).
+        mean, std: per channel, for pixels scaled to [0, 1]; those of ImageNet by default.
+    """
+
+    normalize: Normalize = "dataset"
+    mean: list[float] = field(default_factory=lambda: [0.485, 0.456, 0.406])
+    std: list[float] = field(default_factory=lambda: [0.229, 0.224, 0.225])
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("normalize", self.normalize, get_args(Normalize))
+        if not len(self.mean) == len(self.std) == self.channels:
+            raise ValueError(
+                f"data.mean and data.std need one value for each of {self.channels} channels, "
+                f"got {self.mean} and {self.std}"
+            )
+
+    @classmethod
+    def of(cls, data: Any) -> Self:
+        """Of the ``data`` of a run's configuration."""
+        return cls(**{name: data[name] for name in cls.__dataclass_fields__})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batching:
+    """How batches are made.
+
+    Args:
+        batch_size, eval_batch_size: samples in a step, of all processes together, and in a step of evaluation.
+        device_cache: keep images on the device as uint8: true, false, or auto (where they take at most half of what
+            is free). If not, ``num_workers`` processes read them (0: this one does).
+    """
+
+    batch_size: int = 256
+    eval_batch_size: int = 1000
+    device_cache: bool | Literal["auto"] = "auto"
+    num_workers: int = 2
+
+    def __post_init__(self) -> None:
+        check_choice("device_cache", self.device_cache, (True, False, "auto"))
+        check_positive(batch_size=self.batch_size, eval_batch_size=self.eval_batch_size)

@@ -1,0 +1,140 @@
+"""Pictures that are there several times. All of one picture go to one part: a model knows what it was trained on."""
+
+import hashlib
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lnl.datasets.decoded import make_room, shown
+from lnl.datasets.pictures import PictureError, Pictures
+from lnl.files import write_atomically
+from lnl.labels import Integers
+from lnl.labels.choice import apportion, stratified_choice
+
+
+def same(digests: Iterable[str]) -> list[list[int]]:
+    """Places of equal digests, a list for each that is there twice; empty ones equal none."""
+    places = defaultdict(list)
+    for place, content in enumerate(digests):
+        if content:
+            places[content].append(place)
+    return [group for group in places.values() if len(group) > 1]
+
+
+def find_copies(pictures: Pictures, cache_dir: Path, show: bool = False) -> list[list[int]]:
+    """Places of pictures with the same content, byte by byte: a list for each such content, kept in ``cache_dir``.
+
+    What cannot be read now has no copy; then nothing is kept.
+    """
+    failed = []
+
+    def one(place: int) -> str:
+        try:
+            return pictures.digest(place)
+        except PictureError:
+            return ""
+        except OSError:
+            failed.append(place)
+            return ""
+
+    stem = f"pictures-{pictures.prefix}-copies-"
+    record = cache_dir / f"{stem}{hashlib.sha256(pictures.key().encode()).hexdigest()[:16]}.json"
+    with suppress(FileNotFoundError, ValueError):  # of a damaged one
+        copies: list[list[int]] = json.loads(record.read_text())
+        os.utime(record)  # was used
+        return copies
+    copies = same(shown(map(one, range(len(pictures))), "looking for copies", len(pictures), show))
+    if not failed:
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        make_room(cache_dir, stem, 0)
+        write_atomically(record, json.dumps(copies), durable=False)
+    return copies
+
+
+def picture_numbers(copies: Sequence[Sequence[int]], count: int) -> Integers:
+    """``[count]``, a number for each sample that is the same for the same picture: the first one's place.
+
+    Args:
+        copies: places of samples that are the same picture, a list for each such picture.
+        count: of samples.
+    """
+    numbers = np.arange(count)
+    for places in copies:
+        numbers[list(places)] = min(places)
+    return numbers
+
+
+def are_copies(pictures: Integers) -> bool:
+    """Whether a picture is there twice."""
+    return len(np.unique(pictures)) < len(pictures)
+
+
+def not_alone(labels: Integers, pictures: Integers) -> NDArray[np.bool_]:
+    """Which samples may go without a class losing its only picture."""
+    if not len(labels):
+        return np.zeros(0, bool)
+    label, picture = np.divmod(np.unique(labels * (pictures.max() + 1) + pictures), pictures.max() + 1)
+    return ~np.isin(pictures, picture[np.bincount(label)[label] == 1])
+
+
+def choose_pictures(labels: Integers, pictures: Integers, count: int, rng: np.random.Generator) -> Integers:
+    """Sorted places of ``count`` samples, with all copies of each, in which every class keeps its share.
+
+    Without copies, to within one sample (:func:`~lnl.labels.choice.stratified_choice`). Else as well as copies allow: a
+    class has too few by less than half of its smallest picture's copies that are left, or too many by less than that.
+    A picture with several labels counts for the first of them.
+    """
+    if not are_copies(pictures):
+        return stratified_choice(labels, count, rng)
+    _, first, picture, sizes = np.unique(pictures, return_index=True, return_inverse=True, return_counts=True)
+    label = labels[first]
+    counts = apportion(np.bincount(label, sizes) / len(labels), count, rng)
+    chosen = np.zeros(len(sizes), bool)
+    for number, missing in enumerate(counts.tolist()):
+        passed = []
+        for place in rng.permutation(np.flatnonzero(label == number)).tolist():
+            if sizes[place] <= missing:
+                chosen[place] = True
+                missing -= sizes[place]
+            else:
+                passed.append(place)
+        smallest = min(passed, key=sizes.__getitem__, default=None)
+        if smallest is not None and sizes[smallest] < 2 * missing:
+            chosen[smallest] = True
+    return np.flatnonzero(chosen[picture])
+
+
+def deal_pictures(labels: Integers, pictures: Integers, parts: int) -> Integers:
+    """The part of each sample, from 0: of every class, and of all, each has the same number as well as it can.
+
+    scikit-learn's StratifiedGroupKFold does the same, and takes 12 s for 20,000 pictures.
+
+    Args:
+        labels, pictures: of samples in an order that is random already.
+        parts: how many.
+    """
+    dealt = np.empty(len(labels), np.int64)
+    if not are_copies(pictures):  # class by class
+        dealt[np.argsort(labels, kind="stable")] = np.arange(len(labels)) % parts
+        return dealt
+    members = defaultdict(list)
+    for place, picture in enumerate(pictures.tolist()):
+        members[picture].append(place)
+    label = labels.tolist()
+    # The single ones last, class by class, to fill up what copies have left uneven.
+    groups = sorted(members.values(), key=lambda places: (-len(places), label[places[0]]))
+    have = [[0] * (max(label) + 1) for _ in range(parts)]
+    sizes = [0] * parts
+    for places in groups:
+        part = min(range(parts), key=lambda part: (sum(have[part][label[place]] for place in places), sizes[part]))
+        for place in places:
+            have[part][label[place]] += 1
+            dealt[place] = part
+        sizes[part] += len(places)
+    return dealt

@@ -1,0 +1,102 @@
+"""tf_flowers: 3,670 photographs of five flowers."""
+
+import hashlib
+import math
+import os
+import tarfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import numpy as np
+from torchvision.datasets.utils import download_url
+
+from lnl.datasets.decoded import decode
+from lnl.datasets.images import Form
+from lnl.datasets.pictures import Files
+from lnl.datasets.source import Dataset, Source, hold_out_test
+from lnl.datasets.torchvision_sets import damaged, missing
+from lnl.errors import UserError
+from lnl.files import entries
+from lnl.labels import Labels
+
+URL = "https://storage.googleapis.com/download.tensorflow.org/example_images/flower_photos.tgz"
+SHA256 = "4c54ace7911aaffe13a365c34f650e71dd5bf1be0a58b464e5a7183e3e595d9c"
+CLASSES = ("daisy", "dandelion", "roses", "sunflowers", "tulips")
+COUNT = 3670
+
+
+@dataclass(frozen=True)
+class TFFlowers(Source):
+    """tf_flowers: 3,670 photographs in 5 classes (The TensorFlow Team, 2019).
+
+    Read from ``data_dir/flower_photos/<class>/*.jpg``, downloaded there on first use. Photographs are decoded once, and
+    the array is kept in ``cache_dir``. A fixed, stratified fifth (734) is the test set.
+
+    Args:
+        data_dir, cache_dir: for these files.
+    """
+
+    data_dir: str | Path = "data"
+    cache_dir: str | Path = "cache"
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.data_dir).expanduser() / "flower_photos"
+
+    def prepare(self) -> None:
+        if not self.folder.is_dir():
+            try:
+                download(self.folder.parent)
+            except (URLError, OSError, RuntimeError) as error:
+                raise missing("flower_photos", self.folder.parent, error) from error
+        if (found := len(self.photos())) != COUNT:
+            raise UserError(
+                f"{self.folder} holds {found} of the {COUNT} photos: delete it, and it will be downloaded again."
+            )
+
+    def photos(self) -> list[str]:
+        """``<class>/<file>`` of every photo, by class and name."""
+        classes = [name for name in CLASSES if (self.folder / name).is_dir()]
+        every = (f"{name}/{entry.name}" for name in classes for entry in entries(self.folder / name))
+        return [name for name in every if name.endswith(".jpg")]
+
+    def read(self, form: Form, progress: bool = False) -> Dataset:
+        pictures = Files(self.folder, self.photos())
+        decoded = decode(pictures, form, cache_dir=Path(self.cache_dir).expanduser(), limit=math.inf, show=progress)
+        for place, reason in decoded.bad.items():
+            name = self.folder / pictures.names[place]
+            raise UserError(f"{name}: {reason}. Delete flower_photos, and it will be downloaded again.")
+        labels = np.array([CLASSES.index(name.split("/")[0]) for name in pictures.names], dtype=np.int64)
+        return hold_out_test(decoded.images, labels, CLASSES)
+
+
+@dataclass(frozen=True)
+class TFFlowersSunflower(TFFlowers):
+    """tf_flowers with two classes: sunflower or not. The same images in training and test as :class:`TFFlowers`."""
+
+    def read(self, form: Form, progress: bool = False) -> Dataset:
+        five = super().read(form, progress)
+        train, test = (
+            (labels == CLASSES.index("sunflowers")).astype(np.int64) for labels in (five.labels.given, five.test_labels)
+        )
+        return replace(five, labels=Labels.true(train, ("other", "sunflower")), test_labels=test)
+
+
+def download(data_dir: Path) -> None:
+    """Fetches the public archive and unpacks it, nothing of it outside ``data_dir``."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    archive = data_dir / "flower_photos.tgz"
+    download_url(URL, str(data_dir), archive.name)
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    if digest != SHA256:
+        raise damaged(archive)
+    unpacking = data_dir / f"flower_photos.unpacking-{os.getpid()}"
+    # Python before 3.11.4 has no filter; but the checksum says what is in the archive.
+    safely: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+    with tarfile.open(archive) as tar:
+        tar.extractall(unpacking, **safely)
+    (unpacking / "flower_photos").rename(data_dir / "flower_photos")
+    unpacking.rmdir()
+    archive.unlink()

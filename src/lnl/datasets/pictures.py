@@ -1,0 +1,256 @@
+"""Pictures of any size and kind, in files or elsewhere -> uint8 arrays, or the reason why not."""
+
+import errno
+import hashlib
+import io
+import os
+import stat
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from lnl.datasets.images import Fit, natural_size
+
+# Named, because Pillow would hand a PostScript file, whatever it is called, to an interpreter.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000")
+LOOKED_AT = 1000  # pictures, to learn what size they have
+MAX_PIXELS = 150_000_000  # of a picture; a small file can unpack to more than the memory holds
+TOO_LARGE = f"larger than the {MAX_PIXELS:,} pixels that are decoded at most"
+GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N")
+
+REASONS = {
+    errno.ENOENT: "there is no such file",
+    errno.ELOOP: "its symbolic link leads in a circle",
+    errno.EACCES: "it may not be read (permission denied)",
+    errno.ENOTDIR: "there is no such file",
+    errno.ENAMETOOLONG: "its name is too long",
+}
+
+
+class PictureError(Exception):
+    """A file that cannot be read as a picture; the message is the reason, in one line, without the file's name.
+
+    Attributes:
+        passing: it is not the file's fault, and another time it may be read: too many files are open, say.
+    """
+
+    def __init__(self, reason: str, passing: bool = False) -> None:
+        super().__init__(reason)
+        self.passing = passing
+
+
+def read_picture(
+    path: Path | bytes, size: int | None = None, channels: int | None = None, fit: Fit = "resize"
+) -> NDArray[np.uint8]:
+    """A picture's pixels, turned as its EXIF says; of an animation the first one.
+
+    What is transparent becomes white, 16 bits become 8, and a palette the colours it stands for.
+
+    Args:
+        path: of a JPEG, PNG, WebP, BMP, GIF, TIFF, PPM or JPEG 2000 file, whatever it is called; or its content.
+        size: side in pixels that it is brought to; null leaves it as it is.
+        channels: 1 or 3; null gives 1 for a grey picture, else 3.
+        fit: how it is brought to ``size``: :class:`lnl.datasets.images.Form`.
+
+    Returns:
+        uint8 ``[H, W, channels]``.
+
+    Raises:
+        PictureError: if it cannot be read, or is too small to be cropped.
+    """
+    picture = _decoded(path, size if fit != "center_crop" else None)
+    if channels is not None:
+        picture = picture.convert("L" if channels == 1 else "RGB")
+    if size is not None:
+        picture = _fitted(picture, size, fit)
+    pixels = np.array(picture)  # a copy, which may be written to, as torch wants it
+    return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def picture_size(path: Path | bytes) -> tuple[int, int]:
+    """Width and height, as its EXIF turns it, from the header alone.
+
+    Raises:
+        PictureError: if it cannot be read.
+    """
+    with _opened(path) as picture:
+        turned = picture.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+        return picture.size[::-1] if turned else picture.size
+
+
+@contextmanager
+def _opened(path: Path | bytes) -> Iterator[Image.Image]:
+    """The picture with its header read. Whatever is raised while it is open becomes a PictureError."""
+    try:
+        if not isinstance(path, bytes):
+            _check_file(path)
+        with Image.open(io.BytesIO(path) if isinstance(path, bytes) else path, formats=FORMATS) as picture:
+            if picture.width * picture.height > MAX_PIXELS:
+                raise PictureError(f"it is {picture.width}x{picture.height}, {TOO_LARGE}")
+            yield picture
+    except PictureError:
+        raise
+    except Exception as error:  # broken data makes decoders raise nearly everything
+        raise PictureError(_reason(error), _passes(error)) from error
+
+
+def _passes(error: Exception) -> bool:
+    lasting = (None, errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)  # None is a decoder's
+    return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno not in lasting)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "there is too little memory to decode it"
+    if isinstance(error, UnidentifiedImageError):
+        return "it is no image of a known format"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"it is {TOO_LARGE}"
+    if isinstance(error, OSError) and error.errno is not None:
+        return REASONS.get(error.errno, error.strerror or "it cannot be read")
+    if "truncated" in str(error).lower():
+        return "it is truncated: the end of the file is missing"
+    return f"it is damaged ({(str(error) or type(error).__name__).splitlines()[0]})"
+
+
+def _check_file(path: Path) -> None:
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        raise PictureError("it is a folder")
+    if not stat.S_ISREG(status.st_mode):  # reading from a pipe would wait for ever
+        raise PictureError("it is no ordinary file")
+    if not status.st_size:
+        raise PictureError("it is empty (0 bytes)")
+
+
+def _decoded(path: Path | bytes, size: int | None) -> Image.Image:
+    """The whole picture in mode L or RGB, upright; a JPEG at no more than it needs for ``size``."""
+    with _opened(path) as opened:
+        if size is not None:
+            opened.draft(None, (size, size))  # lets the decoder skip what would be scaled away
+        opened.load()
+        grey = opened.mode in GREY
+        picture = ImageOps.exif_transpose(opened)
+        if picture.mode.startswith("I"):
+            # 16-bit PNG and PGM may be in the same mode as a TIFF of 32 bits, or of signed numbers.
+            picture = _eight_bits(picture, opened.format != "TIFF" or opened.mode != "I")
+        elif picture.mode == "F":
+            raise PictureError("its pixels are floating-point numbers, of no known range")
+        if picture.has_transparency_data:
+            picture = picture.convert("RGBA")
+            picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+        return picture.convert("L" if grey else "RGB")
+
+
+def _eight_bits(picture: Image.Image, sixteen: bool) -> Image.Image:
+    """16 bits as 8; if they are not surely ``sixteen``, by their values."""
+    values = np.asarray(picture).astype(np.int64)
+    if values.min() < 0 or values.max() > 65535:
+        raise PictureError(f"its pixels are in {values.min()}..{values.max()}, which is neither 8 nor 16 bits")
+    if not sixteen and 0 < values.max() < 256:  # one dark picture of 16 bits looks like one of 8
+        raise PictureError(
+            f"its pixels are integers in {values.min()}..{values.max()}, of 8 bits or of 16: save it as uint8 or uint16"
+        )
+    return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+
+
+def _fitted(picture: Image.Image, size: int, fit: Fit) -> Image.Image:
+    width, height = picture.size
+    side = size if fit == "center_crop" else min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    middle = (left, top, left + side, top + side)
+    if fit == "center_crop":
+        if min(width, height) < size:
+            raise PictureError(f"it is {width}x{height}, too small for data.fit=center_crop to {size}x{size}")
+        return picture.crop(middle)
+    if picture.size == (size, size):
+        return picture
+    return picture.resize((size, size), Image.Resampling.BILINEAR, box=middle if fit == "center_square" else None)
+
+
+class Pictures(ABC):
+    """Pictures that are to be read.
+
+    Args:
+        origin: where they are from; of each origin, a few arrays of decoded pictures are kept.
+        names: what to call each.
+    """
+
+    def __init__(self, origin: str, names: Sequence[str]) -> None:
+        self.prefix = hashlib.sha256(origin.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+        self.names = list(names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @abstractmethod
+    def __getitem__(self, place: int) -> Path | bytes:
+        """A file or its content, for :func:`lnl.datasets.pictures.read_picture`."""
+
+    @abstractmethod
+    def key(self) -> str:
+        """Changes with any of the pictures."""
+
+    @abstractmethod
+    def digest(self, place: int) -> str:
+        """The same for pictures of the same content; empty where it is certain that there is no other."""
+
+
+class Files(Pictures):
+    """Picture files ``names`` in the folder ``root``."""
+
+    def __init__(self, root: Path, names: Sequence[str]) -> None:
+        super().__init__(str(root.absolute()), names)
+        self.root = root
+
+    def __getitem__(self, place: int) -> Path:
+        return self.root / self.names[place]
+
+    @cached_property
+    def states(self) -> NDArray[np.int64]:
+        """``[n, 3]``, size and times of change of each file's content and of its inode (its name, who may read it).
+
+        -1, 0 and 0 of one that is not there: reading it says so.
+        """
+        found = []
+        for name in self.names:
+            try:
+                status = os.stat(os.path.join(self.root, name))  # a Path would take most of the time
+                found.append((status.st_size, status.st_mtime_ns, status.st_ctime_ns))
+            except (OSError, ValueError):
+                found.append((-1, 0, 0))
+        return np.array(found)
+
+    @cached_property
+    def sizes_of_several(self) -> set[int]:
+        sizes, counts = np.unique(self.states[:, 0], return_counts=True)
+        return set(sizes[counts > 1].tolist()) - {-1, 0}
+
+    def key(self) -> str:
+        names = "\0".join(self.names).encode("utf-8", "surrogateescape")
+        return hashlib.sha256(names + self.states.tobytes()).hexdigest()
+
+    def digest(self, place: int) -> str:
+        if self.states[place, 0] not in self.sizes_of_several:
+            return ""
+        return hashlib.sha256(self[place].read_bytes()).hexdigest()
+
+
+def common_size(pictures: Pictures) -> int:
+    """What :func:`natural_size` says of pictures that are all alike; else 64. A thousand of them are looked at."""
+    sizes = set()
+    for place in np.unique(np.linspace(0, len(pictures) - 1, min(LOOKED_AT, len(pictures))).astype(int)).tolist():
+        try:
+            sizes.add(picture_size(pictures[place]))
+        except PictureError:
+            continue
+        if len(sizes) > 1:
+            break
+    width, height = sizes.pop() if len(sizes) == 1 else (0, 1)
+    return natural_size((len(pictures), height, width))

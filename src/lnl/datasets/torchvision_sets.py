@@ -1,0 +1,134 @@
+"""CIFAR and MNIST, through torchvision's own classes: their download, their checksums."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.error import URLError
+
+import numpy as np
+import torchvision
+from numpy.typing import NDArray
+from torchvision.datasets.utils import check_integrity
+
+from lnl.datasets.images import Form
+from lnl.datasets.source import Dataset, Source
+from lnl.errors import UserError
+from lnl.labels import Labels
+
+
+def missing(name: str, folder: Path, reason: object) -> UserError:
+    """What to say when a dataset is neither on the disk nor to be had."""
+    return UserError(
+        f"{name} is not in {folder} and could not be downloaded ({reason}).\n"
+        "Set the folder with LNL_DATA_DIR or paths.data_dir=..., or use data=digits, which needs no download."
+    )
+
+
+def damaged(path: Path) -> UserError:
+    """What to say of a file that is there but not whole."""
+    return UserError(f"{path} is damaged or truncated: delete it, and it will be downloaded again.")
+
+
+@dataclass(frozen=True)
+class TorchvisionSet(Source):
+    """A dataset that torchvision knows how to download and read.
+
+    Args:
+        data_dir: where its files are or will be downloaded to.
+    """
+
+    reader: ClassVar[Any]
+
+    data_dir: str | Path = "data"
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.data_dir).expanduser()
+
+    def prepare(self) -> None:
+        if all(path.exists() for path in self.needed_files()):
+            return  # whole or not, `read` will see
+        try:
+            for train in (True, False):
+                self.reader(self.folder, train=train, download=True)
+        except (URLError, OSError, RuntimeError) as error:
+            raise missing(self.reader.__name__, self.folder, error) from error
+
+    def read(self, form: Form, progress: bool = False) -> Dataset:
+        for path, whole in self.needed_files().items():
+            if whole is not None and path.stat().st_size != whole:
+                raise damaged(path)
+        try:
+            train, test = (self.reader(self.folder, train=train) for train in (True, False))
+        except (RuntimeError, ValueError, AssertionError) as error:  # a checksum or header is wrong
+            raise damaged(self.find_damaged()) from error
+        labels, test_labels = (np.asarray(part.targets, dtype=np.int64) for part in (train, test))
+        return Dataset(_images(train), Labels.true(labels, self.class_names(train)), _images(test), test_labels)
+
+    @abstractmethod
+    def needed_files(self) -> dict[Path, int | None]:
+        """The files that must be there, with their size in bytes where torchvision checks no sum of them."""
+
+    def find_damaged(self) -> Path:
+        """What torchvision could not read: a file, or the folder where no checksum tells which."""
+        return self.folder / self.reader.__name__
+
+    def class_names(self, dataset: Any) -> list[str]:
+        return list(dataset.classes)
+
+
+def _images(dataset: Any) -> NDArray[np.uint8]:
+    images = np.asarray(dataset.data)
+    return images if images.ndim == 4 else images[..., None]
+
+
+@dataclass(frozen=True)
+class CIFAR10(TorchvisionSet):
+    """CIFAR-10: 50,000 training and 10,000 test images of 32x32x3 in 10 classes (Krizhevsky, 2009)."""
+
+    reader = torchvision.datasets.CIFAR10
+
+    def checksums(self) -> dict[Path, str]:
+        folder = self.folder / self.reader.base_folder
+        meta = (self.reader.meta["filename"], self.reader.meta["md5"])
+        return {folder / name: md5 for name, md5 in [*self.reader.train_list, *self.reader.test_list, meta]}
+
+    def needed_files(self) -> dict[Path, int | None]:
+        return dict.fromkeys(self.checksums())
+
+    def find_damaged(self) -> Path:
+        return next(path for path, md5 in self.checksums().items() if not check_integrity(path, md5))
+
+
+@dataclass(frozen=True)
+class CIFAR100(CIFAR10):
+    """CIFAR-100: 50,000 training and 10,000 test images of 32x32x3 in 100 classes (Krizhevsky, 2009)."""
+
+    reader = torchvision.datasets.CIFAR100
+
+
+@dataclass(frozen=True)
+class MNIST(TorchvisionSet):
+    """MNIST: 60,000 training and 10,000 test images of 28x28 in 10 classes (LeCun et al., 1998)."""
+
+    reader = torchvision.datasets.MNIST
+
+    def needed_files(self) -> dict[Path, int | None]:
+        # torchvision checks the archives it downloads, not the unpacked files.
+        folder = self.folder / self.reader.__name__ / "raw"
+        sizes: dict[Path, int | None] = {}
+        for part, count in (("train", 60_000), ("t10k", 10_000)):
+            sizes[folder / f"{part}-images-idx3-ubyte"] = 16 + count * 28 * 28
+            sizes[folder / f"{part}-labels-idx1-ubyte"] = 8 + count
+        return sizes
+
+    def class_names(self, dataset: Any) -> list[str]:
+        return [name.split(" - ")[0] for name in dataset.classes]  # torchvision's are "0 - zero"
+
+
+@dataclass(frozen=True)
+class FashionMNIST(MNIST):
+    """Fashion-MNIST: 60,000 training and 10,000 test images of 28x28 in 10 classes (arXiv:1708.07747)."""
+
+    reader = torchvision.datasets.FashionMNIST

@@ -1,0 +1,126 @@
+"""Datasets of the Hugging Face hub, through their own library."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lnl.datasets.pictures import PictureError, Pictures
+from lnl.datasets.userdata.listing import SPLIT_OF, Listing, as_text
+from lnl.datasets.userdata.source import PictureSource
+from lnl.errors import UserError
+from lnl.labels.classes import cleaned
+
+
+@dataclass(frozen=True, kw_only=True)
+class HuggingFace(PictureSource):
+    """A dataset of images and classes, from the hub or from a folder.
+
+    Args:
+        name: on the hub, or a folder: of pictures or Parquet files, or one that ``save_to_disk`` wrote.
+        config, revision: which of it.
+        image, label: the columns; null for the only one of images, and the only one of classes or the one that is
+            called ``label``.
+    """
+
+    name: str
+    config: str | None = None
+    revision: str | None = None
+    image: str | None = None
+    label: str | None = None
+
+    @property
+    def folder(self) -> Path:
+        return Path(str(self.name)).expanduser()
+
+    def listing(self) -> Listing:
+        datasets = _library()
+        everything = self._load(datasets)
+        found = {part: SPLIT_OF.get(part.lower()) for part in everything}
+        others = [part for part, split in found.items() if split is None]
+        remarks = [f"the splits {', '.join(others)} of {self.name} are left out"] if others else []
+        classes: list[str] | None = None
+        parts, tables, named = {}, [], False
+        for part, split in found.items():
+            if split is None:
+                continue
+            data = everything[part]
+            image = self.image or _only(data, str(self.name), "image", datasets.Image)
+            label = self.label or _only(data, str(self.name), "label", datasets.ClassLabel)
+            for column in (image, label):
+                if column not in data.features:
+                    raise UserError(f"{self.name} has no column '{column}', but {', '.join(data.features)}")
+            names = getattr(data.features[label], "names", None)
+            if names and classes is None:
+                classes = list(dict.fromkeys(map(cleaned, names)))
+            given = [names[value] if names and value is not None and value >= 0 else value for value in data[label]]
+            labels = ["" if value is None or value == -1 else as_text(value) for value in given]
+            named = bool(names)
+            places = [f"{part}/{place}" for place in range(len(data))]
+            tables.append(pd.DataFrame({"name": places, "label": labels, "split": split}))
+            parts[part] = data.select_columns(image).cast_column(image, datasets.Image(decode=False))
+        if not tables:
+            raise UserError(f"{self.name} has the splits {', '.join(found)}, and none called train.")
+        return Listing(pd.concat(tables, ignore_index=True), remarks=remarks, named=named, classes=classes, holds=parts)
+
+    def files(self, listing: Listing, names: list[str]) -> Pictures:
+        return _Rows(str(self.name), listing.holds, names)
+
+    def _load(self, datasets: Any) -> Any:
+        folder = self.folder
+        try:
+            if folder.is_dir() and ((folder / "dataset_dict.json").exists() or (folder / "state.json").exists()):
+                loaded = datasets.load_from_disk(str(folder))
+            else:
+                name = str(folder if folder.is_dir() else self.name)
+                loaded = datasets.load_dataset(name, self.config, revision=self.revision)
+        except Exception as error:  # of the hub, of the network, of a script's
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise UserError(f"data.name={self.name} cannot be loaded ({type(error).__name__}): {reason}") from error
+        return loaded if isinstance(loaded, dict) else {"train": loaded}
+
+
+class _Rows(Pictures):
+    """Pictures in the rows of datasets, which are called ``<split>/<row>``."""
+
+    def __init__(self, origin: str, parts: dict[str, Any], names: list[str]) -> None:
+        super().__init__(origin, names)
+        self.parts = parts
+
+    def __getitem__(self, place: int) -> Path | bytes:
+        part, _, row = self.names[place].rpartition("/")
+        (picture,) = self.parts[part][int(row)].values()
+        if not picture or not (picture["bytes"] or picture["path"]):
+            raise PictureError("it has no image")
+        return picture["bytes"] or Path(picture["path"])
+
+    def key(self) -> str:
+        state = [(part, data._fingerprint) for part, data in self.parts.items()]
+        return hashlib.sha256(repr((state, self.names)).encode()).hexdigest()
+
+    def digest(self, place: int) -> str:
+        picture = self[place]
+        return hashlib.sha256(picture if isinstance(picture, bytes) else picture.read_bytes()).hexdigest()
+
+
+def _library() -> Any:
+    try:
+        import datasets
+    except ImportError:
+        raise UserError("data=huggingface needs their library: pip install 'lnl[hf]'") from None
+    datasets.disable_progress_bars()
+    return datasets
+
+
+def _only(data: Any, dataset: str, what: str, kind: type) -> str:
+    """The name of the only column of a kind, or of that which is called by it."""
+    found = [name for name, feature in data.features.items() if isinstance(feature, kind)]
+    if len(found) != 1 and what in data.features:
+        return what
+    if len(found) != 1:
+        raise UserError(
+            f"which column of {dataset} has the {what}s? data.{what}=NAME; there are {', '.join(data.features)}."
+        )
+    return found[0]
