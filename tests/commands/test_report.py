@@ -197,10 +197,11 @@ def test_a_run_without_noise_is_one_run_whatever_its_noise_seed(report, tmp_path
     assert "| gce | -30.0 (n 1) | -30.0 (n 3) |" in outcome.out
     assert "| ce | **90.0 (1 of 3)** | **89.0 ± 1.0** |" in outcome.out
     assert "4 runs repeat the seed, labels and split of another" in outcome.out
-    assert "No test: that takes 3 pairs that do not all differ by the same." in outcome.out
+    assert "No test: it takes 3 pairs that do not all differ by the same." in outcome.out
     material = gather(Options(**OPTIONS | {"runs": "outputs/study", "output_dir": "r"}))
     assert len(material.single) == 12
-    assert material.epochs.groupby("column")["path"].nunique().to_dict() == {0.0: 2, 0.3: 6}
+    (setting,) = material.settings
+    assert setting.epochs.groupby("column")["path"].nunique().to_dict() == {0.0: 2, 0.3: 6}
     assert sorted(run["repeated"] for run in payload(material, tmp_path)["runs"]) == [False] * 8 + [True] * 4
 
 
@@ -270,9 +271,8 @@ def test_runs_of_own_data_have_no_rate_and_may_have_no_test_set(train, report, t
     assert table[["row", "column"]].to_numpy().tolist() == [["ce", "not given"]]
     assert table["mean"].item() == pytest.approx(result["cross_validation"]["val_accuracy"]["mean"])
     assert {path.name.split("-")[0] for path in (folder / "figures").glob("*.png")} == {"epochs", "time"}
-    curves = gather(
-        Options(**OPTIONS | {"runs": "outputs/crossed", "metric": "val/accuracy", "output_dir": "r"})
-    ).epochs
+    options = Options(**OPTIONS | {"runs": "outputs/crossed", "metric": "val/accuracy", "output_dir": "r"})
+    curves = gather(options).settings[0].epochs
     folds = [pd.read_csv(path) for path in run.glob("fold*/metrics.csv")]
     assert curves["val/loss"].tolist() == pytest.approx(
         [np.mean([fold["val/loss"][i] for fold in folds]) for i in (0, 1)]

@@ -5,7 +5,8 @@ import json
 import pandas as pd
 import pytest
 
-from lnl.reporting.results import published, read_runs
+from lnl.reporting.published import published
+from lnl.reporting.results import read_runs
 from tests.reporting.written import write_run
 
 

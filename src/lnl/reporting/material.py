@@ -2,26 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from lnl.errors import UserError, nearest
 from lnl.reporting.arrange import arrange, check_column
-from lnl.reporting.comparison import Comparison, compare, metrics_of, published_beside
-from lnl.reporting.draws import copies
-from lnl.reporting.results import read_confusions, read_folders, read_metrics
+from lnl.reporting.comparison import ORACLE, Comparison, compare, metrics_of
+from lnl.reporting.published import published_beside
+from lnl.reporting.results import read_folders, read_metrics
+from lnl.reporting.series import Setting
+from lnl.reporting.significance import copies
 from lnl.runs.find import find_others, find_runs, named_folders
 
-ORACLE = "oracle_best"
 SEED_AND_DRAW = ["seed"], ["noise_seed"], ["seed", "noise_seed"]
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a report is to be, as of ``conf/report.yaml``."""
+    """What is asked for, as of ``conf/report.yaml``."""
 
     runs: str | Sequence[str] | None
     name: str | None
@@ -45,12 +44,12 @@ class Material:
 
     Attributes:
         name: of the report.
-        runs: as of :func:`lnl.reporting.arrange.arrange`, of the protocols that were asked for; ``repeated``, where a
-            run counts once with another of its cell.
+        runs: as of :func:`lnl.reporting.arrange.arrange`, of the protocols that were asked for; ``repeated`` marks runs
+            that count once with another run of their cell.
         rows, columns, metrics: what was asked for, as it is shown.
         tables: a table for each metric, setting and protocol.
-        epochs: ``metrics.csv`` of all runs, an epoch a row, with ``path`` and where the run stands.
-        passed_over: folders that are not in it, with the reason.
+        settings: the numbers of the figures, for each setting.
+        passed_over: folders that are left out, with the reason.
     """
 
     name: str
@@ -59,7 +58,7 @@ class Material:
     columns: str
     metrics: list[str]
     tables: list[Comparison]
-    epochs: pd.DataFrame
+    settings: list[Setting]
     passed_over: dict[Path, str]
 
     @property
@@ -72,10 +71,10 @@ class Material:
         """The rows, in the order that gives them their colours."""
         return [str(row) for row in self.runs["row"].cat.categories]
 
-    @cached_property
-    def confusions(self) -> dict[str, tuple[list[str], dict[str, np.ndarray]]]:
-        """For each run folder its classes and its confusion matrices."""
-        return {path: read_confusions(path) for path in self.single["path"]}
+    @property
+    def numbers(self) -> dict[str, int]:
+        """The place of each row in :attr:`order`."""
+        return {row: number for number, row in enumerate(self.order)}
 
 
 def gather(options: Options) -> Material:
@@ -109,11 +108,15 @@ def gather(options: Options) -> Material:
         others = published_beside(runs, options.against, metric) if options.against else nothing
         tables += compare(runs, shown_rows, options.columns, metric, others, baseline, named)
     epochs = _epochs(runs, passed_over)
-    return Material(name, runs, shown_rows, options.columns, metrics, tables, epochs, passed_over)
+    settings = [
+        Setting(str(setting), members, epochs[epochs["setting"] == setting])
+        for setting, members in runs.groupby("setting", sort=False)
+    ]
+    return Material(name, runs, shown_rows, options.columns, metrics, tables, settings, passed_over)
 
 
 def _epochs(runs: pd.DataFrame, passed_over: dict[Path, str]) -> pd.DataFrame:
-    """A run whose file cannot be read has no rows, and is said to have none."""
+    """``metrics.csv`` of the runs, one row for each epoch; a file that cannot be read is added to ``passed_over``."""
     facts = ["path", "setting", "row", "column", "train_samples", "train_rate"]
     parts = []
     for path, run in runs[~runs["repeated"]].drop_duplicates("path")[facts].groupby("path"):
@@ -125,9 +128,9 @@ def _epochs(runs: pd.DataFrame, passed_over: dict[Path, str]) -> pd.DataFrame:
 
 
 def facts(material: Material) -> str:
-    """How many of what there are: ``60 runs, 4 methods, 5 rates, 3 seeds: cifar10, uniform noise, cnn``.
+    """What the report counts: ``60 runs, 4 methods, 5 rates, 3 seeds: cifar10, uniform noise, cnn``.
 
-    Several draws of the wrong labels for each seed are there too: ``2 seeds × 3 draws of the wrong labels``.
+    If seeds have several draws of the wrong labels, it says so: ``2 seeds × 3 draws of the wrong labels``.
     """
     single = material.single
 

@@ -17,7 +17,6 @@ from lnl.runs.find import find_runs
 log = logging.getLogger(__name__)
 
 READABLE = (1,)  # versions of result.json's schema
-PUBLISHED = Path(__file__).parent / "published.csv"
 
 
 def read_runs(paths: Iterable[Path | str]) -> pd.DataFrame:
@@ -159,15 +158,3 @@ def read_transition(run: Path | str) -> np.ndarray | None:
             return np.asarray(noise["transition_matrix"]) if "transition_matrix" in noise else None
     except (OSError, ValueError, BadZipFile):
         return None
-
-
-def published(study: str | None = None, **where: Any) -> pd.DataFrame:
-    """Numbers that others printed: rows of ``published.csv`` with these values; without ``study`` of all of them.
-
-    Columns ``study, table, data, noise, rate, model, epochs, method, loss, metric, value, protocol, source``; ``value``
-    in the metric's own unit, accuracies and errors in percent.
-    """
-    table = pd.read_csv(PUBLISHED, dtype={"table": str})
-    for key, value in ({"study": study} if study else {}).items() | where.items():
-        table = table[table[key] == value]
-    return table
