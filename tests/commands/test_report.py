@@ -200,8 +200,7 @@ def test_a_run_without_noise_is_one_run_whatever_its_noise_seed(report, tmp_path
     assert "No test: it takes 3 pairs that do not all differ by the same." in outcome.out
     material = gather(Options(**OPTIONS | {"runs": "outputs/study", "output_dir": "r"}))
     assert len(material.single) == 12
-    (setting,) = material.settings
-    assert setting.epochs.groupby("column")["path"].nunique().to_dict() == {0.0: 2, 0.3: 6}
+    assert material.epochs.groupby("column")["path"].nunique().to_dict() == {0.0: 2, 0.3: 6}
     assert sorted(run["repeated"] for run in payload(material, tmp_path)["runs"]) == [False] * 8 + [True] * 4
 
 
@@ -272,7 +271,7 @@ def test_runs_of_own_data_have_no_rate_and_may_have_no_test_set(train, report, t
     assert table["mean"].item() == pytest.approx(result["cross_validation"]["val_accuracy"]["mean"])
     assert {path.name.split("-")[0] for path in (folder / "figures").glob("*.png")} == {"epochs", "time"}
     options = Options(**OPTIONS | {"runs": "outputs/crossed", "metric": "val/accuracy", "output_dir": "r"})
-    curves = gather(options).settings[0].epochs
+    curves = gather(options).epochs
     folds = [pd.read_csv(path) for path in run.glob("fold*/metrics.csv")]
     assert curves["val/loss"].tolist() == pytest.approx(
         [np.mean([fold["val/loss"][i] for fold in folds]) for i in (0, 1)]

@@ -213,7 +213,7 @@ def test_figures_and_the_page_say_of_which_samples_their_curves_are(part):
     note = "Of a part of the training samples, those that an epoch visited: label_correction + ce, 12 %."
     assert note in texts["epochs"]
     runs = [run for run in payload(material, part)["runs"] if run["curves"]]
-    (curves,) = {tuple(run["curves"]["fitted_correct"]["mean"]) for run in runs}
-    assert curves == (None, 700.0)  # of 1,000 samples three tenths have a wrong label
+    (curves,) = {tuple(map(tuple, run["curves"]["fitted_correct"])) for run in runs}
+    assert curves == ((2, 700.0),)  # of 1,000 samples three tenths have a wrong label
     write_page(material, part / "index.html")
     assert note in (part / "index.html").read_text()

@@ -72,6 +72,11 @@ class Material:
         return [str(row) for row in self.runs["row"].cat.categories]
 
     @property
+    def epochs(self) -> pd.DataFrame:
+        """``metrics.csv`` of all runs, one row for each epoch."""
+        return pd.concat([setting.epochs for setting in self.settings])
+
+    @property
     def numbers(self) -> dict[str, int]:
         """The place of each row in :attr:`order`."""
         return {row: number for number, row in enumerate(self.order)}

@@ -1,7 +1,7 @@
 """The HTML page of a report: one file that needs nothing else, not even a network."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +37,11 @@ def write_page(material: Material, path: Path) -> None:
         tables=material.tables,
         order=material.order,
         column_text=column_text,
-        runs=data["runs"],
-        protocols=data["protocols"],
-        filters=data["filters"],
+        report=data,
+        metric=material.metrics[0],
+        filters={key: list(dict.fromkeys(map(_text, material.single[key].sort_values()))) for key in FILTERS},
         unknown=UNKNOWN,
-        partial=partial_note(pd.concat([setting.epochs for setting in material.settings])),
+        partial=partial_note(material.epochs),
         passed_over={str(folder): reason for folder, reason in material.passed_over.items()},
         colors=len(COLORS),
         plotly=get_plotlyjs(),
@@ -77,11 +77,12 @@ def payload(material: Material, folder: Path) -> dict[str, Any]:
         material: of the report.
         folder: the folder of the page, where links to run folders start.
     """
-    single, settings = material.single, material.settings
+    settings = material.settings
     scales = {name: metric_format(name).scale for name in metrics_of(material.runs)}
-    thin = sum(len(setting.epochs) for setting in settings) * len(CURVES) > MOST_POINTS
+    thin = len(material.epochs) * len(CURVES) > MOST_POINTS
     there = [name for name in CURVES if any(name in setting.curves for setting in settings)]
-    common, config = _config(single)
+    common, config = _config(material.single)
+    runs = zip(_runs(material, folder, scales, thin), config, strict=True)
     return {
         "columnLabel": "noise rate" if material.columns == "rate" else material.columns,
         "settings": [setting.name for setting in settings],
@@ -89,9 +90,8 @@ def payload(material: Material, folder: Path) -> dict[str, Any]:
         "series": material.order,
         "protocols": {name: PROTOCOLS.get(name, name) for name in dict.fromkeys(material.runs["protocol"])},
         "metrics": {name: metric_text(name) for name in scales},
-        "metric": material.metrics[0],
         "curves": {name: CURVES[name][0] for name in there},
-        "filters": {key: list(dict.fromkeys(map(_text, single[key].sort_values()))) for key in FILTERS},
+        "filters": FILTERS,
         "classes": [setting.classes for setting in settings],
         "common": common,
         "transitions": [
@@ -99,9 +99,7 @@ def payload(material: Material, folder: Path) -> dict[str, Any]:
             for setting in settings
         ],
         "cells": [cell for place in range(len(settings)) for cell in _cells(material, place, scales, thin)],
-        "runs": [
-            run | {"config": values} for run, values in zip(_runs(material, folder, scales, thin), config, strict=True)
-        ],
+        "runs": [run | {"config": values} for run, values in runs],
     }
 
 
@@ -110,26 +108,27 @@ def _cells(material: Material, place: int, scales: Mapping[str, float], thin: bo
     setting, places = material.settings[place], {path: i for i, path in enumerate(material.single["path"])}
     numeric = is_numeric_dtype(setting.runs["column"])
     curves = _curves_by(setting.curves, ["row", "column"], thin)
-    averages = {key: group for key, group in setting.metrics.groupby(level=["row", "column"], observed=True)}
+    averages = dict(iter(setting.metrics.groupby(level=["row", "column"], observed=True)))
     for (row, column), runs in setting.runs.groupby(["row", "column"], observed=True):
         paths = runs.loc[~runs["repeated"], "path"].unique()
-        cell = {"setting": place, "row": material.numbers[str(row)], "column": column_text(column)}
-        cell |= {"x": _number(column) if numeric else column_text(column), "runs": [places[path] for path in paths]}
-        confusions = {key[0]: counts for key, counts in setting.confusions.items() if key[1:] == (row, column)}
-        cell["confusion"] = {
-            protocol: {"share": _grid(shares(counts)), "count": counts.tolist()}
-            for protocol, counts in confusions.items()
-            if _small(counts)
+        found = {key[0]: counts for key, counts in setting.confusions.items() if key[1:] == (row, column)}
+        cell = {
+            "setting": place,
+            "row": material.numbers[str(row)],
+            "column": column_text(column),
+            "x": _number(column) if numeric else column_text(column),
+            "runs": [places[path] for path in paths],
+            "confusion": {
+                protocol: {"share": _grid(shares(counts)), "count": counts.tolist()}
+                for protocol, counts in found.items()
+                if _small(counts)
+            },
         }
         if len(paths) > 1:
-            table = averages[row, column].droplevel(["row", "column"])
             cell["curves"] = curves.get((row, column), {})
+            table = averages[row, column].droplevel(["row", "column"])
             cell["metrics"] = {
-                str(protocol): {
-                    "mean": _numbers(values[name, "mean"] * scale for name, scale in scales.items()),
-                    "std": _numbers(values[name, "std"] * scale for name, scale in scales.items()),
-                    "n": _numbers(values[name, "count"] for name in scales),
-                }
+                str(protocol): [_point(scale, *values[name]) for name, scale in scales.items()]
                 for protocol, values in table.iterrows()
             }
         yield cell
@@ -137,7 +136,7 @@ def _cells(material: Material, place: int, scales: Mapping[str, float], thin: bo
 
 def _runs(material: Material, folder: Path, scales: Mapping[str, float], thin: bool) -> Iterator[dict[str, Any]]:
     """Each run, with numbers in the form of a cell's averages."""
-    curves = _curves_by(by_epoch(pd.concat([one.epochs for one in material.settings]), ["path"]), ["path"], thin)
+    curves = _curves_by(by_epoch(material.epochs, ["path"]), ["path"], thin)
     entries = {str(path): group.set_index("protocol") for path, group in material.runs.groupby("path")}
     names = [setting.name for setting in material.settings]
     for run in material.single.to_dict("records"):
@@ -150,7 +149,7 @@ def _runs(material: Material, folder: Path, scales: Mapping[str, float], thin: b
             "repeated": bool(run["repeated"]),
             "seconds": _number(run["fit_seconds"]),
             "metrics": {
-                str(protocol): {"mean": _numbers(values[name] * scale for name, scale in scales.items())}
+                str(protocol): [_point(scale, values[name]) for name, scale in scales.items()]
                 for protocol, values in entries[run["path"]].iterrows()
             },
             "curves": curves.get((run["path"],), {}),
@@ -167,20 +166,27 @@ def _config(runs: pd.DataFrame) -> tuple[dict[str, str], list[dict[str, str]]]:
 
 
 def _curves_by(curves: pd.DataFrame, by: list[str], thin: bool) -> dict[tuple[Any, ...], dict[str, Any]]:
-    """The curves of each group, with its epochs; statistics over several runs only where there are several."""
+    """The curves of each group, as points that begin with the epoch."""
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     for key, table in curves.groupby(level=by, observed=True) if len(curves) else ():
         if thin and len(table) > THINNED:
             table = table.iloc[np.linspace(0, len(table) - 1, THINNED).round().astype(int)]
-        epochs = [int(epoch) for epoch in table.index.get_level_values("epoch")]
-        group = found[key if isinstance(key, tuple) else (key,)] = {"epoch": epochs}
-        for name in dict.fromkeys(table.columns.get_level_values(0)):
-            values, scale = table[name], CURVES[name][1]
-            if values["mean"].notna().any():
-                group[name] = {"mean": _numbers(scale * values["mean"])}
-                if values["count"].max() > 1:
-                    group[name] |= {"std": _numbers(scale * values["std"]), "n": _numbers(values["count"])}
+        epochs = table.index.get_level_values("epoch")
+        points = {
+            name: [
+                [int(epoch), *_point(CURVES[name][1], *values)]
+                for epoch, values in zip(epochs, table[name].to_numpy(), strict=True)
+                if np.isfinite(values[0])
+            ]
+            for name in dict.fromkeys(table.columns.get_level_values(0))
+        }
+        found[key if isinstance(key, tuple) else (key,)] = {name: curve for name, curve in points.items() if curve}
     return found
+
+
+def _point(scale: float, mean: float, std: float = np.nan, count: float = 1) -> list[float | None]:
+    """The mean; where it is of several runs, their standard deviation and number too."""
+    return [_number(scale * mean)] if count < 2 else [_number(scale * mean), _number(scale * std), int(count)]
 
 
 def _small(matrix: np.ndarray) -> bool:
@@ -188,11 +194,7 @@ def _small(matrix: np.ndarray) -> bool:
 
 
 def _grid(matrix: np.ndarray) -> list[list[float | None]]:
-    return [_numbers(row) for row in matrix]
-
-
-def _numbers(values: Iterable[float]) -> list[float | None]:
-    return [_number(value) for value in values]
+    return [[_number(value) for value in row] for row in matrix]
 
 
 def _number(value: Any) -> float | None:

@@ -1,16 +1,8 @@
 const DASHES = ["solid", "dash", "dot", "dashdot"];
 const COLOURS = 8;
 const FACTS = 7; // columns of the table of runs before those with the metric
-const state = {
-  setting: 0,
-  metric: data.metric,
-  protocol: "last" in data.protocols ? "last" : Object.keys(data.protocols)[0],
-  column: null,
-  row: null,
-  curves: [],
-  hidden: new Set(), // of data.series, by place
-  off: Object.fromEntries(Object.keys(data.filters).map((key) => [key, new Set()])),
-};
+const CHOICES = ["setting", "metric", "protocol", "column", "row", "curve-a", "curve-b"];
+const state = {}; // what is chosen, by the id of its control; `off`, values that the filter hides; `hidden` rows
 
 // ---- small things
 
@@ -21,19 +13,13 @@ const variable = (name) => getComputedStyle(document.documentElement).getPropert
 const colour = (row) => variable(`--series-${row % COLOURS}`);
 const faint = (hex) => `rgba(${[1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16)).join(",")},0.15)`;
 const metricPlace = (key) => Object.keys(data.metrics).indexOf(key);
-
-function swatch(row) {
-  const mark = make("span", { className: row < COLOURS ? "swatch" : "swatch again" });
-  mark.style.setProperty("--series", `var(--series-${row % COLOURS})`);
-  mark.setAttribute("aria-hidden", "true");
-  return mark;
-}
+const axis = (text, more = {}) => ({ title: { text: escaped(text) }, ...more });
 
 // ---- which runs, and which cells of the tables
 
-const passes = (run) => Object.keys(data.filters).every((key) => !state.off[key].has(run[key]));
+const passes = (run) => data.filters.every((key) => !state.off.has(`${key}=${run[key]}`));
 const runsOf = (cell) => cell.runs.map((place) => data.runs[place]).filter(passes);
-const here = () => data.cells.filter((cell) => cell.setting === state.setting && runsOf(cell).length);
+const here = () => data.cells.filter((cell) => cell.setting === +state.setting && runsOf(cell).length);
 const visible = () => here().filter((cell) => !state.hidden.has(cell.row));
 const atColumn = (list) => list.filter((one) => one.column === state.column);
 const rowsOf = (list) => unique(list.map((one) => one.row)).sort((a, b) => a - b);
@@ -44,8 +30,7 @@ function parts(cell) {
   return cell.metrics && runs.length === cell.runs.length ? [cell] : runs;
 }
 
-const point = (x, values, place) =>
-  ({ x, y: values?.mean[place] ?? null, std: values?.std?.[place] ?? 0, n: values?.n?.[place] ?? 1 });
+const point = (x, [y, std, n] = []) => ({ x, y, std: std ?? 0, n: n ?? 1 });
 const GAP = { x: null, y: null, std: 0, n: 0 };
 
 // ---- figures: each function returns its traces and layout
@@ -71,14 +56,12 @@ function lines(row, points, dash, name = "") {
   return made;
 }
 
-// Runs of a cell that is not whole are points one above the other, which no line connects.
+// Several runs of one cell are points one above the other, which no line connects.
 function byColumn(key, dash, name) {
-  const place = metricPlace(key);
   const cells = visible();
   return rowsOf(cells).flatMap((row) => {
-    const mine = cells.filter((cell) => cell.row === row);
-    const points = mine.flatMap((cell) => {
-      const all = parts(cell).map((part) => point(cell.x, part.metrics[state.protocol], place)).filter(({ y }) => present(y));
+    const points = cells.filter((cell) => cell.row === row).flatMap((cell) => {
+      const all = parts(cell).map((part) => point(cell.x, part.metrics[state.protocol]?.[metricPlace(key)])).filter(({ y }) => present(y));
       return all.length > 1 ? all.flatMap((one) => [GAP, one, GAP]) : all;
     });
     return lines(row, points, dash, name);
@@ -86,16 +69,11 @@ function byColumn(key, dash, name) {
 }
 
 function byEpoch(curve, dash, name) {
-  const cells = atColumn(visible());
-  return cells.flatMap((cell) => {
-    const curves = parts(cell).map(({ curves }) => (curves[curve] ? curves.epoch.map((x, i) => point(x, curves[curve], i)) : []));
-    const points = curves.map((one) => one.filter(({ y }) => present(y))).filter((one) => one.length);
-    return lines(cell.row, points.flatMap((one, i) => (i ? [GAP, ...one] : one)), dash, name);
+  return atColumn(visible()).flatMap((cell) => {
+    const curves = parts(cell).map((part) => (part.curves[curve] ?? []).map(([epoch, ...values]) => point(epoch, values)));
+    return lines(cell.row, curves.flatMap((points, i) => (i ? [GAP, ...points] : points)), dash, name);
   });
 }
-
-const columnAxis = () => ({ title: { text: escaped(data.columnLabel) } });
-const epochAxis = { title: { text: "epoch" } };
 
 function heatmap(shares, counts, unit) {
   const named = (data.classes[state.setting] ?? []).map(escaped);
@@ -106,33 +84,34 @@ function heatmap(shares, counts, unit) {
     hovertemplate: `true %{y}<br>${unit} %{x}<br>%{z:.1%}${counts ? " (%{customdata})" : ""}<extra></extra>`,
   }];
   return [traces, {
-    hovermode: "closest", xaxis: { title: { text: unit }, type: "category", showgrid: false },
-    yaxis: { title: { text: "true class" }, type: "category", autorange: "reversed", showgrid: false },
+    hovermode: "closest", xaxis: axis(unit, { type: "category", showgrid: false }),
+    yaxis: axis("true class", { type: "category", autorange: "reversed", showgrid: false }),
   }];
 }
 
+const epochFigure = (curve) => [byEpoch(curve), { xaxis: axis("epoch"), yaxis: axis(data.curves[curve] ?? "") }];
+
 const FIGURES = {
-  against: () => [byColumn(state.metric), { xaxis: columnAxis(), yaxis: { title: { text: data.metrics[state.metric] } } }],
-  "epochs-a": () => epochFigure(0),
-  "epochs-b": () => epochFigure(1),
+  against: () => [byColumn(state.metric), { xaxis: axis(data.columnLabel), yaxis: axis(data.metrics[state.metric]) }],
+  "epochs-a": () => epochFigure(state["curve-a"]),
+  "epochs-b": () => epochFigure(state["curve-b"]),
   memorisation: () => [
     [
       ...byEpoch("fitted_correct", "dot", ", correct labels"),
       ...byEpoch("fitted_wrong", "solid", ", wrong labels").map((trace) => ({ ...trace, yaxis: "y2" })),
     ],
     { // one above the other: wrong labels are few, and would be a flat line below the correct ones
-      xaxis: { ...epochAxis, anchor: "y2" },
-      yaxis: { title: { text: "correct" }, rangemode: "tozero", domain: [0.56, 1] },
-      yaxis2: { title: { text: "wrong" }, rangemode: "tozero", domain: [0, 0.44] },
+      xaxis: axis("epoch", { anchor: "y2" }),
+      yaxis: axis("correct", { rangemode: "tozero", domain: [0.56, 1] }),
+      yaxis2: axis("wrong", { rangemode: "tozero", domain: [0, 0.44] }),
     },
   ],
   errors: () => [
-    data.metrics["test/error"] && data.metrics["train/error"]
-      ? [...byColumn("test/error", "solid", ", test"), ...byColumn("train/error", "dot", ", train")] : [],
-    { xaxis: columnAxis(), yaxis: { title: { text: "error, %" } } },
+    [...byColumn("test/error", "solid", ", test"), ...byColumn("train/error", "dot", ", train")],
+    { xaxis: axis(data.columnLabel), yaxis: axis("error, %") },
   ],
   confusion() {
-    const matrix = atColumn(visible()).find((cell) => data.series[cell.row] === state.row)?.confusion[state.protocol];
+    const matrix = atColumn(visible()).find((cell) => cell.row === +state.row)?.confusion[state.protocol];
     return matrix ? heatmap(matrix.share, matrix.count, "predicted") : [[], {}];
   },
   transition() {
@@ -140,10 +119,9 @@ const FIGURES = {
     return matrix ? heatmap(matrix, null, "given label") : [[], {}];
   },
   time() {
-    const place = metricPlace(state.metric);
-    const value = (run) => run.metrics[state.protocol]?.mean[place];
+    const value = (run) => run.metrics[state.protocol]?.[metricPlace(state.metric)]?.[0];
     const runs = atColumn(data.runs).filter((run) =>
-      run.setting === state.setting && passes(run) && !state.hidden.has(run.row) && present(value(run)) && present(run.seconds));
+      run.setting === +state.setting && passes(run) && !state.hidden.has(run.row) && present(value(run)) && present(run.seconds));
     const traces = rowsOf(runs).map((row) => {
       const mine = runs.filter((run) => run.row === row);
       return {
@@ -152,15 +130,9 @@ const FIGURES = {
         hovertemplate: "%{y:.4~g} after %{x:.4~g} s, %{text}<extra>%{fullData.name}</extra>",
       };
     });
-    const layout = { hovermode: "closest", xaxis: { title: { text: "training time, s" } } };
-    return [traces, { ...layout, yaxis: { title: { text: data.metrics[state.metric] } } }];
+    return [traces, { hovermode: "closest", xaxis: axis("training time, s"), yaxis: axis(data.metrics[state.metric]) }];
   },
 };
-
-function epochFigure(place) {
-  const curve = state.curves[place];
-  return [curve ? byEpoch(curve) : [], { xaxis: epochAxis, yaxis: { title: { text: data.curves[curve] ?? "" } } }];
-}
 
 function draw(id) {
   ready();
@@ -213,34 +185,30 @@ function drawAll() {
 
 // ---- controls
 
-function updateControls() {
-  const settings = data.settings.map((text, place) => [place, text])
-    .filter(([place]) => data.cells.some((cell) => cell.setting === place && runsOf(cell).length));
-  if (settings.length && !settings.some(([place]) => place === state.setting)) [[state.setting]] = settings;
-  fill(byId("setting"), settings, state.setting);
+// Fills a control with what there is to choose; what was chosen stays, if it is still there.
+function offer(id, entries, other = 0) {
+  if (!entries.some(([value]) => String(value) === state[id])) state[id] = String(entries[other]?.[0] ?? "");
+  fill(byId(id), entries, state[id]);
+}
+
+function update() {
+  for (const id of CHOICES) state[id] = byId(id).value;
+  state.off = new Set([...byId("filters").querySelectorAll("input:not(:checked)")].map(({ name, value }) => `${name}=${value}`));
+  state.hidden = new Set([...byId("legend").querySelectorAll("[aria-pressed=false]")].map(({ value }) => +value));
+  const settings = unique(data.cells.filter((cell) => runsOf(cell).length).map((cell) => cell.setting));
+  offer("setting", settings.map((place) => [place, data.settings[place]]));
   const cells = here();
-  const columns = data.columns[state.setting].filter((text) => cells.some((cell) => cell.column === text));
-  if (!columns.includes(state.column)) state.column = columns[Math.floor(columns.length / 2)] ?? null;
-  fill(byId("column"), columns.map((value) => [value, value]), state.column);
-  const rows = rowsOf(visible()).map((row) => data.series[row]);
-  if (!rows.includes(state.row)) state.row = rows[0] ?? null;
-  fill(byId("confusion-row"), rows.map((value) => [value, value]), state.row);
+  const columns = data.columns[state.setting]?.filter((text) => cells.some((cell) => cell.column === text)) ?? [];
+  offer("column", columns.map((value) => [value, value]), Math.floor(columns.length / 2));
+  offer("row", rowsOf(visible()).map((row) => [row, data.series[row]]));
+  for (const button of byId("legend").children) button.hidden = !cells.some((cell) => cell.row === +button.value);
   for (const place of document.querySelectorAll(".at")) place.textContent = `at ${data.columnLabel} ${state.column}`;
   const [metric, protocol] = [data.metrics[state.metric], data.protocols[state.protocol]];
   byId("against-title").textContent = `${metric} against ${data.columnLabel}, ${protocol}`;
   byId("time-title").textContent = `${metric} (${protocol}) against training time at ${data.columnLabel} ${state.column}`;
   byId("errors-title").textContent = `Error on the test set (solid) and on the given training labels (dotted), ${protocol}`;
   byId("filter-count").textContent = `${data.runs.filter(passes).length} of ${data.runs.length} runs`;
-  byId("legend").replaceChildren(...rowsOf(cells).map((row) => {
-    const button = make("button", { type: "button" }, swatch(row), data.series[row]);
-    button.dataset.row = row;
-    button.setAttribute("aria-pressed", String(!state.hidden.has(row)));
-    return button;
-  }));
-}
-
-function update() {
-  updateControls();
+  runRows.forEach((row, place) => { row.hidden = !passes(data.runs[place]); });
   drawAll();
 }
 
@@ -268,13 +236,14 @@ const runRows = [...byId("runs-table").tBodies[0].rows]; // in the order of data
 
 // The table of runs has a column for each protocol, with the chosen metric.
 function showMetric() {
+  const metric = byId("metric").value;
   const headers = [...byId("runs-table").tHead.rows[0].cells];
   Object.entries(data.protocols).forEach(([protocol, text], column) => {
     const header = headers[FACTS + column];
-    header.firstChild.textContent = `${data.metrics[state.metric]}: ${text}`;
+    header.firstChild.textContent = `${data.metrics[metric]}: ${text}`;
     header.setAttribute("aria-sort", "none");
     runRows.forEach((row, place) => {
-      const value = data.runs[place].metrics[protocol]?.mean[metricPlace(state.metric)];
+      const value = data.runs[place].metrics[protocol]?.[metricPlace(metric)]?.[0];
       const cell = row.cells[FACTS + column];
       cell.dataset.value = value ?? "";
       cell.textContent = present(value) ? String(Number.isInteger(value) ? value : +value.toPrecision(4)) : "–";
@@ -299,62 +268,25 @@ function showRun(run) {
 
 // ---- start
 
-function filterRuns() {
-  runRows.forEach((row, place) => { row.hidden = !passes(data.runs[place]); });
+byId("metric").addEventListener("change", showMetric);
+document.addEventListener("change", update);
+byId("filter-reset").addEventListener("click", () => {
+  byId("filters").reset();
   update();
-}
-
-function start() {
-  const curves = Object.keys(data.curves);
-  state.curves = ["val/loss", "train/accuracy"].map((wanted, place) => (curves.includes(wanted) ? wanted : curves[place]));
-  ["curve-a", "curve-b"].forEach((id, place) => {
-    fill(byId(id), Object.entries(data.curves), state.curves[place]);
-    byId(id).addEventListener("change", (event) => {
-      state.curves[place] = event.target.value;
-      update();
-    });
-  });
-  byId("column-name").textContent = data.columnLabel;
-  fill(byId("metric"), Object.entries(data.metrics), state.metric);
-  fill(byId("protocol"), Object.entries(data.protocols), state.protocol);
-  const change = (id, key, convert = String) => byId(id).addEventListener("change", (event) => {
-    state[key] = convert(event.target.value);
-    if (key === "metric") showMetric();
-    update();
-  });
-  change("setting", "setting", Number);
-  change("metric", "metric");
-  change("protocol", "protocol");
-  change("column", "column");
-  change("confusion-row", "row");
-  byId("legend").addEventListener("click", (event) => {
-    const row = event.target.closest("button")?.dataset.row;
-    if (row === undefined) return;
-    state.hidden[state.hidden.has(+row) ? "delete" : "add"](+row);
-    update();
-    byId("legend").querySelector(`[data-row="${row}"]`).focus(); // update() has replaced the buttons
-  });
-  byId("filters").addEventListener("change", ({ target }) => {
-    state.off[target.name][target.checked ? "delete" : "add"](target.value);
-    filterRuns();
-  });
-  byId("filter-reset").addEventListener("click", () => {
-    for (const off of Object.values(state.off)) off.clear();
-    for (const box of byId("filters").querySelectorAll("input")) box.checked = true;
-    filterRuns();
-  });
-  byId("runs-table").tBodies[0].addEventListener("click", ({ target }) => {
-    if (target.tagName === "BUTTON") showRun(data.runs[runRows.indexOf(target.closest("tr"))]);
-  });
-  document.addEventListener("click", (event) => {
-    const header = event.target.closest("table.sortable thead button")?.closest("th");
-    if (header) sortBy(header);
-  });
-  byId("theme").addEventListener("change", drawAll);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
-  showMetric();
+});
+byId("legend").addEventListener("click", ({ target }) => {
+  const button = target.closest("button");
+  button?.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") === "false"));
   update();
-  for (const id of Object.keys(FIGURES)) watcher.observe(byId(id));
-}
-
-start();
+});
+byId("runs-table").tBodies[0].addEventListener("click", ({ target }) => {
+  if (target.tagName === "BUTTON") showRun(data.runs[runRows.indexOf(target.closest("tr"))]);
+});
+document.addEventListener("click", ({ target }) => {
+  const header = target.closest("table.sortable thead button")?.closest("th");
+  if (header) sortBy(header);
+});
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+showMetric();
+update();
+for (const id of Object.keys(FIGURES)) watcher.observe(byId(id));
