@@ -49,9 +49,9 @@ class HistogramLogistic(nn.Module):
             raise ValueError(f"histograms need data.normalize=dataset, got '{normalize}'")
         if edges < 2:
             raise ValueError(f"model.edges must be at least 2, got {edges}")
-        self.regression = LogisticRegression(C=C, max_iter=max_iter)
-        for name, values in {"mean": torch.tensor(mean), "std": torch.tensor(std)}.items():
-            self.register_buffer(name, values.view(-1, 1, 1), persistent=False)
+        self.C, self.max_iter = C, max_iter
+        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
         self.register_buffer("edges", torch.linspace(0, 255, edges), persistent=False)
         self.weight = nn.Parameter(torch.zeros(num_classes, in_channels * (edges - 1)), requires_grad=False)
         self.bias = nn.Parameter(torch.zeros(num_classes), requires_grad=False)
@@ -64,7 +64,7 @@ class HistogramLogistic(nn.Module):
 
     def fit(self, features: NDArray[np.float32], labels: NDArray[np.int64]) -> None:
         """Fits the regression on ``features[N, F]`` and ``labels[N]``; a class without samples is never predicted."""
-        fitted = self.regression.fit(features.astype(np.float64), labels)
+        fitted = LogisticRegression(C=self.C, max_iter=self.max_iter).fit(features.astype(np.float64), labels)
         weight, bias = fitted.coef_, fitted.intercept_
         if len(fitted.classes_) == 2:  # scikit-learn has one row then, the second class's
             weight, bias = np.vstack([-weight / 2, weight / 2]), np.concatenate([-bias / 2, bias / 2])
