@@ -157,7 +157,7 @@ def test_the_test_set_chooses_only_if_it_is_asked_to(study, report, tmp_path):
     assert 'class="leak"' in (folder / "index.html").read_text()
 
 
-def test_what_is_no_run_is_named_and_passed_over(study, report):
+def test_what_is_not_a_run_is_named_and_skipped(study, report):
     (study / "torn").mkdir()
     (study / "torn/result.json").write_text('{"schema_ver')
     (study / "foreign").mkdir()
@@ -262,7 +262,7 @@ def test_runs_of_own_data_have_no_rate_and_may_have_no_test_set(train, report, t
     assert "metric=test/accuracy: none of these runs has a test set; metric=val/accuracy" in missing.err
     outcome = report("runs=outputs/crossed", "metric=val/accuracy", "protocol=last", "tables=[csv]")
     assert outcome.code == 0, outcome.err
-    assert "passed over" not in outcome.out
+    assert "skipped" not in outcome.out
     folder = tmp_path / "outputs/reports/crossed"
     table = pd.read_csv(folder / "tables/val-accuracy-folder-labels-as-given-mlp_1x512-last.csv")
     (run,) = [path.parent for path in (tmp_path / "outputs/crossed").glob("*/result.json")]

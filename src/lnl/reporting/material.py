@@ -49,7 +49,7 @@ class Material:
         rows, columns, metrics: what was asked for, as it is shown.
         tables: a table for each metric, setting and protocol.
         settings: the numbers of the figures, for each setting.
-        passed_over: folders that are left out, with the reason.
+        skipped: folders that are left out, with the reason.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Material:
     metrics: list[str]
     tables: list[Comparison]
     settings: list[Setting]
-    passed_over: dict[Path, str]
+    skipped: dict[Path, str]
 
     @property
     def single(self) -> pd.DataFrame:
@@ -90,10 +90,10 @@ def gather(options: Options) -> Material:
     """
     given = named_folders(options.runs)
     name = _name(options.name, given)
-    runs, passed_over = read_folders(find_runs(given))
-    passed_over |= find_others(given, Path(options.output_dir))
+    runs, skipped = read_folders(find_runs(given))
+    skipped |= find_others(given, Path(options.output_dir))
     if runs.empty:
-        first = "".join(f"\n{folder}: {reason}" for folder, reason in list(passed_over.items())[:1])
+        first = "".join(f"\n{folder}: {reason}" for folder, reason in list(skipped.items())[:1])
         raise UserError(f"there is no finished run in {', '.join(map(str, given))}{first}")
     runs = _with_errors(runs.drop_duplicates(["identity", "protocol"], ignore_index=True))
     runs = _of_protocols(runs, _listed("protocol", options.protocol), options.oracle)
@@ -112,23 +112,23 @@ def gather(options: Options) -> Material:
         nothing = pd.DataFrame(columns=["setting", "row", "column", "value", "protocol"])
         others = published_beside(runs, options.against, metric) if options.against else nothing
         tables += compare(runs, shown_rows, options.columns, metric, others, baseline, named)
-    epochs = _epochs(runs, passed_over)
+    epochs = _epochs(runs, skipped)
     settings = [
         Setting(str(setting), members, epochs[epochs["setting"] == setting])
         for setting, members in runs.groupby("setting", sort=False)
     ]
-    return Material(name, runs, shown_rows, options.columns, metrics, tables, settings, passed_over)
+    return Material(name, runs, shown_rows, options.columns, metrics, tables, settings, skipped)
 
 
-def _epochs(runs: pd.DataFrame, passed_over: dict[Path, str]) -> pd.DataFrame:
-    """``metrics.csv`` of the runs, one row for each epoch; a file that cannot be read is added to ``passed_over``."""
+def _epochs(runs: pd.DataFrame, skipped: dict[Path, str]) -> pd.DataFrame:
+    """``metrics.csv`` of the runs, one row for each epoch; a file that cannot be read is added to ``skipped``."""
     facts = ["path", "setting", "row", "column", "train_samples", "train_rate"]
     parts = []
     for path, run in runs[~runs["repeated"]].drop_duplicates("path")[facts].groupby("path"):
         try:
             parts.append(read_metrics(str(path)).merge(run, how="cross"))
         except (OSError, ValueError) as error:
-            passed_over[Path(str(path)) / "metrics.csv"] = f"no curves of this run: {type(error).__name__}"
+            skipped[Path(str(path)) / "metrics.csv"] = f"no curves of this run: {type(error).__name__}"
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["epoch", *facts])
 
 
@@ -160,12 +160,12 @@ def _listed(key: str, value: str | Sequence[str] | None) -> list[str]:
 def _name(given: str | None, folders: Sequence[Path]) -> str:
     name = given or "+".join(list(dict.fromkeys(folder.resolve().name for folder in folders))[:3])
     if Path(name).name != name or name in (".", ".."):
-        raise UserError(f"name must be that of a folder in output_dir, got '{name}'")
+        raise UserError(f"name must be the name of a folder in output_dir, got '{name}'")
     return name
 
 
 def _with_errors(runs: pd.DataFrame) -> pd.DataFrame:
-    """With ``<split>/error`` beside every ``<split>/accuracy``."""
+    """Adds ``<split>/error`` for every ``<split>/accuracy``."""
     accuracies = [str(column) for column in runs if str(column).endswith("/accuracy")]
     return runs.assign(**{column.replace("/accuracy", "/error"): 1 - runs[column] for column in accuracies})
 
@@ -184,7 +184,7 @@ def _of_protocols(runs: pd.DataFrame, wanted: list[str], oracle: bool) -> pd.Dat
 
 
 def _baseline(given: str | None, order: list[str], runs: pd.DataFrame) -> str | None:
-    """The row to test against."""
+    """The row to test against: the one that was asked for, else plain cross entropy if it is one row."""
     if given == "none" or (given is None and len(order) < 2):
         return None
     if given is not None:

@@ -42,7 +42,7 @@ def write_page(material: Material, path: Path) -> None:
         filters={key: list(dict.fromkeys(map(_text, material.single[key].sort_values()))) for key in FILTERS},
         unknown=UNKNOWN,
         partial=partial_note(material.epochs),
-        passed_over={str(folder): reason for folder, reason in material.passed_over.items()},
+        skipped={str(folder): reason for folder, reason in material.skipped.items()},
         colors=len(COLORS),
         plotly=get_plotlyjs(),
     )

@@ -119,9 +119,7 @@ VISITED = "(of n %): measured on the n % of the training samples that the epoch 
 
 def visits_part(runs: pd.DataFrame) -> pd.Series:
     """Marks runs, or epochs, whose training metrics are known to be of a part of the samples."""
-    return (
-        runs.get("train/visited", pd.Series(1.0, index=runs.index)).fillna(1.0) < 0.995
-    )  # a few samples less are not told
+    return runs.get("train/visited", pd.Series(1.0, index=runs.index)).fillna(1.0) < 0.995  # up to a few samples
 
 
 def share_text(shares: pd.Series) -> str:
