@@ -17,6 +17,7 @@ from lnl.reporting.tables import (
     Markup,
     Summary,
     beside,
+    in_markup,
     latex,
     markdown,
     pivot,
@@ -164,10 +165,7 @@ class Comparison:
 
     def _difference_table(self, markup: Markup) -> pd.DataFrame:
         rows = {
-            markup.escape(row): [
-                markup.bold.format(markup.escape(cell.text)) if cell.best else markup.escape(cell.text)
-                for cell in cells
-            ]
+            markup.escape(row): [in_markup(cell._replace(remarks=()), markup) for cell in cells]
             for row, cells in self.differences().items()
         }
         return pd.DataFrame(list(rows.values()), index=list(rows), columns=self.values.mean.columns)

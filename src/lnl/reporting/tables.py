@@ -180,14 +180,7 @@ def cells(
         markup: the language.
         remarks: text for brackets behind the numbers, with the same rows and columns.
     """
-
-    def text(cell: Cell) -> str:
-        whole = markup.escape(" ".join([cell.text, *(f"({remark})" for remark in cell.remarks)]))
-        return markup.bold.format(whole) if cell.best else whole
-
-    rows = [markup.escape(column_text(row)) for row in values.mean.index]
-    texts = [[text(cell) for cell in row] for row in shown(values, formats, remarks)]
-    return pd.DataFrame(texts, index=rows, columns=list(values.mean.columns))
+    return beside(values, pd.DataFrame(), formats, markup, remarks)
 
 
 def beside(
@@ -197,24 +190,26 @@ def beside(
     markup: Markup = MARKDOWN,
     remarks: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """:func:`cells` with a row of published numbers, and our difference from them, under each row that has some.
+    """:func:`cells` with published numbers, and our difference from them, below each row that has some.
 
     Args:
-        values: ours.
+        values, formats, markup, remarks: as of :func:`cells`.
         others: published numbers, as printed (a percentage as 58.9), with some of the same rows and columns.
-        formats: of ours; the difference is taken after scaling.
-        markup: the language.
-        remarks: behind ours.
     """
-    ours = cells(values, formats, markup, remarks)
     lines, names = [], []
-    for i, row in enumerate(values.mean.index):
-        lines.append(ours.iloc[i].tolist())
-        names.append(ours.index[i])
+    for row, ours in zip(values.mean.index, shown(values, formats, remarks), strict=True):
+        lines.append([in_markup(cell, markup) for cell in ours])
+        names.append(markup.escape(column_text(row)))
         if row in others.index and others.loc[row].notna().any():
             lines.append([published_text(values, others, row, column, formats) for column in values.mean.columns])
             names.append(markup.italic.format("published"))
-    return pd.DataFrame(lines, index=names, columns=ours.columns)
+    return pd.DataFrame(lines, index=names, columns=list(values.mean.columns))
+
+
+def in_markup(cell: Cell, markup: Markup) -> str:
+    """The text of a cell, with its remarks in brackets."""
+    text = markup.escape(" ".join([cell.text, *(f"({remark})" for remark in cell.remarks)]))
+    return markup.bold.format(text) if cell.best else text
 
 
 def published_text(values: Summary, others: pd.DataFrame, row: Any, column: Any, formats: Formats) -> str:
