@@ -210,7 +210,7 @@ def test_figures_and_the_page_say_of_which_samples_their_curves_are(part):
     options = OPTIONS | {"runs": str(part), "output_dir": str(part / "reports"), "page": True}
     material = gather(Options(**options))
     texts = {one.name.partition("-")[0]: one.text for one in draw_all(material)}
-    note = "Of a part of the training samples, those that an epoch visited: label_correction + ce, 12 %."
+    note = "Measured on the training samples that an epoch visited: label_correction + ce, 12 %."
     assert note in texts["epochs"]
     runs = [run for run in payload(material, part)["runs"] if run["curves"]]
     (curves,) = {tuple(map(tuple, run["curves"]["fitted_correct"])) for run in runs}

@@ -30,7 +30,7 @@ def published_beside(runs: pd.DataFrame, study: str, metric: str) -> pd.DataFram
     one that lnl has no option for is named in the note below the table.
 
     Returns:
-        Rows of :func:`lnl.reporting.results.published` with the ``setting``, ``row`` and ``column`` they belong to.
+        Rows of :func:`published` with the ``setting``, ``row`` and ``column`` they belong to.
 
     Raises:
         UserError: if there is no such study, or none of its numbers matches a run.

@@ -146,4 +146,4 @@ def partial_note(runs: pd.DataFrame, metric: str = "train/accuracy") -> str:
     """
     partial = runs[visits_part(runs) & metric.startswith("train/")]
     rows = [f"{row}, {share_text(part['train/visited'])}" for row, part in partial.groupby("row", observed=True)]
-    return f" Of a part of the training samples, those that an epoch visited: {'; '.join(rows)}." if rows else ""
+    return f" Measured on the training samples that an epoch visited: {'; '.join(rows)}." if rows else ""

@@ -260,8 +260,8 @@ function showRun(run) {
   byId("run-title").textContent = run.run;
   byId("run-content").replaceChildren(
     make("p", {}, make("code", { textContent: run.path })),
-    listed("What runs of this report differ in", run.config),
-    listed("The same in all of them", data.common),
+    listed("Configuration that differs between runs", run.config),
+    listed("Configuration that all runs share", data.common),
   );
   byId("run").showModal();
 }
