@@ -6,7 +6,7 @@ const size = data.index.length;
 const places = [...Array(size).keys()];
 const decided = Array(size).fill(null); // or [decision, the label's place in data.classes from now on]
 const past = []; // of lists of [place, what was decided before]
-const filter = { pair: "", state: "" };
+const filter = { pair: "", state: "" }; // a pair of classes, a decision; all if empty
 const cards = [];
 let current = 0;
 
