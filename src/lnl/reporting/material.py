@@ -114,7 +114,7 @@ def gather(options: Options) -> Material:
         tables += compare(runs, shown_rows, options.columns, metric, others, baseline, named)
     epochs = _epochs(runs, skipped)
     settings = [
-        Setting(str(setting), members, epochs[epochs["setting"] == setting])
+        Setting(str(setting), members, epochs[epochs["setting"] == setting], metrics_of(runs))
         for setting, members in runs.groupby("setting", sort=False)
     ]
     return Material(name, runs, shown_rows, options.columns, metrics, tables, settings, skipped)

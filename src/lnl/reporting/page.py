@@ -108,7 +108,11 @@ def _cells(material: Material, place: int, scales: Mapping[str, float], thin: bo
     setting, places = material.settings[place], {path: i for i, path in enumerate(material.single["path"])}
     numeric = is_numeric_dtype(setting.runs["column"])
     curves = _curves_by(setting.curves, ["row", "column"], thin)
-    averages = dict(iter(setting.metrics.groupby(level=["row", "column"], observed=True)))
+    averages: dict[tuple[str, Any], dict[str, list[list[float | None]]]] = {}
+    numbers = setting.metrics[list(scales)].to_numpy().reshape(len(setting.metrics), -1, 3)
+    for (protocol, row, column), values in zip(setting.metrics.index, numbers, strict=True):
+        points = [_point(scale, *point) for scale, point in zip(scales.values(), values, strict=True)]
+        averages.setdefault((str(row), column), {})[protocol] = points
     for (row, column), runs in setting.runs.groupby(["row", "column"], observed=True):
         paths = runs.loc[~runs["repeated"], "path"].unique()
         found = {key[0]: counts for key, counts in setting.confusions.items() if key[1:] == (row, column)}
@@ -126,18 +130,17 @@ def _cells(material: Material, place: int, scales: Mapping[str, float], thin: bo
         }
         if len(paths) > 1:
             cell["curves"] = curves.get((row, column), {})
-            table = averages[row, column].droplevel(["row", "column"])
-            cell["metrics"] = {
-                str(protocol): [_point(scale, *values[name]) for name, scale in scales.items()]
-                for protocol, values in table.iterrows()
-            }
+            cell["metrics"] = averages[str(row), column]
         yield cell
 
 
 def _runs(material: Material, folder: Path, scales: Mapping[str, float], thin: bool) -> Iterator[dict[str, Any]]:
     """Each run, with numbers in the form of a cell's averages."""
     curves = _curves_by(by_epoch(material.epochs, ["path"]), ["path"], thin)
-    entries = {str(path): group.set_index("protocol") for path, group in material.runs.groupby("path")}
+    metrics: dict[str, dict[str, list[list[float | None]]]] = {}
+    numbers = material.runs[list(scales)].to_numpy(dtype=float) * list(scales.values())
+    for path, protocol, values in zip(material.runs["path"], material.runs["protocol"], numbers, strict=True):
+        metrics.setdefault(path, {})[protocol] = [[_number(value)] for value in values]
     names = [setting.name for setting in material.settings]
     for run in material.single.to_dict("records"):
         yield {
@@ -148,10 +151,7 @@ def _runs(material: Material, folder: Path, scales: Mapping[str, float], thin: b
             "row": material.numbers[str(run["row"])],
             "repeated": bool(run["repeated"]),
             "seconds": _number(run["fit_seconds"]),
-            "metrics": {
-                str(protocol): [_point(scale, values[name]) for name, scale in scales.items()]
-                for protocol, values in entries[run["path"]].iterrows()
-            },
+            "metrics": metrics[run["path"]],
             "curves": curves.get((run["path"],), {}),
         }
 
@@ -167,20 +167,20 @@ def _config(runs: pd.DataFrame) -> tuple[dict[str, str], list[dict[str, str]]]:
 
 def _curves_by(curves: pd.DataFrame, by: list[str], thin: bool) -> dict[tuple[Any, ...], dict[str, Any]]:
     """The curves of each group, as points that begin with the epoch."""
+    if curves.empty:
+        return {}
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for key, table in curves.groupby(level=by, observed=True) if len(curves) else ():
-        if thin and len(table) > THINNED:
-            table = table.iloc[np.linspace(0, len(table) - 1, THINNED).round().astype(int)]
-        epochs = table.index.get_level_values("epoch")
-        points = {
-            name: [
-                [int(epoch), *_point(CURVES[name][1], *values)]
-                for epoch, values in zip(epochs, table[name].to_numpy(), strict=True)
-                if np.isfinite(values[0])
-            ]
-            for name in dict.fromkeys(table.columns.get_level_values(0))
-        }
-        found[key if isinstance(key, tuple) else (key,)] = {name: curve for name, curve in points.items() if curve}
+    names, epochs = list(dict.fromkeys(curves.columns.get_level_values(0))), curves.index.get_level_values("epoch")
+    numbers = curves.to_numpy().reshape(len(curves), len(names), 3)
+    for key, group_places in curves.groupby(level=by, observed=True).indices.items():
+        places = np.asarray(group_places)
+        if thin and len(places) > THINNED:
+            places = places[np.linspace(0, len(places) - 1, THINNED).round().astype(int)]
+        group = found[key if isinstance(key, tuple) else (key,)] = {}
+        for i, name in enumerate(names):
+            there = [place for place in places if np.isfinite(numbers[place, i, 0])]
+            points = [[int(epochs[place]), *_point(CURVES[name][1], *numbers[place, i])] for place in there]
+            group |= {name: points} if points else {}
     return found
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lnl.reporting.comparison import metrics_of
 from lnl.reporting.results import read_confusions, read_transition
 from lnl.reporting.settings import visits_part
 from lnl.reporting.tables import averages
@@ -29,10 +28,11 @@ class Setting:
         name: of the setting.
         runs: as of :func:`lnl.reporting.arrange.arrange`, with ``repeated``.
         epochs: ``metrics.csv`` of these runs, one row for each epoch.
+        metrics: columns of numbers that are to be averaged.
     """
 
-    def __init__(self, name: str, runs: pd.DataFrame, epochs: pd.DataFrame) -> None:
-        self.name = name
+    def __init__(self, name: str, runs: pd.DataFrame, epochs: pd.DataFrame, metrics: Sequence[str]) -> None:
+        self.name, self._metrics = name, list(metrics)
         self.runs = runs.assign(column=runs["column"].infer_objects())
         self.epochs = fitted(epochs.assign(column=epochs["column"].infer_objects()))
         self.columns: list[Any] = sorted(self.runs["column"].unique())
@@ -40,7 +40,7 @@ class Setting:
     @cached_property
     def metrics(self) -> pd.DataFrame:
         """Every metric by protocol, row and column, as of :func:`lnl.reporting.tables.averages`."""
-        return averages(self.runs, ["protocol", "row", "column"], metrics_of(self.runs))
+        return averages(self.runs, ["protocol", "row", "column"], self._metrics)
 
     @cached_property
     def curves(self) -> pd.DataFrame:
@@ -51,13 +51,14 @@ class Setting:
     def _confusions(self) -> tuple[list[str], dict[tuple[str, str, Any], np.ndarray]]:
         classes: list[str] = []
         summed: dict[tuple[str, str, Any], np.ndarray] = {}
-        for path, entries in self.runs[~self.runs["repeated"]].groupby("path", sort=False):
+        runs = self.runs.loc[~self.runs["repeated"], ["path", "protocol", "row", "column"]]
+        for path, entries in runs.groupby("path", sort=False):
             names, matrices = read_confusions(str(path))
             classes = classes or names
-            for run in entries.itertuples():
-                if names == classes and run.protocol in matrices:
-                    key = (str(run.protocol), str(run.row), run.column)
-                    summed[key] = summed.get(key, 0) + matrices[str(run.protocol)]
+            for _, protocol, row, column in entries.itertuples(index=False):
+                if names == classes and protocol in matrices:
+                    key = (str(protocol), str(row), column)
+                    summed[key] = summed.get(key, 0) + matrices[protocol]
         return classes, summed
 
     @property
