@@ -66,9 +66,11 @@ def press(browser, selector):
 
 
 def choose(browser, select, value):
-    script = (
-        "const e = document.getElementById(arguments[0]); e.value = arguments[1]; e.dispatchEvent(new Event('change'))"
-    )
+    script = """
+        const select = document.getElementById(arguments[0]);
+        select.value = arguments[1];
+        select.dispatchEvent(new Event("change", { bubbles: true }));
+    """
     browser.execute_script(script, select, value)
 
 

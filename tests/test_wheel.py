@@ -35,6 +35,6 @@ def test_the_wheel_trains_on_digits_outside_the_checkout(tmp_path):
     assert list(tmp_path.glob("outputs/runs/*/evaluations/digits-last.json"))
     subprocess.run([python, "-m", "lnl.report", "runs=outputs/runs"], capture_output=True, cwd=tmp_path, check=True)
     assert "<!doctype html>" in (tmp_path / "outputs/reports/runs/index.html").read_text()
-    code = "from lnl.reporting.results import published; print(len(published('flowers')))"
+    code = "from lnl.reporting.published import published; print(len(published('flowers')))"
     numbers = subprocess.run([python, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
     assert int(numbers.stdout) == 11

@@ -6,10 +6,10 @@ from typing import Any
 import pandas as pd
 
 from lnl.reporting import figures
-from lnl.reporting.draws import wrong_note
-from lnl.reporting.results import published
-from lnl.reporting.tables import Format, beside, cells, markdown, pivot, seeds_note, summary
-from studies.common import BEST, MILLISECONDS, SECONDS, Blocks, Study, curves, machine, named, with_columns
+from lnl.reporting.published import published
+from lnl.reporting.significance import wrong_note
+from lnl.reporting.tables import Format, beside, cells, markdown, pivot, seeds_note
+from studies.common import BEST, MILLISECONDS, SECONDS, Blocks, Study, curves, machine, named, summary, with_columns
 
 METHODS: dict[str, dict[str, Any]] = {
     "CE": {"method": "baseline", "loss": "ce"},

@@ -1,8 +1,8 @@
 """What the blocks of several pages have in common."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 
 from lnl.reporting import figures
 from lnl.reporting.results import read_metrics
-from lnl.reporting.tables import Format, cells, markdown, seeds_note, summary
+from lnl.reporting.series import by_epoch
+from lnl.reporting.tables import Format, Summary, averages, cells, checked, markdown, seeds_note
 
 Blocks = dict[str, Callable[["Study"], str]]
 
@@ -81,6 +82,31 @@ def cost(runs: pd.DataFrame, accuracies: dict[str, str], corner: str) -> str:
     return f"{markdown(cells(ours, formats), corner)}\n\n{seeds_note(ours)} {machine(runs)}"
 
 
+def summary(
+    runs: pd.DataFrame, rows: str, metrics: Mapping[str, str], over: Literal["seeds", "runs"] = "seeds"
+) -> Summary:
+    """Several metrics by one column of ``runs``, as in :func:`lnl.reporting.tables.pivot`.
+
+    Args:
+        runs: of one protocol.
+        rows: the column.
+        metrics: the column of ``runs`` for each column of the table; missing ones are left out.
+        over: ``runs`` averages over all runs of a row, whatever they differ in (times, sizes).
+    """
+    metrics = {name: column for name, column in metrics.items() if column in runs}
+    chosen, text, repeated = list(dict.fromkeys(metrics.values())), "", 0
+    if over == "seeds":
+        text, repeated = checked(runs, [rows], chosen)
+        table = averages(runs, [rows], chosen, observed=False)
+    else:
+        table = runs.groupby(rows, observed=False)[chosen].agg(["mean", "std", "count"])
+    mean, std, count = (
+        pd.DataFrame({name: table[column, part] for name, column in metrics.items()})
+        for part in ("mean", "std", "count")
+    )
+    return Summary(mean, std, count, text or f"{count.max().max():g} runs", repeated)
+
+
 def named(runs: pd.DataFrame, names: dict[str, dict[str, Any]], column: str = "label") -> pd.DataFrame:
     """The runs that ``names`` describes, with the name of each in ``column``, in the order of ``names``.
 
@@ -110,5 +136,6 @@ def curves(axes: Axes, runs: pd.DataFrame, group: str, column: str, scale: float
     known = [group, "path"]
     tables = [read_metrics(path).assign(path=path) for path in runs["path"]]
     if any(column in table for table in tables):
-        figures.epoch_curves(axes, pd.concat(tables).merge(runs[known], on="path"), group, column, scale)
+        averaged = by_epoch(pd.concat(tables).merge(runs[known], on="path"), [group], [column])
+        figures.epoch_curves(axes, averaged.droplevel(0, axis="columns"), scale)
     axes.set_xlabel("epoch")

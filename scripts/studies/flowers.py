@@ -6,7 +6,7 @@ import pandas as pd
 from PIL import Image
 
 from lnl.reporting import figures
-from lnl.reporting.results import published
+from lnl.reporting.published import published
 from lnl.reporting.tables import Format, beside, cells, markdown, pivot, seeds_note
 from studies.common import BEST, Blocks, Missing, Study, cost, named
 

@@ -5,8 +5,8 @@ from itertools import product
 import pandas as pd
 
 from lnl.reporting import figures
-from lnl.reporting.tables import MISSING, Format, cells, markdown, pivot, seeds_note, summary
-from studies.common import WORST, Blocks, Study, curves, epochs_until, machine
+from lnl.reporting.tables import MISSING, Format, cells, markdown, pivot, seeds_note
+from studies.common import WORST, Blocks, Study, curves, epochs_until, machine, summary
 
 
 def errors(runs: pd.DataFrame) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lnl.reporting.results import published
+from lnl.reporting.published import published
 from lnl.reporting.tables import MISSING, markdown
 from studies.common import Blocks, Study, cost, named, with_columns
 

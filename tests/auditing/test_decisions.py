@@ -46,11 +46,11 @@ def test_without_decisions_nothing_changes():
     ("content", "message"),
     [
         ("index,label\n0,1\n", "no column given_label"),
-        (HEADER + "0,a,fox,1,keep,fox\n", "of other data.* sample 0, given 'fox'"),
-        (HEADER + "9,a,1,fox,keep,1\n", "of other data.* sample 9"),
+        (HEADER + "0,a,fox,1,keep,fox\n", "about other data.* sample 0, given 'fox'"),
+        (HEADER + "9,a,1,fox,keep,1\n", "about other data.* sample 9"),
         (HEADER + "0,a,1,fox,maybe,1\n", "a decision is one of keep, change, unsure"),
         (HEADER + "0,a,1,fox,change,wolf\n", "the classes are 1, NA, <b>, fox"),
-        (HEADER + "0,a,1,fox,keep,fox\n", "only change gives another label"),
+        (HEADER + "0,a,1,fox,keep,fox\n", "only the decision change can have a label other than"),
         (HEADER + "0,a,1,fox,keep,1\n0,a,1,fox,keep,1\n", "different whole numbers"),
         (HEADER + "zero,a,1,fox,keep,1\n", "different whole numbers"),
         (HEADER + '0,a,"1,fox\n', "cannot be read as CSV"),
@@ -68,7 +68,7 @@ def test_decisions_on_other_data_are_refused_if_they_say_so(tmp_path):
     path = tmp_path / "decisions.csv"
     path.write_text(HEADER.replace("\n", ",audited\n") + "0,a,1,fox,keep,1,data-a\n1,b,NA,1,keep,NA,data-a\n")
     assert len(read_decisions(path, LABELS, CLASSES, "data-a")) == len(read_decisions(path, LABELS, CLASSES)) == 2
-    with pytest.raises(UserError, match=r"it is of other data: this audit is of data-b.* of 2 that are not so"):
+    with pytest.raises(UserError, match=r"it is about other data: this audit is of data-b.* of 2 such rows"):
         read_decisions(path, LABELS, CLASSES, "data-b")
 
 

@@ -69,7 +69,7 @@ def test_runs_that_do_not_fit_are_refused(tmp_path):
     write_run(tmp_path / "b", labels=1 - LABELS)
     write_run(tmp_path / "c", labels=LABELS[:4])
     for other in ("b", "c"):
-        with pytest.raises(UserError, match=rf"{other} is of other samples or labels than .*a"):
+        with pytest.raises(UserError, match=rf"{other} has other samples or labels than .*a"):
             read_evidence([tmp_path / "a", tmp_path / other])
     with pytest.raises(UserError, match=r"fold1 has no out_of_fold\.npz"):
         read_evidence([tmp_path / "a/fold1"])

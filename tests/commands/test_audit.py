@@ -77,7 +77,7 @@ def test_an_audit_of_digits(audited, audit, train):
     # Another audit does not write over it.
     outcome = audit(*SMALL, "noise.rate=0.1")
     assert outcome.code == 1
-    assert "found holds the audit of something else: choose another output=" in outcome.err
+    assert "found holds another audit: choose another output=" in outcome.err
 
     # A run that is there can be audited, here by its own probabilities.
     outcome = audit("runs=found/run", "output=other")
@@ -102,16 +102,15 @@ def test_an_audit_of_digits(audited, audit, train):
     np.testing.assert_array_equal(decided["label"], expected)
     pd.testing.assert_frame_equal(pd.read_csv(found / "corrected_labels.csv"), corrected)  # the suggestions are kept
     rows.assign(audited="data-0123456789ab").to_csv("decisions.csv", index=False)
-    assert (
-        "decisions.csv: it is of other data: this audit is of data-" in audit("apply=decisions.csv", "output=found").err
-    )
+    refused = audit("apply=decisions.csv", "output=found").err
+    assert "decisions.csv: it is about other data: this audit is of data-" in refused
     rows.assign(given_label=(rows["given_label"] + 1) % 10).to_csv("decisions.csv", index=False)
     outcome = audit("apply=decisions.csv", "output=found")
     assert outcome.code == 1
-    assert "decisions.csv: it is of other data" in outcome.err
+    assert "decisions.csv: it is about other data" in outcome.err
     for index in (5.5, "inf"):
         rows.assign(index=[index, 1, 2]).to_csv("decisions.csv", index=False)
-        assert "its `index` must be different whole numbers" in audit("apply=decisions.csv", "output=found").err
+        assert "`index` must be different whole numbers" in audit("apply=decisions.csv", "output=found").err
 
 
 def test_an_audit_by_another_model_takes_the_place_of_one_by_force(audit):
@@ -144,7 +143,8 @@ def test_an_audit_by_another_model_takes_the_place_of_one_by_force(audit):
     linear = ("method=fit_once", "model=histogram_logistic")
     outcome = audit(*small[:-1], "output=linear", *linear)
     assert outcome.code == 0, outcome.err
-    assert "ranked by loss, held_out_margin, training_margin alone: the runs' history has no more" in outcome.out
+    text = "ranked only by loss, held_out_margin, training_margin: the runs have no history of the other scores"
+    assert text in outcome.out
 
 
 def test_a_run_on_labels_by_people_is_audited_wherever_the_data_lies_now(train, audit, tmp_path, monkeypatch):
@@ -171,17 +171,17 @@ def test_runs_are_audited_with_the_data_that_they_were_trained_on(audit, train, 
     assert outcome.code == 0, outcome.err
     outcome = audit("runs=the*", "output=found")
     assert outcome.code == 0, outcome.err
-    assert "ranked by loss, held_out_margin alone: the runs' history has no more" in outcome.out
+    assert "ranked only by loss, held_out_margin: the runs have no history of the other scores" in outcome.out
     assert "<h1>photos: doubtful labels</h1>" in (tmp_path / "found/index.html").read_text()
     decisions = pd.read_csv(tmp_path / "found/issues.csv").head(2).assign(decision="keep")
     decisions["label"], decisions["file"] = decisions["given_label"], "elsewhere/" + decisions["file"]
     decisions.to_csv(tmp_path / "decisions.csv", index=False)
-    assert "no such file is in this audit" in audit("apply=decisions.csv", "output=found").err
+    assert "this audit has no such file" in audit("apply=decisions.csv", "output=found").err
 
     assert "leave out data=folder" in audit("runs=there", "output=found", "data=folder", "data.path=elsewhere").err
-    assert "lies in the data" in audit(*small, "output=photos/found").err
+    assert "is inside data.path=" in audit(*small, "output=photos/found").err
     (tmp_path / "photos/a/00.png").rename(tmp_path / "photos/b/00.png")
-    assert "there was trained on other data than is there now" in audit("runs=there", "output=found").err
+    assert "there: its data, or lnl, has changed since it was trained" in audit("runs=there", "output=found").err
 
 
 @pytest.mark.slow
@@ -199,9 +199,10 @@ def test_only_runs_of_the_same_data_have_a_mean(audit, train, tmp_path):
     assert audit("runs=[runs/a,runs/b]", "output=found").code == 0
     refused = audit("runs=[runs/a,runs/c]", "output=other")
     assert refused.code == 1
-    assert "runs/c is of other data than runs/a" in refused.err
+    assert "runs/c and runs/a have different data" in refused.err
     (tmp_path / "two/a/00.png").unlink()
-    assert "runs/c was trained on other data than is there now" in audit("runs=[runs/a,runs/c]", "output=other").err
+    refused = audit("runs=[runs/a,runs/c]", "output=other")
+    assert "runs/c: its data, or lnl, has changed since it was trained" in refused.err
     assert not (tmp_path / "other").exists()
 
 

@@ -157,7 +157,7 @@ def test_the_test_set_chooses_only_if_it_is_asked_to(study, report, tmp_path):
     assert 'class="leak"' in (folder / "index.html").read_text()
 
 
-def test_what_is_no_run_is_named_and_passed_over(study, report):
+def test_what_is_not_a_run_is_named_and_skipped(study, report):
     (study / "torn").mkdir()
     (study / "torn/result.json").write_text('{"schema_ver')
     (study / "foreign").mkdir()
@@ -197,7 +197,7 @@ def test_a_run_without_noise_is_one_run_whatever_its_noise_seed(report, tmp_path
     assert "| gce | -30.0 (n 1) | -30.0 (n 3) |" in outcome.out
     assert "| ce | **90.0 (1 of 3)** | **89.0 ± 1.0** |" in outcome.out
     assert "4 runs repeat the seed, labels and split of another" in outcome.out
-    assert "No test: that takes 3 pairs that do not all differ by the same." in outcome.out
+    assert "No test: it takes 3 pairs that do not all differ by the same." in outcome.out
     material = gather(Options(**OPTIONS | {"runs": "outputs/study", "output_dir": "r"}))
     assert len(material.single) == 12
     assert material.epochs.groupby("column")["path"].nunique().to_dict() == {0.0: 2, 0.3: 6}
@@ -262,7 +262,7 @@ def test_runs_of_own_data_have_no_rate_and_may_have_no_test_set(train, report, t
     assert "metric=test/accuracy: none of these runs has a test set; metric=val/accuracy" in missing.err
     outcome = report("runs=outputs/crossed", "metric=val/accuracy", "protocol=last", "tables=[csv]")
     assert outcome.code == 0, outcome.err
-    assert "passed over" not in outcome.out
+    assert "skipped" not in outcome.out
     folder = tmp_path / "outputs/reports/crossed"
     table = pd.read_csv(folder / "tables/val-accuracy-folder-labels-as-given-mlp_1x512-last.csv")
     (run,) = [path.parent for path in (tmp_path / "outputs/crossed").glob("*/result.json")]
@@ -270,9 +270,8 @@ def test_runs_of_own_data_have_no_rate_and_may_have_no_test_set(train, report, t
     assert table[["row", "column"]].to_numpy().tolist() == [["ce", "not given"]]
     assert table["mean"].item() == pytest.approx(result["cross_validation"]["val_accuracy"]["mean"])
     assert {path.name.split("-")[0] for path in (folder / "figures").glob("*.png")} == {"epochs", "time"}
-    curves = gather(
-        Options(**OPTIONS | {"runs": "outputs/crossed", "metric": "val/accuracy", "output_dir": "r"})
-    ).epochs
+    options = Options(**OPTIONS | {"runs": "outputs/crossed", "metric": "val/accuracy", "output_dir": "r"})
+    curves = gather(options).epochs
     folds = [pd.read_csv(path) for path in run.glob("fold*/metrics.csv")]
     assert curves["val/loss"].tolist() == pytest.approx(
         [np.mean([fold["val/loss"][i] for fold in folds]) for i in (0, 1)]

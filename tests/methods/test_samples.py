@@ -51,7 +51,7 @@ def test_no_path_leads_from_a_method_to_right_labels(monkeypatch, tmp_path, meth
         cfg = compose("train", overrides=["data=digits", f"method={method}", *OPTIONS])
         data = build_data(cfg)
         built = build_method(cfg, data)
-    clean, tested = data.labels.clean, data.test_labels
+    clean, tested = data.labels.truth, data.test_labels
     train, trusted = data.splits["train"], data.trusted.index
     unknown = np.setdiff1d(train, trusted)
     arrays = reachable(built)
@@ -64,5 +64,5 @@ def test_no_path_leads_from_a_method_to_right_labels(monkeypatch, tmp_path, meth
             assert array.shape != part.shape or not np.array_equal(array, clean[part])
     held_out = np.setdiff1d(np.arange(len(clean)), train)
     assert (built.samples.given[held_out] == -1).all()
-    np.testing.assert_array_equal(built.samples.given[train], data.labels.noisy[train])
+    np.testing.assert_array_equal(built.samples.given[train], data.labels.noise.labels[train])
     np.testing.assert_array_equal(built.samples.trusted_labels, clean[trusted])

@@ -62,7 +62,7 @@ def opened(browser, page):
 
 
 def column(browser, table, place):
-    rows = "[...document.getElementById(arguments[0]).tBodies[0].rows]"
+    rows = "[...document.getElementById(arguments[0]).tBodies[0].rows].filter((row) => !row.hidden)"
     script = f"return {rows}.map((row) => row.cells[arguments[1]].innerText)"
     return [text.split("\n")[0] for text in browser.execute_script(script, table, place)]
 
@@ -77,7 +77,7 @@ def series(browser, figure, kind="line"):
         const look = () => element.data || element.classList.contains("empty")
           ? done((element.data ?? []).filter((trace) => trace.meta === kind).map((trace) => trace.name ?? ""))
           : setTimeout(look, 20);
-        requestAnimationFrame(() => requestAnimationFrame(look)); // what comes into view is drawn anew by then
+        requestAnimationFrame(() => requestAnimationFrame(look)); // what comes into view has been drawn by then
         """,
         figure,
         kind,
@@ -166,6 +166,26 @@ def test_the_filter_filters_figures_and_runs(opened):
     assert len(series(opened, "against")) == 3
 
 
+def test_of_some_seeds_each_run_is_drawn(browser, tmp_path):
+    """The page computes no mean: that of all runs is shown while none of them is hidden."""
+    for seed in range(3):
+        write_run(tmp_path / "outputs", "study", 0.7 + 0.1 * seed**2, seed=seed, curve=CURVE)
+    options = Options(runs=str(tmp_path / "outputs/study"), output_dir=str(tmp_path / "reports"), **OPTIONS)
+    write_page(gather(options), tmp_path / "index.html")
+
+    def values():
+        assert series(browser, "against") == ["ce"]
+        return browser.execute_script("return document.getElementById('against').data.at(-1).y")
+
+    with visit(browser, tmp_path / "index.html"):
+        assert values() == pytest.approx([100 * (0.7 + 0.8 + 1.1) / 3])
+        press(browser, "#filter-details summary")
+        browser.find_element("css selector", "#filters input[name='seed'][value='1']").send_keys(" ")
+        assert sorted(value for value in values() if value is not None) == pytest.approx([70, 110])
+        assert series(browser, "epochs-a") == ["ce"]
+        assert browser.execute_script("return document.getElementById('epochs-a').data[0].x.length") == 9  # and a gap
+
+
 def test_every_figure_is_drawn(opened):
     lines = {"epochs-a": 2, "epochs-b": 2, "memorisation": 4, "errors": 6}
     assert {figure: len(series(opened, figure)) for figure in lines} == lines
@@ -200,7 +220,8 @@ def test_names_are_text_and_nothing_is_fetched(page):
     text = page.read_text().split('id="plotly"')[0]
     assert NASTY not in text
     assert text.count("</script>") == 1  # of the data
-    assert set(links(text)) == {"data:,", "#content", "#tables", "#figures", "#runs", "#overview"}
+    others = {link for link in links(text) if not link.startswith("outputs/study/run-")}
+    assert others == {"data:,", "#content", "#tables", "#figures", "#runs", "#overview"}
     assert not [part for part in ("@import", "url(", "http:", "https:") if part in text]
 
 

@@ -1,11 +1,12 @@
-"""Run folders become rows; what is no run is passed over by name."""
+"""Run folders become rows; a folder that cannot be read is skipped by name."""
 
 import json
 
 import pandas as pd
 import pytest
 
-from lnl.reporting.results import published, read_runs
+from lnl.reporting.published import published
+from lnl.reporting.results import read_runs
 from tests.reporting.written import write_run
 
 
@@ -49,7 +50,7 @@ def test_of_labels_as_they_were_given_no_rate_is_known(tmp_path):
     assert runs["actual_rate"].isna().all()
 
 
-def test_what_is_no_run_is_passed_over_by_name(tmp_path, caplog):
+def test_a_folder_that_cannot_be_read_is_skipped_by_name(tmp_path, caplog):
     write_run(tmp_path, "study")
     broken = {
         "torn": '{"schema_version": 1, "ide',

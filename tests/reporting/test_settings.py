@@ -195,7 +195,11 @@ def part(tmp_path):
 
 def test_numbers_of_a_part_of_the_samples_say_of_which(part):
     train, test = tables(part, metric=["train/accuracy", "test/accuracy"])
-    assert train.shown().iloc[:, 0].tolist() == ["3.0 ± 1.0", "19.0 ± 0.0 (of 12 %)"]
+    assert [(cell.text, cell.remarks) for ((cell, _),) in train.cells().values()] == [
+        ("3.0 ± 1.0", ()),
+        ("19.0 ± 0.0", ("of 12 %",)),
+    ]
+    assert "| 19.0 ± 0.0 (of 12 %) |" in train.markdown()
     assert r"19.0 $\pm$ 0.0 (of 12 \%)" in train.latex()
     assert train.frame()["visited"].tolist() == ["", "of 12 %"]
     assert sum("measured on the n % of the training samples" in note for note in train.notes) == 1
@@ -209,9 +213,10 @@ def test_figures_and_the_page_say_of_which_samples_their_curves_are(part):
     options = OPTIONS | {"runs": str(part), "output_dir": str(part / "reports"), "page": True}
     material = gather(Options(**options))
     texts = {one.name.partition("-")[0]: one.text for one in draw_all(material)}
-    note = "Of a part of the training samples, those that an epoch visited: label_correction + ce, 12 %."
+    note = "Measured on the training samples that an epoch visited: label_correction + ce, 12 %."
     assert note in texts["epochs"]
-    (curves,) = {tuple(run["curves"]["fitted_correct"]) for run in payload(material, part)["runs"] if run["curves"]}
-    assert curves == (None, 700.0)  # of 1,000 samples three tenths have a wrong label
+    runs = [run for run in payload(material, part)["runs"] if run["curves"]]
+    (curves,) = {tuple(map(tuple, run["curves"]["fitted_correct"])) for run in runs}
+    assert curves == ((2, 700.0),)  # of 1,000 samples three tenths have a wrong label
     write_page(material, part / "index.html")
     assert note in (part / "index.html").read_text()

@@ -1,4 +1,4 @@
-"""Paired tests against numbers worked out by hand, and corrections against Holm's own definition."""
+"""What runs of a cell differ in; paired tests against numbers worked out by hand; Holm's correction."""
 
 import itertools
 import math
@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lnl.reporting.significance import against_baseline, holm
+from lnl.reporting.results import read_runs
+from lnl.reporting.significance import against_baseline, holm, what_varies, with_labels, wrong_note
+from tests.reporting.written import write_run
 
 
 def runs(**rows):
@@ -158,3 +160,32 @@ def test_holm_does_not_depend_on_the_order():
     p = np.array([0.04, 0.01, 0.03, 0.2])
     for order in itertools.permutations(range(4)):
         np.testing.assert_allclose(holm(p[list(order)]), holm(p)[list(order)])
+
+
+@pytest.mark.parametrize(
+    ("varying", "text"),
+    [
+        ([(0, "a", 0)], "1 run"),
+        ([(0, "a", 0), (1, "a", 0)], "2 seeds"),
+        ([(0, "a", 0), (1, "b", 0), (2, "c", 0)], "3 seeds"),
+        ([(0, "a", 0), (0, "b", 0)], "2 draws of the wrong labels"),
+        ([(0, "a", 0), (0, "a", 1)], "2 splits"),
+        ([(0, "a", 0), (0, "b", 0), (1, "a", 0), (1, "b", 0)], "4 runs (2 seeds × 2 draws of the wrong labels)"),
+        ([(0, "a", 0), (0, "b", 0), (1, "a", 0)], "3 runs (2 seeds, 2 draws of the wrong labels)"),
+    ],
+)
+def test_what_runs_differ_in(varying, text):
+    table = pd.DataFrame(varying, columns=["seed", "noise_sha256", "split_seed"]).assign(noise_seed=0)
+    assert what_varies(with_labels(table)) == text
+
+
+def test_the_share_of_wrong_labels_is_that_of_training(tmp_path):
+    for rate in (0.3, 0.6):
+        for seed in range(2):
+            write_run(tmp_path, "study", rate=rate, seed=seed, train_rate=rate + 0.01 + 0.02 * seed)
+    table = read_runs([tmp_path])
+    assert wrong_note(table, "rate") == "Share of wrong training labels, in %: 32.0, 62.0."
+    table.loc[0, "train_rate"] = None  # as of a cross-validated run
+    assert wrong_note(table, "rate") == "Share of wrong labels, training and validation together, in %: 30.0, 60.0."
+    table.loc[0, "actual_rate"] = None
+    assert wrong_note(table, "rate") == ""

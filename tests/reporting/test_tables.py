@@ -1,11 +1,14 @@
 """Tables against numpy by hand, on results written by hand."""
 
+import importlib
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from lnl.reporting.results import read_runs
-from lnl.reporting.tables import LATEX, MARKDOWN, Format, beside, cells, latex, markdown, pivot, seeds_note, summary
+from lnl.reporting.tables import LATEX, MARKDOWN, Format, beside, cells, latex, markdown, pivot, seeds_note
 from tests.reporting.written import write_run
 
 ACCURACIES = {("ce", 0.1): [0.50, 0.56, 0.53], ("ce", 0.6): [0.31, 0.35], ("gce", 0.1): [0.6]}
@@ -18,6 +21,13 @@ def runs(tmp_path):
             write_run(tmp_path, "study", value, loss=loss, rate=rate, seed=seed)
     table = read_runs([tmp_path])
     return table[table["protocol"] == "last"]
+
+
+@pytest.fixture
+def summary(monkeypatch):
+    """That of the studies."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "scripts")
+    return importlib.import_module("studies.common").summary
 
 
 def test_mean_deviation_and_count_are_numpys(runs):
@@ -43,7 +53,7 @@ def test_cells_say_what_is_missing_and_what_is_best(runs):
     assert seeds_note(made, ran).endswith("; –: run, but without this number.")
 
 
-def test_a_run_that_repeats_another_counts_once(tmp_path):
+def test_a_run_that_repeats_another_counts_once(summary, tmp_path):
     """Without noise every noise.seed gives the same labels."""
     for noise_seed in range(3):
         write_run(tmp_path, "study", 0.6, rate=0.0, noise_seed=noise_seed, labels="right")
@@ -94,7 +104,7 @@ def test_a_method_without_runs_has_a_row(runs):
     assert shown.loc["mae"].tolist() == ["–", "–"]
 
 
-def test_runs_that_differ_in_more_than_their_seeds_are_not_averaged(runs, tmp_path):
+def test_runs_that_differ_in_more_than_their_seeds_are_not_averaged(summary, runs, tmp_path):
     write_run(tmp_path, "study", 0.9, loss="ce", rate=0.1, seed=0, config={"optimizer": {"lr": 7}})
     mixed = read_runs([tmp_path]).query("protocol == 'last'")
     with pytest.raises(ValueError, match=r"loss ce, rate 0\.1 .*optimizer\.lr"):
@@ -113,7 +123,7 @@ def test_published_numbers_stand_below_with_the_difference(runs):
     assert shown.iloc[1].tolist() == ["54.5 (-1.5)", ""]
 
 
-def test_several_metrics_each_with_its_own_format(runs):
+def test_several_metrics_each_with_its_own_format(summary, runs):
     low = runs[runs["rate"] == 0.1]
     formats = {"s": Format(1, 0, spread=False), "test": Format(best="max")}
     shown = cells(summary(low, "loss", {"test": "test/accuracy", "s": "fit_seconds", "absent": "no/such"}), formats)

@@ -23,7 +23,7 @@ def test_wrong_labels_are_marked_and_corrected():
     ]
 
 
-def test_nothing_is_called_wrong_where_nobody_knows():
+def test_nothing_is_called_wrong_where_the_truth_is_unknown():
     assert captions(np.array([1, 0]), None, ["daisy", "rose"]) == [("rose", False), ("daisy", False)]
 
 

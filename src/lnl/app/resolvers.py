@@ -51,7 +51,7 @@ def _options(group: str) -> str:
 
 
 def _published() -> str:
-    from lnl.reporting.results import published  # pandas takes longer than most that is asked of this file
+    from lnl.reporting.published import published  # pandas takes longer than most that is asked of this file
 
     return ", ".join(sorted(set(published()["study"])))
 

@@ -1,4 +1,4 @@
-"""What ``python -m lnl.audit`` does: cross-validated runs, and out of them the files of an audit."""
+"""``python -m lnl.audit``: cross-validated runs -> the files of an audit."""
 
 import hashlib
 import json
@@ -15,9 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 from lnl.auditing.decisions import corrected_labels, read_decisions, read_estimate, read_labels_so_far
 from lnl.auditing.estimate import estimate_noise
 from lnl.auditing.evidence import Evidence, read_evidence
-from lnl.auditing.issues import SEEN, UNSEEN, find_issues
+from lnl.auditing.issues import SEEN, UNSEEN, find_issues, ranking_quality
 from lnl.auditing.page import write_page
-from lnl.auditing.quality import ranking_quality
 from lnl.data import NoisyDataModule
 from lnl.datasets.contents import fingerprints
 from lnl.errors import UserError
@@ -33,7 +32,7 @@ from lnl.trained.trust import check as check_trust
 from lnl.training.assembly import build_data
 from lnl.values import check_values
 
-KEYS = ("output", "runs", "apply", "suspects", "trust")  # of conf/audit.yaml, which a run knows nothing of
+KEYS = ("output", "runs", "apply", "suspects", "trust")  # of conf/audit.yaml, and not of a run
 BESIDE_RUNS = (*KEYS, "force", "paths", "data.data_dir", "data.cache_dir")
 
 
@@ -41,14 +40,14 @@ def audit(cfg: DictConfig, hydra: HydraConf) -> str:
     """Writes ``issues.csv``, ``corrected_labels.csv``, ``estimate.json`` and ``index.html`` into ``cfg.output``.
 
     Args:
-        cfg: as of ``conf/audit.yaml``. Without ``runs`` a run is trained in ``run/``, or gone on with.
-        hydra: whose output folder is that ``run/``.
+        cfg: as of ``conf/audit.yaml``. Without ``runs`` a run is trained in ``run/``, or continued.
+        hydra: its output folder is that ``run/``.
 
     Returns:
-        What came out, for the terminal.
+        A summary for the terminal.
 
     Raises:
-        UserError: if something is asked for that cannot be; most of them before anything is trained.
+        UserError: if the audit is not possible; usually before training.
     """
     check_values("", cfg, skip=("trainer.precision",), known=False)
     if cfg.output is None:
@@ -87,10 +86,10 @@ def audit(cfg: DictConfig, hydra: HydraConf) -> str:
 
 
 def make_audit(evidence: Evidence, data: NoisyDataModule) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Issues and estimate of what runs say of this data, with ``quality`` where true labels are known."""
+    """Issues and estimate of this data, with ``quality`` where true labels are known."""
     index, labels = evidence.index, evidence.labels
     if index.max() >= len(data.given) or not np.array_equal(data.given[index], labels):
-        raise UserError("the data is no longer what the runs were trained on: its labels are others.")
+        raise UserError("the data has changed since the runs were trained: its labels are different.")
     issues = find_issues(
         labels,
         evidence.probabilities,
@@ -114,13 +113,13 @@ def make_audit(evidence: Evidence, data: NoisyDataModule) -> tuple[pd.DataFrame,
 
 
 def apply_decisions(path: Path, output: Path) -> str:
-    """Writes ``decided_labels.csv`` of an audit, by the decisions in a CSV that its page has exported.
+    """Writes ``decided_labels.csv``, by the decisions that the page of an audit has exported.
 
     Returns:
-        How many labels are changed, and where they are.
+        A summary for the terminal.
 
     Raises:
-        UserError: if there is no audit in ``output``, or the decisions are not about its samples.
+        UserError: if there is no audit in ``output``, or the decisions are about other samples.
     """
     labels, classes = read_labels_so_far(output)
     decisions = read_decisions(path, labels, classes, read_estimate(output).get("audited"))
@@ -136,7 +135,7 @@ def apply_decisions(path: Path, output: Path) -> str:
 
 
 def summary(estimate: dict[str, Any], output: Path) -> str:
-    """What a user wants to read when an audit is done."""
+    """The lines to print after an audit."""
     rates = [
         "{:.1%} ({:.1%} to {:.1%})".format(estimate[name], *estimate[f"{name}_interval"])
         for name in ("at_random", "noise_rate")
@@ -145,17 +144,17 @@ def summary(estimate: dict[str, Any], output: Path) -> str:
     besides = f" (not judged: {' and '.join(left)} labels)" if left else ""
     lines = [
         f"{estimate['samples']:,} labels{besides}, {estimate['issues']:,} of them flagged"
-        + (": corrected_labels.csv has what is suggested for them" if estimate["issues"] else ""),
+        + (": corrected_labels.csv has the suggestions for them" if estimate["issues"] else ""),
         *(
             f"  {pair['given']} that may be {pair['suggested']}: {pair['count']:,}"
             for pair in estimate["pairs"][:3]
             if pair["count"]
         ),
-        f"wrong labels, if they fell at random: {rates[0]}; more if like was taken for like",
-        f"wrong labels by confident learning: {rates[1]}; too many by what the models err",
+        f"wrong labels, if wrong at random: {rates[0]}; too low if annotators confused similar classes",
+        f"wrong labels by confident learning: {rates[1]}; too high by the mistakes of the models",
     ]
     if len(estimate["combined"]) < len(UNSEEN + SEEN):
-        lines.append(f"ranked by {', '.join(estimate['combined'])} alone: the runs' history has no more")
+        lines.append(f"ranked only by {', '.join(estimate['combined'])}: the runs have no history of the other scores")
     if quality := estimate.get("quality"):
         precision = "none" if quality["precision"] is None else f"{quality['precision']:.1%}"
         lines += [
@@ -168,57 +167,55 @@ def summary(estimate: dict[str, Any], output: Path) -> str:
 
 
 def _named_runs(cfg: DictConfig, hydra: HydraConf) -> list[Path]:
-    """The folders in ``runs=``, with nothing else asked for that they have decided."""
+    """The folders in ``runs=``; refuses keys that these runs have already decided."""
     for override in hydra.overrides.task:
         key = override.lstrip("+~").partition("=")[0]
         if not f"{key}.".startswith(tuple(f"{known}." for known in BESIDE_RUNS)):
-            raise UserError(f"the runs in runs= say what is audited, and by what: leave out {override}")
+            raise UserError(f"runs= decides the data and the models of the audit: leave out {override}")
     return named_folders(cfg.runs)
 
 
 def _train(cfg: DictConfig, hydra: HydraConf, output: Path) -> NoisyDataModule:
-    """Sees to it that the run in ``output/run`` is finished, and returns its data."""
+    """Trains the run in ``output/run``, or continues it, and returns its data."""
     if not cfg.data.folds or cfg.data.fold is not None:
         raise UserError(
-            "an audit needs all folds, so that each label is judged by a model that has not seen it: data.folds=5"
+            "an audit needs all folds, because a model that has not seen a label must judge it: data.folds=5"
         )
     if cfg.trainer.fast_dev_run:
         raise UserError("an audit needs whole runs: leave out trainer.fast_dev_run, or try data.subset=1000")
     path = "path" in cfg.data and not OmegaConf.is_missing(cfg.data, "path") and Path(str(cfg.data.path)).expanduser()
     if path and output.resolve().is_relative_to(path.resolve()):
-        raise UserError(f"output={output} lies in the data, data.path={path}: choose a folder beside it.")
+        raise UserError(f"output={output} is inside data.path={path}: choose a folder outside of the data.")
     run_cfg = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in KEYS])
     plan = make_plan(run_cfg, hydra)
     _check_output(output, [plan.folder.identity], bool(cfg.force), plan.folder)
     if cfg.force:
-        _remove(output)  # so that what is killed can go on without force
-    data = build_data(run_cfg.copy(), contents=plan.experiment.fingerprints)  # which writes into it what it finds
+        _remove(output)  # an audit that is stopped can then continue without force
+    data = build_data(run_cfg.copy(), contents=plan.experiment.fingerprints)  # a copy, because it is written into
     _check_classes(data, cfg.data.folds)
     run_job(plan, hydra)
     return data
 
 
 def _check_output(output: Path, identities: Sequence[str], force: bool, folder: RunFolder | None = None) -> None:
-    """Raises UserError if another audit is in the folder."""
+    """Refuses a folder that holds another audit."""
     if force:
         return
     others = [read_estimate(output).get("runs")] if (output / "estimate.json").is_file() else []
     if folder is not None and folder.marker.exists():
         others.append([folder.marker.read_text().strip()])
     if any(other != list(identities) for other in others):
-        raise UserError(
-            f"{output} holds the audit of something else: choose another output=, or replace it by force=true."
-        )
+        raise UserError(f"{output} holds another audit: choose another output=, or replace it by force=true.")
 
 
 def _check_classes(data: NoisyDataModule, folds: int) -> None:
-    """Raises UserError if a class is too small to be in the training part of every fold."""
+    """Refuses classes too small to be in the training part of every fold."""
     index = np.setdiff1d(np.concatenate([data.splits["train"], data.splits["val"]]), data.trusted.index)
     pictures = index if data.dataset.pictures is None else data.dataset.pictures[index]  # copies are in one fold
     different = np.unique(np.stack([data.given[index], pictures]), axis=1)
     counts = np.bincount(different[0], minlength=len(data.classes))
     if (counts > 0).sum() < 2:
-        raise UserError(f"an audit needs labels of at least 2 classes, and these {len(index)} are of one")
+        raise UserError(f"an audit needs labels of at least 2 classes; these {len(index)} labels have one")
     if len(small := np.flatnonzero((counts > 0) & (counts < folds))):
         name, count = data.classes[small[0]], counts[small[0]]
         raise UserError(
@@ -228,45 +225,43 @@ def _check_classes(data: NoisyDataModule, folds: int) -> None:
 
 
 def _remove(output: Path) -> None:
-    """What says of which audit the folder is, and the labels decided in that audit."""
+    """Removes what identifies the audit in the folder, and the labels decided in it."""
     for name in ("estimate.json", "decided_labels.csv"):
         (output / name).unlink(missing_ok=True)
 
 
 def _audited(result: dict[str, Any], data: NoisyDataModule) -> str:
-    """A name for the data and its given labels: decisions are about these, whatever models made the audit."""
+    """A name for the data and its given labels, which decisions are about, whatever models made the audit."""
     digest = hashlib.sha256(json.dumps(_samples(result), sort_keys=True).encode())
     digest.update(data.given.astype("<i8").tobytes())
-    return f"data-{digest.hexdigest()[:12]}"  # no number, whatever the digits: spreadsheets would change it
+    return f"data-{digest.hexdigest()[:12]}"  # the prefix keeps spreadsheets from reading it as a number
 
 
 def _check_same_data(results: Sequence[dict[str, Any]], runs: Sequence[Path]) -> None:
-    """Raises UserError if a run's data is not what it was when it was trained, or not that of the first run."""
+    """Refuses runs whose data has changed since training, or is not the data of the first run."""
     for result, run in zip(results, runs, strict=True):
         if identify(OmegaConf.create(result["config"])).identity != result.get("identity"):
-            raise UserError(
-                f"{run} was trained on other data than is there now, or by another version: train it again."
-            )
+            raise UserError(f"{run}: its data, or lnl, has changed since it was trained: train it again.")
         if _samples(result) != _samples(results[0]):
-            raise UserError(f"{run} is of other data than {runs[0]}: audit them one by one.")
+            raise UserError(f"{run} and {runs[0]} have different data: audit them one by one.")
 
 
 def _samples(result: dict[str, Any]) -> dict[str, Any]:
-    """The same for runs of the same samples, wherever they lie."""
+    """Identifies the samples of a run, wherever their files are."""
     config = result["config"]["data"]
     own = {"_target_": config["_target_"], "name": config.get("name")} | fingerprints(config)
     return own | {"classes": result["data"]["classes"]}
 
 
 def _data_of(result: dict[str, Any], cfg: DictConfig) -> NoisyDataModule:
-    """The data of a run that is there, as it was configured when it was trained."""
+    """The data of a run, as it was configured for training."""
     directories = {"data_dir": cfg.data.data_dir, "cache_dir": cfg.data.cache_dir}
     config = {**result["config"], "data": {**result["config"]["data"], **directories}}
     return build_data(OmegaConf.create(config))
 
 
 def _all_labels(data: NoisyDataModule) -> pd.DataFrame:
-    """Every given label of the training set, audited or not: what a file of labels must have."""
+    """Every given label of the training set, audited or not, as a file of labels needs them."""
     names = np.array(data.classes, dtype=object)
     return pd.DataFrame(
         {"index": np.arange(len(data.labels)), "file": data.labels.names or "", "given_label": names[data.given]}
@@ -274,7 +269,7 @@ def _all_labels(data: NoisyDataModule) -> pd.DataFrame:
 
 
 def _accepted(issues: pd.DataFrame) -> pd.DataFrame:
-    """The decisions of somebody who accepts the suggestion for every issue."""
+    """Decisions that accept the suggestion for every issue."""
     flagged = issues[issues["issue"]]
     return pd.DataFrame({"index": flagged["index"], "label": flagged["suggested_label"]})
 

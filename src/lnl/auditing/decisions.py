@@ -16,11 +16,11 @@ DECISIONS = ("keep", "change", "unsure")
 
 
 def corrected_labels(labels: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFrame:
-    """The label of every sample from now on, in the form that ``noise=file`` reads.
+    """The new label of every sample, in the form that ``noise=file`` reads.
 
     Args:
         labels: ``index``, ``file``, ``given_label`` of every sample.
-        decisions: ``index``, each once, and ``label`` of the samples that were decided on.
+        decisions: ``index`` (no duplicates) and ``label`` of the samples that were decided on.
 
     Returns:
         ``labels`` with ``label`` and ``changed``.
@@ -33,14 +33,14 @@ def corrected_labels(labels: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFr
 
 
 def read_labels_so_far(output: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Every given label, from an audit's ``corrected_labels.csv``, and the classes, from its ``estimate.json``.
+    """The given labels of an audit, from its ``corrected_labels.csv``, and the classes, from its ``estimate.json``.
 
     Raises:
-        UserError: if the audit is not there.
+        UserError: if there is no audit.
     """
     for name in ("corrected_labels.csv", "estimate.json"):
         if not (output / name).is_file():
-            raise UserError(f"there is no audit in {output}: {name} is missing. Say which audit it was by output=...")
+            raise UserError(f"there is no audit in {output}: {name} is missing; output= names the folder")
     return _read(output / "corrected_labels.csv"), read_estimate(output)["classes"]
 
 
@@ -57,18 +57,18 @@ def read_estimate(output: Path) -> dict[str, Any]:
             return estimate
     except (OSError, ValueError):
         pass
-    raise UserError(f"{path} is not the estimate of an audit: do the audit again, with force=true.")
+    raise UserError(f"{path} is not the estimate of an audit: repeat the audit with force=true.")
 
 
 def read_decisions(
     path: Path, labels: pd.DataFrame, classes: Sequence[str], audited: str | None = None
 ) -> pd.DataFrame:
-    """Decisions as the audit's page exports them, seen to be about these labels.
+    """Decisions as the audit's page exports them, checked to be about these labels.
 
     Args:
         path: of a CSV.
         labels, classes: of the audit.
-        audited: which data it is of, if it says so; a file with a column ``audited`` must be of the same.
+        audited: the name of the audited data; a column ``audited`` in the file must have the same.
 
     Raises:
         UserError: naming the file and what is wrong with it.
@@ -80,22 +80,22 @@ def read_decisions(
     except (ValueError, OSError) as error:
         raise UserError(f"{path} cannot be read as decisions: {str(error).splitlines()[0]}") from error
     if missing := [name for name in COLUMNS if name not in table]:
-        raise UserError(f"{path} is no file of decisions: it has no column {missing[0]}, it needs {', '.join(COLUMNS)}")
+        raise UserError(f"{path} is not a file of decisions: no column {missing[0]}; it needs {', '.join(COLUMNS)}")
     index = pd.to_numeric(table["index"], errors="coerce")
     if not np.isfinite(index).all() or (index % 1 != 0).any() or index.duplicated().any():
-        raise UserError(f"{path}: its `index` must be different whole numbers")
+        raise UserError(f"{path}: `index` must be different whole numbers")
     table["index"] = index.astype("int64")
     _refuse(path, table, ~table["decision"].isin(DECISIONS), f"a decision is one of {', '.join(DECISIONS)}")
     if audited is not None and "audited" in table:
         other = ~table["audited"].isin(["", audited])
-        _refuse(path, table, other, f"it is of other data: this audit is of {audited}, see the column audited")
+        _refuse(path, table, other, f"it is about other data: this audit is of {audited}, see the column audited")
     known = labels.set_index("index").reindex(table["index"])
     for column in {"given_label", "file"} & set(table):
         other = table[column] != known[column].to_numpy()
-        _refuse(path, table, other, f"it is of other data: no such {column.replace('_', ' ')} is in this audit")
+        _refuse(path, table, other, f"it is about other data: this audit has no such {column.replace('_', ' ')}")
     _refuse(path, table, ~table["label"].isin(list(classes)), f"the classes are {', '.join(classes)}")
     contrary = (table["decision"] != "change") & (table["label"] != table["given_label"])
-    _refuse(path, table, contrary, "only change gives another label than the given one")
+    _refuse(path, table, contrary, "only the decision change can have a label other than the given one")
     return table
 
 
@@ -103,7 +103,7 @@ def _refuse(path: Path, table: pd.DataFrame, wrong: "pd.Series[bool]", reason: s
     if wrong.any():
         row = table[wrong].iloc[0]
         what = f"sample {row['index']}, given '{row['given_label']}', {row['decision']}, label '{row['label']}'"
-        raise UserError(f"{path}: {reason}; the first of {int(wrong.sum())} that are not so: {what}")
+        raise UserError(f"{path}: {reason}; the first of {int(wrong.sum())} such rows: {what}")
 
 
 def _read(path: Path) -> pd.DataFrame:

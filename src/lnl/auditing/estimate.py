@@ -1,4 +1,4 @@
-"""How many labels are wrong, and which class is taken for which: confident learning, by cleanlab."""
+"""How many labels are wrong, and which class is mistaken for which: confident learning, by cleanlab."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,8 +13,8 @@ from lnl.auditing.scores import margins, relative
 from lnl.labels import Integers
 
 Probabilities = NDArray[np.floating[Any]]
-TENTH = 0.1  # only what models are surest of counts: on the rest they err
-TIMES = 20  # as often as it is for other pairs; the mistakes of weak models were seen to reach 10
+TENTH = 0.1  # only the surest tenth of the predictions counts
+TIMES = 20  # the mistakes of weak models reached 10 times the median
 
 
 def estimate_noise(
@@ -24,11 +24,11 @@ def estimate_noise(
     issues: pd.DataFrame | None = None,
     confidence: float = 0.95,
 ) -> dict[str, Any]:
-    """Confident learning (arXiv:1911.00068): the joint of given and true labels, and what follows from it.
+    """Confident learning (arXiv:1911.00068): the joint distribution of given and true labels, and what follows from it.
 
-    Intervals are Wilson's: of a class pair with the number of confident samples labelled ``given``, of the noise rate
-    with the number of samples that gives the variance of the sum over the classes. They cover what other samples would
-    change, not the models' errors: where a model takes one class for another, the joint counts wrong labels.
+    Intervals are Wilson's. For a class pair they count the confident samples labelled ``given``; for the noise rate,
+    the samples that give the variance of the sum over the classes. They cover other samples, not the models' errors: if
+    a model confuses two classes, the joint counts wrong labels.
 
     Args:
         labels: given, ``[n]`` in ``[0, K)``.
@@ -38,11 +38,11 @@ def estimate_noise(
         confidence: of the intervals, in (0, 1).
 
     Returns:
-        ``classes``; ``samples`` and ``issues``, how many; ``noise_rate``, ``noise_rate_interval``; ``at_random``,
+        ``classes``; ``samples`` and ``issues``, numbers; ``noise_rate``, ``noise_rate_interval``; ``at_random``,
         ``at_random_interval``, of :func:`wrong_at_random`; ``joint[i][j]``, the share of samples that are labelled i
-        and are truly j; ``transition[j][i]``, P(labelled i | truly j); ``pairs``, by ``given`` and ``suggested`` class,
-        of ``rate``, the share of samples labelled ``given`` that are truly ``suggested``, its ``interval``, ``count``,
-        how many issues are of that pair, and ``systematic``, of :func:`systematic_pairs`; most issues first.
+        and are truly j; ``transition[j][i]``, P(labelled i | truly j); ``pairs``, the most issues first, of ``given``
+        and ``suggested`` class, ``rate`` (the share of samples labelled ``given`` that are truly ``suggested``), its
+        ``interval``, ``count`` of issues, and ``systematic``, of :func:`systematic_pairs`.
     """
     flagged = _count(issues, classes)
     systematic = systematic_pairs(labels, probabilities)
@@ -53,7 +53,7 @@ def estimate_noise(
     wrong = 1 - counts.diagonal() / trials
     rate = float(weights @ wrong)
     variance = float(weights**2 @ (wrong * (1 - wrong) / trials))
-    # Of a rate of 0 or 1 there is no variance to count by.
+    # A rate of 0 or 1 has no variance.
     effective = round(rate * (1 - rate) / variance) if variance else int(trials.sum())
     pairs = [
         {
@@ -84,20 +84,20 @@ def estimate_noise(
 def wrong_at_random(
     labels: Integers, probabilities: Probabilities, confidence: float = 0.95
 ) -> tuple[float, list[float]]:
-    """The noise rate if wrong labels fall at random, by comparison with labels that are surely wrong.
+    """The noise rate if labels are wrong at random, by comparison with labels that are surely wrong.
 
-    The yardstick is every class that a sample was *not* given: a wrong label, as unknown to the models as the given
-    one. t is the :func:`margin <lnl.auditing.scores.margins>` of :func:`relative <lnl.auditing.scores.relative>` log
-    probabilities that a tenth of these lie below. A tenth of the labels that are wrong at random lie below t too, and
-    hardly any right ones. So if a share s of the given labels is below t, a = s / 0.1 of them are wrong.
-    Where the given label is wrong, one of the K - 1 others is right; counting that in gives a (K - 1) / (K - 1 + a).
+    The classes that a sample was *not* given serve as wrong labels, which the models have not seen either. t is the
+    tenth percentile of their :func:`margins <lnl.auditing.scores.margins>` (of
+    :func:`relative <lnl.auditing.scores.relative>` log probabilities). A tenth of the labels that are wrong at random
+    lie below t too, and hardly any right ones: if a share s of the given labels does, a = s / 0.1 of them are wrong.
+    Where the given label is wrong, one of the K - 1 others is right, which gives a (K - 1) / (K - 1 + a).
 
-    A weak model moves t, not the rate, as long as right labels stay above t. Mistakes for a similar class are doubted
-    less, so their rate comes out too low. This estimates a mixture's share where the other part is absent (Scott, 2015,
-    A rate of convergence for mixture proportion estimation, AISTATS).
+    A weak model moves t, not the rate, as long as right labels stay above t. For mistakes between similar classes the
+    rate is too low. This estimates a mixture proportion where the other component is absent (Scott, 2015, A rate of
+    convergence for mixture proportion estimation, AISTATS).
 
     Returns:
-        The rate and, at both ends of Wilson's interval of s, its interval; all in [0, 1].
+        The rate and, from both ends of Wilson's interval of s, its interval; all in [0, 1].
     """
     present, place = np.unique(labels, return_inverse=True)
     margin = margins(relative(labels, probabilities)[:, present])
@@ -111,14 +111,14 @@ def wrong_at_random(
 
 
 def systematic_pairs(labels: Integers, probabilities: Probabilities) -> NDArray[np.bool_]:
-    """Pairs ``[i, j]`` of classes: samples that are truly j are labelled i far more often than any other way.
+    """Pairs ``[i, j]`` of classes such that samples that are truly j are labelled i far more often than by chance.
 
-    t is the probability of j that a tenth of the samples labelled j exceed. Samples labelled i exceed it because their
-    label is wrong, or because models err. If their share is twenty times the median class's share, and twenty samples
-    more, i is given for j systematically.
+    t is the probability of j that a tenth of the samples labelled j exceed. Samples labelled i exceed it if their label
+    is wrong, or if models err. i is given for j systematically if their share is twenty times the share of the median
+    class, and twenty samples more.
 
     Returns:
-        ``[K, K]``; all false if there are only two classes, because there is no other class to compare with.
+        ``[K, K]``; all false for two classes, because there is no other class to compare with.
     """
     counts = np.bincount(labels, minlength=probabilities.shape[1])
     share = np.full((len(counts), len(counts)), np.nan)
@@ -134,7 +134,7 @@ def systematic_pairs(labels: Integers, probabilities: Probabilities) -> NDArray[
 
 
 def _count(issues: pd.DataFrame | None, classes: Sequence[str]) -> NDArray[np.int64]:
-    """How many issues there are of each given class (row) and suggested class."""
+    """The number of issues by given class (row) and suggested class."""
     counts = np.zeros((len(classes), len(classes)), dtype=np.int64)
     if issues is not None:
         place = {name: i for i, name in enumerate(classes)}
@@ -149,6 +149,6 @@ def _wilson(successes: float, trials: int, confidence: float) -> list[float]:
 
 
 def _rows(matrix: Probabilities) -> Probabilities:
-    """Rows that sum to 1; of a class that nobody has, the identity's."""
+    """Rows that sum to 1; the identity's for a class without samples."""
     sums = matrix.sum(axis=1, keepdims=True)
     return np.where(sums > 0, matrix / np.where(sums > 0, sums, 1), np.eye(len(matrix)))

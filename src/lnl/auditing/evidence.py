@@ -1,4 +1,4 @@
-"""What cross-validated runs say of every label, read from their folders."""
+"""The evidence of cross-validated runs about every label, read from their folders."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,19 +18,19 @@ Floats = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True)
 class Evidence:
-    """What models say of ``n`` samples in ``K`` classes.
+    """Predictions of models for ``n`` samples in ``K`` classes.
 
     Attributes:
-        index: the samples' numbers in the training set, ``[n]``, sorted.
+        index: the numbers of the samples in the training set, ``[n]``, sorted.
         labels: given, ``[n]``.
         probabilities: out of sample, ``[n, K]``, of the last epoch.
         epoch_probabilities: the same, the mean over the epochs.
-        training_margin: ``[n]``, the area under the margin (arXiv:2001.10528): the given class's logit less the largest
-            other one, the mean over the epochs of the models that were trained on the sample.
+        training_margin: ``[n]``, the area under the margin (arXiv:2001.10528): the logit of the given class minus the
+            largest other one, the mean over the epochs of the models that were trained on the sample.
         neighbours: ``[n, K]``, the share of each label among a sample's neighbours in feature space.
 
-    What follows ``probabilities`` is None where the runs have kept no history (``callbacks=sample_history``), and
-    ``neighbours`` where their model has no features.
+    All but the first three are None if the runs kept no history (``callbacks=sample_history``); ``neighbours`` also if
+    the model has no features.
     """
 
     index: Integers
@@ -42,26 +42,26 @@ class Evidence:
 
     @property
     def history(self) -> dict[str, Floats | None]:
-        """What follows ``probabilities``, by name."""
+        """The last three, by name."""
         return {name: getattr(self, name) for name in HISTORY}
 
 
-HELD_OUT = ("epoch_probabilities", "neighbours")  # of a sample's own fold
-HISTORY = (*HELD_OUT, "training_margin")  # the last of all folds but its own
+HELD_OUT = ("epoch_probabilities", "neighbours")  # from the fold that held the sample out
+HISTORY = (*HELD_OUT, "training_margin")  # the last from all other folds
 
 
 def read_evidence(runs: Sequence[Path]) -> Evidence:
-    """The evidence of cross-validated runs of the same labels; of several, the mean.
+    """The evidence of cross-validated runs of the same labels, averaged over the runs.
 
     Raises:
-        UserError: if one is no cross-validated run, or is of other samples or labels than the first.
+        UserError: if a run is not cross-validated, or has other samples or labels than the first.
     """
     read = [_of_run(run) for run in runs]
     first = read[0]
     for run, other in zip(runs[1:], read[1:], strict=True):
         same = np.array_equal(first.index, other.index) and np.array_equal(first.labels, other.labels)
         if not same or first.probabilities.shape != other.probabilities.shape:
-            raise UserError(f"{run} is of other samples or labels than {runs[0]}: their probabilities have no mean")
+            raise UserError(f"{run} has other samples or labels than {runs[0]}: they cannot be averaged")
     means = {
         name: np.mean([getattr(evidence, name) for evidence in read], axis=0)
         for name in ("probabilities", *HISTORY)
@@ -74,7 +74,7 @@ def _of_run(run: Path) -> Evidence:
     folder = RunFolder(run)
     path = folder.out_of_fold
     if not path.is_file():
-        raise UserError(f"{run} has no out_of_fold.npz: it is no finished run with data.folds=...")
+        raise UserError(f"{run} has no out_of_fold.npz: it is not a finished run with data.folds=...")
     arrays = read_arrays(path)
     index, labels, probabilities = (arrays[name] for name in ("index", "labels", "probabilities"))
     parts = [fold.sample_history for fold in folder.folds()]
@@ -89,7 +89,7 @@ def _of_run(run: Path) -> Evidence:
                 history[name][np.searchsorted(index, fold["index"])] = fold[name]
     total, seen = np.zeros(len(index)), np.zeros(len(index))
     for fold in folds:
-        asked = np.isin(fold["train_index"], index)  # trusted samples are trained on, and in no fold
+        asked = np.isin(fold["train_index"], index)  # trusted samples are trained on and never held out
         place = np.searchsorted(index, fold["train_index"][asked])
         total[place] += fold["training_margin"][asked]
         seen[place] += 1

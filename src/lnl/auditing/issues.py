@@ -1,21 +1,23 @@
-"""Every label with what speaks against it, ranked: cleanlab's confident learning next to our own scores."""
+"""Ranks labels by how doubtful they are: cleanlab's confident learning beside scores of our own."""
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from cleanlab.filter import find_label_issues
 from cleanlab.rank import get_label_quality_scores
 from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score
 
 from lnl.auditing.estimate import systematic_pairs, wrong_at_random
 from lnl.auditing.scores import TINY, Floats, margins, mean_rank, relative, within_class
 from lnl.labels import Integers
 
-# What the combined score is made of, as far as it is there.
-UNSEEN = ("loss", "held_out_margin", "neighbours")  # by models that have not seen the label
-SEEN = ("training_margin",)  # by those that were trained on it
+# The parts of the combined score, as far as a run has them.
+UNSEEN = ("loss", "held_out_margin", "neighbours")  # of models that have not seen the label
+SEEN = ("training_margin",)  # of models that were trained on it
 
 
 def find_issues(
@@ -31,38 +33,36 @@ def find_issues(
 ) -> pd.DataFrame:
     """Ranks labels by how doubtful they are.
 
-    The ``score`` is half the mean rank of ``loss``, ``held_out_margin`` and ``neighbours``, of models that have not
-    seen the label, and half the rank of the ``training_margin`` within the given class, of those that were trained on
-    it: two kinds of evidence, each of which sees what the other cannot.
+    ``score`` is half the mean rank of ``loss``, ``held_out_margin`` and ``neighbours``, of models that have not seen
+    the label, and half the rank of ``training_margin`` within the given class, of models that were trained on it.
 
-    An ``issue`` is a label that confident learning prunes, in place of which all views name the same class, and which
-    is among the first in rank, as many as are surely :func:`wrong at random <lnl.auditing.estimate.wrong_at_random>`,
-    or in a :func:`systematic pair <lnl.auditing.estimate.systematic_pairs>`: its suggestion can be accepted unseen.
-    More labels than those are worth a look, in the order of their rank.
+    ``issue`` marks labels that confident learning prunes, for which all views name the same other class, and which are
+    among the first in rank, as many as are surely :func:`wrong at random <lnl.auditing.estimate.wrong_at_random>`, or
+    in a :func:`systematic pair <lnl.auditing.estimate.systematic_pairs>`: their suggestion can be accepted without a
+    look. More labels are worth a look, in the order of their rank.
 
     Args:
         labels: given, ``[n]`` in ``[0, K)``.
         probabilities: out of sample, ``[n, K]``.
         classes: K names; the numbers if None.
-        epoch_probabilities, training_margin, neighbours: a run's history, as far as there is one, see
-            :class:`lnl.auditing.Evidence`.
-        index: the samples' numbers, ``[n]``; ``0..n-1`` if None.
-        files: the samples' files, ``[n]``.
+        epoch_probabilities, training_margin, neighbours: as in :class:`lnl.auditing.Evidence`.
+        index: the numbers of the samples, ``[n]``; ``0..n-1`` if None.
+        files: the files of the samples, ``[n]``.
 
     Returns:
-        A row a sample, the most doubtful first: ``rank`` from 1, ``index``, ``file`` (empty where there are none),
-        ``given_label``, ``suggested_label`` (names), ``score`` in [0, 1], ``issue`` and, of what there is,
+        A row for each sample, the most doubtful first: ``rank`` from 1, ``index``, ``file`` (empty without files),
+        ``given_label``, ``suggested_label`` (names), ``score`` in [0, 1], ``issue`` and, as far as they are known,
 
         - ``self_confidence``, ``normalized_margin``: cleanlab's label quality, in [0, 1], 1 is good;
         - ``loss``: cross entropy of the given label, 0 is good;
-        - ``margin``: its probability less the largest other one, in [-1, 1];
-        - ``held_out_margin``: its :func:`relative` log probability less the largest other one, of
+        - ``margin``: its probability minus the largest other one, in [-1, 1];
+        - ``held_out_margin``: its :func:`relative` log probability minus the largest other one, of
           ``epoch_probabilities`` (else of ``probabilities``);
-        - ``training_margin``: as in the history, of logits;
-        - ``neighbours``: share of the neighbours that have the given label, in [0, 1].
+        - ``training_margin``: as in the evidence, of logits;
+        - ``neighbours``: the share of neighbours with the given label, in [0, 1].
 
     Raises:
-        ValueError: if shapes do not fit, or a probability is none.
+        ValueError: if shapes do not fit, or values are not probabilities.
     """
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
     _check(labels, probabilities)
@@ -112,7 +112,7 @@ def find_issues(
 def flagged(
     labels: Integers, probabilities: Floats, suggested: Integers, place: Integers, views: Sequence[Floats]
 ) -> NDArray[np.bool_]:
-    """The issues, as :func:`find_issues` says: ``place`` is in the ranking, from 0; ``views`` are ``[n, K]``."""
+    """The issues of :func:`find_issues`; ``place`` in the ranking is from 0, ``views`` are ``[n, K]``."""
     agreed = np.all([view.argmax(axis=1) == suggested for view in views], axis=0)
     _, (surely, _) = wrong_at_random(labels, probabilities)
     first = place + 1 <= surely * len(labels)
@@ -122,7 +122,7 @@ def flagged(
 
 
 def pruned(labels: Integers, probabilities: Floats) -> NDArray[np.bool_]:
-    """The labels that confident learning holds for wrong: cleanlab's pruning by class and by noise rate, in both."""
+    """Labels that confident learning prunes, both by class and by noise rate."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "May not flag all label issues")  # of classes of a sample or none
         mask: NDArray[np.bool_] = find_label_issues(labels, probabilities, filter_by="both", n_jobs=1)
@@ -135,6 +135,39 @@ def _check(labels: Integers, probabilities: Floats) -> None:
     if labels.min() < 0 or labels.max() >= probabilities.shape[1]:
         raise ValueError(f"labels must be in 0..{probabilities.shape[1] - 1}, got {labels.min()}..{labels.max()}")
     if labels.min() == labels.max():
-        raise ValueError(f"all labels are {labels[0]}: of one class alone nothing can be said")
+        raise ValueError(f"all labels are {labels[0]}: a ranking needs at least two classes")
     if not (np.isfinite(probabilities).all() and (probabilities >= 0).all() and (probabilities <= 1 + 1e-6).all()):
         raise ValueError("probabilities must be in [0, 1]")
+
+
+def ranking_quality(
+    issues: pd.DataFrame, given: Integers, true: Integers, suggested: Integers
+) -> dict[str, Any] | None:
+    """How good the ranking and the flagged issues are.
+
+    Args:
+        issues: with ``score``, ``issue`` and cleanlab's ``self_confidence`` and ``normalized_margin``.
+        given, true, suggested: labels ``[n]``, in the order of ``issues``.
+
+    Returns:
+        ``average_precision`` of the ranking; ``cleanlab_average_precision`` and ``cleanlab_margin_average_precision``
+        of cleanlab's rankings by self-confidence and by margin; ``chance``, that of a random ranking; ``precision`` and
+        ``recall`` of the issues; ``wrong_before`` and ``wrong_after`` accepting all suggestions for issues, shares of
+        wrong labels. None if no label is wrong.
+    """
+    wrong = given != true
+    if not wrong.any():
+        return None
+    issue = issues["issue"].to_numpy()
+    found = int((wrong & issue).sum())
+    accepted = np.where(issue, suggested, given)
+    return {
+        "average_precision": float(average_precision_score(wrong, issues["score"])),
+        "cleanlab_average_precision": float(average_precision_score(wrong, -issues["self_confidence"])),
+        "cleanlab_margin_average_precision": float(average_precision_score(wrong, -issues["normalized_margin"])),
+        "chance": float(wrong.mean()),
+        "precision": found / int(issue.sum()) if issue.any() else None,
+        "recall": found / int(wrong.sum()),
+        "wrong_before": float(wrong.mean()),
+        "wrong_after": float((accepted != true).mean()),
+    }

@@ -16,8 +16,8 @@ from PIL import Image
 
 from lnl.reporting.html import page_text
 
-TINY = 96  # pixels; up to here pictures are kept as they are, and shown with their pixels to be seen
-LARGEST = 256  # pixels of the longer side; no larger picture is shown
+TINY = 96  # pixels; pictures up to this size are kept without loss and shown pixel by pixel
+LARGEST = 256  # pixels of the longer side; larger pictures are scaled down
 MOST_CLASSES = 100  # of the matrix
 
 
@@ -29,23 +29,18 @@ def write_page(
     estimate: dict[str, Any],
     title: str,
 ) -> None:
-    """Writes the page: one file, which asks nothing of a network.
+    """Writes the page: one file that asks nothing of a network.
 
     Args:
         path: of the page.
         issues: columns ``index, file, given_label, suggested_label, score, rank, issue``, the most suspect first;
             labels are class names. The matrix counts all rows with ``issue``.
-        pictures: of its first m rows, which the page shows: ``[m, H, W, C]``, C 1 or 3.
-        classes: K names, all different.
-        estimate: of :func:`~lnl.auditing.estimate.estimate_noise`, and ``quality`` where the truth is known;
-            ``audited`` names the data, so that decisions on other data are not taken for ones on this.
-        title: over the page.
-
-    Raises:
-        ValueError: there are more pictures than issues.
+        pictures: of the first m rows, which the page shows: ``[m, H, W, C]``, C 1 or 3, m at most the number of rows.
+        classes: K different names.
+        estimate: of :func:`~lnl.auditing.estimate.estimate_noise`, with ``quality`` where the truth is known;
+            ``audited`` names the data, so that decisions about other data are recognised.
+        title: the heading.
     """
-    if len(pictures) > len(issues):
-        raise ValueError(f"{len(pictures)} pictures of {len(issues)} issues")
     text = page_text(
         "lnl.auditing",
         payload(issues, pictures, classes, estimate),
@@ -57,15 +52,18 @@ def write_page(
         numbers=_numbers(estimate),
         quality=_quality(estimate.get("quality")),
         cut=len(classes) - MOST_CLASSES,
+        matrix=_matrix(issues, len(pictures), classes),
+        pairs=_pairs(issues[: len(pictures)], classes).most_common(),
+        arrow=lambda pair: _arrow(pair, classes),
     )
-    # A file name that is no text at all has no encoding: it is shown with a question mark.
+    # A file name that is not valid text has no encoding: a question mark stands for it.
     path.write_text(text, encoding="utf-8", errors="replace")
 
 
 def payload(
     issues: pd.DataFrame, pictures: NDArray[np.uint8], classes: Sequence[str], estimate: dict[str, Any]
 ) -> dict[str, Any]:
-    """All that the page's script draws; labels as places in ``classes``."""
+    """All that the page's script draws; labels are places in ``classes``."""
     place = {name: i for i, name in enumerate(classes)}
     suspects = issues.iloc[: len(pictures)]
     shown = {
@@ -75,30 +73,28 @@ def payload(
         "given": [place[label] for label in suspects["given_label"]],
         "suggested": [place[label] for label in suspects["suggested_label"]],
     }
-    flagged = issues[issues["issue"].astype(bool)]
-    pairs = Counter(zip(flagged["given_label"], flagged["suggested_label"], strict=True))
-    confusions = [[place[given], place[suggested], count] for (given, suggested), count in pairs.items()]
+    rows = suspects.to_dict("records")
     return {
-        # Decisions are kept in the browser under what they are about: the same suspects, whatever their scores.
+        # The browser keeps decisions under this key: the same suspects have the same one, whatever their scores.
         "key": "lnl-audit-" + hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16],
         **shown,
         "audited": estimate.get("audited", ""),
-        "score": [round(float(score), 4) for score in suspects["score"]],
-        "rank": [int(rank) for rank in suspects["rank"]],
-        "flagged": [bool(flag) for flag in suspects["issue"]],
+        "title": [f"{row['given_label']} → {row['suggested_label']}, rank {row['rank']}" for row in rows],
+        "rank": [f"#{row['rank']} · {row['score']:.3f}{'' if row['issue'] else ' · not flagged'}" for row in rows],
         "tiny": max(pictures.shape[1:3], default=0) <= TINY,
         "pictures": [data_uri(picture) for picture in pictures],
-        "matrix": _worst(confusions, len(classes)),
-        "confusions": confusions,
         "rates": {
-            f"{place[pair['given']]},{place[pair['suggested']]}": _rate(pair["rate"], pair.get("interval"))
+            f"{place[pair['given']]},{place[pair['suggested']]}": (
+                f"Estimated share of {pair['given']} that is truly {pair['suggested']}: "
+                f"{_rate(pair['rate'], pair.get('interval'))}."
+            )
             for pair in estimate["pairs"]
         },
     }
 
 
 def data_uri(picture: NDArray[np.uint8]) -> str:
-    """A picture ``[H, W, C]`` as WebP: without loss where it is tiny."""
+    """A picture ``[H, W, C]`` as WebP, without loss if it is tiny."""
     image = Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture).convert("RGB")
     buffer = io.BytesIO()
     if max(image.size) <= TINY:
@@ -109,19 +105,38 @@ def data_uri(picture: NDArray[np.uint8]) -> str:
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def _worst(confusions: list[list[int]], num_classes: int) -> list[int]:
-    """The classes of the matrix, in their order: all, or those with the most suspects."""
-    counts = np.zeros(num_classes, dtype=np.int64)
-    for given, suggested, count in confusions:
-        counts[[given, suggested]] += count
-    return sorted(np.argsort(-counts, kind="stable")[:MOST_CLASSES].tolist())
+def _pairs(issues: pd.DataFrame, classes: Sequence[str]) -> Counter[tuple[int, int]]:
+    """How many rows there are of each given and suggested class."""
+    place = {name: i for i, name in enumerate(classes)}
+    return Counter(zip(issues["given_label"].map(place), issues["suggested_label"].map(place), strict=True))
+
+
+def _arrow(pair: tuple[int, int], classes: Sequence[str]) -> str:
+    return " → ".join(classes[label] for label in pair)
+
+
+def _matrix(issues: pd.DataFrame, shown: int, classes: Sequence[str]) -> dict[str, list[dict[str, Any] | None]]:
+    """Flagged labels by given class (row) and suggested class: of all classes, or of those with the most suspects."""
+    flagged, here = _pairs(issues[issues["issue"].astype(bool)], classes), _pairs(issues[:shown], classes)
+    counts = np.zeros(len(classes), dtype=np.int64)
+    for pair, count in flagged.items():
+        counts[list(pair)] += count
+    kept = sorted(np.argsort(-counts, kind="stable")[:MOST_CLASSES].tolist())
+
+    def cell(pair: tuple[int, int]) -> dict[str, Any] | None:
+        count, on_page = flagged[pair], here[pair]
+        title = f"{_arrow(pair, classes)}: {count:,} flagged; {on_page:,} suspects on this page"
+        value = f"{pair[0]},{pair[1]}" if on_page else ""
+        share = count / max(flagged.values(), default=1)
+        return {"count": f"{count:,}", "title": title, "pair": value, "share": f"{share:.4g}"} if count else None
+
+    return {classes[given]: [cell((given, suggested)) for suggested in kept] for given in kept}
 
 
 def _rate(rate: float, interval: Sequence[float] | None) -> str:
     if interval is None:
         return _percent(rate)
-    low, high = interval
-    return f"{_percent(rate)} (95 % interval {_percent(low)} to {_percent(high)})"
+    return f"{_percent(rate)} (95 % interval {_percent(interval[0])} to {_percent(interval[1])})"
 
 
 def _percent(share: float) -> str:
@@ -132,7 +147,7 @@ def _numbers(estimate: dict[str, Any]) -> dict[str, str]:
     """What the audit says of the whole set."""
     share = estimate["issues"] / max(estimate["samples"], 1)
     return {
-        "Wrong labels, if they fell at random": _rate(estimate["at_random"], estimate["at_random_interval"]),
+        "Wrong labels, if they are wrong at random": _rate(estimate["at_random"], estimate["at_random_interval"]),
         "Wrong labels by confident learning": _rate(estimate["noise_rate"], estimate["noise_rate_interval"]),
         "Flagged labels": f"{estimate['issues']:,} of {estimate['samples']:,} ({_percent(share)})",
     }
@@ -142,10 +157,10 @@ def _quality(quality: dict[str, float | None] | None) -> dict[str, str]:
     """How good the audit is, where the truth is known."""
     names = {
         "average_precision": "Average precision of this ranking",
-        "cleanlab_average_precision": "of cleanlab's own ranking",
-        "chance": "of a ranking by chance",
+        "cleanlab_average_precision": "of cleanlab's ranking",
+        "chance": "of a random ranking",
         "precision": "Precision of the flagged labels",
         "recall": "Recall of the flagged labels",
     }
-    # Of no flagged label there is no precision.
+    # Without flagged labels there is no precision.
     return {text: f"{quality[name]:.3f}" for name, text in names.items() if quality and quality.get(name) is not None}

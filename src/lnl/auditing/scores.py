@@ -1,4 +1,4 @@
-"""What makes a label doubtful, in numbers that can be compared between classes and between scores."""
+"""Scores of doubt that compare between classes and between scores."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,29 +18,28 @@ TINY = float(np.finfo(np.float32).tiny)
 def mean_rank(suspicions: Sequence[Floats]) -> Floats:
     """The mean of the ranks that samples have in each of several scores ``[n]``, in [0, 1]; 1 is first in all of them.
 
-    Ranks, because the scores have scales of their own; without weights, because nothing is known to fit them to.
+    Scores have scales of their own, hence ranks; there is nothing to fit weights to.
     """
     ranks = [(rankdata(suspicion) - 0.5) / len(suspicion) for suspicion in suspicions]
     return np.mean(ranks, axis=0)
 
 
 def relative(labels: Integers, probabilities: Floats) -> Floats:
-    """Log probabilities ``[n, K]``, each less the log of its class's confident threshold (cleanlab).
+    """Log probabilities ``[n, K]``, each minus the log of its class's confident threshold (cleanlab).
 
-    It says how much likelier a class is than on average where it is given, so that not every label of a hard or rare
-    class is doubted.
+    They compare a class with its average where it is given, so that hard and rare classes are not doubted as a whole.
     """
     thresholds = get_confident_thresholds(labels, probabilities)
     return np.log(np.maximum(probabilities, TINY)) - np.log(np.maximum(thresholds, TINY))
 
 
 def within_class(labels: Integers, score: Floats) -> Floats:
-    """The score ``[n]`` less the median of its given class."""
+    """The score ``[n]`` minus the median of its given class."""
     return score - pd.Series(score).groupby(labels).transform("median").to_numpy()
 
 
 def margins(values: Floats) -> Floats:
-    """Each of the values ``[n, K]`` less the largest other one of its row."""
+    """Each of the values ``[n, K]`` minus the largest other one of its row."""
     rows, order = np.arange(len(values)), values.argsort(axis=1)
     first, second = values[rows, order[:, -1]], values[rows, order[:, -2]]
     result: Floats = values - first[:, None]

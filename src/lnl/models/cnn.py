@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 def check_image_size(image_size: int, halvings: int) -> int:
-    """The side left of a feature map after so many 2x2 poolings.
+    """The side of a feature map after ``halvings`` 2x2 poolings.
 
     Raises:
         ValueError: if nothing is left of it.

@@ -1,4 +1,4 @@
-"""What a method computes its logits from."""
+"""The features that a method computes its logits from."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,20 +11,19 @@ from torch import Tensor, nn
 def predicting_layers(method: nn.Module, images: Tensor) -> list[nn.Linear]:
     """The linear layers whose output is the logits that ``method(images)`` returns.
 
-    Where it combines the answers of several networks, the layers whose output is the answer of one of them. Linear
-    layers that do anything else, in a network or in the method, are none of them.
+    If the method combines several networks, they are the layers whose output is the logits of one network.
 
     Args:
-        method: whose modules keep their mode.
-        images: a few, ``[B, C, H, W]``, no two alike.
+        method: its modules keep their mode.
+        images: a few different ones, ``[B, C, H, W]``.
 
     Returns:
-        The layers in the order that they ran; empty if there is none.
+        The layers in the order that they ran; may be empty.
     """
     modes = [(module, module.training) for module in method.modules()]
     running: list[nn.Module] = []
     linear: list[tuple[nn.Linear, Tensor]] = []
-    answers: list[Tensor] = []  # of modules that the method itself has called
+    answers: list[Tensor] = []  # of modules that the method calls itself
 
     def begin(module: nn.Module, inputs: Any) -> None:
         running.append(module)
@@ -60,7 +59,7 @@ def _same(one: Tensor, other: Tensor) -> bool:
 
 
 def features_of(method: Any, layers: Iterable[nn.Linear], loader: Iterable[Any]) -> Tensor:
-    """What the ``layers`` are given when the method predicts, one beside the other, ``[n, F]`` of length 1 each."""
+    """The inputs of the ``layers`` when the method predicts, concatenated: ``[n, F]``, each row of length 1."""
     seen: list[Tensor] = []
     rows: list[Tensor] = []
 

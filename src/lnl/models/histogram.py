@@ -1,4 +1,4 @@
-"""Colour histograms and logistic regression: the baseline that knows no shapes."""
+"""Colour histograms and logistic regression: a baseline that sees no shapes."""
 
 import numpy as np
 import torch
@@ -8,18 +8,18 @@ from torch import Tensor, nn
 
 
 class HistogramLogistic(nn.Module):
-    """Multinomial logistic regression, by scikit-learn, on how many pixels of each channel fall into each bin.
+    """Logistic regression, by scikit-learn, on the number of pixels of each channel in each bin.
 
-    It is not descended on but fitted at once, by :meth:`fit` (``method=fit_once``).
+    :meth:`fit` fits it at once (``method=fit_once``); it has nothing to train by gradients.
 
     Args:
         num_classes: K.
         in_channels: C.
-        mean, std: of the normalisation, one value a channel, which is undone.
-        edges: number of bin edges, spread evenly over 0..255; the last bin has its upper edge too.
+        mean, std: of the normalisation, one value for each channel; it is undone.
+        edges: number of bin edges, at least 2, spread evenly over 0..255; the last bin includes its upper edge.
         C: inverse strength of the L2 penalty.
         max_iter: of L-BFGS.
-        normalize: how images were normalised; what was done image by image cannot be undone.
+        normalize: how images were normalised; only ``dataset`` can be undone.
 
     Raises:
         ValueError: for fewer than 2 edges, or images normalised one by one.
@@ -63,15 +63,15 @@ class HistogramLogistic(nn.Module):
         return nn.functional.one_hot(bins, len(self.edges) - 1).sum(dim=2).flatten(1).float()
 
     def fit(self, features: NDArray[np.float32], labels: NDArray[np.int64]) -> None:
-        """Fits the regression on ``features[N, F]`` and ``labels[N]``, of which classes may be absent."""
-        regression = LogisticRegression(C=self.C, max_iter=self.max_iter).fit(features.astype(np.float64), labels)
-        weight, bias = regression.coef_, regression.intercept_
-        if len(regression.classes_) == 2:  # scikit-learn then keeps the second class's alone
+        """Fits the regression on ``features[N, F]`` and ``labels[N]``; a class without samples is never predicted."""
+        fitted = LogisticRegression(C=self.C, max_iter=self.max_iter).fit(features.astype(np.float64), labels)
+        weight, bias = fitted.coef_, fitted.intercept_
+        if len(fitted.classes_) == 2:  # scikit-learn has one row then, the second class's
             weight, bias = np.vstack([-weight / 2, weight / 2]), np.concatenate([-bias / 2, bias / 2])
-        present = torch.from_numpy(regression.classes_)
+        present = torch.from_numpy(fitted.classes_)
         self.weight.zero_()[present] = torch.from_numpy(weight).to(self.weight)
-        self.bias.fill_(-1e9)[present] = torch.from_numpy(bias).to(self.bias)  # what was never seen is not predicted
+        self.bias.fill_(-1e9)[present] = torch.from_numpy(bias).to(self.bias)
 
     def forward(self, images: Tensor) -> Tensor:
-        with torch.autocast(images.device.type, enabled=False):  # counts up to H x W want more than bfloat16
+        with torch.autocast(images.device.type, enabled=False):  # bfloat16 cannot hold counts up to H x W
             return nn.functional.linear(self.features(images), self.weight, self.bias)

@@ -17,7 +17,7 @@ class TorchvisionModel(nn.Module):
         in_channels: 3, or 1 (grey images are repeated over the three channels).
         weights: null to start from scratch, or a torchvision weight name such as ``DEFAULT`` or ``IMAGENET1K_V2``,
             downloaded on first use to torch's hub folder.
-        freeze: train the last layer alone; the backbone stays in evaluation mode, batch norm statistics included.
+        freeze: trains only the last layer; the backbone stays in evaluation mode, batch norm statistics included.
 
     Raises:
         ValueError: for an unknown weight name, weights that can be neither found nor downloaded, or other channels.

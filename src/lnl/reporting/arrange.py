@@ -17,23 +17,23 @@ WITHOUT = {"none": "no noise", "given": "labels as given"}  # kinds that add non
 def arrange(
     runs: pd.DataFrame, rows: Sequence[str], columns: str, names: Mapping[str, str] | None = None
 ) -> pd.DataFrame:
-    """The runs with a ``setting`` (the table each belongs to), a ``row`` and a ``column`` of that table.
+    """Adds to each run its ``setting`` (the table it belongs to), and the ``row`` and ``column`` in that table.
 
-    A row is called by its values and its callbacks, ``ce + mixup``. Runs that would share a cell and differ in more
-    than their seeds get rows of their own, named by what they differ in: ``dynamic_weight + ce, threshold=0.4``.
+    A row is named by its values and its callbacks: ``ce + mixup``. Runs of one cell that differ in more than their
+    seeds get rows of their own, named by the difference: ``dynamic_weight + ce, threshold=0.4``.
 
     Args:
         runs: of one protocol or several, as of :func:`lnl.reporting.results.read_runs`.
         rows: columns of ``runs`` that make a row.
-        columns: the one that makes a column.
-        names: what to call rows: the name that a row would have -> the one to show.
+        columns: the column of ``runs`` that makes a column.
+        names: the name to show for the name that a row would have.
 
     Returns:
         ``runs`` with ``setting`` (text), ``row`` (an ordered categorical, in the order of tables and colours) and
         ``column`` (object: numbers in the tables that have only numbers).
 
     Raises:
-        UserError: for a column that no run has, or a name for a row that is not there.
+        UserError: for a column that no run has, or names of rows that do not exist.
     """
     for key, given in [("rows", name) for name in rows] + [("columns", columns)]:
         check_column(runs, key, given)
@@ -50,7 +50,7 @@ def arrange(
         raise UserError(f"names: there is no row '{unknown[0]}'{nearest(unknown[0], order)}")
     shown = {row: str((names or {}).get(row, row)) for row in order}
     if len(set(shown.values())) < len(shown):
-        raise UserError("names: two rows cannot have the same name, they would be one line")
+        raise UserError("names: two rows cannot have the same name")
     named_first = [shown[row] for row in names or {}]
     ordered = list(dict.fromkeys([*named_first, *shown.values()]))
     return runs.assign(row=pd.Categorical(runs["row"].map(shown), ordered, ordered=True))
@@ -63,8 +63,8 @@ def check_column(runs: pd.DataFrame, key: str, given: str, known: Sequence[str] 
         raise UserError(f"{key} must be the name of a column, got {given}")
     if given.startswith("test/") and known is not None and not any(name.startswith("test/") for name in there):
         raise UserError(
-            f"{key}={given}: none of these runs has a test set; {key}=val/accuracy is on the given labels of samples "
-            "that were held out of training."
+            f"{key}={given}: none of these runs has a test set; {key}=val/accuracy is measured on the given labels "
+            "of samples that were held out of training."
         )
     if given not in there:
         parts = ("method", "loss", "model", "rate", "noise", "data", "seed") if known is None else there
@@ -84,7 +84,7 @@ def _setting(run: pd.Series, taken: set[str]) -> str:
 
 
 def _row(run: pd.Series, parts: Sequence[str]) -> str:
-    """The values, one after the other; of method and loss what is needed to know both."""
+    """The values joined; of method and loss only what is needed to know both."""
     values = {name: value_text(name, run[name]) for name in parts}
     method, loss = values.get("method"), values.get("loss")
     if method and loss and loss == "none":
@@ -95,16 +95,16 @@ def _row(run: pd.Series, parts: Sequence[str]) -> str:
 
 
 def column_values(values: pd.Series) -> pd.Series:
-    """Numbers where all of a table's are; else text, for what is not given has a column too."""
+    """Numbers if all values are numbers; else text, because "not given" is a column too."""
     text = values.map(lambda value: value_text(str(values.name), value))
     return (text if values.isna().any() else values).astype(object)
 
 
 def _split(runs: pd.DataFrame) -> pd.Series:
-    """Rows, each split as long as one of its cells would mix runs."""
+    """The rows, each split until no cell mixes runs."""
     split = runs["row"].astype(object)
     for _, row in runs.groupby(["setting", "row"]):
-        # Each protocol of a run is alike, so that one of them shows what differs.
+        # All protocols of a run have the same configuration.
         cells = [cell.drop_duplicates("path") for _, cell in row.groupby("column")]
         keys = _needed(row, list(dict.fromkeys(key for cell in cells for key in what_differs(cell))))
         if keys:
@@ -117,26 +117,22 @@ def _split(runs: pd.DataFrame) -> pd.Series:
 
 
 def _needed(runs: pd.DataFrame, keys: list[str]) -> list[str]:
-    """Those of the keys that tell runs apart which those before them do not."""
+    """The keys that tell apart runs which the keys before them do not."""
     needed: list[str] = []
-    groups = 1
     for key in keys:
-        finer = runs.groupby([*needed, key], dropna=False).ngroups
-        if finer > groups:
-            needed, groups = [*needed, key], finer
+        groups = runs.groupby(needed, dropna=False).ngroups if needed else 1
+        if runs.groupby([*needed, key], dropna=False).ngroups > groups:
+            needed.append(key)
     return needed
 
 
 def _order(runs: pd.DataFrame) -> list[str]:
-    """Rows without a robust method first, then by name, numbers by size."""
+    """Plain cross entropy first, then numbers by size and names by alphabet."""
 
     def rank(row: Any) -> tuple[bool, float, str]:
         members = runs[runs["row"] == row]
         plain = ((members["method"] == "baseline") & (members["loss"] == "ce")).all()
-        try:
-            number = float(str(row))
-        except ValueError:
-            number = np.inf
-        return not plain, number, str(row)
+        number = pd.to_numeric(row, errors="coerce")
+        return not plain, float(number) if pd.notna(number) else np.inf, str(row)
 
     return sorted(runs["row"].unique(), key=rank)

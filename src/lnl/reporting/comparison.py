@@ -2,35 +2,35 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from lnl.config import CONF_DIR
-from lnl.errors import UserError, nearest
-from lnl.reporting.draws import wrong_note
-from lnl.reporting.results import published
+from lnl.reporting.published import source_note
 from lnl.reporting.settings import VISITED, shares_visited, unnamed, visits_part
-from lnl.reporting.significance import FEWEST_PAIRS, against_baseline
+from lnl.reporting.significance import FEWEST_PAIRS, against_baseline, wrong_note
 from lnl.reporting.tables import (
     LATEX,
     MARKDOWN,
-    MISSING,
+    Cell,
     Format,
     Markup,
     Summary,
     beside,
+    in_markup,
     latex,
     markdown,
     pivot,
+    published_text,
     seeds_note,
+    shown,
 )
 
+ORACLE = "oracle_best"
 PROTOCOLS = {
     "last": "last epoch",
     "noisy_val_best": "best epoch by noisy validation labels",
-    "oracle_best": "best epoch, SELECTED ON THE TEST SET",
+    ORACLE: "best epoch, SELECTED ON THE TEST SET",
 }
 SHARES = ("accuracy", "macro_f1", "ece", "error", "accuracy_correct", "accuracy_wrong", "memorised")
 UNITS = {
@@ -49,7 +49,7 @@ UNITS = {
 
 
 def metric_text(metric: str) -> str:
-    """``test/accuracy`` as a reader wants it: ``test accuracy, %``."""
+    """A metric as a reader wants it: ``test accuracy, %`` for ``test/accuracy``."""
     if metric in UNITS:
         return UNITS[metric][0]
     words = metric.replace("/", " ").replace("_", " ").replace("macro f1", "macro F1").replace("val ", "validation ")
@@ -57,7 +57,7 @@ def metric_text(metric: str) -> str:
 
 
 def metric_format(metric: str) -> Format:
-    """How it is written, and which end of it is the better one. On training labels, some of them wrong, neither is."""
+    """How a metric is written, and which end of it is better: none on training labels, some of which are wrong."""
     if metric in UNITS:
         return UNITS[metric][1]
     split, _, name = metric.rpartition("/")
@@ -67,7 +67,7 @@ def metric_format(metric: str) -> Format:
 
 
 def metrics_of(runs: pd.DataFrame) -> list[str]:
-    """The columns that can be a table's metric: numbers that some run has."""
+    """The columns that can be the metric of a table: numbers that some run has."""
     numbers = [str(name) for name in runs.select_dtypes("number") if runs[name].notna().any()]
     return [name for name in numbers if name in UNITS or ("/" in name and "." not in name)]
 
@@ -80,11 +80,11 @@ class Comparison:
         setting, protocol, metric: what all its cells have in common.
         rows, columns: what the axes are called.
         values: the numbers.
-        others: published ones, as printed (percentages), with some of the same rows and columns.
-        visited: text that belongs behind the numbers of an epoch that visited a part of the training samples.
-        tests: as of :func:`lnl.reporting.significance.against_baseline`.
+        others: published numbers, as printed (percentages), with some of the same rows and columns.
+        visited: remarks on cells whose epochs visited a part of the training samples.
+        tests: as of :func:`lnl.reporting.significance.against_baseline`; empty without a baseline.
         baseline: the row that tests compare with, or None.
-        notes: sentences that belong below it.
+        notes: sentences below the table.
     """
 
     setting: str
@@ -115,34 +115,69 @@ class Comparison:
     def corner(self) -> str:
         return f"{self.rows} \\ {self.columns}"
 
-    def shown(self, markup: Markup = MARKDOWN) -> pd.DataFrame:
-        """Cells as text, published numbers in rows of their own."""
-        return beside(self.values, self.others, self.form, markup, self.visited)
+    def cells(self) -> dict[str, list[tuple[Cell, str]]]:
+        """Each row's cells, each with the published number that belongs below it, or an empty text."""
+        rows = zip(self.values.mean.index, shown(self.values, self.form, self.visited), strict=True)
+        columns = self.values.mean.columns
+        return {
+            str(row): [
+                (cell, published_text(self.values, self.others, row, column, self.form))
+                for cell, column in zip(cells, columns, strict=True)
+            ]
+            for row, cells in rows
+        }
+
+    def differences(self) -> dict[str, list[Cell]]:
+        """Each tested row's differences from the baseline: ``+2.3, p 0.012 (n 3)``, with the interval as a remark."""
+        scale, form = self.form.scale, self.form
+        columns = list(self.values.mean.columns)
+        found: dict[str, list[Cell]] = {}
+        for test in self.tests.to_dict("records"):
+            p, pairs = test["p_holm"], f"(n {test['pairs']})"
+            tested = np.isfinite(p)
+            chance = f", p {p:.3f}" if p >= 0.0005 else ", p <0.001" if tested else ""
+            text = f"{form.signed(scale * test['difference'])}{chance} {pairs}"
+            low, high = (f"{scale * test[end]:+.{form.digits}f}" for end in ("low", "high"))
+            interval = f"95 % interval {low} to {high}; p {test['p']:.4f} before correction"
+            row = found.setdefault(str(test["row"]), [Cell(np.nan)] * len(columns))
+            row[columns.index(test["column"])] = Cell(
+                test["difference"], text, (interval,) if tested else (), tested and p < 0.05
+            )
+        return {str(row): found[str(row)] for row in self.values.mean.index if str(row) in found}
 
     def markdown(self) -> str:
-        """The table, its notes, and below it the differences from the baseline."""
-        parts = [f"### {self.title}", markdown(self.shown(), self.corner), " ".join(self.notes)]
-        if self.baseline is not None and len(self.tests):
-            title = f"Difference from {MARKDOWN.escape(self.baseline)}"
-            parts += [markdown(self.differences(), title), self.tests_note()]
+        """The table, its notes, and the differences from the baseline."""
+        table = beside(self.values, self.others, self.form, MARKDOWN, self.visited)
+        parts = [f"### {self.title}", markdown(table, self.corner), " ".join(self.notes)]
+        if len(self.tests):
+            title = f"Difference from {MARKDOWN.escape(str(self.baseline))}"
+            parts += [markdown(self._difference_table(MARKDOWN), title), self.tests_note()]
         return "\n\n".join(parts)
 
     def latex(self) -> str:
         """Both tables, for ``booktabs``."""
-        text = latex(self.shown(LATEX), self.corner, f"{self.title}. {' '.join(self.notes)}", self.slug)
-        if self.baseline is not None and len(self.tests):
+        table = beside(self.values, self.others, self.form, LATEX, self.visited)
+        text = latex(table, self.corner, f"{self.title}. {' '.join(self.notes)}", self.slug)
+        if len(self.tests):
             caption = f"{self.title}: difference from {self.baseline}. {self.tests_note()}"
-            text += "\n" + latex(self.differences(LATEX), self.corner, caption, f"{self.slug}-tests")
+            text += "\n" + latex(self._difference_table(LATEX), self.corner, caption, f"{self.slug}-tests")
         return text
 
+    def _difference_table(self, markup: Markup) -> pd.DataFrame:
+        rows = {
+            markup.escape(row): [in_markup(cell._replace(remarks=()), markup) for cell in cells]
+            for row, cells in self.differences().items()
+        }
+        return pd.DataFrame(list(rows.values()), index=list(rows), columns=self.values.mean.columns)
+
     def frame(self) -> pd.DataFrame:
-        """The numbers, a cell a row, in the metric's own unit (published ones in it too)."""
+        """The numbers, a row for each cell, in the metric's own unit, published ones too."""
         parts = {"mean": self.values.mean, "std": self.values.std, "runs": self.values.count}
         parts |= {"visited": self.visited} if (self.visited != "").any(axis=None) else {}
         cells = pd.DataFrame({name: part.stack(future_stack=True) for name, part in parts.items()})
         cells.index.names = ["row", "column"]
-        others = self.others.stack(future_stack=True) / self.form.scale if len(self.others) else None
-        if others is not None:
+        if len(self.others):
+            others = self.others.stack(future_stack=True) / self.form.scale
             others.index.names = ["row", "column"]
             cells["published"] = others
             cells["difference_from_published"] = cells["mean"] - cells["published"]
@@ -153,34 +188,16 @@ class Comparison:
         what = {"setting": self.setting, "protocol": self.protocol, "metric": self.metric}
         return cells.assign(**what)[[*what, *cells.columns]]
 
-    def differences(self, markup: Markup = MARKDOWN) -> pd.DataFrame:
-        """Each row's difference from the baseline with its p and number of pairs, as text."""
-        rows = [row for row in self.values.mean.index if row in set(self.tests["row"])]
-        table = pd.DataFrame(
-            markup.escape(MISSING), index=[markup.escape(str(row)) for row in rows], columns=self.values.mean.columns
-        ).astype(object)
-        for test in self.tests.itertuples():
-            text, p = markup.escape(self.difference_text(test)), float(test.p_holm)  # type: ignore[arg-type]
-            shown = markup.bold.format(text) if p < 0.05 else text
-            table.loc[markup.escape(str(test.row)), test.column] = shown
-        return table
-
-    def difference_text(self, test: object) -> str:
-        """``+2.3, p 0.012 (n 3)``; without p where there is no test."""
-        difference, p, pairs = (getattr(test, name) for name in ("difference", "p_holm", "pairs"))
-        text = f"{round(self.form.scale * difference, self.form.digits) + 0.0:+.{self.form.digits}f}"  # no -0.0
-        if not np.isfinite(p):
-            return f"{text} (n {pairs})"
-        return f"{text}, p {p:.3f} (n {pairs})" if p >= 0.0005 else f"{text}, p <0.001 (n {pairs})"
-
     def tests_note(self) -> str:
-        """What the differences are."""
+        """What the differences are; empty without any."""
+        if self.tests.empty:
+            return ""
         note = f"Mean difference over n pairs of runs with the same seed, wrong labels and split as {self.baseline}."
         if within := " or ".join(dict.fromkeys(filter(None, self.tests["within"]))):
             note += f" Pairs with the same {within} are averaged first and count as one of the n."
         tested = int(self.tests["p"].notna().sum())
         if not tested:
-            return f"{note} No test: that takes {FEWEST_PAIRS} pairs that do not all differ by the same."
+            return f"{note} No test: it takes {FEWEST_PAIRS} pairs that do not all differ by the same."
         short = self.tests["pairs"] < FEWEST_PAIRS
         few = f" No test below {FEWEST_PAIRS} pairs." if short.any() else ""
         few += " No test where all pairs differ by the same." if (self.tests["p"].isna() & ~short).any() else ""
@@ -207,11 +224,11 @@ def compare(
     """A table for every setting and protocol.
 
     Args:
-        runs: as of :func:`lnl.reporting.arrange.arrange`, of the protocols that are wanted.
+        runs: as of :func:`lnl.reporting.arrange.arrange`.
         rows, columns: what the axes are called.
         metric: a column of numbers.
-        others: published numbers to stand beside, as of :func:`published_beside`; may be empty.
-        baseline: a row to test against, where a table has it.
+        others: published numbers, as of :func:`lnl.reporting.published.published_beside`; may be empty.
+        baseline: the row to test against, in the tables that have it.
         named: the columns of ``runs`` that the names of rows and columns are made of.
     """
     made = []
@@ -221,85 +238,21 @@ def compare(
         )
         values = pivot(here, "row", "column", metric)
         theirs = others[others["setting"] == setting] if len(others) else others
+        # A published number is of the last epoch unless it says otherwise.
+        theirs = theirs[theirs["protocol"].fillna("last").str.split().str[0] == protocol] if len(theirs) else theirs
+        table = theirs.pivot_table(index="row", columns="column", values="value", observed=True, sort=False)
         base = baseline if baseline in values.mean.index else None
         partial = visits_part(here) & metric.startswith("train/") & (metric != "train/visited")
         visited = shares_visited(here, values.mean, partial)
-        # Samples that one method visits and another does not are no pairs.
+        # Runs that visited different samples are not pairs.
         tests = against_baseline(here[~partial], base, metric) if base else pd.DataFrame(columns=["row", "p", "pairs"])
-        # A published number stands for the last epoch unless it says otherwise.
-        theirs = theirs[theirs["protocol"].fillna("last").str.split().str[0] == protocol] if len(theirs) else theirs
-        table = theirs.pivot_table(index="row", columns="column", values="value", observed=True, sort=False)
         ran = here.groupby(["row", "column"], observed=False).size().unstack()
-        notes = [seeds_note(values, ran), VISITED if partial.any() else "", unnamed(here, named, columns)]
-        notes = [*filter(None, notes), *_wrong(here), *_sources(theirs)]
-        if protocol == "oracle_best":
-            notes.insert(0, "The epoch was selected on the test set: an upper bound, not a result.")
-        made.append(
-            Comparison(
-                str(setting), str(protocol), metric, rows, columns, values, table, visited, tests, base, tuple(notes)
-            )
-        )
+        # The rate that was asked for is not the share of wrong labels.
+        wrong = wrong_note(here, "column") if here["column"].equals(here["rate"]) else ""
+        leak = "The epoch was selected on the test set: an upper bound, not a result." if protocol == ORACLE else ""
+        part = VISITED if partial.any() else ""
+        notes = leak, seeds_note(values, ran), part, unnamed(here, named, columns), wrong, source_note(theirs)
+        about = str(setting), str(protocol), metric, rows, columns
+        made.append(Comparison(*about, values, table, visited, tests, base, tuple(filter(None, notes))))
     order = list(PROTOCOLS)
     return sorted(made, key=lambda one: order.index(one.protocol) if one.protocol in order else len(order))
-
-
-def _wrong(runs: pd.DataFrame) -> list[str]:
-    """Rates that are asked for are not rates of wrong labels."""
-    note = wrong_note(runs, "column") if runs["column"].equals(runs["rate"]) else ""
-    return [note] if note else []
-
-
-def _sources(others: pd.DataFrame) -> list[str]:
-    if others.empty:
-        return []
-    models = {
-        (f"{model}, {epochs:g} epochs" if epochs > 0 else model)
-        for model, epochs in zip(others["model"], others["epochs"], strict=True)
-    }
-    source = "; ".join(sorted(set(others["source"])))
-    return [f"Published: {source} ({'; '.join(sorted(models))}); our difference in brackets."]
-
-
-def published_beside(runs: pd.DataFrame, study: str, metric: str) -> pd.DataFrame:
-    """Published numbers that are of the same thing as some of the runs: data, noise, rate, method, loss.
-
-    ``symmetric``, as papers use it, is either convention and stands beside ``uniform`` too. A model that lnl has must
-    be the same; one that lnl has no option for is left to the note below the table.
-
-    Returns:
-        Rows of :func:`lnl.reporting.results.published` with the ``setting``, ``row`` and ``column`` they stand in.
-
-    Raises:
-        UserError: if there is no such study, or none of its numbers is of one of the runs.
-    """
-    everything = published()
-    studies = sorted(set(everything["study"]))
-    if study not in studies:
-        raise UserError(
-            f"against={study}: there is no such study{nearest(study, studies)}\nThere are {', '.join(studies)}."
-        )
-    theirs = everything[everything["study"] == study]
-    theirs = theirs.assign(metric=theirs["metric"].str.replace(r"_(?=[a-z]+$)", "/", regex=True))
-    if metric not in set(theirs["metric"]):
-        there = ", ".join(sorted(set(theirs["metric"])))
-        raise UserError(f"against={study}: it has no {metric}; metric= one of {there}")
-    theirs = theirs[theirs["metric"] == metric]
-    keys = ["data", "noise", "rate", "method", "loss"]
-    places = runs[[*keys, "model", "setting", "row", "column"]].drop_duplicates()
-    also = [("uniform", "symmetric"), *((kind, "none") for kind in places.loc[places["rate"] == 0, "noise"].unique())]
-    for ours, printed in also:
-        same = (places["noise"] == ours) & ((places["rate"] == 0) | (printed != "none"))
-        places = pd.concat([places, places[same].assign(noise=printed)])
-    found = theirs.merge(places.drop_duplicates(), on=keys, suffixes=("", "_run"))
-    found = found[[_same_model(*pair) for pair in zip(found["model"], found["model_run"], strict=True)]]
-    if found.empty:
-        has = {key: ", ".join(map(str, pd.unique(theirs[key].dropna()))) for key in ("data", "noise", "model")}
-        what = "; ".join(f"{key} {values}" for key, values in has.items() if values)
-        raise UserError(f"against={study}: none of its numbers is of one of these runs.\nIt has {what}.")
-    return found
-
-
-def _same_model(printed: str, ours: str) -> bool:
-    """The same option, or, of a model that is none of lnl's, one whose name begins alike: resnet50 from scratch."""
-    options = {path.stem for path in (Path(CONF_DIR) / "model").glob("*.yaml")}
-    return printed == ours or (printed not in options and (printed.startswith(ours) or ours.startswith(printed)))

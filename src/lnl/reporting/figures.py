@@ -1,4 +1,4 @@
-"""Figures of many runs, for pages and reports."""
+"""Lines and points of many runs, drawn by Matplotlib."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from pandas.api.types import is_numeric_dtype
 from PIL import Image
 
-from lnl.reporting.tables import Summary
-from lnl.tracking.pictures import render
+from lnl.reporting.tables import Summary, column_text
 
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")  # Okabe and Ito
 MARKERS = "osD^vPX*"
@@ -31,10 +31,13 @@ def panels(count: int = 1, height: float = 4.2) -> tuple[Figure, list[Axes]]:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Writes a PNG that is the same for the same figure."""
+    """Writes a PNG, the same bytes for the same figure."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3].copy()
     # A palette, because lines and text need few colours and repositories small files.
-    Image.fromarray(render(figure)).quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
+    Image.fromarray(pixels).quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def against(
@@ -44,47 +47,33 @@ def against(
 
     Args:
         axes: to draw on.
-        values: numbers as columns are drawn where they lie, others one after the other.
+        values: columns that are numbers are drawn at their value, others evenly.
         scale: of the values.
-        numbers: which colour and marker each row has; by default its place.
-        style: of the lines.
+        numbers: the number of each row's colour and marker; by default its place.
+        style: of the lines, as of Matplotlib's ``plot``.
     """
-    x = positions(values.mean.columns)
+    columns = values.mean.columns
+    x = np.asarray(columns if is_numeric_dtype(columns) else range(len(columns)), dtype=float)
     for i, row in enumerate(values.mean.index):
         number = i if numbers is None else numbers[row]
         _line(axes, x, scale * values.mean.iloc[i], scale * values.std.iloc[i], number, **{"label": str(row), **style})
 
 
-def positions(columns: pd.Index) -> np.ndarray:
-    """Where columns lie on an axis: numbers at their value, others evenly."""
-    return np.asarray(columns, dtype=float) if is_numeric_dtype(columns) else np.arange(len(columns), dtype=float)
-
-
 def epoch_curves(
-    axes: Axes,
-    epochs: pd.DataFrame,
-    group: str,
-    column: str,
-    scale: float = 1.0,
-    numbers: Mapping[Any, int] | None = None,
-    **style: Any,
+    axes: Axes, curve: pd.DataFrame, scale: float = 1.0, numbers: Mapping[Any, int] | None = None, **style: Any
 ) -> None:
-    """A column of ``metrics.csv`` against the epoch (from 1), a line for each ``group``, mean over its runs.
+    """A line for each group against the epoch, with a band of one standard deviation.
 
     Args:
         axes: to draw on.
-        epochs: rows of ``metrics.csv`` of several runs, with ``epoch`` (from 0) and ``group``.
-        group, column: names of columns of ``epochs``.
-        scale: what values are multiplied by.
-        numbers: of the groups' colours; None: in their order.
-        style: of the lines, as of Matplotlib's ``plot``.
+        curve: ``mean`` and ``std`` by group and epoch, as of :func:`lnl.reporting.series.by_epoch`.
+        scale, numbers, style: as of :func:`against`.
     """
-    for i, (name, members) in enumerate(epochs.groupby(group, observed=True)):
-        values = members.groupby("epoch")[column].agg(["mean", "std"])
-        label = f"{name:g}" if isinstance(name, float) else str(name)
+    for i, (name, values) in enumerate(curve.dropna(subset=["mean"]).groupby(level=0, observed=True)):
         number = i if numbers is None else numbers[name]
-        x = np.asarray(values.index, dtype=float) + 1
-        _line(axes, x, scale * values["mean"], scale * values["std"], number, **{"label": label, **style})
+        x = np.asarray(values.index.get_level_values("epoch"), dtype=float)
+        line = {"label": column_text(name), **style}
+        _line(axes, x, scale * values["mean"], scale * values["std"], number, **line)
 
 
 def scatter(
@@ -96,7 +85,7 @@ def scatter(
     scale: float = 100.0,
     numbers: Mapping[Any, int] | None = None,
 ) -> None:
-    """A point for each run, ``y`` times ``scale`` against ``x``, coloured by ``group``; accuracy against time, say."""
+    """A point for each run, ``y`` times ``scale`` against ``x``, coloured by ``group``."""
     for i, (name, members) in enumerate(runs.groupby(group, observed=True)):
         number = i if numbers is None else numbers[name]
         color, marker = COLORS[number % len(COLORS)], MARKERS[number % len(MARKERS)]
@@ -104,20 +93,16 @@ def scatter(
 
 
 def _line(axes: Axes, x: np.ndarray, mean: pd.Series, std: pd.Series, number: int, **style: Any) -> None:
-    color = COLORS[number % len(COLORS)]
     center, width = mean.to_numpy(dtype=float), std.to_numpy(dtype=float)
-    there = np.isfinite(center)
+    there, color = np.isfinite(center), COLORS[number % len(COLORS)]
     options: dict[str, Any] = {
         "color": color,
         "marker": MARKERS[number % len(MARKERS)],
         "markersize": 4,
         "linewidth": 1.5,
         "linestyle": DASHES[number // len(COLORS) % len(DASHES)],
-        **style,
     }
-    axes.plot(x[there], center[there], **options)
+    axes.plot(x[there], center[there], **options | style)
     if np.isfinite(width).any():
-        width = np.nan_to_num(width)
-        axes.fill_between(
-            x[there], (center - width)[there], (center + width)[there], color=color, alpha=0.15, linewidth=0
-        )
+        x, center, width = x[there], center[there], np.nan_to_num(width)[there]
+        axes.fill_between(x, center - width, center + width, color=color, alpha=0.15, linewidth=0)

@@ -2,27 +2,26 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from lnl.errors import UserError, nearest
 from lnl.reporting.arrange import arrange, check_column
-from lnl.reporting.comparison import Comparison, compare, metrics_of, published_beside
-from lnl.reporting.draws import copies
-from lnl.reporting.results import read_confusions, read_folders, read_metrics
+from lnl.reporting.comparison import ORACLE, Comparison, compare, metrics_of
+from lnl.reporting.published import published_beside
+from lnl.reporting.results import read_folders, read_metrics
+from lnl.reporting.series import Setting
+from lnl.reporting.significance import copies
 from lnl.runs.find import find_others, find_runs, named_folders
 from lnl.runs.folder import RunFolder
 
-ORACLE = "oracle_best"
 SEED_AND_DRAW = ["seed"], ["noise_seed"], ["seed", "noise_seed"]
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a report is to be, as of ``conf/report.yaml``."""
+    """What is asked for, as of ``conf/report.yaml``."""
 
     runs: str | Sequence[str] | None
     name: str | None
@@ -46,12 +45,12 @@ class Material:
 
     Attributes:
         name: of the report.
-        runs: as of :func:`lnl.reporting.arrange.arrange`, of the protocols that were asked for; ``repeated``, where a
-            run counts once with another of its cell.
+        runs: as of :func:`lnl.reporting.arrange.arrange`, of the protocols that were asked for; ``repeated`` marks runs
+            that count once with another run of their cell.
         rows, columns, metrics: what was asked for, as it is shown.
         tables: a table for each metric, setting and protocol.
-        epochs: ``metrics.csv`` of all runs, an epoch a row, with ``path`` and where the run stands.
-        passed_over: folders that are not in it, with the reason.
+        settings: the numbers of the figures, for each setting.
+        skipped: folders that are left out, with the reason.
     """
 
     name: str
@@ -60,8 +59,8 @@ class Material:
     columns: str
     metrics: list[str]
     tables: list[Comparison]
-    epochs: pd.DataFrame
-    passed_over: dict[Path, str]
+    settings: list[Setting]
+    skipped: dict[Path, str]
 
     @property
     def single(self) -> pd.DataFrame:
@@ -73,10 +72,15 @@ class Material:
         """The rows, in the order that gives them their colours."""
         return [str(row) for row in self.runs["row"].cat.categories]
 
-    @cached_property
-    def confusions(self) -> dict[str, tuple[list[str], dict[str, np.ndarray]]]:
-        """For each run folder its classes and its confusion matrices."""
-        return {path: read_confusions(path) for path in self.single["path"]}
+    @property
+    def epochs(self) -> pd.DataFrame:
+        """``metrics.csv`` of all runs, one row for each epoch."""
+        return pd.concat([setting.epochs for setting in self.settings])
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """The place of each row in :attr:`order`."""
+        return {row: number for number, row in enumerate(self.order)}
 
 
 def gather(options: Options) -> Material:
@@ -87,10 +91,10 @@ def gather(options: Options) -> Material:
     """
     given = named_folders(options.runs)
     name = _name(options.name, given)
-    runs, passed_over = read_folders(find_runs(given))
-    passed_over |= find_others(given, Path(options.output_dir))
+    runs, skipped = read_folders(find_runs(given))
+    skipped |= find_others(given, Path(options.output_dir))
     if runs.empty:
-        first = "".join(f"\n{folder}: {reason}" for folder, reason in list(passed_over.items())[:1])
+        first = "".join(f"\n{folder}: {reason}" for folder, reason in list(skipped.items())[:1])
         raise UserError(f"there is no finished run in {', '.join(map(str, given))}{first}")
     runs = _with_errors(runs.drop_duplicates(["identity", "protocol"], ignore_index=True))
     runs = _of_protocols(runs, _listed("protocol", options.protocol), options.oracle)
@@ -109,26 +113,30 @@ def gather(options: Options) -> Material:
         nothing = pd.DataFrame(columns=["setting", "row", "column", "value", "protocol"])
         others = published_beside(runs, options.against, metric) if options.against else nothing
         tables += compare(runs, shown_rows, options.columns, metric, others, baseline, named)
-    epochs = _epochs(runs, passed_over)
-    return Material(name, runs, shown_rows, options.columns, metrics, tables, epochs, passed_over)
+    epochs = _epochs(runs, skipped)
+    settings = [
+        Setting(str(setting), members, epochs[epochs["setting"] == setting], metrics_of(runs))
+        for setting, members in runs.groupby("setting", sort=False)
+    ]
+    return Material(name, runs, shown_rows, options.columns, metrics, tables, settings, skipped)
 
 
-def _epochs(runs: pd.DataFrame, passed_over: dict[Path, str]) -> pd.DataFrame:
-    """A run whose file cannot be read has no rows, and is said to have none."""
+def _epochs(runs: pd.DataFrame, skipped: dict[Path, str]) -> pd.DataFrame:
+    """``metrics.csv`` of the runs, one row for each epoch; a file that cannot be read is added to ``skipped``."""
     facts = ["path", "setting", "row", "column", "train_samples", "train_rate"]
     parts = []
     for path, run in runs[~runs["repeated"]].drop_duplicates("path")[facts].groupby("path"):
         try:
             parts.append(read_metrics(str(path)).merge(run, how="cross"))
         except (OSError, ValueError) as error:
-            passed_over[RunFolder(str(path)).metrics] = f"no curves of this run: {type(error).__name__}"
+            skipped[RunFolder(str(path)).metrics] = f"no curves of this run: {type(error).__name__}"
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["epoch", *facts])
 
 
 def facts(material: Material) -> str:
-    """How many of what there are: ``60 runs, 4 methods, 5 rates, 3 seeds: cifar10, uniform noise, cnn``.
+    """What the report counts: ``60 runs, 4 methods, 5 rates, 3 seeds: cifar10, uniform noise, cnn``.
 
-    Several draws of the wrong labels for each seed are there too: ``2 seeds × 3 draws of the wrong labels``.
+    If seeds have several draws of the wrong labels, it says so: ``2 seeds × 3 draws of the wrong labels``.
     """
     single = material.single
 
@@ -153,12 +161,12 @@ def _listed(key: str, value: str | Sequence[str] | None) -> list[str]:
 def _name(given: str | None, folders: Sequence[Path]) -> str:
     name = given or "+".join(list(dict.fromkeys(folder.resolve().name for folder in folders))[:3])
     if Path(name).name != name or name in (".", ".."):
-        raise UserError(f"name must be that of a folder in output_dir, got '{name}'")
+        raise UserError(f"name must be the name of a folder in output_dir, got '{name}'")
     return name
 
 
 def _with_errors(runs: pd.DataFrame) -> pd.DataFrame:
-    """With ``<split>/error`` beside every ``<split>/accuracy``."""
+    """Adds ``<split>/error`` for every ``<split>/accuracy``."""
     accuracies = [str(column) for column in runs if str(column).endswith("/accuracy")]
     return runs.assign(**{column.replace("/accuracy", "/error"): 1 - runs[column] for column in accuracies})
 
@@ -177,7 +185,7 @@ def _of_protocols(runs: pd.DataFrame, wanted: list[str], oracle: bool) -> pd.Dat
 
 
 def _baseline(given: str | None, order: list[str], runs: pd.DataFrame) -> str | None:
-    """The row to test against."""
+    """The row to test against: the one that was asked for, else plain cross entropy if it is one row."""
     if given == "none" or (given is None and len(order) < 2):
         return None
     if given is not None:

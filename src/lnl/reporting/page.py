@@ -1,49 +1,48 @@
 """The HTML page of a report: one file that needs nothing else, not even a network."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 from plotly.offline import get_plotlyjs
 
-from lnl.reporting.comparison import PROTOCOLS, Comparison, metric_format, metric_text, metrics_of
+from lnl.reporting.comparison import PROTOCOLS, metric_format, metric_text, metrics_of
 from lnl.reporting.figures import COLORS
 from lnl.reporting.html import page_text
 from lnl.reporting.material import Material, facts
-from lnl.reporting.report_figures import fitted
-from lnl.reporting.results import read_transition
-from lnl.reporting.settings import partial_note
-from lnl.reporting.tables import MISSING, best_of, cell_text, column_text, published_text
+from lnl.reporting.series import CURVES, by_epoch, shares
+from lnl.reporting.settings import UNKNOWN, partial_note
+from lnl.reporting.tables import column_text
 
 FILTERS = ("data", "noise", "rate", "method", "loss", "model", "seed")
-CURVES = {
-    "val/loss": "validation loss (noisy labels)",
-    "val/accuracy": "validation accuracy (noisy labels)",
-    "train/loss": "training loss",
-    "train/accuracy": "training accuracy (given labels)",
-    "fitted_correct": "correctly labelled samples fitted",
-    "fitted_wrong": "wrongly labelled samples fitted",
-}
-MOST_POINTS = 500_000  # of all curves; beyond it each is thinned
-THINNED = 100  # points of a curve then
-MOST_CLASSES = 25  # of which confusion matrices are in the page
+MOST_POINTS = 500_000  # of the curves of all runs; if there are more, each is thinned
+THINNED = 100  # points of a thinned curve
+MOST_CLASSES = 25  # larger matrices are left out
 
 
 def write_page(material: Material, path: Path) -> None:
     """Writes the page."""
+    data = payload(material, path.parent)
     text = page_text(
         "lnl.reporting",
-        payload(material, path.parent),
+        data,
         kind="report",
         name=material.name,
         facts=facts(material),
         overview=_overview(material),
-        tables=[_table(table, material.order) for table in material.tables],
+        tables=material.tables,
+        order=material.order,
+        column_text=column_text,
+        report=data,
+        metric=material.metrics[0],
+        filters={key: list(dict.fromkeys(map(_text, material.single[key].sort_values()))) for key in FILTERS},
+        unknown=UNKNOWN,
         partial=partial_note(material.epochs),
-        passed_over={str(folder): reason for folder, reason in material.passed_over.items()},
+        skipped={str(folder): reason for folder, reason in material.skipped.items()},
         colors=len(COLORS),
         plotly=get_plotlyjs(),
     )
@@ -71,155 +70,131 @@ def _overview(material: Material) -> dict[str, str]:
     return shown
 
 
-def _table(table: Comparison, order: list[str]) -> dict[str, Any]:
-    """What the template needs of a table: texts, and the numbers to sort by."""
-    values, most = table.values, table.values.count.max().max()
-    best = {column: best_of(values.mean[column], table.form) for column in values.mean}
-    rows = []
-    for i, row in enumerate(values.mean.index):
-        cells = []
-        for column in values.mean:
-            mean, std, count = (float(part.at[row, column]) for part in (values.mean, values.std, values.count))  # type: ignore[arg-type]
-            there = np.isfinite(mean)
-            few = f"{count:g} of {most:g}" if there and count < most else ""
-            has = row in table.others.index
-            cells.append(
-                {
-                    "value": f"{mean:.9g}" if there else "",
-                    "text": cell_text(mean, std, table.form) if there else MISSING,
-                    "few": ", ".join(filter(None, [few, str(table.visited.at[row, column]) if there else ""])),
-                    "best": bool(best[column][i]),
-                    "published": published_text(values, table.others, row, column, table.form) if has else "",
-                }
-            )
-        rows.append({"name": str(row), "color": order.index(str(row)), "cells": cells})
-    return {
-        "id": table.slug,
-        "title": table.title,
-        "leak": table.protocol == "oracle_best",
-        "corner": table.rows,
-        "columns": [f"{table.columns} {column_text(column)}" for column in values.mean],
-        "rows": rows,
-        "notes": " ".join(table.notes),
-        "baseline": table.baseline,
-        "tests": _tests(table, order),
-        "tests_note": table.tests_note() if table.baseline and len(table.tests) else "",
-    }
-
-
-def _tests(table: Comparison, order: list[str]) -> list[dict[str, Any]]:
-    found: dict[str, dict[Any, dict[str, Any]]] = {}
-    for test in table.tests.itertuples() if table.baseline else ():
-        scale, digits = table.form.scale, table.form.digits
-        low, high, p, p_holm = (float(getattr(test, name)) for name in ("low", "high", "p", "p_holm"))
-        tested = np.isfinite(p)
-        interval = f"95 % interval {scale * low:+.{digits}f} to {scale * high:+.{digits}f}; p {p:.4f} before correction"
-        found.setdefault(str(test.row), {})[test.column] = {
-            "value": f"{float(test.difference):.9g}",  # type: ignore[arg-type]
-            "text": table.difference_text(test),
-            "title": interval if tested else "",
-            "best": tested and p_holm < 0.05,
-        }
-    nothing = {"value": "", "text": MISSING, "title": "", "best": False}
-    return [
-        {"name": row, "color": order.index(row), "cells": [cells.get(column, nothing) for column in table.values.mean]}
-        for row, cells in found.items()
-    ]
-
-
 def payload(material: Material, folder: Path) -> dict[str, Any]:
-    """All that the page's figures and its table of runs are drawn of.
+    """All that the page draws. A cell has averages, which figures show while none of its runs is hidden.
 
     Args:
         material: of the report.
-        folder: the page's, that links to run folders start from.
+        folder: the folder of the page, where links to run folders start.
     """
-    runs, single = material.runs, material.single
-    settings = list(dict.fromkeys(single["setting"]))
-    metrics = metrics_of(runs)
-    config = sorted(str(name) for name in runs if "." in str(name) and "/" not in str(name))
-    texts = {name: [_text(value) for value in single[name]] for name in config}
-    common = {name: values[0] for name, values in texts.items() if len(set(values)) == 1}
-    curves = _curves(material)
-    classes: dict[int, list[str]] = {}
-    of_run = {str(path): group for path, group in runs.groupby("path")}
-    rows = []
-    for place, run in enumerate(single.to_dict("records")):
-        names, matrices = material.confusions[run["path"]]
-        setting = settings.index(run["setting"])
-        shown = len(names) <= MOST_CLASSES and classes.setdefault(setting, names) == names
-        protocols = of_run[run["path"]]
-        rows.append(
-            {
-                **{key: _plain(run[key]) for key in ("sweep", "run", "column", *FILTERS)},
-                "path": _short(run["path"]),
-                "link": Path(os.path.relpath(run["path"], folder)).as_posix(),
-                "setting": setting,
-                "row": material.order.index(str(run["row"])),
-                "repeated": bool(run["repeated"]),
-                "seconds": _number(run["fit_seconds"]),
-                "epochs": _plain(run["epochs"]),
-                "metrics": {
-                    str(entry["protocol"]): [_number(entry[metric]) for metric in metrics]
-                    for entry in protocols.to_dict("records")
-                },
-                "curves": curves.get(run["path"], {}),
-                "confusion": {
-                    name: matrix.ravel().tolist()
-                    for name, matrix in matrices.items()
-                    if shown and name in set(protocols["protocol"])
-                },
-                "config": {name: values[place] for name, values in texts.items() if name not in common},
-            }
-        )
-    protocols_there = list(dict.fromkeys(runs["protocol"]))
+    settings = material.settings
+    scales = {name: metric_format(name).scale for name in metrics_of(material.runs)}
+    thin = len(material.epochs) * len(CURVES) > MOST_POINTS
+    there = [name for name in CURVES if any(name in setting.curves for setting in settings)]
+    common, config = _config(material.single)
+    runs = zip(_runs(material, folder, scales, thin), config, strict=True)
     return {
-        "columns": material.columns,
         "columnLabel": "noise rate" if material.columns == "rate" else material.columns,
-        "settings": settings,
+        "settings": [setting.name for setting in settings],
+        "columns": [[column_text(column) for column in setting.columns] for setting in settings],
         "series": material.order,
-        "protocols": {name: PROTOCOLS.get(name, name) for name in protocols_there},
-        "metrics": [{"key": name, "text": metric_text(name), "scale": metric_format(name).scale} for name in metrics],
-        "metric": material.metrics[0],
-        "curveTexts": CURVES,
+        "protocols": {name: PROTOCOLS.get(name, name) for name in dict.fromkeys(material.runs["protocol"])},
+        "metrics": {name: metric_text(name) for name in scales},
+        "curves": {name: CURVES[name][0] for name in there},
         "filters": FILTERS,
-        "classes": classes,
+        "classes": [setting.classes for setting in settings],
         "common": common,
-        "transitions": _transitions(single, settings),
-        "runs": rows,
+        "transitions": [
+            {column_text(column): _grid(matrix) for column, matrix in setting.transitions.items() if _small(matrix)}
+            for setting in settings
+        ],
+        "cells": [cell for place in range(len(settings)) for cell in _cells(material, place, scales, thin)],
+        "runs": [run | {"config": values} for run, values in runs],
     }
 
 
-def _curves(material: Material) -> dict[str, dict[str, Any]]:
-    """For each run folder ``epoch`` (from 1) and the curves it has."""
-    table = fitted(material.epochs)
-    there = [name for name in CURVES if name in table and table[name].notna().any()]
-    thin = len(table) * len(there) > MOST_POINTS
-    found: dict[str, dict[str, Any]] = {}
-    for path, epochs in table.groupby("path"):
-        ordered = epochs.sort_values("epoch")
-        if thin and len(ordered) > THINNED:
-            ordered = ordered.iloc[np.linspace(0, len(ordered) - 1, THINNED).round().astype(int)]
-        known = [name for name in there if ordered[name].notna().any()]
-        found[str(path)] = {"epoch": [int(epoch) + 1 for epoch in ordered["epoch"]]} | {
-            name: _numbers(ordered[name]) for name in known
+def _cells(material: Material, place: int, scales: Mapping[str, float], thin: bool) -> Iterator[dict[str, Any]]:
+    """Each row and column of a setting; averages only of several runs."""
+    setting, places = material.settings[place], {path: i for i, path in enumerate(material.single["path"])}
+    numeric = is_numeric_dtype(setting.runs["column"])
+    curves = _curves_by(setting.curves, ["row", "column"], thin)
+    averages: dict[tuple[str, Any], dict[str, list[list[float | None]]]] = {}
+    numbers = setting.metrics[list(scales)].to_numpy().reshape(len(setting.metrics), -1, 3)
+    for (protocol, row, column), values in zip(setting.metrics.index, numbers, strict=True):
+        points = [_point(scale, *point) for scale, point in zip(scales.values(), values, strict=True)]
+        averages.setdefault((str(row), column), {})[protocol] = points
+    for (row, column), runs in setting.runs.groupby(["row", "column"], observed=True):
+        paths = runs.loc[~runs["repeated"], "path"].unique()
+        found = {key[0]: counts for key, counts in setting.confusions.items() if key[1:] == (row, column)}
+        cell = {
+            "setting": place,
+            "row": material.numbers[str(row)],
+            "column": column_text(column),
+            "x": _number(column) if numeric else column_text(column),
+            "runs": [places[path] for path in paths],
+            "confusion": {
+                protocol: {"share": _grid(shares(counts)), "count": counts.tolist()}
+                for protocol, counts in found.items()
+                if _small(counts)
+            },
         }
+        if len(paths) > 1:
+            cell["curves"] = curves.get((row, column), {})
+            cell["metrics"] = averages[str(row), column]
+        yield cell
+
+
+def _runs(material: Material, folder: Path, scales: Mapping[str, float], thin: bool) -> Iterator[dict[str, Any]]:
+    """Each run, with numbers in the form of a cell's averages."""
+    curves = _curves_by(by_epoch(material.epochs, ["path"]), ["path"], thin)
+    metrics: dict[str, dict[str, list[list[float | None]]]] = {}
+    numbers = material.runs[list(scales)].to_numpy(dtype=float) * list(scales.values())
+    for path, protocol, values in zip(material.runs["path"], material.runs["protocol"], numbers, strict=True):
+        metrics.setdefault(path, {})[protocol] = [[_number(value)] for value in values]
+    names = [setting.name for setting in material.settings]
+    for run in material.single.to_dict("records"):
+        yield {
+            **{key: _text(run[key]) for key in ("sweep", "run", "column", *FILTERS)},
+            "path": _short(run["path"]),
+            "link": Path(os.path.relpath(run["path"], folder)).as_posix(),
+            "setting": names.index(run["setting"]),
+            "row": material.numbers[str(run["row"])],
+            "repeated": bool(run["repeated"]),
+            "seconds": _number(run["fit_seconds"]),
+            "metrics": metrics[run["path"]],
+            "curves": curves.get((run["path"],), {}),
+        }
+
+
+def _config(runs: pd.DataFrame) -> tuple[dict[str, str], list[dict[str, str]]]:
+    """The configuration that all runs share, and what each has besides."""
+    names = sorted(str(name) for name in runs if "." in str(name) and "/" not in str(name))
+    texts = {name: ["null" if pd.isna(value) else column_text(value) for value in runs[name]] for name in names}
+    common = {name: values[0] for name, values in texts.items() if len(set(values)) == 1}
+    own = {name: values for name, values in texts.items() if name not in common}
+    return common, [{name: values[place] for name, values in own.items()} for place in range(len(runs))]
+
+
+def _curves_by(curves: pd.DataFrame, by: list[str], thin: bool) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """The curves of each group, as points that begin with the epoch."""
+    if curves.empty:
+        return {}
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    names, epochs = list(dict.fromkeys(curves.columns.get_level_values(0))), curves.index.get_level_values("epoch")
+    numbers = curves.to_numpy().reshape(len(curves), len(names), 3)
+    for key, group_places in curves.groupby(level=by, observed=True).indices.items():
+        places = np.asarray(group_places)
+        if thin and len(places) > THINNED:
+            places = places[np.linspace(0, len(places) - 1, THINNED).round().astype(int)]
+        group = found[key if isinstance(key, tuple) else (key,)] = {}
+        for i, name in enumerate(names):
+            there = [place for place in places if np.isfinite(numbers[place, i, 0])]
+            points = [[int(epochs[place]), *_point(CURVES[name][1], *numbers[place, i])] for place in there]
+            group |= {name: points} if points else {}
     return found
 
 
-def _transitions(runs: pd.DataFrame, settings: list[str]) -> list[dict[str, Any]]:
-    """The matrix that labels were drawn by, of the first run of every setting and column."""
-    found = []
-    for (setting, column), members in runs.groupby(["setting", "column"], sort=False):
-        matrix = read_transition(members["path"].iloc[0])
-        if matrix is not None and matrix.ndim == 2 and len(matrix) <= MOST_CLASSES:
-            values = _numbers(matrix.ravel())
-            found.append({"setting": settings.index(str(setting)), "column": _plain(column), "matrix": values})
-    return found
+def _point(scale: float, mean: float, std: float = np.nan, count: float = 1) -> list[float | None]:
+    """The mean; where it is of several runs, their standard deviation and number too."""
+    return [_number(scale * mean)] if count < 2 else [_number(scale * mean), _number(scale * std), int(count)]
 
 
-def _numbers(values: Iterable[float]) -> list[float | None]:
-    return [_number(value) for value in values]
+def _small(matrix: np.ndarray) -> bool:
+    return len(matrix) <= MOST_CLASSES
+
+
+def _grid(matrix: np.ndarray) -> list[list[float | None]]:
+    return [[_number(value) for value in row] for row in matrix]
 
 
 def _number(value: Any) -> float | None:
@@ -227,19 +202,11 @@ def _number(value: Any) -> float | None:
     return float(f"{value:.6g}") if value is not None and np.isfinite(value) else None
 
 
-def _plain(value: Any) -> Any:
-    """As JSON has it: a number, a text, or null."""
-    if value is None or (isinstance(value, float) and np.isnan(value)):
-        return None
-    return value.item() if isinstance(value, np.generic) else value
-
-
 def _text(value: Any) -> str:
-    return "null" if value is None or (isinstance(value, float) and np.isnan(value)) else column_text(value)
+    return UNKNOWN if pd.isna(value) else column_text(value)
 
 
 def _short(path: str) -> str:
-    """Relative to where the command runs, if it is in there."""
-    here = Path.cwd()
-    whole = Path(path).resolve()
+    """Relative to the working directory, if it is in there."""
+    here, whole = Path.cwd(), Path(path).resolve()
     return str(whole.relative_to(here)) if whole.is_relative_to(here) else path

@@ -14,28 +14,26 @@ TABLES, FIGURES = ("md", "csv", "tex"), ("png", "svg")
 
 @dataclass(frozen=True)
 class Written:
-    """What became of a report."""
+    """A report that has been written."""
 
     folder: Path
     material: Material
 
     def summary(self) -> str:
-        """A line about the runs, the tables if they are few, and where everything is."""
-        passed = self.material.passed_over
+        """A line about the runs, the first tables, and where the files are."""
         tables = [table for table in self.material.tables if table.protocol == "last"] or self.material.tables
         lines = [f"  {facts(self.material)}"]
-        lines += [f"  passed over: {folder}: {reason}" for folder, reason in passed.items()]
+        lines += [f"  skipped: {folder}: {reason}" for folder, reason in self.material.skipped.items()]
         lines += ["", *(f"{table.markdown()}\n" for table in tables[:2])]
-        page = self.folder / "index.html"
-        where = [page] if page.exists() else []
-        return "\n".join([*lines, *(f"  {path}" for path in [self.folder / "report.md", *where] if path.exists())])
+        files = (self.folder / name for name in ("report.md", "index.html"))
+        return "\n".join([*lines, *(f"  {path}" for path in files if path.exists())])
 
 
 def write_report(options: Options) -> Written:
     """Reads the runs and writes ``report.md``, ``runs.csv``, ``tables/``, ``figures/`` and ``index.html``.
 
     Raises:
-        UserError: for runs, columns, metrics, rows or studies that are not there.
+        UserError: for runs, columns, metrics, rows or studies that do not exist.
     """
     _check_choices("tables", options.tables, TABLES)
     _check_choices("figures", options.figures, FIGURES)
@@ -53,7 +51,7 @@ def write_report(options: Options) -> Written:
         from lnl.reporting.report_figures import write_figures
 
         pictures = write_figures(material, folder / "figures", options.figures)
-    (folder / "report.md").write_text(_page_of_text(material, pictures, options.figures))
+    (folder / "report.md").write_text(_markdown(material, pictures, options.figures))
     if options.page:
         from lnl.reporting.page import write_page
 
@@ -78,15 +76,14 @@ def _write_table(table: Comparison, folder: Path, formats: Sequence[str]) -> Non
         (folder / f"{table.slug}.tex").write_text(table.latex())
 
 
-def _page_of_text(material: Material, pictures: Mapping[str, str], formats: Sequence[str]) -> str:
+def _markdown(material: Material, pictures: Mapping[str, str], formats: Sequence[str]) -> str:
     parts = [f"# {MARKDOWN.escape(material.name)}", facts(material) + "."]
     parts += ["## Tables", *(table.markdown() for table in material.tables)]
     if pictures:
         kind = "png" if "png" in formats else "svg"
         parts += ["## Figures", *(f"![{text}](figures/{name}.{kind})\n\n{text}" for name, text in pictures.items())]
-    if material.passed_over:
-        passed = "\n".join(f"- `{folder}`: {reason}" for folder, reason in material.passed_over.items())
-        parts += ["## Passed over", passed]
+    if material.skipped:
+        parts += ["## Skipped", "\n".join(f"- `{folder}`: {reason}" for folder, reason in material.skipped.items())]
     paths = sorted({str(Path(path).parent) for path in material.single["path"]})
     parts += ["## Runs", "Every run and number: [runs.csv](runs.csv), of", "\n".join(f"- `{path}`" for path in paths)]
     return "\n\n".join(parts) + "\n"

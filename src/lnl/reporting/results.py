@@ -1,4 +1,4 @@
-"""Run folders -> one table, a row for each run and protocol. Nothing else of reporting opens a result.json."""
+"""Run folders -> one table, a row for each run and protocol. No other module of reporting opens a result.json."""
 
 import hashlib
 import json
@@ -18,41 +18,39 @@ from lnl.runs.identity import acting
 log = logging.getLogger(__name__)
 
 READABLE = (1,)  # versions of result.json's schema
-PUBLISHED = Path(__file__).parent / "published.csv"
 
 
 def read_runs(paths: Iterable[Path | str]) -> pd.DataFrame:
     """All finished runs in and under ``paths``.
 
-    A folder that is no run's, or whose result cannot be read, is passed over with a warning that names it. A run that
-    is there twice, by its identity, within a sweep counts once.
+    Folders that cannot be read are skipped with a warning. Copies of a run within a sweep count once, by identity.
 
     Returns:
         A row for each run and protocol (``last``, ``noisy_val_best``, …) with the columns
 
         - ``path``, ``sweep``, ``run``, ``identity``, ``protocol``, ``epoch`` (from 0), ``epochs``;
-        - ``data``, ``corruption``, ``noise`` (kind), ``rate`` (asked; 0 without noise, NaN of labels as they were
-          given), ``actual_rate``, ``train_rate`` (NaN of cross-validated runs), ``train_samples``, ``model``,
-          ``method`` (followed by ``(oracle)`` if it was given the true share of wrong labels), ``loss`` (``none`` of a
-          method that uses none), ``callbacks`` (those that can change numbers, as text), ``seed``, ``noise_seed``,
-          ``split_seed``, ``noise_sha256`` of the labels;
-        - ``<split>/<metric>`` for every single number, such as ``test/accuracy``, ``train/loss``;
+        - ``data``, ``corruption``, ``noise`` (kind), ``rate`` (asked for; 0 without noise, NaN for labels as given),
+          ``actual_rate``, ``train_rate`` (NaN for cross-validated runs), ``train_samples``, ``model``, ``method``
+          (``(oracle)`` is added if it was told the true share of wrong labels), ``loss`` (``none`` if the method uses
+          none), ``callbacks`` (those that can change numbers, as text), ``seed``, ``noise_seed``, ``split_seed``,
+          ``noise_sha256`` of the labels;
+        - ``<split>/<metric>`` for every number, such as ``test/accuracy``, ``train/loss``;
         - ``<data>/<metric>`` from ``evaluations/<data>-<protocol>.json``, such as ``mnist/accuracy``;
         - ``fit_seconds``, ``seconds_per_epoch``, ``seconds_per_image`` (inference), ``parameters``,
           ``checkpoint_bytes``, ``peak_memory_bytes``, ``peak_device_memory_bytes``, ``device``, ``device_name``,
           ``precision``;
-        - every value of the configuration under its name on the command line, such as ``method.threshold``; below
-          ``sources``, ``files`` and ``fingerprints`` hashes of the user's own code and files; ``numbers_version`` of
-          lnl; and ``variant``, a hash of all these without the seeds.
+        - every value of the configuration by its key, such as ``method.threshold``; hashes of the user's code and files
+          below ``sources``, ``files`` and ``fingerprints``; ``numbers_version``; and ``variant``, a hash of all these
+          without the seeds.
     """
     runs, unreadable = read_folders(find_runs(paths))
     for folder, reason in unreadable.items():
-        log.warning("passed over %s: %s", folder, reason)
+        log.warning("skipped %s: %s", folder, reason)
     return runs
 
 
 def read_folders(folders: Iterable[Path]) -> tuple[pd.DataFrame, dict[Path, str]]:
-    """Runs as of :func:`read_runs`, and the folders that could not be read, with the reason."""
+    """Runs as of :func:`read_runs`, and for each folder that could not be read the reason."""
     rows, unreadable = [], {}
     for folder in folders:
         try:
@@ -71,7 +69,7 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
     own = {key: result.get(key, {}) for key in ("sources", "files")}
     own["fingerprints"] = result["data"].get("own", {}).get("fingerprints", {})
     whole = {**_without_seeds(result["config"]), **own, "numbers_version": result.get("numbers_version")}
-    images_per_second = time.get("test_images_per_second")  # there may be no test set
+    images_per_second = time.get("test_images_per_second")  # without a test set there is none
     run = {
         "path": str(folder),
         **{key: result[key] for key in ("sweep", "run", "identity", "epochs", "model", "loss")},
@@ -83,7 +81,7 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
         "noise": noise["kind"],
         "rate": 0.0 if noise["kind"] == "none" else noise["rate"],
         "actual_rate": noise["actual_rate"],
-        # Each fold has its own, and result.json that of the first.
+        # Each fold has its own; result.json has that of the first.
         "train_rate": None if "cross_validation" in result else noise.get("train_rate"),
         "train_samples": result["data"].get("train"),
         "noise_sha256": noise.get("sha256"),
@@ -141,7 +139,7 @@ def _evaluations(folder: Path, protocol: str, identity: str) -> dict[str, float]
 
 
 def read_metrics(run: Path | str) -> pd.DataFrame:
-    """``metrics.csv`` of a run folder, an epoch a row; of a cross-validated run the means over its folds."""
+    """``metrics.csv`` of a run folder, a row for each epoch; of a cross-validated run the mean over its folds."""
     folds = [pd.read_csv(fold.metrics) for fold in RunFolder(run).folds() if fold.metrics.exists()]
     return pd.concat(folds).groupby("epoch", as_index=False).mean() if folds else pd.read_csv(RunFolder(run).metrics)
 
@@ -154,21 +152,9 @@ def read_confusions(run: Path | str) -> tuple[list[str], dict[str, np.ndarray]]:
 
 
 def read_transition(run: Path | str) -> np.ndarray | None:
-    """The matrix ``[K, K]`` that a run's wrong labels were drawn by, true class by row; None if there is none."""
+    """The matrix ``[K, K]`` that a run's wrong labels were drawn from, true class by row; None if there is none."""
     try:
         with np.load(RunFolder(run).noise) as noise:
             return np.asarray(noise["transition_matrix"]) if "transition_matrix" in noise else None
     except (OSError, ValueError, BadZipFile):
         return None
-
-
-def published(study: str | None = None, **where: Any) -> pd.DataFrame:
-    """Numbers that others printed: rows of ``published.csv`` with these values; without ``study`` of all of them.
-
-    Columns ``study, table, data, noise, rate, model, epochs, method, loss, metric, value, protocol, source``; ``value``
-    in the metric's own unit, accuracies and errors in percent.
-    """
-    table = pd.read_csv(PUBLISHED, dtype={"table": str})
-    for key, value in ({"study": study} if study else {}).items() | where.items():
-        table = table[table[key] == value]
-    return table

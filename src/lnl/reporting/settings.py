@@ -1,4 +1,4 @@
-"""What runs were trained with, as text, and what of it differs within a table without a row's name saying so."""
+"""The configuration of runs as text, and the differences in it that the names of rows do not tell."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -13,18 +13,18 @@ CALLBACK = r"callbacks\.[^.]+\._target_"
 UNKNOWN = "not given"
 OPTIONS = ("data", "corruption", "noise", "model", "method", "loss", "callbacks")  # each has keys of its own
 HASHES = ("sources", "files", "fingerprints")
-FEW = 3  # rows with the most common value are named, if they are so few
+FEW = 3  # if more rows have the most common value, they are "the others"
 
 
 def short_names(keys: Sequence[str]) -> dict[str, str]:
-    """The last part of each key, unless two of them end alike; of a class the part of the configuration it is for."""
+    """The last part of each key, unless two keys share it; ``_target_`` is left out."""
     plain = {key: key.removesuffix("._target_") for key in keys}
     ends = {key: name.rsplit(".", 1)[-1] for key, name in plain.items()}
     return {key: end if list(ends.values()).count(end) == 1 else plain[key] for key, end in ends.items()}
 
 
 def value_text(key: str, value: Any) -> str:
-    """A value as a reader wants it: of a hash, a run's name or a class what tells it apart."""
+    """A value as it is shown; of a hash, a run's name or a class only the part that tells it apart."""
     text = UNKNOWN if pd.isna(value) else column_text(value)
     if pd.notna(value) and (key == "variant" or key.split(".")[0] in HASHES):
         return text[:8]
@@ -32,15 +32,14 @@ def value_text(key: str, value: Any) -> str:
 
 
 def unnamed(runs: pd.DataFrame, named: Sequence[str], axis: str) -> str:
-    """A sentence about what the runs of a table differ in, be it between rows, columns or within a cell, that neither
-    the name of a row nor that of a column says; empty if there is nothing.
+    """A sentence on the differences between runs of a table that no name of a row or column tells; may be empty.
 
-    What belongs to an option (a method's threshold) is compared between runs with that option.
+    A key of an option (a method's threshold) is compared between runs with that option.
 
     Args:
         runs: of one table and protocol, as of :func:`lnl.reporting.arrange.arrange`.
         named: the columns of ``runs`` that rows and columns are made of.
-        axis: what the columns are.
+        axis: what the columns are called.
     """
     said = [key for key in named if key in runs]
     told = []
@@ -58,40 +57,40 @@ def unnamed(runs: pd.DataFrame, named: Sequence[str], axis: str) -> str:
 
 
 def _keys(runs: pd.DataFrame) -> list[str]:
-    """What can be told, most telling first."""
+    """The keys to compare, the most telling first."""
     config = [str(key) for key in runs if "." in str(key) and "/" not in str(key) and not str(key).endswith("seed")]
     targets = {str(key).split(".")[1]: runs[key].dropna() for key in runs if re.fullmatch(CALLBACK, str(key))}
     nodes = {name: {"_target_": target} for name, found in targets.items() for target in found.unique()}
     watching = tuple(f"callbacks.{name}." for name in targets if name not in acting(nodes))
-    if runs["epochs"].nunique() > 1:  # which says how long they were trained
+    if runs["epochs"].nunique() > 1:  # the number that was trained, which may be smaller
         config = [key for key in config if key != "trainer.max_epochs"]
     first = ["epochs", *OPTIONS, "init_from", "numbers_version", "precision"]
     return [key for key in first if key in runs] + [key for key in config if not key.startswith(watching)]
 
 
 def _differs(runs: pd.DataFrame, key: str) -> bool:
-    """Whether a key has several values where they compare."""
+    """Whether a key has several values among runs that have it."""
     part = key.partition(".")[0]
     if part in OPTIONS and part != key:
         return bool((runs.groupby(part)[key].nunique(dropna=False) > 1).any())
-    if part in HASHES:  # of a file, as far as its name is the same
+    if part in HASHES:  # of files with the same name
         name = {"files": "", "fingerprints": "data."}.get(part, "sources.") + key.partition(".")[2]
         groups = runs.groupby(name, dropna=False)[key] if name in runs and name != key else runs[[key]]
         return bool((groups.nunique() > 1).any())
     target = f"{key.rpartition('.')[0]}._target_"
-    # What one optimizer has and another has not goes with its name.
+    # A key that only one of two optimizers has goes with its name.
     absent = target != key and target in runs and runs[target].nunique(dropna=False) > 1
     return int(runs[key].nunique(dropna=absent)) > 1
 
 
 def _same(runs: pd.DataFrame, key: str, other: str) -> bool:
-    """Whether a key has the value of another wherever it has one: it follows it."""
+    """Whether a key has the same values as another wherever it has one."""
     there = runs[runs[key].notna()]
     return there[key].nunique() > 1 and bool((there[key].astype(str) == there[other].astype(str)).all())
 
 
 def _where(runs: pd.DataFrame, key: str, axis: str) -> Iterator[str]:
-    """Each value and the rows that have it, or the columns if it is one for each of them: ``3 for ce``."""
+    """Each value with the rows that have it (``3 for ce``), or with the columns if each of these has one value."""
     cells = {place: _values(cell[key], key) for place, cell in runs.groupby(["column", "row"], observed=True)}
     columns = {column: {text for (one, _), text in cells.items() if one == column} for column, _ in cells}
     rows = {row: {text for (_, one), text in cells.items() if one == row} for _, row in cells}
@@ -112,19 +111,19 @@ def _where(runs: pd.DataFrame, key: str, axis: str) -> Iterator[str]:
 
 
 def _values(values: pd.Series, key: str) -> str:
-    """One value, or the smallest and the largest of several numbers."""
+    """The value, or the range of several numbers."""
     texts = list(dict.fromkeys(value_text(key, value) for value in values))
     if len(texts) > 1 and pd.api.types.is_numeric_dtype(values):
         return f"{column_text(values.min())} to {column_text(values.max())}"
     return " or ".join(texts)
 
 
-VISITED = "(of n %): measured on the n % of the training samples that the epoch visited, and not tested."
+VISITED = "(of n %): measured on the n % of the training samples that the epoch visited; not tested."
 
 
 def visits_part(runs: pd.DataFrame) -> pd.Series:
-    """Which runs, or epochs of runs, took the metrics of training on a part of the samples, as far as is known."""
-    return runs.get("train/visited", pd.Series(1.0, index=runs.index)).fillna(1.0) < 0.995  # but for a sample or two
+    """Marks runs, or epochs, whose training metrics are known to be of a part of the samples."""
+    return runs.get("train/visited", pd.Series(1.0, index=runs.index)).fillna(1.0) < 0.995  # up to a few samples
 
 
 def share_text(shares: pd.Series) -> str:
@@ -134,7 +133,7 @@ def share_text(shares: pd.Series) -> str:
 
 
 def shares_visited(runs: pd.DataFrame, like: pd.DataFrame, partial: pd.Series) -> pd.DataFrame:
-    """``of 12 %`` for each cell of ``like`` some of whose runs are ``partial``, else nothing."""
+    """``of 12 %`` for each cell of ``like`` that has ``partial`` runs, else an empty text."""
     shown = pd.DataFrame("", index=like.index, columns=like.columns)
     for (row, column), cell in runs.groupby(["row", "column"], observed=True):
         if partial[cell.index].any():
@@ -143,12 +142,12 @@ def shares_visited(runs: pd.DataFrame, like: pd.DataFrame, partial: pd.Series) -
 
 
 def partial_note(runs: pd.DataFrame, metric: str = "train/accuracy") -> str:
-    """Which rows have this metric of a part of the training samples, and of what share; empty if none has.
+    """Names the rows whose training metric is of a part of the samples, with its share; empty if there are none.
 
     Args:
         runs: or epochs of runs, with their ``row``.
-        metric: only those of training can.
+        metric: any metric; only those of training are affected.
     """
     partial = runs[visits_part(runs) & metric.startswith("train/")]
     rows = [f"{row}, {share_text(part['train/visited'])}" for row, part in partial.groupby("row", observed=True)]
-    return f" Of a part of the training samples, those that an epoch visited: {'; '.join(rows)}." if rows else ""
+    return f" Measured on the training samples that an epoch visited: {'; '.join(rows)}." if rows else ""

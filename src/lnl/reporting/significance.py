@@ -1,23 +1,110 @@
-"""Whether one method is better than another at the same seeds and the same wrong labels."""
+"""Which runs repeat one another, what the runs of a cell differ in, and whether a difference could be chance."""
 
+import math
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from lnl.reporting.draws import FACTORS, copies, independent, with_labels
+FACTORS = {"seed": "seed", "labels": "draw of the wrong labels", "split_seed": "split"}
+FEWEST_PAIRS = 3  # a test of fewer pairs would have no power
 
-FEWEST_PAIRS = 3  # below this a test says nothing
+
+def with_labels(runs: pd.DataFrame) -> pd.DataFrame:
+    """Adds ``labels``, equal where the noisy labels are: their hash, or the seed they were drawn with."""
+    return runs.assign(labels=runs["noise_sha256"].fillna("seed " + runs["noise_seed"].astype(str)))
+
+
+def copies(runs: pd.DataFrame, by: Sequence[str], metric: str | None = None) -> np.ndarray:
+    """Marks runs that repeat another run of their cell: same seed, noisy labels and split, whatever ``noise.seed`` is.
+
+    Without noise, or with labels from a file, every ``noise.seed`` gives the same labels and the same numbers.
+
+    Args:
+        runs: as of :func:`lnl.reporting.results.read_runs`, of one protocol.
+        by: the columns that make a cell.
+        metric: looks only at runs that have this number; None looks at all.
+
+    Returns:
+        ``[n]`` bool, False for the first run of each group of equals.
+    """
+    there = np.ones(len(runs), dtype=bool) if metric is None else runs[metric].notna().to_numpy()
+    repeated = np.zeros(len(runs), dtype=bool)
+    # Images are corrupted with a seed of their own; the other seeds of the configuration follow these.
+    keys = [*by, *FACTORS, *({"corruption.seed"} & set(runs))]
+    repeated[there] = with_labels(runs[there]).duplicated(keys).to_numpy()
+    return repeated
+
+
+def what_varies(runs: pd.DataFrame) -> str:
+    """``3 seeds``, ``3 draws of the wrong labels``; ``4 runs (2 seeds × 2 draws of the wrong labels)`` if crossed.
+
+    Args:
+        runs: of one cell, as of :func:`with_labels`.
+    """
+    count = {factor: int(runs[factor].nunique()) for factor in FACTORS}
+    total = len(runs[list(FACTORS)].drop_duplicates())
+    words = {factor: _number(count[factor], name) for factor, name in FACTORS.items() if count[factor] > 1}
+    whole = [text for factor, text in words.items() if count[factor] == total]
+    if whole or not words:
+        return whole[0] if whole else _number(total, "run")
+    crossed = math.prod(count[factor] for factor in words) == total
+    return f"{total} runs ({(' × ' if crossed else ', ').join(words.values())})"
+
+
+def _number(count: int, name: str) -> str:
+    first, *more = name.split(" ", 1)
+    return " ".join([f"{count} {first}{'s' * (count != 1)}", *more])
+
+
+def wrong_note(runs: pd.DataFrame, by: str) -> str:
+    """The share of wrong labels for each value of the column ``by``; empty if it is unknown for some runs.
+
+    It is the share of the training labels. Cross-validated runs have one for each fold: if there is such a run, it is
+    the share of all labels that the noise was drawn for.
+    """
+    for column, what in (
+        ("train_rate", "training labels"),
+        ("actual_rate", "labels, training and validation together"),
+    ):
+        if runs[column].notna().all():
+            shares = ", ".join(f"{100 * share:.1f}" for share in runs.groupby(by)[column].mean())
+            return f"Share of wrong {what}, in %: {shares}."
+    return ""
+
+
+def independent(pairs: pd.DataFrame) -> str:
+    """The factor whose values count as independent of one another: of those that do, the one with the most values.
+
+    Seeds are independent if all of them have the same draws and splits (crossed: the result holds for those draws), or
+    if no two share one. The same goes for draws and splits. If no factor is independent, it is the one that varies
+    least.
+
+    Args:
+        pairs: with the columns :data:`FACTORS`.
+    """
+
+    def can(factor: str) -> bool:
+        for other in FACTORS:
+            met = pairs.groupby(factor)[other].agg(frozenset)
+            if met.nunique() > 1 and met.map(len).sum() > pairs[other].nunique():
+                return False
+        return True
+
+    count = {factor: int(pairs[factor].nunique()) for factor in FACTORS}
+    varying = [factor for factor in FACTORS if count[factor] > 1]
+    fit = [factor for factor in varying if can(factor)]
+    return max(fit, key=count.__getitem__) if fit else min(varying, key=count.__getitem__, default="seed")
 
 
 def against_baseline(runs: pd.DataFrame, baseline: str, metric: str) -> pd.DataFrame:
-    """Each row's difference from the baseline's, pair by pair, and whether it could be chance.
+    """Compares each row with the baseline in pairs of runs, by a two-sided paired t-test.
 
-    A pair is two runs of the same column with equal seed, equal noisy labels (by their hash) and equal split; a run
-    that repeats another in all three makes no second pair. Crossed seeds and draws are not as many independent pairs:
-    they are averaged within each seed (or draw, or split: :func:`lnl.reporting.draws.independent`) first. The test is
-    the paired t-test (two-sided); ``p_holm`` is corrected for the number of tests of the whole table.
+    A pair is two runs of the same column with equal seed, noisy labels (by their hash) and split; a run that repeats
+    another adds no pair. Crossed seeds and draws are not independent pairs: they are averaged within each seed (or
+    draw, or split: :func:`independent`) first. ``p_holm`` is corrected for the number of tests in the table.
 
     Args:
         runs: of one table and protocol, as of :func:`lnl.reporting.arrange.arrange`.
@@ -28,7 +115,7 @@ def against_baseline(runs: pd.DataFrame, baseline: str, metric: str) -> pd.DataF
         A row for each row and column that has a pair: ``row``, ``column``, ``pairs`` (independent ones), ``within``
         (what was averaged within: ``seed``, …; else empty), ``difference`` (mean, in the metric's unit), ``low`` and
         ``high`` (95 % confidence interval of the difference), ``p``, ``p_holm`` in [0, 1].
-        The last four are NaN below 3 pairs, and where all differences are equal: their spread is not known then.
+        The last four are NaN below 3 pairs, and where all differences are equal, because their spread is unknown.
     """
     runs = with_labels(runs.dropna(subset=[metric]))
     runs = runs[~copies(runs, ["row", "column"])]
@@ -47,10 +134,10 @@ def against_baseline(runs: pd.DataFrame, baseline: str, metric: str) -> pd.DataF
 
 
 def _test(differences: np.ndarray) -> dict[str, float]:
-    mean, nothing = float(differences.mean()), {"low": np.nan, "high": np.nan, "p": np.nan}
-    equal = np.ptp(differences) <= 1e-9 * np.abs(differences).max()  # but for rounding: t is 0/0 or infinite
+    mean = float(differences.mean())
+    equal = np.ptp(differences) <= 1e-9 * np.abs(differences).max()  # up to rounding: t would be 0/0 or infinite
     if len(differences) < FEWEST_PAIRS or equal:
-        return {"difference": mean, **nothing}
+        return {"difference": mean, "low": np.nan, "high": np.nan, "p": np.nan}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of nearly identical differences
         found = stats.ttest_rel(differences, np.zeros_like(differences))
@@ -59,7 +146,7 @@ def _test(differences: np.ndarray) -> dict[str, float]:
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """Holm's correction: the chance of one false alarm in the whole table is at most what each number says.
+    """Holm's correction, which bounds the chance of one false alarm in the whole table.
 
     Args:
         p: ``[n]`` in [0, 1]; NaN where there was no test.

@@ -19,40 +19,36 @@ CELL, GAP, CAPTION, HEADING = 1.5, 0.1, 0.32, 0.35  # inches
 
 
 def contact_sheet(data: NoisyDataModule) -> Picture:
-    """32 of the training images, evenly spread over the dataset's order: the same ones whatever the noise."""
+    """32 training images, evenly spread over the dataset, so that they are the same whatever the noise."""
     index = data.splits["train"]
     places = np.linspace(0, len(index) - 1, min(IMAGES, len(index))).round().astype(np.int64)
     shown, labels = index[places], data.labels.noise
     assert labels is not None
     clean = None if labels.truth is None else labels.truth[shown]
     rate = labels.actual_rate(index)
-    wrong = "nobody knows how many are wrong" if rate is None else f"{rate:.1%} are wrong"
+    wrong = "unknown how many are wrong" if rate is None else f"{rate:.1%} are wrong"
     marked = " (\u2717, with the true class below)" if rate else ""
-    of = "" if labels.rate is None else f" of {labels.rate:g}"
+    asked = "" if labels.rate is None else f" of {labels.rate:g}"
     kinds = {"none": "no noise drawn", "given": "as they were given"}
-    noise = kinds.get(labels.kind, f"{labels.kind} noise{of}")
+    noise = kinds.get(labels.kind, f"{labels.kind} noise{asked}")
     heading = f"{len(index):,} training labels, {noise}: {wrong}{marked}"
     return labels_picture(data.images("train", places), captions(labels.labels[shown], clean, data.classes), heading)
 
 
 def captions(given: Labels, clean: Labels | None, classes: Sequence[str]) -> list[tuple[str, bool]]:
-    """What stands over each image, and whether its label is known to be wrong: then with the true class below."""
-    if clean is None:
-        return [(short(classes[label]), False) for label in given]
+    """The text over each image, and whether its label is known to be wrong: then the true class follows."""
+    names = [short(name) for name in classes]
+    pairs = zip(given, given if clean is None else clean, strict=True)
     return [
-        (short(classes[label]), False)
-        if label == truth
-        else (f"\u2717 {short(classes[label])}\nis {short(classes[truth])}", True)
-        for label, truth in zip(given, clean, strict=True)
+        (names[label], False) if label == truth else (f"\u2717 {names[label]}\nis {names[truth]}", True)
+        for label, truth in pairs
     ]
 
 
 def short(name: str) -> str:
-    """A name cut in its middle, because ends tell similar names apart as well as beginnings do."""
-    if len(name) <= LONGEST_NAME:
-        return name
+    """Cuts a long name in the middle, because ends tell similar names apart as well as beginnings do."""
     half = LONGEST_NAME // 2
-    return f"{name[:half]}\u2026{name[-half:]}"
+    return name if len(name) <= LONGEST_NAME else f"{name[:half]}\u2026{name[-half:]}"
 
 
 def labels_picture(images: NDArray[np.uint8], captions: Sequence[tuple[str, bool]], heading: str) -> Picture:

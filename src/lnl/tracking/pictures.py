@@ -18,7 +18,7 @@ def render(figure: Figure) -> Picture:
 
 
 def confusion_picture(matrix: Sequence[Sequence[int]], classes: Sequence[str], title: str) -> Picture:
-    """A confusion matrix, true class by row, shaded by share of the true class; counts where they can be read."""
+    """A confusion matrix, true class by row, shaded by share of the true class; with counts for up to 25 classes."""
     counts = np.asarray(matrix)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = max(4.5, 0.55 * min(len(classes), 40))

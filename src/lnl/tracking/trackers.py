@@ -22,13 +22,12 @@ def wandb_tracker(
 ) -> WandbLogger:
     """Lightning's W&B logger for one run of a sweep.
 
-    The group is the sweep; name and id are the run's folder, so that an interrupted run goes on in the same W&B run.
+    The group is the sweep; name and id are the run's folder, so that an interrupted run continues the same W&B run.
 
     Args:
         save_dir: the run folder.
-        choices: the option chosen in each group of the configuration; tags are those of data, noise, method, loss
-            and model.
-        tags: further ones.
+        choices: the option chosen in each group; those of data, noise, method, loss and model become tags.
+        tags: further tags.
         options: as of ``wandb.init``: ``project``, ``entity``.
     """
     folder = Path(save_dir)
@@ -42,14 +41,13 @@ def wandb_tracker(
 
 
 def overview(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run is, under names that are the same for every run, whatever its method, loss or noise.
+    """What a run is, under names that every run has, whatever its method, loss or noise.
 
-    Sections of a configuration have the keys of the option chosen (there is no ``noise.rate`` without noise): panels
-    and columns over several sweeps need these.
+    Panels over several sweeps need such names; a section of the configuration has only the keys of its option.
 
     Args:
-        config: :func:`lnl.runs.identity.relevant_config`, the ``options`` chosen in each group, and the ``noise_rate``
-            asked for: None of labels as they were given.
+        config: :func:`lnl.runs.identity.relevant_config`, with the ``options`` chosen in each group and the
+            ``noise_rate`` asked for (None of labels as they were given).
     """
     options, noise = config["options"], config["noise"]
     return {
@@ -57,9 +55,7 @@ def overview(config: Mapping[str, Any]) -> dict[str, Any]:
         "corruption_kind": options["corruption"],
         "noise_kind": options["noise"],
         "noise_rate": config["noise_rate"],
-        "model_name": options["model"],
-        "method_name": options["method"],
-        "loss_name": options["loss"],
+        **{f"{group}_name": options[group] for group in ("model", "method", "loss")},
         "callback_names": " + ".join(acting(config.get("callbacks"))) or None,
         "optimizer_name": options["optimizer"],
         "lr": config["optimizer"].get("lr"),
@@ -72,7 +68,7 @@ def overview(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def compared(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What runs are compared by: :func:`overview` and the values of method, loss, model and optimizer."""
+    """:func:`overview` and the values of method, loss, model and optimizer: what runs are compared by."""
     values = {
         f"{section}.{name}": value
         for section in ("method", "loss", "model", "optimizer")
@@ -106,7 +102,7 @@ class Trackers:
         """Sends the whole configuration, with its :func:`overview`."""
         self.config = config = {**config, **overview(config)}
         for tracker in self.wandb:
-            import wandb  # takes a second, which a run without it does not want to wait
+            import wandb  # takes a second
 
             try:
                 tracker.log_hyperparams(config)
@@ -124,17 +120,14 @@ class Trackers:
             for name in ("accuracy", "macro_f1", "ece")
             if "test" in entry
         }
-        worth = {
-            "epochs": result["epochs"],
-            "fit_seconds": result["time"]["fit_seconds"],
-            "parameters": result["size"]["parameters"],
-            "wrong_labels": result["noise"]["train_rate"],
-        }
         step = result["epochs"]
+        worth = {"epochs": step, "wrong_labels": result["noise"]["train_rate"]}
+        worth |= {"fit_seconds": result["time"]["fit_seconds"], "parameters": result["size"]["parameters"]}
         pictures = {"labels": contact_sheet(data)}
         if test := result["protocol"]["last"].get("test"):
-            title = "test set, last epoch"
-            pictures["confusion_matrix"] = confusion_picture(test["confusion_matrix"], data.classes, title)
+            pictures["confusion_matrix"] = confusion_picture(
+                test["confusion_matrix"], data.classes, "test set, last epoch"
+            )
         for board in self.tensorboard:
             from torch.utils.tensorboard.summary import hparams  # slow to load
 
@@ -142,10 +135,9 @@ class Trackers:
                 board.experiment.add_scalar(name, value, step)
             for name, picture in pictures.items():
                 board.experiment.add_image(name, picture, step, dataformats="HWC")
-            # Lightning would add the columns that it thinks the table of all runs has, and TensorBoard takes those of
-            # the first run it finds. Without them the table has what any run has.
-            _, start, end = hparams(compared(self.config), {})
-            for record in (start, end):
+            # Lightning would add columns of this run, and TensorBoard takes those of the first run it finds for all.
+            # Without them its table has the columns of every run.
+            for record in hparams(compared(self.config), {})[1:]:
                 board.experiment.file_writer.add_summary(record)
         for tracker in self.wandb:
             tracker.experiment.summary.update(final | worth)

@@ -6,18 +6,16 @@ const size = data.index.length;
 const places = [...Array(size).keys()];
 const decided = Array(size).fill(null); // or [decision, the label's place in data.classes from now on]
 const past = []; // of lists of [place, what was decided before]
-const filter = { pair: "", state: "" };
+const filter = { pair: "", state: "" }; // a pair of classes, a decision; all if empty
 const cards = [];
 let current = 0;
 
 const named = (label) => data.classes[label];
 const pairOf = (place) => `${data.given[place]},${data.suggested[place]}`;
-const arrow = (pair) => pair.split(",").map(named).join(" → ");
 const counted = new Intl.NumberFormat("en").format;
 const passes = (place) =>
   (!filter.pair || pairOf(place) === filter.pair) && (!filter.state || (decided[place]?.[0] ?? "undecided") === filter.state);
 const say = (text) => { byId("message").textContent = text; };
-const titled = (place) => `${arrow(pairOf(place))}, rank ${data.rank[place]}`;
 
 // ---- decisions, and where they are kept
 
@@ -45,7 +43,7 @@ function undo() {
   const last = past.pop();
   if (!last) return;
   apply(last);
-  say(last.length > 1 ? `Undone: ${counted(last.length)} decisions` : `Undone: ${titled(last[0][0])}`);
+  say(last.length > 1 ? `Undone: ${counted(last.length)} decisions` : `Undone: ${data.title[last[0][0]]}`);
   if (passes(last[0][0])) go(last[0][0]);
 }
 
@@ -98,7 +96,7 @@ function rowsOf(text) {
   const cell = /("(?:[^"]|"")*"|[^",\r\n]*)(,|\r\n?|\n|$)/y;
   while (cell.lastIndex < text.length) {
     const found = cell.exec(text);
-    if (!found) throw new Error("it is no CSV with commas and double quotes");
+    if (!found) throw new Error("it is not a CSV with commas and double quotes");
     rows.at(-1).push(found[1].startsWith('"') ? found[1].slice(1, -1).replaceAll('""', '"') : found[1]);
     if (found[2] !== ",") rows.push([]);
   }
@@ -118,7 +116,7 @@ function read(text) {
   });
   if (entries.length) decide(entries);
   const strange = rows.length - entries.length;
-  say(`${counted(entries.length)} decisions read${strange ? `; ${counted(strange)} rows are not about these suspects and their classes` : ""}`);
+  say(`${counted(entries.length)} decisions read${strange ? `; ${counted(strange)} rows are about other samples or classes` : ""}`);
 }
 
 // ---- cards
@@ -137,7 +135,7 @@ function fillCard(place) {
   if (card.firstChild) return;
   card.append(byId("card").content.cloneNode(true));
   card.querySelector("img").src = data.pictures[place];
-  card.querySelector(".rank").textContent = `#${data.rank[place]} · ${data.score[place].toFixed(3)}${data.flagged[place] ? "" : " · not flagged"}`;
+  card.querySelector(".rank").textContent = data.rank[place];
   card.querySelectorAll(".label").forEach((line, i) => {
     line.querySelector("b").textContent = line.title = named([data.given, data.suggested][i][place]);
   });
@@ -156,7 +154,7 @@ function showCard(place) {
   if (kind) card.dataset.decision = kind;
   else delete card.dataset.decision;
   const outcome = !kind ? "undecided" : kind === "change" ? `change to ${named(label)}` : kind;
-  card.setAttribute("aria-label", `${titled(place)}, ${data.file[place]}: ${outcome}`);
+  card.setAttribute("aria-label", `${data.title[place]}, ${data.file[place]}: ${outcome}`);
   card.hidden = !passes(place);
   if (!card.firstChild) return;
   for (const button of card.querySelectorAll("button")) button.setAttribute("aria-pressed", String(button.value === kind));
@@ -200,7 +198,7 @@ function choose(place, kind, other) {
   const next = neighbour(place, 1);
   const previous = neighbour(place, -1);
   decide([[place, kind && decision(place, kind, other)]]);
-  say(`${titled(place)}: ${kind ? (kind === "change" ? `change to ${named(decided[place][1])}` : kind) : "undecided"}`);
+  say(`${data.title[place]}: ${kind ? (kind === "change" ? `change to ${named(decided[place][1])}` : kind) : "undecided"}`);
   return next === place ? previous : next;
 }
 
@@ -212,39 +210,13 @@ function setFilter(changes) {
   for (const button of byId("matrix").querySelectorAll("button")) {
     button.setAttribute("aria-pressed", String(button.value === filter.pair));
   }
-  const rate = data.rates[filter.pair];
-  const [given, suggested] = filter.pair.split(",").map(named);
-  byId("rate").textContent = rate ? `Estimated share of ${given} that is truly ${suggested}: ${rate}.` : "";
+  byId("rate").textContent = data.rates[filter.pair] ?? "";
   const first = places.find(passes);
   if (!passes(current) && first !== undefined) go(first, false);
   showCounts();
 }
 
 // ---- the matrix
-
-function makeMatrix(onPage) {
-  const count = new Map(data.confusions.map(([given, suggested, number]) => [`${given},${suggested}`, number]));
-  const most = Math.max(1, ...count.values());
-  const head = (label) => make("th", { scope: "col", title: named(label) }, make("span", { textContent: named(label) }));
-  const table = byId("matrix");
-  table.tHead.replaceChildren(make("tr", {}, make("th", { textContent: "given ↓ suggested →" }), ...data.matrix.map(head)));
-  table.tBodies[0].replaceChildren(...data.matrix.map((given) => {
-    const cells = data.matrix.map((suggested) => {
-      const pair = `${given},${suggested}`;
-      const number = count.get(pair);
-      if (!number) return make("td", { className: given === suggested ? "same" : "" });
-      const here = onPage.get(pair) ?? 0;
-      const content = here ? make("button", { type: "button", value: pair, tabIndex: -1, textContent: counted(number) }) : counted(number);
-      const cell = make("td", { title: `${arrow(pair)}: ${counted(number)} flagged; ${counted(here)} suspects on this page` }, content);
-      if (here) content.setAttribute("aria-label", cell.title);
-      cell.style.setProperty("--share", String(number / most));
-      return cell;
-    });
-    return make("tr", {}, make("th", { scope: "row", title: named(given), textContent: named(given) }), ...cells);
-  }));
-  const first = table.querySelector("button");
-  if (first) first.tabIndex = 0;
-}
 
 function moveInMatrix(event) {
   const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
@@ -297,9 +269,8 @@ function clicked(event) {
 }
 
 function start() {
-  const onPage = new Map();
-  for (const place of places) onPage.set(pairOf(place), (onPage.get(pairOf(place)) ?? 0) + 1);
-  makeMatrix(onPage);
+  for (const cell of byId("matrix").querySelectorAll("[data-share]")) cell.style.setProperty("--share", cell.dataset.share);
+  byId("matrix").querySelector("button")?.setAttribute("tabindex", 0);
   if (!size) return;
   recall();
   const sheet = byId("sheet");
@@ -309,8 +280,6 @@ function start() {
   sheet.classList.toggle("unnamed", !data.file.some(Boolean));
   sheet.append(...cards);
   places.forEach(showCard);
-  const pairs = [...onPage].sort((a, b) => b[1] - a[1]);
-  fill(byId("pair"), [["", "all"], ...pairs.map(([pair, number]) => [pair, `${arrow(pair)} (${counted(number)})`])], "");
   for (const key of ["pair", "state"]) byId(key).addEventListener("change", (event) => setFilter({ [key]: event.target.value }));
   byId("side").addEventListener("change", (event) => sheet.style.setProperty("--side", `${event.target.value}px`));
   byId("matrix").addEventListener("click", ({ target }) => {

@@ -1,193 +1,143 @@
 const DASHES = ["solid", "dash", "dot", "dashdot"];
 const COLOURS = 8;
-const state = {
-  setting: 0,
-  metric: data.metric,
-  protocol: "last" in data.protocols ? "last" : Object.keys(data.protocols)[0],
-  column: null,
-  row: null,
-  curves: [],
-  hidden: new Set(), // of data.series, by place
-  off: Object.fromEntries(data.filters.map((key) => [key, new Set()])),
-};
+const FACTS = 7; // columns of the table of runs before those with the metric
+const CHOICES = ["setting", "metric", "protocol", "column", "row", "curve-a", "curve-b"];
+const state = {}; // what is chosen, by the id of its control; `off`, values that the filter hides; `hidden` rows
 
 // ---- small things
 
 const unique = (values) => [...new Set(values)];
-const ordered = (values) =>
-  unique(values).sort((a, b) => (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b))));
-const shown = (value) => (value === null ? "not given" : typeof value === "number" ? String(+value.toPrecision(6)) : value);
 const present = (value) => value !== null && value !== undefined;
 const escaped = (text) => text.replace(/[&<>]/g, (sign) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[sign]); // Plotly reads tags
 const variable = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const colour = (row) => variable(`--series-${row % COLOURS}`);
 const faint = (hex) => `rgba(${[1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16)).join(",")},0.15)`;
+const metricPlace = (key) => Object.keys(data.metrics).indexOf(key);
+const axis = (text, more = {}) => ({ title: { text: escaped(text) }, ...more });
 
-function swatch(row) {
-  const mark = make("span", { className: row < COLOURS ? "swatch" : "swatch again" });
-  mark.style.setProperty("--series", `var(--series-${row % COLOURS})`);
-  mark.setAttribute("aria-hidden", "true");
-  return mark;
+// ---- which runs, and which cells of the tables
+
+const passes = (run) => data.filters.every((key) => !state.off.has(`${key}=${run[key]}`));
+const runsOf = (cell) => cell.runs.map((place) => data.runs[place]).filter(passes);
+const here = () => data.cells.filter((cell) => cell.setting === +state.setting && runsOf(cell).length);
+const visible = () => here().filter((cell) => !state.hidden.has(cell.row));
+const atColumn = (list) => list.filter((one) => one.column === state.column);
+const rowsOf = (list) => unique(list.map((one) => one.row)).sort((a, b) => a - b);
+
+// A cell while all of its runs pass the filter; else those that do, which have the same form.
+function parts(cell) {
+  const runs = runsOf(cell);
+  return cell.metrics && runs.length === cell.runs.length ? [cell] : runs;
 }
 
-function statistics(values) {
-  const numbers = values.filter(present);
-  const mean = numbers.reduce((sum, value) => sum + value, 0) / numbers.length;
-  const squares = numbers.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-  return { n: numbers.length, mean, std: numbers.length > 1 ? Math.sqrt(squares / (numbers.length - 1)) : 0 };
-}
+const point = (x, [y, std, n] = []) => ({ x, y, std: std ?? 0, n: n ?? 1 });
+const GAP = { x: null, y: null, std: 0, n: 0 };
 
-// ---- which runs
-
-const passes = (run) => data.filters.every((key) => !state.off[key].has(shown(run[key])));
-const filtered = () => data.runs.filter(passes);
-const here = () => filtered().filter((run) => run.setting === state.setting && !state.hidden.has(run.row));
-const once = () => here().filter((run) => !run.repeated); // what is averaged over
-const atColumn = (runs) => runs.filter((run) => shown(run.column) === state.column);
-const rowsOf = (runs) => unique(runs.map((run) => run.row)).sort((a, b) => a - b);
-const metricPlace = (key) => data.metrics.findIndex((metric) => metric.key === key);
-const metricInfo = (key) => data.metrics[metricPlace(key)];
-
-function metricOf(run, key, protocol = state.protocol) {
-  const value = run.metrics[protocol]?.[metricPlace(key)];
-  return present(value) ? value * metricInfo(key).scale : null;
-}
-
-// ---- figures: each function returns its traces and layout, or nothing
+// ---- figures: each function returns its traces and layout
 
 function lines(row, points, dash, name = "") {
-  const there = points.filter((point) => point.n > 0);
-  if (!there.length) return [];
-  const label = escaped(data.series[row] + name);
-  const x = there.map((point) => point.x);
+  if (!points.some(({ y }) => present(y))) return [];
+  const x = points.map((one) => one.x);
   const made = [];
-  if (there.some((point) => point.std > 0) && there.every((point) => typeof point.x === "number")) {
-    const upper = there.map((point) => point.mean + point.std);
-    const lower = there.map((point) => point.mean - point.std);
+  if (points.some(({ std }) => std > 0) && points.every((one) => typeof one.x === "number")) {
     made.push({
-      x: [...x, ...x.toReversed()], y: [...upper, ...lower.reverse()], fill: "toself", fillcolor: faint(colour(row)),
-      line: { width: 0 }, mode: "lines", hoverinfo: "skip", meta: "band",
+      x: [...x, ...x.toReversed()], y: [...points.map(({ y, std }) => y + std), ...points.map(({ y, std }) => y - std).reverse()],
+      fill: "toself", fillcolor: faint(colour(row)), line: { width: 0 }, mode: "lines", hoverinfo: "skip", meta: "band",
     });
   }
   made.push({
-    x, y: there.map((point) => point.mean), name: label, meta: "line", mode: there.length > 40 ? "lines" : "lines+markers",
+    x, y: points.map(({ y }) => y), name: escaped(data.series[row] + name), meta: "line",
+    mode: points.length > 40 ? "lines" : "lines+markers",
     line: { color: colour(row), width: 2, dash: dash ?? DASHES[Math.floor(row / COLOURS) % DASHES.length] },
     marker: { size: 5 },
-    text: there.map((point) => (point.n > 1 ? ` ± ${point.std.toPrecision(2)} (n ${point.n})` : ` (n ${point.n})`)),
+    text: points.map(({ std, n }) => (n > 1 ? ` ± ${std.toPrecision(2)} (n ${n})` : ` (n ${n})`)),
     hovertemplate: "%{y:.4~g}%{text}<extra>%{fullData.name}</extra>",
   });
   return made;
 }
 
+// Several runs of one cell are points one above the other, which no line connects.
 function byColumn(key, dash, name) {
-  const runs = once();
-  return rowsOf(runs).flatMap((row) => {
-    const mine = runs.filter((run) => run.row === row);
-    const points = ordered(mine.map((run) => run.column)).map((column) => ({
-      x: column,
-      ...statistics(mine.filter((run) => run.column === column).map((run) => metricOf(run, key))),
-    }));
-    return lines(row, points, dash, name);
-  });
-}
-
-function byEpoch(curve, scale, dash, name) {
-  const runs = atColumn(once()).filter((run) => run.curves[curve]);
-  return rowsOf(runs).flatMap((row) => {
-    const values = new Map();
-    for (const run of runs.filter((run) => run.row === row)) {
-      run.curves.epoch.forEach((epoch, i) => {
-        if (!values.has(epoch)) values.set(epoch, []);
-        values.get(epoch).push(run.curves[curve][i]);
-      });
-    }
-    const points = [...values].sort((a, b) => a[0] - b[0]).map(([x, all]) => {
-      const { n, mean, std } = statistics(all);
-      return { x, n, mean: mean * scale, std: std * scale };
+  const cells = visible();
+  return rowsOf(cells).flatMap((row) => {
+    const points = cells.filter((cell) => cell.row === row).flatMap((cell) => {
+      const all = parts(cell).map((part) => point(cell.x, part.metrics[state.protocol]?.[metricPlace(key)])).filter(({ y }) => present(y));
+      return all.length > 1 ? all.flatMap((one) => [GAP, one, GAP]) : all;
     });
     return lines(row, points, dash, name);
   });
 }
 
-const columnAxis = () => ({ title: { text: escaped(data.columnLabel) } });
-const epochAxis = { title: { text: "epoch" } };
-const percent = (curve) => (curve.endsWith("accuracy") ? 100 : 1);
+function byEpoch(curve, dash, name) {
+  return atColumn(visible()).flatMap((cell) => {
+    const curves = parts(cell).map((part) => (part.curves[curve] ?? []).map(([epoch, ...values]) => point(epoch, values)));
+    return lines(cell.row, curves.flatMap((points, i) => (i ? [GAP, ...points] : points)), dash, name);
+  });
+}
 
-function heatmap(matrix, classes, texts, unit) {
-  const size = Math.sqrt(matrix.length);
-  const grid = (values) => Array.from({ length: size }, (_, i) => values.slice(i * size, (i + 1) * size));
-  const named = classes.map(escaped);
-  const names = new Set(named).size === size ? named : [...Array(size).keys()].map(String);
-  return [{
-    type: "heatmap", z: grid(matrix), x: names, y: names, customdata: grid(texts ?? matrix), zmin: 0, zmax: 1,
+function heatmap(shares, counts, unit) {
+  const named = (data.classes[state.setting] ?? []).map(escaped);
+  const names = new Set(named).size === shares.length ? named : shares.map((_, place) => String(place));
+  const traces = [{
+    type: "heatmap", z: shares, x: names, y: names, customdata: counts ?? shares, zmin: 0, zmax: 1,
     colorscale: [[0, variable("--page")], [1, variable("--accent")]], colorbar: { thickness: 10, outlinewidth: 0 }, meta: "heatmap",
-    hovertemplate: `true %{y}<br>${unit} %{x}<br>%{z:.1%}${texts ? " (%{customdata})" : ""}<extra></extra>`,
+    hovertemplate: `true %{y}<br>${unit} %{x}<br>%{z:.1%}${counts ? " (%{customdata})" : ""}<extra></extra>`,
+  }];
+  return [traces, {
+    hovermode: "closest", xaxis: axis(unit, { type: "category", showgrid: false }),
+    yaxis: axis("true class", { type: "category", autorange: "reversed", showgrid: false }),
   }];
 }
 
-const matrixLayout = (x) => ({
-  hovermode: "closest", xaxis: { title: { text: x }, type: "category", showgrid: false },
-  yaxis: { title: { text: "true class" }, type: "category", autorange: "reversed", showgrid: false },
-});
+const epochFigure = (curve) => [byEpoch(curve), { xaxis: axis("epoch"), yaxis: axis(data.curves[curve] ?? "") }];
 
 const FIGURES = {
-  against: () => [byColumn(state.metric), { xaxis: columnAxis(), yaxis: { title: { text: metricInfo(state.metric).text } } }],
-  "epochs-a": () => epochFigure(0),
-  "epochs-b": () => epochFigure(1),
+  against: () => [byColumn(state.metric), { xaxis: axis(data.columnLabel), yaxis: axis(data.metrics[state.metric]) }],
+  "epochs-a": () => epochFigure(state["curve-a"]),
+  "epochs-b": () => epochFigure(state["curve-b"]),
   memorisation: () => [
     [
-      ...byEpoch("fitted_correct", 1, "dot", ", correct labels"),
-      ...byEpoch("fitted_wrong", 1, "solid", ", wrong labels").map((trace) => ({ ...trace, yaxis: "y2" })),
+      ...byEpoch("fitted_correct", "dot", ", correct labels"),
+      ...byEpoch("fitted_wrong", "solid", ", wrong labels").map((trace) => ({ ...trace, yaxis: "y2" })),
     ],
     { // one above the other: wrong labels are few, and would be a flat line below the correct ones
-      xaxis: { ...epochAxis, anchor: "y2" },
-      yaxis: { title: { text: "correct" }, rangemode: "tozero", domain: [0.56, 1] },
-      yaxis2: { title: { text: "wrong" }, rangemode: "tozero", domain: [0, 0.44] },
+      xaxis: axis("epoch", { anchor: "y2" }),
+      yaxis: axis("correct", { rangemode: "tozero", domain: [0.56, 1] }),
+      yaxis2: axis("wrong", { rangemode: "tozero", domain: [0, 0.44] }),
     },
   ],
   errors: () => [
-    metricInfo("test/error") && metricInfo("train/error")
-      ? [...byColumn("test/error", "solid", ", test"), ...byColumn("train/error", "dot", ", train")] : [],
-    { xaxis: columnAxis(), yaxis: { title: { text: "error, %" } } },
+    [...byColumn("test/error", "solid", ", test"), ...byColumn("train/error", "dot", ", train")],
+    { xaxis: axis(data.columnLabel), yaxis: axis("error, %") },
   ],
   confusion() {
-    const runs = atColumn(once()).filter((run) => data.series[run.row] === state.row && run.confusion[state.protocol]);
-    if (!runs.length) return [[], {}];
-    const sum = runs[0].confusion[state.protocol].map((_, i) => runs.reduce((all, run) => all + run.confusion[state.protocol][i], 0));
-    const size = Math.sqrt(sum.length);
-    const totals = Array.from({ length: size }, (_, i) => sum.slice(i * size, (i + 1) * size).reduce((a, b) => a + b, 0));
-    const shares = sum.map((count, i) => count / Math.max(totals[Math.floor(i / size)], 1));
-    return [heatmap(shares, data.classes[state.setting] ?? [], sum, "predicted"), matrixLayout("predicted")];
+    const matrix = atColumn(visible()).find((cell) => cell.row === +state.row)?.confusion[state.protocol];
+    return matrix ? heatmap(matrix.share, matrix.count, "predicted") : [[], {}];
   },
   transition() {
-    const found = data.transitions.find((one) => one.setting === state.setting && shown(one.column) === state.column);
-    return [found ? heatmap(found.matrix, data.classes[state.setting] ?? [], null, "given label") : [], matrixLayout("given label")];
+    const matrix = data.transitions[state.setting]?.[state.column];
+    return matrix ? heatmap(matrix, null, "given label") : [[], {}];
   },
   time() {
-    const runs = atColumn(here());
+    const value = (run) => run.metrics[state.protocol]?.[metricPlace(state.metric)]?.[0];
+    const runs = atColumn(data.runs).filter((run) =>
+      run.setting === +state.setting && passes(run) && !state.hidden.has(run.row) && present(value(run)) && present(run.seconds));
     const traces = rowsOf(runs).map((row) => {
-      const mine = runs.filter((run) => run.row === row && present(metricOf(run, state.metric)) && present(run.seconds));
+      const mine = runs.filter((run) => run.row === row);
       return {
-        x: mine.map((run) => run.seconds), y: mine.map((run) => metricOf(run, state.metric)), mode: "markers", meta: "points",
+        x: mine.map((run) => run.seconds), y: mine.map(value), mode: "markers", meta: "points",
         name: escaped(data.series[row]), text: mine.map((run) => `seed ${run.seed}`), marker: { color: colour(row), size: 8 },
         hovertemplate: "%{y:.4~g} after %{x:.4~g} s, %{text}<extra>%{fullData.name}</extra>",
       };
     });
-    const layout = { hovermode: "closest", xaxis: { title: { text: "training time, s" } } };
-    return [traces.filter((trace) => trace.x.length), { ...layout, yaxis: { title: { text: metricInfo(state.metric).text } } }];
+    return [traces, { hovermode: "closest", xaxis: axis("training time, s"), yaxis: axis(data.metrics[state.metric]) }];
   },
 };
-
-function epochFigure(place) {
-  const curve = state.curves[place];
-  const unit = percent(curve) === 100 ? ", %" : "";
-  return [byEpoch(curve, percent(curve)), { xaxis: epochAxis, yaxis: { title: { text: (data.curveTexts[curve] ?? "") + unit } } }];
-}
 
 function draw(id) {
   ready();
   const element = byId(id);
-  const [traces, layout] = curvesThere().length || !id.startsWith("epochs") ? FIGURES[id]() : [[], {}];
+  const [traces, layout] = FIGURES[id]();
   element.setAttribute("role", "img");
   const counted = traces.filter((trace) => trace.meta !== "band").length;
   const caption = element.parentElement.querySelector("figcaption").innerText.replace(/\s+/g, " ");
@@ -235,53 +185,31 @@ function drawAll() {
 
 // ---- controls
 
-const curvesThere = () => Object.keys(data.curveTexts).filter((name) => data.runs.some((run) => run.curves[name]));
-
-function updateControls() {
-  const runs = filtered();
-  const settings = unique(runs.map((run) => run.setting));
-  if (settings.length && !settings.includes(state.setting)) state.setting = settings[0];
-  fill(byId("setting"), settings.map((place) => [place, data.settings[place]]), state.setting);
-  const mine = runs.filter((run) => run.setting === state.setting);
-  const columns = ordered(mine.map((run) => run.column)).map(shown);
-  if (!columns.includes(state.column)) state.column = columns[Math.floor(columns.length / 2)] ?? null;
-  fill(byId("column"), columns.map((value) => [value, value]), state.column);
-  const rows = rowsOf(mine.filter((run) => !state.hidden.has(run.row))).map((row) => data.series[row]);
-  if (!rows.includes(state.row)) state.row = rows[0] ?? null;
-  fill(byId("confusion-row"), rows.map((value) => [value, value]), state.row);
-  for (const place of document.querySelectorAll(".at")) place.textContent = `at ${data.columnLabel} ${state.column}`;
-  const [metric, protocol] = [metricInfo(state.metric).text, data.protocols[state.protocol]];
-  byId("against-title").textContent = `${metric} against ${data.columnLabel}, ${protocol}`;
-  byId("time-title").textContent = `${metric} (${protocol}) against training time at ${data.columnLabel} ${state.column}`;
-  byId("errors-title").textContent = `Error on the test set (solid) and on the given training labels (dotted), ${protocol}`;
-  byId("filter-count").textContent = `${runs.length} of ${data.runs.length} runs`;
-  byId("legend").replaceChildren(...rowsOf(mine).map((row) => {
-    const button = make("button", { type: "button" }, swatch(row), data.series[row]);
-    button.dataset.row = row;
-    button.setAttribute("aria-pressed", String(!state.hidden.has(row)));
-    return button;
-  }));
+// Fills a control with what there is to choose; what was chosen stays, if it is still there.
+function offer(id, entries, other = 0) {
+  if (!entries.some(([value]) => String(value) === state[id])) state[id] = String(entries[other]?.[0] ?? "");
+  fill(byId(id), entries, state[id]);
 }
 
 function update() {
-  updateControls();
+  for (const id of CHOICES) state[id] = byId(id).value;
+  state.off = new Set([...byId("filters").querySelectorAll("input:not(:checked)")].map(({ name, value }) => `${name}=${value}`));
+  state.hidden = new Set([...byId("legend").querySelectorAll("[aria-pressed=false]")].map(({ value }) => +value));
+  const settings = unique(data.cells.filter((cell) => runsOf(cell).length).map((cell) => cell.setting));
+  offer("setting", settings.map((place) => [place, data.settings[place]]));
+  const cells = here();
+  const columns = data.columns[state.setting]?.filter((text) => cells.some((cell) => cell.column === text)) ?? [];
+  offer("column", columns.map((value) => [value, value]), Math.floor(columns.length / 2));
+  offer("row", rowsOf(visible()).map((row) => [row, data.series[row]]));
+  for (const button of byId("legend").children) button.hidden = !cells.some((cell) => cell.row === +button.value);
+  for (const place of document.querySelectorAll(".at")) place.textContent = `at ${data.columnLabel} ${state.column}`;
+  const [metric, protocol] = [data.metrics[state.metric], data.protocols[state.protocol]];
+  byId("against-title").textContent = `${metric} against ${data.columnLabel}, ${protocol}`;
+  byId("time-title").textContent = `${metric} (${protocol}) against training time at ${data.columnLabel} ${state.column}`;
+  byId("errors-title").textContent = `Error on the test set (solid) and on the given training labels (dotted), ${protocol}`;
+  byId("filter-count").textContent = `${data.runs.filter(passes).length} of ${data.runs.length} runs`;
+  runRows.forEach((row, place) => { row.hidden = !passes(data.runs[place]); });
   drawAll();
-}
-
-function makeFilters() {
-  byId("filters").replaceChildren(...data.filters.map((key) => {
-    const box = make("fieldset", {}, make("legend", { textContent: key === "rate" ? "noise rate" : key }));
-    for (const value of ordered(data.runs.map((run) => run[key])).map(shown)) {
-      const check = make("input", { type: "checkbox", checked: !state.off[key].has(value), name: key, value });
-      check.addEventListener("change", () => {
-        state.off[key][check.checked ? "delete" : "add"](value);
-        makeRuns();
-        update();
-      });
-      box.append(make("label", {}, check, ` ${value}`));
-    }
-    return box;
-  }));
 }
 
 // ---- tables
@@ -304,46 +232,23 @@ function sortBy(header) {
   table.tBodies[0].append(...keys.map(([, row]) => row));
 }
 
-const RUN_COLUMNS = [
-  ["row", (run) => data.series[run.row]], ["config", () => null],
-  ["data", (run) => run.data], ["noise", (run) => run.noise], ["rate", (run) => run.rate, true],
-  ["model", (run) => run.model], ["seed", (run) => run.seed, true],
-  ...Object.entries(data.protocols).map(([key, text]) => [text, (run) => metricOf(run, state.metric, key), true, key]),
-  ["training, s", (run) => run.seconds, true], ["folder", (run) => run.path],
-];
+const runRows = [...byId("runs-table").tBodies[0].rows]; // in the order of data.runs, whatever they are sorted by
 
-function makeRuns() {
-  const table = byId("runs-table");
-  const headers = RUN_COLUMNS.map(([name, , number, protocol]) => {
-    const text = protocol ? `${metricInfo(state.metric).text}: ${protocol}` : name;
-    const header = make("th", { scope: "col", className: number ? "number" : "" });
-    if (name === "config") header.textContent = text;
-    else {
-      header.append(make("button", { type: "button", textContent: text }));
-      header.setAttribute("aria-sort", "none");
-    }
-    return header;
-  });
-  table.tHead.replaceChildren(make("tr", {}, ...headers));
-  table.tBodies[0].replaceChildren(...filtered().map((run) => {
-    const cells = RUN_COLUMNS.map(([name, value, number]) => {
-      const content = value(run);
-      const cell = make(name === "row" ? "th" : "td", { className: number ? "number" : "" });
-      cell.dataset.value = present(content) ? content : "";
-      const text = !present(content) ? "–" : typeof content === "number" && !Number.isInteger(content) ? String(+content.toPrecision(4)) : shown(content);
-      if (name === "row") cell.append(swatch(run.row), text);
-      else if (name === "config") {
-        const config = make("button", { type: "button", textContent: "show" });
-        config.setAttribute("aria-label", `Configuration of ${run.run}`);
-        config.addEventListener("click", () => showRun(run));
-        cell.append(config);
-      } else if (name === "folder") cell.append(make("a", { href: encodeURI(run.link) + "/", textContent: text }));
-      else cell.textContent = text;
-      if (name === "row") cell.scope = "row";
-      return cell;
+// The table of runs has a column for each protocol, with the chosen metric.
+function showMetric() {
+  const metric = byId("metric").value;
+  const headers = [...byId("runs-table").tHead.rows[0].cells];
+  Object.entries(data.protocols).forEach(([protocol, text], column) => {
+    const header = headers[FACTS + column];
+    header.firstChild.textContent = `${data.metrics[metric]}: ${text}`;
+    header.setAttribute("aria-sort", "none");
+    runRows.forEach((row, place) => {
+      const value = data.runs[place].metrics[protocol]?.[metricPlace(metric)]?.[0];
+      const cell = row.cells[FACTS + column];
+      cell.dataset.value = value ?? "";
+      cell.textContent = present(value) ? String(Number.isInteger(value) ? value : +value.toPrecision(4)) : "–";
     });
-    return make("tr", {}, ...cells);
-  }));
+  });
 }
 
 function showRun(run) {
@@ -355,61 +260,33 @@ function showRun(run) {
   byId("run-title").textContent = run.run;
   byId("run-content").replaceChildren(
     make("p", {}, make("code", { textContent: run.path })),
-    listed("What runs of this report differ in", run.config),
-    listed("The same in all of them", data.common),
+    listed("Configuration that differs between runs", run.config),
+    listed("Configuration that all runs share", data.common),
   );
   byId("run").showModal();
 }
 
 // ---- start
 
-function start() {
-  const curves = curvesThere();
-  const prefer = (wanted, other) => (curves.includes(wanted) ? wanted : curves[other] ?? "");
-  state.curves = [prefer("val/loss", 0), prefer("train/accuracy", 1)];
-  ["curve-a", "curve-b"].forEach((id, place) => {
-    fill(byId(id), curves.map((name) => [name, data.curveTexts[name]]), state.curves[place]);
-    byId(id).addEventListener("change", (event) => {
-      state.curves[place] = event.target.value;
-      update();
-    });
-  });
-  byId("column-name").textContent = data.columnLabel;
-  fill(byId("metric"), data.metrics.map((metric) => [metric.key, metric.text]), state.metric);
-  fill(byId("protocol"), Object.entries(data.protocols), state.protocol);
-  const change = (id, key, convert = String) => byId(id).addEventListener("change", (event) => {
-    state[key] = convert(event.target.value);
-    if (key === "metric") makeRuns();
-    update();
-  });
-  change("setting", "setting", Number);
-  change("metric", "metric");
-  change("protocol", "protocol");
-  change("column", "column");
-  change("confusion-row", "row");
-  byId("legend").addEventListener("click", (event) => {
-    const row = event.target.closest("button")?.dataset.row;
-    if (row === undefined) return;
-    state.hidden[state.hidden.has(+row) ? "delete" : "add"](+row);
-    update();
-    byId("legend").querySelector(`[data-row="${row}"]`).focus(); // the buttons are made anew
-  });
-  byId("filter-reset").addEventListener("click", () => {
-    for (const off of Object.values(state.off)) off.clear();
-    makeFilters();
-    makeRuns();
-    update();
-  });
-  document.addEventListener("click", (event) => {
-    const header = event.target.closest("table.sortable thead button")?.closest("th");
-    if (header) sortBy(header);
-  });
-  byId("theme").addEventListener("change", drawAll);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
-  makeFilters();
-  makeRuns();
+byId("metric").addEventListener("change", showMetric);
+document.addEventListener("change", update);
+byId("filter-reset").addEventListener("click", () => {
+  byId("filters").reset();
   update();
-  for (const id of Object.keys(FIGURES)) watcher.observe(byId(id));
-}
-
-start();
+});
+byId("legend").addEventListener("click", ({ target }) => {
+  const button = target.closest("button");
+  button?.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") === "false"));
+  update();
+});
+byId("runs-table").tBodies[0].addEventListener("click", ({ target }) => {
+  if (target.tagName === "BUTTON") showRun(data.runs[runRows.indexOf(target.closest("tr"))]);
+});
+document.addEventListener("click", ({ target }) => {
+  const header = target.closest("table.sortable thead button")?.closest("th");
+  if (header) sortBy(header);
+});
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+showMetric();
+update();
+for (const id of Object.keys(FIGURES)) watcher.observe(byId(id));

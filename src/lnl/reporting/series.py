@@ -1,0 +1,115 @@
+"""What figures show: means, spreads, shares and counts, each computed once, for the pictures and for the page."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lnl.reporting.results import read_confusions, read_transition
+from lnl.reporting.settings import visits_part
+from lnl.reporting.tables import averages
+
+CURVES = {  # of metrics.csv and of `fitted`: how they are called, and what they are multiplied by
+    "val/loss": ("validation loss (noisy labels)", 1.0),
+    "val/accuracy": ("validation accuracy (noisy labels), %", 100.0),
+    "train/loss": ("training loss", 1.0),
+    "train/accuracy": ("training accuracy (given labels), %", 100.0),
+    "fitted_correct": ("correctly labelled samples fitted", 1.0),
+    "fitted_wrong": ("wrongly labelled samples fitted", 1.0),
+}
+
+
+class Setting:
+    """The runs of one setting, and the numbers that its figures show.
+
+    Args:
+        name: of the setting.
+        runs: as of :func:`lnl.reporting.arrange.arrange`, with ``repeated``.
+        epochs: ``metrics.csv`` of these runs, one row for each epoch.
+        metrics: columns of numbers that are to be averaged.
+    """
+
+    def __init__(self, name: str, runs: pd.DataFrame, epochs: pd.DataFrame, metrics: Sequence[str]) -> None:
+        self.name, self._metrics = name, list(metrics)
+        self.runs = runs.assign(column=runs["column"].infer_objects())
+        self.epochs = fitted(epochs.assign(column=epochs["column"].infer_objects()))
+        self.columns: list[Any] = sorted(self.runs["column"].unique())
+
+    @cached_property
+    def metrics(self) -> pd.DataFrame:
+        """Every metric by protocol, row and column, as of :func:`lnl.reporting.tables.averages`."""
+        return averages(self.runs, ["protocol", "row", "column"], self._metrics)
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        """Every curve by row, column and epoch, as of :func:`by_epoch`."""
+        return by_epoch(self.epochs, ["row", "column"])
+
+    @cached_property
+    def _confusions(self) -> tuple[list[str], dict[tuple[str, str, Any], np.ndarray]]:
+        classes: list[str] = []
+        summed: dict[tuple[str, str, Any], np.ndarray] = {}
+        runs = self.runs.loc[~self.runs["repeated"], ["path", "protocol", "row", "column"]]
+        for path, entries in runs.groupby("path", sort=False):
+            names, matrices = read_confusions(str(path))
+            classes = classes or names
+            for _, protocol, row, column in entries.itertuples(index=False):
+                if names == classes and protocol in matrices:
+                    key = (str(protocol), str(row), column)
+                    summed[key] = summed.get(key, 0) + matrices[protocol]
+        return classes, summed
+
+    @property
+    def classes(self) -> list[str]:
+        return self._confusions[0]
+
+    @property
+    def confusions(self) -> dict[tuple[str, str, Any], np.ndarray]:
+        """Confusion matrices, true class by row, by protocol, row and column: counts summed over runs."""
+        return self._confusions[1]
+
+    @cached_property
+    def transitions(self) -> dict[Any, np.ndarray]:
+        """The matrix that wrong labels were drawn by, true class by row, of the first run of each column."""
+        first = self.runs.drop_duplicates("column").set_index("column")["path"]
+        found = {column: read_transition(first[column]) for column in self.columns}
+        return {column: matrix for column, matrix in found.items() if matrix is not None and matrix.ndim == 2}
+
+
+def fitted(epochs: pd.DataFrame) -> pd.DataFrame:
+    """Adds how many training samples have the label that the model predicts.
+
+    ``fitted_correct`` counts correctly labelled samples, ``fitted_wrong`` wrongly labelled ones. Both are NaN where the
+    number of wrong labels is unknown, and for epochs that visited a part of the samples.
+    """
+    size, rate = epochs["train_samples"].astype(float), epochs["train_rate"].astype(float)
+    size = size.mask(visits_part(epochs))
+    nothing = pd.Series(np.nan, index=epochs.index)
+    return epochs.assign(
+        fitted_correct=(size * (1 - rate)).round() * epochs.get("train/accuracy_correct", nothing),
+        fitted_wrong=(size * rate).round() * epochs.get("train/memorised", nothing),
+    )
+
+
+def by_epoch(epochs: pd.DataFrame, by: Sequence[str], curves: Sequence[str] = tuple(CURVES)) -> pd.DataFrame:
+    """``mean``, ``std`` and ``count`` of each curve at each epoch, over the runs of each group.
+
+    Args:
+        epochs: one row for each run and epoch; ``epoch`` from 0.
+        by: the columns that make a group.
+        curves: columns of numbers; those without a number are left out.
+
+    Returns:
+        A row for each group and epoch (from 1), with columns ``(curve, statistic)``.
+    """
+    there = [name for name in curves if name in epochs and epochs[name].notna().any()]
+    groups = epochs.assign(epoch=epochs["epoch"] + 1).groupby([*by, "epoch"], observed=True)
+    return groups[there].agg(["mean", "std", "count"]) if there else pd.DataFrame()
+
+
+def shares(counts: np.ndarray) -> np.ndarray:
+    """Each row of ``counts[K, K]`` divided by its sum; zeros stay zeros."""
+    result: np.ndarray = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    return result
