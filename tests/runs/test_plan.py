@@ -124,9 +124,7 @@ def test_a_class_says_what_it_changes_of_an_identity(tmp_path, monkeypatch):
         assert of(f"+callbacks.mine._target_={same}").identity == usual.identity
     for other in ("lnl.callbacks.SampleHistory", "identity_own.Loud", "nowhere.Unknown"):
         assert of(f"+callbacks.mine._target_={other}").identity != usual.identity
-    assert identity.acting(of("callbacks=sample_history", "+callbacks.b._target_=nowhere.B").config["callbacks"]) == [
-        "b"
-    ]
+    assert identity.acting(of("callbacks=sample_history", "+callbacks.b._target_=nowhere.B").config) == ["b"]
     monkeypatch.chdir(tmp_path)
     before = of("noise=file", "noise.path=labels.csv")
     (tmp_path / "labels.csv").rename("moved.csv")

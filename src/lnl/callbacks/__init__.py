@@ -1,17 +1,17 @@
 """Callbacks: what ``conf/callbacks`` offers beside a method."""
 
 from lnl.callbacks.contact_sheet import ContactSheet
+from lnl.callbacks.ema import EMA
 from lnl.callbacks.fit_until import FitUntil
 from lnl.callbacks.progress import TrainingProgress
 from lnl.callbacks.sample_history import SampleHistory
 from lnl.callbacks.stop_on_nan import StopOnNaN
-from lnl.callbacks.weight_average import WeightAverage
 
 __all__ = [
+    "EMA",
     "ContactSheet",
     "FitUntil",
     "SampleHistory",
     "StopOnNaN",
     "TrainingProgress",
-    "WeightAverage",
 ]

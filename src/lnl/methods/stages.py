@@ -9,7 +9,7 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping
 from torch import Tensor
 
-from lnl.callbacks import FitUntil, WeightAverage
+from lnl.callbacks import EMA, FitUntil
 from lnl.errors import UserError
 from lnl.methods.base import NoisyLabelMethod
 
@@ -114,7 +114,7 @@ class StagedMethod(NoisyLabelMethod):
         for name in names:
             self.model.get_submodule(name).load_state_dict(network.get_submodule(name).state_dict())
         for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
-            if isinstance(callback, WeightAverage):
+            if isinstance(callback, EMA):
                 callback.restart()
 
     def on_validation_end(self) -> None:

@@ -32,7 +32,7 @@ def read_runs(paths: Iterable[Path | str]) -> pd.DataFrame:
         - ``data``, ``corruption``, ``noise`` (kind), ``rate`` (asked for; 0 without noise, NaN for labels as given),
           ``actual_rate``, ``train_rate`` (NaN for cross-validated runs), ``train_samples``, ``model``, ``method``
           (``(oracle)`` is added if it was told the true share of wrong labels), ``loss`` (``none`` if the method uses
-          none), ``callbacks`` (those that can change numbers, as text), ``seed``, ``noise_seed``, ``split_seed``,
+          none), ``callbacks`` (:func:`lnl.runs.identity.acting`, as text), ``seed``, ``noise_seed``, ``split_seed``,
           ``noise_sha256`` of the labels;
         - ``<split>/<metric>`` for every number, such as ``test/accuracy``, ``train/loss``;
         - ``<data>/<metric>`` from ``evaluations/<data>-<protocol>.json``, such as ``mnist/accuracy``;
@@ -75,7 +75,7 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
         **{key: result[key] for key in ("sweep", "run", "identity", "epochs", "model", "loss")},
         "method": result["method"] + (" (oracle)" if result.get("oracle_options") else ""),
         "data": result["data"]["name"],
-        "callbacks": " + ".join(acting(result["config"].get("callbacks"))),
+        "callbacks": " + ".join(acting(result["config"])),
         "numbers_version": result.get("numbers_version"),
         "corruption": result.get("corruption", "none"),
         "noise": noise["kind"],

@@ -61,7 +61,7 @@ def _keys(runs: pd.DataFrame) -> list[str]:
     config = [str(key) for key in runs if "." in str(key) and "/" not in str(key) and not str(key).endswith("seed")]
     targets = {str(key).split(".")[1]: runs[key].dropna() for key in runs if re.fullmatch(CALLBACK, str(key))}
     nodes = {name: {"_target_": target} for name, found in targets.items() for target in found.unique()}
-    watching = tuple(f"callbacks.{name}." for name in targets if name not in acting(nodes))
+    watching = tuple(f"callbacks.{name}." for name in targets if name not in acting({"callbacks": nodes}))
     if runs["epochs"].nunique() > 1:  # the number that was trained, which may be smaller
         config = [key for key in config if key != "trainer.max_epochs"]
     first = ["epochs", *OPTIONS, "init_from", "numbers_version", "precision"]

@@ -10,7 +10,7 @@ from lnl.runs.identity import acting
 def closing_block(result: dict[str, Any], folder: Path) -> str:
     """What was trained, on how many wrong labels, the accuracies, and where everything is."""
     data, seeds = result["data"], result["seeds"]
-    parts = [result["method"], *({result["loss"]} - {"none"}), *acting(result["config"].get("callbacks"))]
+    parts = [result["method"], *({result["loss"]} - {"none"}), *acting(result["config"])]
     images = data["name"] if result["corruption"] == "none" else f"{data['name']} ({result['corruption']})"
     lines = [
         f"{images}, {result['model']}, {', '.join(parts)}, seed {seeds['seed']}: "

@@ -95,14 +95,18 @@ def _counts(callback: Any) -> bool:
     return _says(callback, "changes_numbers") is not False or bool(_says(callback, "in_identity"))
 
 
-def acting(callbacks: Mapping[str, Any] | None) -> list[str]:
-    """The names of the callbacks that are part of what was tried, as a loss is: those that can change numbers.
+def acting(config: Mapping[str, Any]) -> list[str]:
+    """What was tried beside method and loss: callbacks that can change numbers, mixing, averaging, label smoothing.
 
     Args:
-        callbacks: the part of a configuration, of a run or of its result.
+        config: of a run, or of its result.
     """
-    nodes = (callbacks or {}).items()
-    return sorted(name for name, node in nodes if node is not None and _says(node, "changes_numbers") is not False)
+    nodes = (config.get("callbacks") or {}).items()
+    names = [name for name, node in nodes if node is not None and _says(node, "changes_numbers") is not False]
+    parts = [config.get(group) or {} for group in ("mix", "average")]
+    names += [str(part["_target_"]).rpartition(".")[2].lower() for part in parts if "_target_" in part]
+    smoothing = (config.get("loss") or {}).get("label_smoothing") or 0
+    return sorted(names) + [f"smoothing{smoothing:g}"] * bool(smoothing)
 
 
 def _says(node: Any, name: str) -> Any:

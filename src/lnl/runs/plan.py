@@ -58,7 +58,7 @@ def make_plan(cfg: DictConfig, hydra: HydraConf) -> Plan:
 def run_name(cfg: DictConfig) -> str:
     """A readable, unique folder name, e.g. ``cifar10-symmetric0.3-cnn-baseline-ce-seed0-1a2b3c4d``.
 
-    A loss that the method does not use is left out; callbacks that can change numbers are in it.
+    A loss that the method does not use is left out; what was tried beside method and loss is in it.
 
     Args:
         cfg: with the part that is Hydra's.
@@ -78,7 +78,7 @@ def run_name(cfg: DictConfig) -> str:
     noise = f"{options['noise']}{float(rate):g}" if isinstance(rate, int | float) else options["noise"]
     unused = {"none"}
     parts = [options["data"], *({options["corruption"]} - unused), noise, options["model"], options["method"]]
-    parts += [*({options["loss"]} - unused), *acting(experiment.config.get("callbacks")), f"seed{seed}"]
+    parts += [*({options["loss"]} - unused), *acting(experiment.config), f"seed{seed}"]
     return "-".join([*parts, experiment.identity[:8]]).replace("/", "_")
 
 

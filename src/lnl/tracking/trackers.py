@@ -56,7 +56,7 @@ def overview(config: Mapping[str, Any]) -> dict[str, Any]:
         "noise_kind": options["noise"],
         "noise_rate": config["noise_rate"],
         **{f"{group}_name": options[group] for group in ("model", "method", "loss")},
-        "callback_names": " + ".join(acting(config.get("callbacks"))) or None,
+        "callback_names": " + ".join(acting(config)) or None,
         "optimizer_name": options["optimizer"],
         "lr": config["optimizer"].get("lr"),
         "batch_size": config["data"]["batch_size"],

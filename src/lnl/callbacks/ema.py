@@ -11,7 +11,7 @@ from torch import Tensor
 from lnl.errors import check_range
 
 
-class WeightAverage(Callback):
+class EMA(Callback):
     r"""Exponential moving average of the weights, :math:`\bar\theta \leftarrow d \bar\theta + (1 - d) \theta` a step.
 
     Validation, tests, checkpoints and exports have the average, training goes on from the weights themselves. Networks

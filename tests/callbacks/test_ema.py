@@ -7,10 +7,10 @@ import pytest
 import torch
 from pytorch_lightning.callbacks import Callback
 
-from lnl.callbacks import WeightAverage
+from lnl.callbacks import EMA
 from tests.conftest import weights
 
-HERE = "tests.callbacks.test_weight_average"
+HERE = "tests.callbacks.test_ema"
 
 
 class Watch(Callback):
@@ -93,4 +93,4 @@ def test_a_network_that_is_made_new_begins_a_new_average(digits):
 @pytest.mark.parametrize("decay", [1.0, -0.1])
 def test_a_decay_outside_is_refused(decay):
     with pytest.raises(ValueError, match="decay must be"):
-        WeightAverage(decay)
+        EMA(decay)
