@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from lnl.datasets.contents import fingerprints
 from lnl.runs.code import class_attribute, sources
 
-NUMBERS_VERSION = 4  # to be raised whenever a change of lnl's code changes the numbers of the same configuration
+NUMBERS_VERSION = 5  # to be raised whenever a change of lnl's code changes the numbers of the same configuration
 
 # Keys that change no number. What a callback changes, its class says: see `_counts`.
 IRRELEVANT = {

@@ -241,6 +241,8 @@ class Evaluator:
         asked: Any = OmegaConf.to_container(self.cfg.data, resolve=True)
         if self.dataset is None:
             given = before["data"] | {key: asked[key] for key in ("data_dir", "cache_dir")}
+            for key in ("augment", "crop_padding", "views"):  # of runs before 0.2
+                given.pop(key, None)
         else:
             given = asked | {key: value for key, value in before["data"].items() if key in PREPARATION}
         own = self._is_own(run, given)
