@@ -13,7 +13,7 @@ class TrainingProgress(ProgressBar):
 
     changes_numbers: ClassVar[bool] = False
 
-    UPDATES = 200  # steps between updates are such that a bar moves so often, whatever the length
+    UPDATES = 200  # of a bar, for a training of any length
 
     def __init__(self) -> None:
         super().__init__()

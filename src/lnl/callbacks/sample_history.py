@@ -1,4 +1,4 @@
-"""What an audit of the labels wants to know of a run, beside its last epoch's probabilities."""
+"""What an audit of the labels needs of a run, beside its last epoch's probabilities."""
 
 import logging
 from typing import Any, ClassVar

@@ -31,7 +31,7 @@ def whiten(images: Tensor) -> Tensor:
 
 
 def pixel_scale(mean: Sequence[float], std: Sequence[float], pixels: int) -> tuple[Tensor, Tensor]:
-    """What :func:`normalised` multiplies by and adds, for images of so many ``pixels``: two ``[pixels * C]``."""
+    """Factors and summands of :func:`normalised` for images of ``pixels`` pixels: two tensors ``[pixels * C]``."""
     # Repeated for every pixel of an image, because an operation along three channels is not vectorised.
     return (1 / (255 * torch.tensor(std))).repeat(pixels), (-torch.tensor(mean) / torch.tensor(std)).repeat(pixels)
 
@@ -110,7 +110,7 @@ class Loader:
     def __iter__(self) -> Iterator[Batch]:
         sampler = self.sampler
         order = sampler.order()
-        # Drawn for all processes, so that an image is augmented alike whichever of them has it.
+        # Drawn for all processes, so that an image is augmented alike in each of them.
         generators = [sampler.generator(1 + number) for number in range(len(self.views))]
         draws = [
             [(rows := transform.draw(len(order), generator), rows.to(self.device)) for transform in view]

@@ -13,7 +13,7 @@ from torch.utils.data import Sampler
 
 @dataclass(frozen=True)
 class Share:
-    """Which of ``processes`` that train together this is; alone, 0 of 1."""
+    """The number of this process among ``processes`` that train together; 0 of 1 for a single process."""
 
     process: int = 0
     processes: int = 1

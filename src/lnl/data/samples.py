@@ -9,7 +9,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Samples:
-    """The training samples as a method sees them, on the CPU. True labels of samples that nobody trusts are not here.
+    """The training samples as a method sees them, on the CPU. It has no true labels but those of trusted samples.
 
     Attributes:
         count: N, samples of the whole training set, the range of ``batch.index``.

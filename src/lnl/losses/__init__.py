@@ -1,4 +1,4 @@
-"""Losses: ``(logits[B, K], target) -> [B]``, one value per sample, in float32 whatever the autocast."""
+"""Losses: ``(logits[B, K], target) -> [B]``, one value per sample, in float32 under any autocast."""
 
 from lnl.losses.active_passive import ActivePassiveLoss
 from lnl.losses.base import Loss

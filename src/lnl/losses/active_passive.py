@@ -9,7 +9,7 @@ class ActivePassiveLoss(Loss):
     r"""Active passive loss, :math:`\alpha L_\text{active} + \beta L_\text{passive}` (arXiv:2006.13554).
 
     Args:
-        active: a loss that looks at the label's probability alone (NCE, NFL, NGCE).
+        active: a loss that is 0 for all classes but the label (NCE, NFL, NGCE).
         passive: a loss that also lowers the other classes (MAE, RCE).
         alpha: weight of the active loss. The authors' alpha, beta: 1, 1 on CIFAR-10; 1, 10 on MNIST; on CIFAR-100
             10, 0.1 with RCE and 10, 1 with MAE.

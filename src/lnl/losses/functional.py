@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 
 def log_probabilities(logits: Tensor) -> Tensor:
-    """Log softmax over classes, ``[B, K] -> [B, K]``, in float32 (float64 stays float64) whatever the autocast."""
+    """Log softmax over classes, ``[B, K] -> [B, K]``, in float32 (float64 stays float64) under any autocast."""
     return F.log_softmax(logits, dim=1, dtype=torch.promote_types(logits.dtype, torch.float32))
 
 

@@ -7,7 +7,7 @@ from lnl.methods.base import NoisyLabelMethod
 
 
 class Baseline(NoisyLabelMethod):
-    """Empirical risk minimisation: the mean of the loss, whichever it is, over the given labels."""
+    """Empirical risk minimisation: the mean loss over the given labels."""
 
     def training_loss(self, batch: Batch) -> Tensor:
         return self.loss(self(batch.images), batch.labels).mean()

@@ -35,7 +35,7 @@ class CoTeaching(TwoNetworks):
         self.forget_rate, self.ramp_epochs = forget_rate, ramp_epochs
 
     def keep_rate(self, epoch: int) -> float:
-        """R: the share of a batch that is trained on after so many finished epochs."""
+        """R(t): the share of a batch that is trained on after t = ``epoch`` finished epochs."""
         return 1 - self.forget_rate * min(epoch / self.ramp_epochs, 1)
 
     def training_loss(self, batch: Batch) -> Tensor:

@@ -22,7 +22,7 @@ class LabelCorrection(StagedMethod):
     Args:
         threshold: in [0, 1]; images at or below it are left out of the next stage.
         soft_labels: train relabelled images on the predicted probabilities, :math:`\sum_k p_k \ell(f(x), k)`.
-        max_per_class: keep at most so many relabelled images of each predicted class, the most confident ones; null for
+        max_per_class: keep at most this many relabelled images of each predicted class, the most confident ones; null for
             all. Trusted images come on top.
         given_label_evidence: let the given label :math:`\tilde y` count,
             :math:`p(y \mid x, \tilde y) \propto p(y \mid x)\, T_{y \tilde y}`, with T counted on the trusted images
