@@ -22,8 +22,8 @@ class LabelCorrection(StagedMethod):
     Args:
         threshold: in [0, 1]; images at or below it are left out of the next stage.
         soft_labels: train relabelled images on the predicted probabilities, :math:`\sum_k p_k \ell(f(x), k)`.
-        max_per_class: keep at most this many relabelled images of each predicted class, the most confident ones; null for
-            all. Trusted images come on top.
+        max_per_class: keep at most this many relabelled images of each predicted class, the most confident ones; null
+            for all. Trusted images are not counted.
         given_label_evidence: let the given label :math:`\tilde y` count,
             :math:`p(y \mid x, \tilde y) \propto p(y \mid x)\, T_{y \tilde y}`, with T counted on the trusted images
             (one added to each count). It supposes that the noise depends only on the class. A given label counts once:
