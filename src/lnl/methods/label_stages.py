@@ -2,7 +2,6 @@
 
 import csv
 import logging
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from pytorch_lightning.callbacks import Callback
 
 from lnl.files import replacing
 from lnl.metrics import correction_metrics
+from lnl.runs.folder import RunFolder
 
 log = logging.getLogger(__name__)
 
@@ -81,5 +81,5 @@ class LabelStages(Callback):
         }
         relabelled = {"new_label": names[new], "confidence": confidence.astype(float).round(6), "kept": kept}
         table = pd.DataFrame({**whole, "label": names[labels]}).join(pd.DataFrame(relabelled, index=index))
-        with replacing(Path(trainer.default_root_dir) / "corrected_labels.csv") as unfinished:
+        with replacing(RunFolder(trainer.default_root_dir).corrected_labels) as unfinished:
             table.to_csv(unfinished, index=False, quoting=csv.QUOTE_NONNUMERIC)  # file names may have line ends

@@ -12,6 +12,7 @@ from torch import Tensor
 from lnl.callbacks import EMA, FitUntil
 from lnl.errors import UserError
 from lnl.methods.base import NoisyLabelMethod
+from lnl.runs.folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ class StagedMethod(NoisyLabelMethod):
             if self.is_last:
                 self.trainer.should_stop = True
             else:
-                path = f"{self.trainer.default_root_dir}/checkpoints/stage{int(self.stage)}.ckpt"
+                path = RunFolder(self.trainer.default_root_dir).stage(int(self.stage))
                 self.trainer.save_checkpoint(path, weights_only=True)
 
     def configure_optimizers(self) -> Any:

@@ -42,6 +42,10 @@ class RunFolder:
         self.noisy_val_best = self.checkpoints / "noisy_val_best.ckpt"
         self.oracle_best = self.checkpoints / "oracle_best.ckpt"  # with oracle=true
 
+    def stage(self, number: int) -> Path:
+        """The checkpoint at the end of a stage, from 1, of a method that has stages."""
+        return self.checkpoints / f"stage{number}.ckpt"
+
     def stages(self) -> dict[str, Path]:
         """The checkpoint that each stage but the last ended with, of a method that has stages."""
         return {path.stem: path for path in sorted(self.checkpoints.glob("stage*.ckpt"))}
