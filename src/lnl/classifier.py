@@ -63,8 +63,8 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         folder: where checkpoints and metrics.csv are to stay; None keeps none.
         verbose: show a progress bar.
 
-    Attributes (after ``fit``):
-        classes_: ``[K]``, sorted.
+    Attributes:
+        classes_: ``[K]``, sorted; like all that follow, there after ``fit``.
         model_: :class:`~lnl.trained.loading.ImageClassifier`, on the CPU.
         history_: a row an epoch, the columns of metrics.csv.
         n_features_in_, feature_names_in_, range_: of rows of numbers; an image has none.

@@ -87,7 +87,7 @@ def gather(options: Options) -> Material:
     """Reads and arranges the runs.
 
     Raises:
-        UserError: as :func:`write_report`.
+        UserError: as :func:`lnl.reporting.report.write_report`.
     """
     given = named_folders(options.runs)
     name = _name(options.name, given)
