@@ -151,7 +151,7 @@ def write_regularised(outputs: Path) -> None:
         config = {
             "optimizer": {"weight_decay": decay},
             "model": {"dropout": dropout, "batch_norm": batch_norm},
-            "data": {"augment": augment},
+            "augment": {"crop_flip": {"_target_": "lnl.augment.CropFlip"}} if augment != "none" else {},
         }
         write_run(outputs, "rethinking_regularisers", 0.9 - lost, config=config, train=1.0)
 

@@ -76,9 +76,9 @@ class StagedMethod(NoisyLabelMethod):
         stages = self.stages(self.trainer.max_epochs or 0)
         short = next((number for number, stage in enumerate(stages, 1) if stage.epochs < 1), None)
         if short and not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
-            raise UserError(
-                f"trainer.max_epochs={self.trainer.max_epochs} leaves no epochs to stage {short} of {len(stages)}."
-            )
+            taken = ", ".join(f"method.{key}={value}" for key, value in vars(self).items() if key.endswith("_epochs"))
+            where = f"stage {short} of {len(stages)}" + (f" ({taken})" if taken else "")
+            raise UserError(f"trainer.max_epochs={self.trainer.max_epochs} leaves no epochs to {where}.")
         callbacks: list[Any] = self.trainer.callbacks  # type: ignore[attr-defined]
         if any(isinstance(callback, EarlyStopping | FitUntil) for callback in callbacks):
             raise UserError("early_stopping and fit_until would end stage 1 for good: use method.patience instead.")

@@ -64,7 +64,8 @@ def run_name(cfg: DictConfig) -> str:
         cfg: with the part that is Hydra's.
     """
     needed = ("data", "noise", "corruption", "model", "method", "loss", "optimizer")
-    if missing := [group for group in needed if group not in cfg]:
+    choices = cfg.hydra.runtime.choices
+    if missing := [group for group in needed if group not in cfg or choices.get(group) is None]:
         raise UserError(f"{missing[0]} cannot be left out: {missing[0]}=...")
     experiment = identify(cfg)
     # Hydra asks for the folder's name before it starts the job, and the job needs the same experiment. The job's
