@@ -13,7 +13,7 @@ import pytest
 
 from lnl.sweeps import job
 from lnl.sweeps.journal import Entry, JobJournal, Journal
-from lnl.sweeps.sweep import summary
+from lnl.sweeps.view import summary
 from lnl.training.metrics_table import MetricsTable
 from tests.sweeps.pauses import CALLBACK, start_and_pause
 

@@ -1,4 +1,4 @@
-"""What a run takes of the Trainer's options, and of what goes with them, before Lightning hears of it."""
+"""Checks of the Trainer's options, and of what goes with them, before Lightning sees them."""
 
 import copy
 import warnings
@@ -14,8 +14,9 @@ from lnl.data import NoisyDataModule
 from lnl.errors import UserError, first_line, nearest
 from lnl.methods import NoisyLabelMethod
 from lnl.methods.stages import StagedMethod
+from lnl.values import check_values
 
-# Arguments of Lightning's Trainer that would not reach what a run does, and what to do instead.
+# Arguments of Lightning's Trainer that would change nothing in a run, and what to do instead.
 REFUSED = {
     "barebones": "a run logs, validates and keeps checkpoints",
     "callbacks": "callbacks are options of their own: callbacks=early_stopping, +callbacks.NAME._target_=...",
@@ -36,7 +37,7 @@ REFUSED = {
     "use_distributed_sampler": "samples are divided among devices in any case",
 }
 
-# The least that these whole numbers may be.
+# The lower bounds of whole numbers.
 LEAST = {
     "accumulate_grad_batches": 1,
     "check_val_every_n_epoch": 1,
@@ -48,58 +49,26 @@ LEAST = {
     "num_sanity_val_steps": -1,
 }
 ABOVE_ZERO = ("gradient_clip_val", "limit_train_batches", "limit_val_batches", "val_check_interval")
-CHOICES: dict[str, tuple[Any, ...]] = {
-    "benchmark": (True, False, None),
-    "detect_anomaly": (True, False),
-    "deterministic": (True, False, "warn", None),
-    "profiler": ("simple", "advanced", "pytorch", None),
-    "sync_batchnorm": (True, False),
-}
+PROFILERS = ("simple", "advanced", "pytorch", None)
 
 VALIDATION = ("val/accuracy", "val/loss")
-TRAINING = (
-    "train/loss",
-    "train/accuracy",
-    "train/accuracy_correct",
-    "train/accuracy_wrong",
-    "train/memorised",
-    "train/visited",
-)
+TRAINING = ("loss", "accuracy", "accuracy_correct", "accuracy_wrong", "memorised", "visited")
 
 
 def check_options(trainer: DictConfig, processes: int) -> None:
-    """Raises UserError, naming the key, for an option of the Trainer's that a run cannot take, or would not heed."""
+    """Raises UserError, naming the key, for an option of the Trainer that a run cannot take, or would ignore."""
     for name in trainer:
         if name in REFUSED:
             raise UserError(f"trainer.{name} would do nothing: {REFUSED[str(name)]}.")
-    for name, least in LEAST.items():
-        value = trainer.get(name)
-        if isinstance(value, int | float) and (value < least or value % 1):
-            raise UserError(f"trainer.{name} must be a whole number, at least {least}, got {value}")
-    for name, choices in CHOICES.items():
-        if name in trainer and trainer[name] not in choices:
-            allowed = ", ".join("null" if choice is None else str(choice).lower() for choice in choices)
-            raise UserError(f"trainer.{name} must be one of {allowed}, got {trainer[name]}")
-    if trainer.max_epochs is None:
-        raise UserError("trainer.max_epochs must be a whole number, at least 1, got null")
+    check_values("trainer", trainer, skip=("trainer.precision",))
+    for name, least in {**LEAST, "max_epochs": 1}.items():
+        if (value := trainer.get(name, least)) is None and name in LEAST:
+            continue
+        if value is None or value < least:
+            raise UserError(f"trainer.{name} must be a whole number, at least {least}, got {value or 0}")
     for name in ABOVE_ZERO:
-        value = trainer.get(name)
-        if isinstance(value, int | float) and not value > 0:
+        if (value := trainer.get(name)) is not None and not value > 0:
             raise UserError(f"trainer.{name} must be above 0, got {value}; null leaves it out")
-    max_steps = -1 if trainer.get("max_steps") is None else trainer.max_steps
-    every = trainer.get("check_val_every_n_epoch") or 1
-    if isinstance(max_steps, int | float) and max_steps != -1 and (max_steps < 1 or max_steps % 1):
-        raise UserError(f"trainer.max_steps must be a whole number, at least 1, or -1 for no limit, got {max_steps}")
-    if max_steps != -1 and (trainer.get("min_epochs") or trainer.get("min_steps")):
-        raise UserError("trainer.max_steps cannot be kept with trainer.min_epochs or trainer.min_steps")
-    if isinstance(every, int | float) and isinstance(trainer.max_epochs, int | float) and every > trainer.max_epochs:
-        raise UserError(f"trainer.check_val_every_n_epoch={every} validates none of {trainer.max_epochs} epochs")
-    if trainer.get("gradient_clip_algorithm") is not None and trainer.gradient_clip_val is None:
-        raise UserError("trainer.gradient_clip_algorithm clips nothing without trainer.gradient_clip_val")
-    if processes == 1 and trainer.get("sync_batchnorm"):
-        raise UserError("trainer.sync_batchnorm does nothing on one device")
-
-
 def check_limit(limit: Any, data: NoisyDataModule, processes: int) -> None:
     """Raises UserError if ``trainer.limit_val_batches`` leaves nothing to validate on."""
     batches = -(-(len(data.splits["val"]) // processes) // data.eval_batch_size)
