@@ -1,4 +1,4 @@
-"""The folder of a run: what is in it, and whether the run is finished, interrupted or new."""
+"""The folder of a run: its files, and whether the run is finished, interrupted or new."""
 
 import contextlib
 import json
@@ -9,19 +9,26 @@ from typing import Any
 from lnl.errors import UserError, first_line
 from lnl.files import write_atomically
 
+SCHEMA_VERSION = 1  # of result.json: to be raised when a key changes its meaning or goes
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Writes JSON atomically, with null for numbers that are not finite, which JSON does not have."""
+    plain = json.loads(json.dumps(content), parse_constant=lambda _: None)
+    write_atomically(path, json.dumps(plain, indent=2) + "\n")
+
 
 class RunFolder:
     """Paths of a run folder (``docs/run_folder.md``) and the state of the run in it.
 
     Args:
         path: the folder.
-        identity: of the run that is to be in it (:class:`lnl.runs.identity.Experiment`); empty of a folder that is only
-            read.
+        identity: of the run that is to be in it (:class:`lnl.runs.identity.Experiment`); empty if it is only read.
     """
 
     def __init__(self, path: Path | str, identity: str = "") -> None:
         self.path, self.identity = Path(path), identity
-        self.result = self.path / "result.json"
+        self.result = self.path / "result.json"  # written last: where it is, the run is finished
         self.metrics = self.path / "metrics.csv"
         self.noise = self.path / "noise.npz"
         self.seen = self.path / "seen.npz"
@@ -43,7 +50,7 @@ class RunFolder:
         self.oracle_best = self.checkpoints / "oracle_best.ckpt"  # with oracle=true
 
     def stages(self) -> dict[str, Path]:
-        """The checkpoint that each stage but the last ended with, of a method that has stages."""
+        """The checkpoints that the stages of a method, but for the last, ended with."""
         return {path.stem: path for path in sorted(self.checkpoints.glob("stage*.ckpt"))}
 
     def fold(self, number: int, identity: str = "") -> "RunFolder":
@@ -51,7 +58,7 @@ class RunFolder:
         return RunFolder(self.path / f"fold{number}", identity)
 
     def folds(self) -> list["RunFolder"]:
-        """The folders of the folds that were begun, of a cross-validated run."""
+        """The folders of a cross-validated run's folds that were begun."""
         return [RunFolder(marker.parent) for marker in sorted(self.path.glob(f"fold*/{self.marker.name}"))]
 
     def is_run(self) -> bool:
@@ -70,11 +77,7 @@ class RunFolder:
         return self.read_result()
 
     def read_result(self) -> dict[str, Any]:
-        """``result.json``.
-
-        Raises:
-            UserError: if it is not the result of a run.
-        """
+        """``result.json``; raises UserError if it is not the result of a run."""
         try:
             result = json.loads(self.result.read_text())
         except (OSError, ValueError) as error:
@@ -85,18 +88,16 @@ class RunFolder:
         return result
 
     def claim(self, force: bool) -> None:
-        """Makes the folder this run's own, ready to start, to go on, or, with ``force``, to start over.
+        """Makes the folder this run's own: to start, to go on, or, with ``force``, to start over.
 
         Raises:
-            UserError: if it holds another run, or what no run wrote, or cannot be written.
+            UserError: if it holds another run, or files that no run wrote, or cannot be written.
         """
         try:
             if not self.marker.exists():
                 if others := [path for path in self._written() if path != self.error]:
-                    raise UserError(
-                        f"a run would replace {others[0]}, which no run wrote. Choose another folder "
-                        "(hydra.run.dir=...)."
-                    )
+                    refusal = f"a run would replace {others[0]}, which no run wrote"
+                    raise UserError(f"{refusal}. Choose another folder (hydra.run.dir=...).")
             elif force:
                 self._clear()
             else:
@@ -116,7 +117,7 @@ class RunFolder:
             )
 
     def _written(self) -> list[Path]:
-        """All that is in the folder but what commands write before they claim it: logs, and what is hidden."""
+        """All files but those that commands write before they claim the folder: logs and hidden files."""
         inside = sorted(self.path.iterdir()) if self.path.is_dir() else []
         return [path for path in inside if not path.name.startswith(".") and path.suffix != ".log"]
 
@@ -130,16 +131,16 @@ class RunFolder:
                 path.unlink(missing_ok=True)
 
     def unclaim(self) -> None:
-        """Takes back :meth:`claim`, of a new run that ended before it trained on anything."""
+        """Takes back :meth:`claim` of a new run that ended before it trained."""
         self._clear()
         self.marker.unlink()
-        with contextlib.suppress(OSError):  # not empty: whoever made it removes it
+        with contextlib.suppress(OSError):  # not empty
             self.path.rmdir()
 
     def discard_if_empty(self) -> None:
-        """Removes what a run leaves behind that ended before it began: the copy of its configuration, the log."""
+        """Removes what a run leaves that ended before it began: the copy of its configuration, the log."""
         left = {self.hydra, self.log, self.error, self.lock, self.owner}
-        if self.path.is_dir() and set(self.path.iterdir()) <= left:  # else others have files here
+        if self.path.is_dir() and set(self.path.iterdir()) <= left:  # else these are not only a run's files
             shutil.rmtree(self.path)
             with contextlib.suppress(OSError):  # not empty
                 self.path.parent.rmdir()

@@ -18,19 +18,16 @@ WORKERS_OUTLIVE = 15.0  # seconds: a killed run's worker processes hold its lock
 
 
 class Busy(UserError):
-    """The run folder is another process's; ``holder`` says whose."""
+    """Another process, ``holder``, holds the run folder."""
 
     def __init__(self, holder: str, path: object) -> None:
         super().__init__(f"{path} is being worked on by {holder}. It is let go when that process ends.")
-        self.holder, self.path = holder, path
-
-    def __reduce__(self) -> Any:
-        return type(self), (self.holder, self.path)
+        self.holder = holder
 
 
 @contextmanager
 def held(folder: RunFolder) -> Iterator[None]:
-    """Holds a run folder for this process. The system lets go of it when the process ends, however it ends.
+    """Holds a run folder for this process. The system releases it when the process ends, however it ends.
 
     Raises:
         Busy: if another process holds it.
@@ -42,13 +39,16 @@ def held(folder: RunFolder) -> Iterator[None]:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            if not _is_gone(_read_owner(folder)):
+            owner = _read_owner(folder)
+            if owner.get("host") != socket.gethostname() or not process_is_gone(owner.get("pid")):
                 raise
             lock.acquire(timeout=WORKERS_OUTLIVE)
         owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": f"{datetime.now():%Y-%m-%d %H:%M:%S}"}
         write_atomically(folder.owner, json.dumps(owner), durable=False)
     except Timeout as error:
-        raise Busy(_describe(_read_owner(folder)), folder.path) from error
+        owner = _read_owner(folder)
+        holder = f"process {owner['pid']} on {owner['host']}, since {owner['since']}" if owner else "another process"
+        raise Busy(holder, folder.path) from error
     except OSError as error:
         lock.release()
         raise UserError(f"the run folder {folder.path} cannot be written: {error.strerror}.") from error
@@ -65,12 +65,3 @@ def _read_owner(folder: RunFolder) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return owner if isinstance(owner, dict) else {}
-
-
-def _is_gone(owner: dict[str, Any]) -> bool:
-    """Whether the owner ran on this machine and runs no more."""
-    return owner.get("host") == socket.gethostname() and process_is_gone(owner.get("pid"))
-
-
-def _describe(owner: dict[str, Any]) -> str:
-    return f"process {owner['pid']} on {owner['host']}, since {owner['since']}" if owner else "another process"

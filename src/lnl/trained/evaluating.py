@@ -19,7 +19,7 @@ from lnl.errors import UserError
 from lnl.files import explained, read_arrays, write_atomically
 from lnl.metrics import classification_metrics
 from lnl.runs.find import FinishedRun
-from lnl.runs.result import write_json
+from lnl.runs.folder import write_json
 from lnl.trained.loading import (
     PREPARATION,
     check_protocol,

@@ -15,7 +15,7 @@ from pytorch_lightning import LightningModule
 
 from lnl.errors import UserError, first_line
 from lnl.files import explained, replacing
-from lnl.runs.result import write_json
+from lnl.runs.folder import write_json
 from lnl.trained.loading import ImageClassifier, TrainedRun, quiet_trainer, rebuild
 from lnl.trained.trust import NETWORK, check
 from lnl.training.checkpoints import load_weights

@@ -8,10 +8,8 @@ import numpy as np
 
 from lnl.data.splits import check_folds
 from lnl.errors import UserError
-from lnl.runs.closing import wrong_labels
-from lnl.runs.folder import RunFolder
+from lnl.runs.folder import SCHEMA_VERSION, RunFolder, write_json
 from lnl.runs.plan import Plan
-from lnl.runs.result import SCHEMA_VERSION, write_result
 from lnl.training.run import train
 
 
@@ -48,7 +46,7 @@ def cross_validate(plan: Plan, say: Callable[[str], Any] = print) -> dict[str, A
     arrays: dict[str, Any] = {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0].files}
     np.savez_compressed(folder.out_of_fold, **arrays)
     result = merge(plan.experiment.config, folder, results)
-    write_result(folder, result)
+    write_json(folder.result, result)
     return result
 
 
@@ -72,7 +70,7 @@ def merge(config: dict[str, Any], folder: RunFolder, results: list[dict[str, Any
     }
     # Each fold's two splits are the whole set.
     labels = first["data"]["train"] + first["data"]["val"]
-    wrong, val_rate = wrong_labels(first), first["noise"]["val_rate"]
+    wrong, val_rate = first["noise"]["train_wrong"], first["noise"]["val_rate"]
     wrong_rate = None if wrong is None else (wrong + val_rate * first["data"]["val"]) / labels
     seconds = [result["time"]["fit_seconds"] for result in results]
     return {

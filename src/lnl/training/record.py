@@ -8,9 +8,9 @@ import pytorch_lightning as pl
 from lnl.data import NoisyDataModule
 from lnl.methods import NoisyLabelMethod
 from lnl.metrics import peak_device_memory, peak_memory
+from lnl.runs.folder import SCHEMA_VERSION
 from lnl.runs.identity import NUMBERS_VERSION
 from lnl.runs.plan import Plan
-from lnl.runs.result import SCHEMA_VERSION
 from lnl.training import environment
 from lnl.training.evaluation import Prediction
 

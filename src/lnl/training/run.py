@@ -15,10 +15,9 @@ from lnl.data import NoisyDataModule
 from lnl.errors import UserError, first_line
 from lnl.methods import NoisyLabelMethod
 from lnl.metrics import reset_peak_memory
-from lnl.runs.folder import RunFolder
+from lnl.runs.folder import RunFolder, write_json
 from lnl.runs.identity import relevant_config
 from lnl.runs.plan import Plan
-from lnl.runs.result import write_result
 from lnl.tracking.trackers import Trackers
 from lnl.training.assembly import build_data, build_method, build_trainer, uses_trusted
 from lnl.training.checkpoints import load_checkpoint, load_weights
@@ -117,7 +116,7 @@ def fit_and_record(
         result = make_result(plan, config, data, method, trainer, table.rows, entries, prediction)
         trackers.finish(result, data)
     if not smoke:
-        write_result(folder, result)
+        write_json(folder.result, result)
     return result
 
 
