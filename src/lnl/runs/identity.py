@@ -29,9 +29,9 @@ class Experiment:
 
     Attributes:
         config: as of :func:`relevant_config`.
-        sources: sha256 of code that is the user's own (:func:`lnl.runs.code.sources`).
+        sources: as of :func:`lnl.runs.code.sources`.
         files: sha256 of each file whose content counts, by the key that names it.
-        fingerprints: what stands for the user's own data (:func:`lnl.datasets.contents.fingerprints`).
+        fingerprints: of the user's own data (:func:`lnl.datasets.contents.fingerprints`).
     """
 
     config: dict[str, Any]
@@ -41,7 +41,7 @@ class Experiment:
 
     @cached_property
     def identity(self) -> str:
-        """sha256 of it all: of a file its content, of a folder what is in it, of the user's own code its source."""
+        """sha256 of it all: of a file its content, of a folder its files, of the user's own code its source."""
         config = {key: dict(value) if isinstance(value, dict) else value for key, value in self.config.items()}
         if self.sources:
             config["sources"] = self.sources
@@ -62,7 +62,7 @@ class Experiment:
 
 
 def identify(cfg: DictConfig) -> Experiment:
-    """The experiment that a configuration describes. Reads the user's files, and nothing but them."""
+    """The experiment that a configuration describes. Reads only the user's files."""
     config = relevant_config(cfg)
     data = config.get("data")
     return Experiment(config, sources(config), _files(config), fingerprints(data) if isinstance(data, dict) else {})
@@ -76,9 +76,8 @@ def relevant_config(cfg: DictConfig) -> dict[str, Any]:
             value = cfg[key]
             config[str(key)] = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
     for section, keys in IRRELEVANT.items():
-        for key in keys if section else ():
-            if isinstance(config.get(section), dict):
-                config[section].pop(key, None)
+        if section and isinstance(config.get(section), dict):
+            config[section] = {key: value for key, value in config[section].items() if key not in keys}
     if isinstance(callbacks := config.get("callbacks"), dict):
         config["callbacks"] = {name: node for name, node in callbacks.items() if _counts(node)}
     return config
@@ -87,31 +86,32 @@ def relevant_config(cfg: DictConfig) -> dict[str, Any]:
 def _counts(callback: Any) -> bool:
     """Whether a run with the callback is another run than one without it.
 
-    A class with ``changes_numbers = False`` is left out of the identity, unless ``in_identity = True`` says that a run
-    without it lacks something.
+    A class with ``changes_numbers = False`` does not count, unless ``in_identity = True`` says that a run without it
+    lacks something.
     """
-    if callback is None:
-        return False
-    return _says(callback, "changes_numbers") is not False or bool(_says(callback, "in_identity"))
+    return _can_change_numbers(callback) or bool(_says(callback, "in_identity"))
+
+
+def _can_change_numbers(callback: Any) -> bool:
+    return callback is not None and _says(callback, "changes_numbers") is not False
 
 
 def acting(callbacks: Mapping[str, Any] | None) -> list[str]:
-    """The names of the callbacks that are part of what was tried, as a loss is: those that can change numbers.
+    """The names of the callbacks that can change numbers: they are part of what a run tries, as a loss is.
 
     Args:
         callbacks: the part of a configuration, of a run or of its result.
     """
-    nodes = (callbacks or {}).items()
-    return sorted(name for name, node in nodes if node is not None and _says(node, "changes_numbers") is not False)
+    return sorted(name for name, node in (callbacks or {}).items() if _can_change_numbers(node))
 
 
 def _says(node: Any, name: str) -> Any:
-    """What the class of a node of the configuration says of itself."""
+    """A constant of the class that a node of the configuration names."""
     return class_attribute(node.get("_target_"), name) if isinstance(node, Mapping) else None
 
 
 def _files(config: Mapping[str, Any]) -> dict[str, str]:
-    """sha256 of each file whose content counts, wherever it lies: those of a noise are what its class says."""
+    """sha256 of each file whose content counts, not its place; a noise's class names those of a noise."""
     noise = [f"noise.{key}" for key in _says(config.get("noise"), "reads_files") or ()]
     found = {}
     for name in ("init_from", *noise, "data.trusted"):
