@@ -20,7 +20,7 @@ CONF_DIR = str(_PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.p
 
 
 def listed(given: Any) -> list[str]:
-    """The names given to a key that takes one or several. A folder may be called 2024, which Hydra reads as a number."""
+    """The names in a key that takes one or several. A folder may be called 2024, which Hydra takes for a number."""
     if given is None:
         return []
     return [str(name) for name in given] if isinstance(given, list | tuple | ListConfig) else [str(given)]

@@ -58,7 +58,7 @@ class TrainingMetrics(Callback):
         sizes = torch.tensor(self.sizes, dtype=torch.float64)
         loss = (torch.stack(self.losses).cpu().double() * sizes).sum() / sizes.sum()
         if trainer.world_size > 1:
-            # Of a step, the mean of the processes' losses is that of its samples (lnl.training.processes.Shared).
+            # Of a step, the mean of the processes' losses is that of its samples (lnl.training.processes.SharedDDP).
             loss = trainer.strategy.reduce(loss.to(pl_module.device), reduce_op="mean")
         metrics = {"loss": loss.item()}
         if self.predicted:
