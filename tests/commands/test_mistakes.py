@@ -161,7 +161,7 @@ MISTAKES = {
     "no file of labels": (["noise=file"], ["noise.path has to be given: noise.path=..."]),
     "no validation samples": (["data.val_fraction=0.0001"], ["data.val_fraction"]),
     "too large a limit": (["data.subset=5000"], ["data.subset", "5000"]),
-    "unknown augmentation": (["data.augment=mixup"], ["data.augment", "crop_flip", "mixup"]),
+    "unknown augmentation": (["data.augment=mixup"], ["augment has no option 'mixup'", "crop_flip"]),
     "a negative gamma": (["loss=focal", "loss.gamma=-1"], ["gamma must be at least 0"]),
     "a folder that cannot be": (["paths.output_dir=/dev/null/outputs"], ["/dev/null", "cannot be written"]),
     "unknown weights": (["model=mobilenet_v2", "model.weights=NONE"], ["IMAGENET1K_V1", "null"]),

@@ -153,7 +153,7 @@ def test_a_result_that_is_none_fails_with_what_to_do(digits):
             outcome = digits(*arguments, "seed=0")
             assert outcome.code == 1
             assert len(lines(outcome.err, "error: ")) == len(outcome.err.splitlines()) == 1
-            assert "force=true trains anew" in outcome.err
+            assert "force=true trains again" in outcome.err
 
 
 def test_a_sweep_that_cannot_be_watched_does_not_start(digits, tmp_path):

@@ -82,9 +82,9 @@ class RunFolder:
             result = json.loads(self.result.read_text())
         except (OSError, ValueError) as error:
             reason = f"cannot be read as a result ({first_line(error)})"
-            raise UserError(f"{self.result} {reason}; force=true trains anew.") from error
+            raise UserError(f"{self.result} {reason}; force=true trains again.") from error
         if not isinstance(result, dict) or "protocol" not in result:
-            raise UserError(f"{self.result} is not the result of a run of lnl.train; force=true trains anew.")
+            raise UserError(f"{self.result} is not the result of a run of lnl.train; force=true trains again.")
         return result
 
     def claim(self, force: bool) -> None:

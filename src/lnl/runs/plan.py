@@ -57,7 +57,7 @@ def run_name(cfg: DictConfig) -> str:
     ``hydra``.
     """
     needed = ("data", "noise", "corruption", "model", "method", "loss", "optimizer")
-    if missing := [group for group in needed if group not in cfg]:
+    if missing := [group for group in needed if "_target_" not in (cfg.get(group) or ())]:
         raise UserError(f"{missing[0]} cannot be left out: {missing[0]}=...")
     experiment = identify(cfg)
     # Hydra asks for the folder's name before it starts the job, and the job needs the same experiment. The job's

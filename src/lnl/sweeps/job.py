@@ -40,7 +40,7 @@ def run_job(plan: Plan, hydra: HydraConf) -> float | None:
         return _job_of_a_sweep(plan, hydra)
     result, was_there = _result(plan, hydra, say=print)
     if was_there:
-        print("finished already (force=true trains anew):")
+        print("finished already (force=true trains again):")
     from lnl.runs.closing import closing_block
 
     print(closing_block(result, plan.folder.path))

@@ -16,11 +16,10 @@ from lnl.training.run import train
 def cross_validate(plan: Plan, say: Callable[[str], Any] = print) -> dict[str, Any]:
     """Trains ``data.folds`` runs in ``fold1``, ``fold2``, …, each with that part of the training labels held out.
 
-    Finished folds are not trained again. The whole run's ``out_of_fold.npz`` has, for every sample that is in a fold,
-    its ``index``, given ``labels`` and the ``probabilities[n, K]`` by the last epoch of the run that did not see it.
+    Finished folds are not trained again. The whole run's ``out_of_fold.npz`` has, for every sample in a fold, its
+    ``index``, given ``labels`` and the ``probabilities[n, K]`` by the last epoch of the run that did not see it.
 
-    Args, Returns, Raises: as of :func:`lnl.training.run.train`; the result's numbers are means over the folds, and
-    ``cross_validation`` has each of them.
+    Args, Returns, Raises: as of :func:`lnl.training.run.train`.
     """
     cfg, folder = plan.cfg, plan.folder
     if cfg.trainer.fast_dev_run:
@@ -51,7 +50,7 @@ def cross_validate(plan: Plan, say: Callable[[str], Any] = print) -> dict[str, A
 
 
 def merge(config: dict[str, Any], folder: RunFolder, results: list[dict[str, Any]]) -> dict[str, Any]:
-    """One result of the folds' results (``docs/run_folder.md`` says what of it are means)."""
+    """One result of the folds' results (``docs/run_folder.md`` says which of its numbers are means)."""
     first = {key: value for key, value in results[0].items() if key != "corrections"}
     protocol = {
         name: {"epoch": None}
@@ -72,7 +71,7 @@ def merge(config: dict[str, Any], folder: RunFolder, results: list[dict[str, Any
     labels = first["data"]["train"] + first["data"]["val"]
     wrong, val_rate = first["noise"]["train_wrong"], first["noise"]["val_rate"]
     wrong_rate = None if wrong is None else (wrong + val_rate * first["data"]["val"]) / labels
-    seconds = [result["time"]["fit_seconds"] for result in results]
+    times = [result["time"] for result in results]
     return {
         **first,
         "schema_version": SCHEMA_VERSION,
@@ -90,8 +89,8 @@ def merge(config: dict[str, Any], folder: RunFolder, results: list[dict[str, Any
                 for name, values in accuracies.items()
             },
         },
-        "time": {**_means([result["time"] for result in results]), "fit_seconds": sum(seconds)},
-        "config": {**config, "method": first["config"]["method"]},  # with what it was given of the noise
+        "time": {**_means(times), "fit_seconds": sum(time["fit_seconds"] for time in times)},
+        "config": {**config, "method": first["config"]["method"]},  # with the noise's rate for `oracle`
     }
 
 

@@ -1,4 +1,4 @@
-"""What a trained method is worth, on labels it has never seen."""
+"""Predictions and metrics of a trained method on labels that it has not seen."""
 
 import time
 from dataclasses import dataclass
@@ -25,10 +25,9 @@ from lnl.training.metrics_table import MetricsTable
 
 @dataclass(frozen=True)
 class Prediction:
-    """Logits ``[N, K]`` for test samples ``index[N]`` of true ``labels[N]``, and the time they took.
+    """Logits ``[N, K]`` for test samples ``index[N]`` of true ``labels[N]``, and the seconds they took.
 
-    Attributes:
-        files: name of each sample, as of :class:`~lnl.labels.Labels`; None of benchmark sets.
+    ``files`` has the name of each sample, as of :class:`~lnl.labels.Labels`; None for benchmark sets.
     """
 
     index: np.ndarray
@@ -65,9 +64,9 @@ def evaluate(
     rows: list[dict[str, float]],
     smoke: bool = False,
 ) -> tuple[dict[str, Any], Prediction | None]:
-    """The entries of the protocol, and the last epoch's prediction (None without a test set).
+    """The entries of the protocol (``docs/run_folder.md``), and the last epoch's prediction (None without a test set).
 
-    Test labels are used here, by :class:`lnl.training.oracle.OracleBest` if it was asked for, and nowhere else.
+    Test labels are used only here, and by :class:`lnl.training.oracle.OracleBest` with ``oracle=true``.
 
     Args:
         method: ends with the last epoch's weights.
@@ -75,12 +74,6 @@ def evaluate(
         folder: with the checkpoints.
         rows: the run's epochs (:class:`lnl.training.metrics_table.MetricsTable`).
         smoke: after ``fast_dev_run``: evaluate one batch, with the weights in memory.
-
-    Returns:
-        For ``last``, ``noisy_val_best`` (chosen by noisy validation labels), of a method with stages the end of each
-        earlier one (``stage1``, …), and with ``oracle=true`` ``oracle_best``: ``epoch`` from 0, that epoch's ``train``
-        metrics (none if steps of it followed), and the ``val`` and ``test`` (and ``trusted_test``) metrics of its
-        weights.
     """
     method.to(trainer.strategy.root_device)
     checkpoints = {} if smoke else {**folder.stages(), "noisy_val_best": folder.noisy_val_best}
@@ -90,15 +83,14 @@ def evaluate(
     prediction = None
     entries: dict[str, Any] = {}
     for protocol, path in {**checkpoints, "last": folder.last}.items():
-        epoch = len(rows) - 1
-        row = validated = rows[epoch]
+        checkpoint: dict[str, Any] = {"epoch": len(rows) - 1, "global_step": rows[-1]["step"]}
         if not smoke:
             checkpoint = load_checkpoint(path)
             load_weights(method, checkpoint["state_dict"], path)
-            epoch = checkpoint["epoch"]
-            row = validated = rows[epoch]
-            if checkpoint["global_step"] < row["step"]:
-                row, validated = {}, checkpoint["callbacks"][MetricsTable.__qualname__]["validated"]
+        epoch = checkpoint["epoch"]
+        row = validated = rows[epoch]
+        if checkpoint["global_step"] < row["step"]:
+            row, validated = {}, checkpoint["callbacks"][MetricsTable.__qualname__]["validated"]
         val = _part("val/", validated) or validate(method, data, trainer)
         entries[protocol] = {"epoch": epoch, "train": _part("train/", row), "val": val}
         for split in tested:
@@ -109,7 +101,7 @@ def evaluate(
 
 
 def validate(method: NoisyLabelMethod, data: NoisyDataModule, trainer: pl.Trainer) -> dict[str, float]:
-    """What training's validation would have said of the method as it is: loss and accuracy on the noisy labels."""
+    """Loss and accuracy on the noisy labels, as training's validation computes them."""
     loader, limit = data.loader("val", trainer.strategy.root_device), trainer.limit_val_batches
     batches = limit * trainer.world_size if isinstance(limit, int) else int(len(loader) * limit)
     logits = predict(method, loader, trainer, batches)
@@ -121,7 +113,7 @@ def validate(method: NoisyLabelMethod, data: NoisyDataModule, trainer: pl.Traine
 def predict_split(
     method: NoisyLabelMethod, data: NoisyDataModule, trainer: pl.Trainer, split: Split, batches: int | None = None
 ) -> Prediction:
-    """What the method says of ``test`` or ``trusted_test``, beside the true labels."""
+    """The prediction for ``test`` or ``trusted_test``, with the true labels."""
     loader = data.loader(split, trainer.strategy.root_device)
     started = time.perf_counter()
     logits = predict(method, loader, trainer, batches)
@@ -133,7 +125,7 @@ def predict_split(
 
 
 def save_out_of_fold(method: NoisyLabelMethod, data: NoisyDataModule, trainer: pl.Trainer, folder: RunFolder) -> None:
-    """Writes ``out_of_fold.npz``: what the method as it is says of the validation split, which it has not seen."""
+    """Writes ``out_of_fold.npz``: the prediction for the validation split, which the method has not seen."""
     index = data.splits["val"]
     logits = predict(method, data.loader("val", trainer.strategy.root_device), trainer)
     np.savez_compressed(

@@ -11,19 +11,18 @@ from pytorch_lightning.callbacks import Checkpoint
 from lnl.files import replacing
 
 
-class MetricsTable(Checkpoint):  # Lightning calls those last, when the method has logged what it has to say
+class MetricsTable(Checkpoint):  # Lightning calls those last, when all metrics are logged
     """Keeps every epoch's metrics, writes them to ``metrics.csv``, and lets checkpoints carry them.
 
-    A metric stands in the row of the epoch that logged it, and in no later one. Those of a validation describe the
-    weights that it saw: the row has them only if no step followed, and a checkpoint carries them beside these weights.
-    Because the rows are part of the checkpoint, a resumed run's table has each epoch once, whenever it was stopped.
+    A metric stands only in the row of the epoch that logged it; those of a validation only if no step followed it.
+    Checkpoints carry the rows, so that a resumed run's table has each epoch once.
 
     Args:
         path: of the CSV.
 
     Attributes:
         rows: a dict an epoch: ``epoch``, ``step``, ``lr``, ``seconds`` (with validation) and all that was logged.
-        validated: what validation logged of the weights as they are; empty after a further step.
+        validated: metrics that validation logged for the present weights; empty after a further step.
     """
 
     def __init__(self, path: Path) -> None:
@@ -48,7 +47,7 @@ class MetricsTable(Checkpoint):  # Lightning calls those last, when the method h
             self.validated = logged_now(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        groups = trainer.optimizers[0].param_groups  # none where nothing is descended on
+        groups = trainer.optimizers[0].param_groups  # none for a method without gradients
         row: dict[str, float] = {
             "epoch": trainer.current_epoch,
             "step": trainer.global_step,
@@ -63,8 +62,9 @@ class MetricsTable(Checkpoint):  # Lightning calls those last, when the method h
 
 
 def logged_now(trainer: pl.Trainer) -> dict[str, float]:
-    """What the present epoch, or validation, has logged. ``callback_metrics`` has beside it whatever was logged last
-    under any other name, and may not lose it: early stopping looks there.
+    """The metrics that the present epoch, or validation, has logged.
+
+    ``callback_metrics`` also keeps the latest of all other names, for early stopping.
     """
     metrics = trainer.callback_metrics
     kept = dict(metrics)

@@ -1,4 +1,4 @@
-"""The epoch that the test set would choose: a leak, kept apart and called so."""
+"""The epoch that the test set would choose: a leak, marked as one."""
 
 from typing import Any
 
@@ -13,12 +13,8 @@ from lnl.training.evaluation import predict_split
 class OracleBest(Callback):
     """Keeps the weights of the epoch with the highest test accuracy, the first of equals (``oracle=true``).
 
-    Papers that report the best epoch on the test set can be compared with ``oracle_best`` alone. It is no protocol: the
-    test set chose the epoch, and its accuracy is too high for that. Training, the other protocols and every choice are
-    the same without it.
-
-    Args:
-        folder: of the run.
+    ``oracle_best`` is for comparison with papers that report the best epoch on the test set: its accuracy is too high,
+    because the test set chose the epoch. It changes neither training nor the other protocols.
     """
 
     def __init__(self, folder: RunFolder) -> None:

@@ -1,4 +1,4 @@
-"""result.json: all that is known of a finished run, put together. ``docs/run_folder.md`` documents every key."""
+"""The content of result.json. ``docs/run_folder.md`` documents every key."""
 
 import statistics
 from typing import Any
@@ -27,10 +27,10 @@ def make_result(
 ) -> dict[str, Any]:
     """The content of ``result.json``; ``config`` is the relevant configuration with what it left to the data."""
     assert data.labels.noise is not None
-    options, folder, seeds = plan.options, plan.folder, {"seed": config["seed"], "noise": data.labels.noise.seed}
+    options, folder, device = plan.options, plan.folder, trainer.strategy.root_device
+    seeds = {"seed": config["seed"], "noise": data.labels.noise.seed, "split": config["data"]["split_seed"]}
     epoch_seconds = [row["seconds"] for row in rows]
-    device = trainer.strategy.root_device
-    checkpoint_bytes = folder.last.stat().st_size if folder.last.exists() else None
+    said = [callback.result_entries() for callback in trainer.callbacks if hasattr(callback, "result_entries")]  # type: ignore[attr-defined]
     return {
         "schema_version": SCHEMA_VERSION,
         "identity": folder.identity,
@@ -44,7 +44,7 @@ def make_result(
         "loss": options["loss"],
         "oracle_options": {name: config["method"][name] for name in method.oracle_options},
         "model": options["model"],
-        "seeds": {**seeds, "split": config["data"]["split_seed"]},
+        "seeds": seeds,
         "epochs": len(rows),
         "protocol": entries,
         "time": {
@@ -54,11 +54,11 @@ def make_result(
         },
         "size": {
             "parameters": sum(parameter.numel() for name, parameter in method.named_parameters() if "." in name),
-            "checkpoint_bytes": checkpoint_bytes,
+            "checkpoint_bytes": folder.last.stat().st_size if folder.last.exists() else None,
             "peak_memory_bytes": peak_memory(),
             "peak_device_memory_bytes": peak_device_memory(device),
         },
-        **said_by_callbacks(trainer),
+        **{key: value for entries in said for key, value in entries.items()},
         "environment": {**environment.describe(device, trainer.precision), "processes": trainer.world_size},
         "numbers_version": NUMBERS_VERSION,
         "sources": plan.experiment.sources,
@@ -68,37 +68,24 @@ def make_result(
 
 
 def _data(data: NoisyDataModule) -> dict[str, Any]:
-    own = {"own": {"fingerprints": data.fingerprints, "test_drawn": data.dataset.test_drawn}}
-    return {
-        "classes": data.classes,
-        "test": 0,
-        **{split: len(index) for split, index in data.splits.items()},
-        "trusted": len(data.trusted),
-        "skipped": len(data.dataset.skipped),
-        **({} if data.fingerprints is None else own),
-    }
+    found: dict[str, Any] = {"test": 0, **{split: len(index) for split, index in data.splits.items()}}
+    found |= {"classes": data.classes, "trusted": len(data.trusted), "skipped": len(data.dataset.skipped)}
+    if data.fingerprints is not None:
+        found["own"] = {"fingerprints": data.fingerprints, "test_drawn": data.dataset.test_drawn}
+    return found
 
 
 def _noise(data: NoisyDataModule) -> dict[str, Any]:
     record, noise = data.labels.noise, type(data.noise)
     assert record is not None
-    rates = [record.actual_rate(data.splits[split]) for split in ("train", "val")]
+    train, val = (record.actual_rate(data.splits[split]) for split in ("train", "val"))
     kind = {} if "kind" in vars(noise) else {"kind": noise.__name__}  # else it has that of the class that it extends
-    said = {**record.describe(), **kind}
-    return {**said, "train_rate": rates[0], "val_rate": rates[1], "train_wrong": _wrong(data)}
+    return {**record.describe(), **kind, "train_rate": train, "val_rate": val, "train_wrong": _wrong(data)}
 
 
 def _wrong(data: NoisyDataModule) -> int | None:
-    """How many labels that training saw are wrong, those aside that the method knows to be right."""
+    """The number of wrong labels that training saw; a method that uses trusted samples saw their right labels."""
     if data.labels.truth is None:
         return None
     train = data.splits["train"]
     return int((data.given[train] != data.labels.truth[train]).sum())
-
-
-def said_by_callbacks(trainer: pl.Trainer) -> dict[str, Any]:
-    """What callbacks with a ``result_entries()`` have to add to the result."""
-    entries: dict[str, Any] = {}
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        entries |= callback.result_entries() if hasattr(callback, "result_entries") else {}
-    return entries

@@ -31,42 +31,38 @@ log = logging.getLogger(__name__)
 
 
 def train(plan: Plan, say: Callable[[str], Any] = print) -> dict[str, Any]:
-    """Trains, evaluates and records the run that a plan describes.
+    """Trains, evaluates and records the run that a plan describes, from its last checkpoint if it was interrupted.
 
     Args:
-        plan: an interrupted run in its folder goes on from the last checkpoint.
-        say: is told what a user who waits wants to know.
+        plan: of the run.
+        say: takes messages for the user.
 
     Returns:
         The content of ``result.json``.
 
     Raises:
-        UserError: if something is asked for that cannot be; most of them before anything is written.
+        UserError: if the configuration asks for the impossible; mostly before anything is written.
     """
     processes = count_processes(plan.cfg)
     return train_here(plan, say) if processes == 1 else together(processes, train_here, plan, say)
 
 
 def train_here(plan: Plan, say: Callable[[str], Any], process: Process = ALONE) -> dict[str, Any]:
-    """What :func:`train` does, in this process, one of those that train the run; the first one writes all files.
-
-    Returns:
-        As of :func:`train` in the first process; in the others nothing.
-    """
+    """:func:`train` in one of the processes of a run. The first one writes all files and returns the result."""
     send_warnings_to_the_log()
     git_commit()
     reset_peak_memory()
     cfg, folder = plan.cfg, plan.folder
-    with process.first():  # downloads and decodes what the others then find
+    with process.first():  # it downloads and decodes for the others
         data = build_data(cfg, uses_trusted(cfg.method), plan.experiment.fingerprints)
     if not process.number:
         for remark in data.dataset.remarks:
             log.warning(remark)
-            if cfg.data.fold in (None, 1):  # the others would say the same
+            if cfg.data.fold in (None, 1):  # the other folds have the same remarks
                 say(remark.split("\n")[0])
     pl.seed_everything(cfg.seed, verbose=False)
     method = build_method(cfg, data)
-    if not method.any_loss:  # which the source of a class of the user's may not have said
+    if not method.any_loss:  # the source of a user's class may not have said so
         plan = replace(plan, options={**plan.options, "loss": "none"})
     table = MetricsTable(folder.metrics)
     trainer = build_trainer(cfg, folder, data, method, table, process=process)
@@ -84,7 +80,7 @@ def train_here(plan: Plan, say: Callable[[str], Any], process: Process = ALONE) 
         return fit_and_record(plan, data, method, trainer, table, say)
     except UserError:
         if new and not trainer.global_step:
-            folder.unclaim()  # a mistake that shows when fitting starts
+            folder.unclaim()  # a mistake that was found when fitting started
         raise
     except OSError as error:
         raise UserError(f"{error.filename or folder.path} cannot be written: {error.strerror or error}.") from error
@@ -98,14 +94,14 @@ def fit_and_record(
     table: MetricsTable,
     say: Callable[[str], Any],
 ) -> dict[str, Any]:
-    """Trains, evaluates, and writes what a run folder has of a run; a smoke run writes no result."""
+    """Trains, evaluates, and writes the files of a run; a smoke run writes no result."""
     folder, smoke = plan.folder, bool(plan.cfg.trainer.fast_dev_run)
     noise = data.labels.noise
     assert noise is not None
     noise.save(folder.noise)
     np.savez(folder.seen, train=data.digests("train"), val=data.digests("val"))  # evaluation leaves these out
     with Trackers(trainer.loggers) as trackers:
-        config = relevant_config(plan.cfg)  # with what it left to the data
+        config = relevant_config(plan.cfg)  # with the values from the data
         trackers.start({**config, "options": plan.options, "noise_rate": noise.rate})
         fit(trainer, method, data, folder, say)
         entries, prediction = evaluate(method, data, trainer, folder, table.rows, smoke)
@@ -129,36 +125,34 @@ def fit(
 ) -> None:
     """Trains to the last epoch, from the last checkpoint if there is one."""
     resume = folder.last if folder.last.exists() else None
+    note = "training starts"
     if resume is not None:
         checkpoint = load_checkpoint(resume)
         load_weights(method, checkpoint["state_dict"], resume)
         note = f"resuming an interrupted run after epoch {checkpoint['epoch'] + 1}"
-        log.info(note)
         say(note)
-    else:
-        log.info("training starts")
+    log.info(note)
     try:
         trainer.fit(method, datamodule=data, ckpt_path=resume, weights_only=True)
-    except SystemExit:  # Lightning's answer to Ctrl-C and to SIGTERM, to which it gives no exit code
+    except SystemExit:  # from Lightning for Ctrl-C and SIGTERM, without an exit code
         done = load_checkpoint(folder.last)["epoch"] + 1 if folder.last.exists() else 0
         say(f"stopped; the same command goes on after epoch {done}")
         raise SystemExit(1) from None
-    except UserError:
-        raise
     except Exception as error:
-        if part := refused_by(error):
-            raise UserError(f"{part}: {first_line(error).strip()}") from error
-        raise
+        part = refused_by(error)
+        if part is None or isinstance(error, UserError):
+            raise
+        raise UserError(f"{part}: {first_line(error).strip()}") from error
     if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
         return
     if not folder.last.exists():
         raise UserError("a callback ended training before its first step.")
-    if not folder.noisy_val_best.exists():  # training ended before it was validated: there is nothing to choose from
+    if not folder.noisy_val_best.exists():  # training ended before it was validated
         shutil.copyfile(folder.last, folder.noisy_val_best)
 
 
 def refused_by(error: Exception) -> str | None:
-    """What refused to go on: a part of the configuration, by the library that raised the error; None for other code."""
+    """The part of the configuration that an error is about, by the library that raised it; None for other code."""
     raised_in = Path(traceback.extract_tb(error.__traceback__)[-1].filename).as_posix()
     packages = {"trainer": ("/pytorch_lightning/", "/lightning_fabric/"), "optimizer or scheduler": ("/torch/optim/",)}
     return next((part for part, names in packages.items() if any(name in raised_in for name in names)), None)

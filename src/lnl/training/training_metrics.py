@@ -1,4 +1,4 @@
-"""What a model makes of its training labels while it is trained on them."""
+"""What a model predicts for its training samples while it trains on them."""
 
 import logging
 from typing import Any
@@ -17,17 +17,16 @@ log = logging.getLogger(__name__)
 
 
 class TrainingMetrics(Callback):
-    """Logs loss and accuracy of every training epoch, on correctly and on wrongly labelled samples apart.
+    """Logs loss and accuracy of every training epoch, separately for correctly and wrongly labelled samples.
 
-    Each sample counts with the prediction made in the step that trained on it, so that measuring costs no further
-    pass: what the method observes (:meth:`lnl.methods.NoisyLabelMethod.observe`). A method that observes nothing gets
-    only the loss, and a remark in the log. ``train/visited`` is the share of the training samples
-    that an epoch's numbers are of. Clean labels stay in this callback. Of processes that train together all samples
-    count, in each of them.
+    Each sample counts with the prediction of the step that trained on it
+    (:meth:`lnl.methods.NoisyLabelMethod.observe`): no further pass is needed. A method that observes nothing gets only
+    the loss, and a remark in the log. ``train/visited`` is the share of the training samples that count. Samples of all
+    processes count. Clean labels stay in this callback.
 
     Args:
-        given: labels ``[N]`` of the whole training set, in the order that ``batch.index`` counts.
-        clean: the true ones, or None where nobody knows them.
+        given: labels ``[N]`` of the whole training set, in the order of ``batch.index``.
+        clean: the true labels, or None if they are unknown.
     """
 
     def __init__(self, given: NDArray[np.int64], clean: NDArray[np.int64] | None) -> None:
@@ -77,7 +76,7 @@ class TrainingMetrics(Callback):
         pl_module.log_dict({f"train/{name}": value for name, value in metrics.items()}, sync_dist=True)
 
     def _of_all(self, trainer: pl.Trainer, index: Tensor, predicted: Tensor) -> tuple[Tensor, Tensor]:
-        """What all processes predicted, each for samples of its own."""
+        """The predictions of all processes."""
         everyone = torch.full_like(self.given, -1)
         everyone[index] = predicted
         device = trainer.strategy.root_device
