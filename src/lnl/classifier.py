@@ -1,4 +1,4 @@
-"""The commands' training as a scikit-learn estimator, for arrays in a notebook."""
+"""A scikit-learn estimator that trains as the commands do, for arrays in a notebook."""
 
 import contextlib
 import hashlib
@@ -43,31 +43,30 @@ from lnl.training.run import fit
 
 
 class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
-    """Trains an image classifier on labels that may be wrong; what ``python -m lnl.train`` does, over arrays.
+    """Trains an image classifier on labels that may be wrong, as ``python -m lnl.train`` does.
 
     Images are uint8 ``[n, H, W]`` or ``[n, H, W, C]`` of 1 or 3 channels, or floats in [0, 1]. Rows of numbers
-    ``[n, features]`` are taken for flattened images: brought to 0..255 by the least and greatest number seen in
-    training, and laid out in a square. Labels are of any type that scikit-learn takes for classes.
+    ``[n, features]`` are taken for flattened images: scaled to 0..255 by the least and greatest number of training, and
+    laid out in a square. Labels are of any type that scikit-learn takes for classes.
 
     Args:
-        method, loss, model: an option each of these groups of ``conf/``; None takes what ``python -m lnl.train`` would.
+        method, loss, model: an option of each of these groups of ``conf/``; None for the command's default.
         epochs, batch_size: of training.
-        optimizer, learning_rate: an option of ``conf/optimizer``, and the rate it starts with.
-        image_size: side in pixels that images are brought to; None keeps that of square ones up to 96, else takes 64.
-        validation_fraction: share of the samples, with labels as doubtful as the rest, that are held out to choose an
-            epoch by. Trusted samples are none of them.
-        protocol: the weights of which epoch to keep, ``last`` or ``noisy_val_best``.
+        optimizer, learning_rate: an option of ``conf/optimizer``, and the initial learning rate.
+        image_size: side in pixels of the model's images; None keeps that of square images up to 96, else takes 64.
+        validation_fraction: share of the samples, trusted ones excluded, that is held out to choose an epoch.
+        protocol: epoch of the weights to keep, ``last`` or ``noisy_val_best``.
         overrides: further settings, as on the command line: ``["augment=crop_flip", "loss.q=0.5"]``.
-        random_state: seed, ``RandomState`` or None, of initialisation, order, augmentation and what is held out.
-        accelerator: ``auto``, ``cpu``, ``gpu``, … as Lightning calls it.
-        folder: where checkpoints and metrics.csv are to stay; None keeps none.
+        random_state: seed, ``RandomState`` or None, of initialisation, order, augmentation and held-out samples.
+        accelerator: ``auto``, ``cpu``, ``gpu``, … as of Lightning.
+        folder: for checkpoints and metrics.csv; None keeps none.
         verbose: show a progress bar.
 
     Attributes (after ``fit``):
         classes_: ``[K]``, sorted.
         model_: :class:`~lnl.trained.loading.ImageClassifier`, on the CPU.
         history_: a row an epoch, the columns of metrics.csv.
-        n_features_in_, feature_names_in_, range_: of rows of numbers; an image has none.
+        n_features_in_, feature_names_in_, range_: only of rows of numbers.
     """
 
     def __init__(
@@ -102,11 +101,11 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         Args:
             X: images.
             y: given labels, which may be wrong.
-            trusted: ``[n]`` bool, or numbers of samples: those whose label is right, for methods that make use of it.
+            trusted: ``[n]`` bool, or numbers of samples: those whose label is right, for methods that use it.
 
         Raises:
             ValueError: if images, labels and trusted do not fit together.
-            UserError: if a parameter asks for something that cannot be.
+            UserError: if a parameter cannot be.
         """
         if y is None:
             raise ValueError("NoisyLabelClassifier requires y to be passed, but the target y is None")
@@ -115,7 +114,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         given = column_or_1d(y, warn=True)
         check_classification_targets(given)
         check_consistent_length(images, given)
-        if len(images) < 3:  # two to train on, which batch norm needs, and one to validate on
+        if len(images) < 3:  # batch norm needs two to train on, and one is validated
             raise ValueError(f"at least 3 samples are needed to train and validate, got n_samples={len(images)}")
         self.classes_, labels = np.unique(given, return_inverse=True)
         if len(self.classes_) < 2:
@@ -140,31 +139,30 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         try:
             return self.model_.to("cuda" if on_gpu else "cpu").probabilities(images)
         finally:
-            self.model_.cpu()  # where it can be pickled for any machine
+            self.model_.cpu()  # it may be pickled for another machine
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """The most probable class of each image, ``[n]``, as the labels were called in ``fit``."""
+        """The most probable class of each image, ``[n]``, as in the labels of ``fit``."""
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]
 
     def find_label_issues(
         self, X: ArrayLike | None = None, y: ArrayLike | None = None, trusted: ArrayLike | None = None, folds: int = 5
     ) -> pd.DataFrame:
-        """Every label with what speaks against it, by as many further trainings as there are ``folds``.
+        """Scores every label by models that have not seen it, one training for each of ``folds``.
 
-        Each label is judged by a model that has not seen it. Of the scores of ``python -m lnl.audit`` these are the
-        ones that probabilities give.
+        The scores are those of ``python -m lnl.audit`` that follow from probabilities.
 
         Args:
-            X, y, trusted: as of :meth:`fit`; without any, what it was given last, which a copy from a file has not.
-            folds: at least 2. Copies of an image are in one fold, so that none is judged by a model that knows another.
+            X, y, trusted: as of :meth:`fit`; by default those of its last call, which a pickled copy does not keep.
+            folds: at least 2. Copies of an image are in one fold.
 
         Returns:
             A row for each sample that is not trusted, the most doubtful first, as of
-            :func:`lnl.auditing.find_issues`; ``index`` counts ``X`` from 0, labels are called as in ``y``.
+            :func:`lnl.auditing.find_issues`; ``index`` is the position in ``X``.
 
         Raises:
-            ValueError: if there is nothing to judge, or a class has fewer different images than there are folds.
+            ValueError: without images and labels, or if a class has fewer different images than there are folds.
         """
         if X is None and y is None:
             X, y, trusted = getattr(self, "_fitted_on", (None, None, None))
@@ -190,7 +188,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         return issues.assign(**{key: issues[key].map(own) for key in ("given_label", "suggested_label")})
 
     def _folds(self, X: ArrayLike, labels: NDArray[np.int64], classes: NDArray[Any], folds: int) -> list[Any]:
-        """Places to train on and to judge, of each fold."""
+        """Positions to train on and to predict, of each fold."""
         contents = [hashlib.sha256(image.tobytes()).digest() for image in np.asarray(X)]
         _, groups = np.unique(contents, return_inverse=True)
         copies = groups.max() + 1 < len(groups)
@@ -199,10 +197,10 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         check_consistent_length(groups, labels)
         pairs = np.unique(np.stack([labels, groups]), axis=1)
         if (counts := np.bincount(pairs[0])).min() < folds:
-            raise ValueError(
-                f"the class {classes[counts.argmin()]!r} has {counts.min()} different images, fewer than "
-                f"folds={folds}: no model could learn it. Leave the class out, or set fewer folds."
+            few = (
+                f"the class {classes[counts.argmin()]!r} has {counts.min()} different images, fewer than folds={folds}"
             )
+            raise ValueError(f"{few}: no model could learn it. Leave the class out, or set fewer folds.")
         return list(folding.split(labels, labels, groups if copies else None))
 
     def __getstate__(self) -> dict[str, Any]:
@@ -231,12 +229,12 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
             raise KeyboardInterrupt from None
         path = checkpoint_path(folder, self.protocol)
         load_weights(method, load_checkpoint(path)["state_dict"], path)
-        method.trainer = None  # which holds the data
+        method.trainer = None  # it holds the data
         self.model_ = ImageClassifier(method, data.preparation, data.classes).cpu()
         self.history_ = pd.DataFrame(table.rows)
 
     def _config(self, dataset: Dataset) -> DictConfig:
-        """What ``python -m lnl.train`` would be given."""
+        """The configuration of ``python -m lnl.train``."""
         images = np.asarray(dataset.images)
         sample = images[:: len(images) // 5000 + 1].reshape(-1, images.shape[3]) / 255
         seed = self.random_state
@@ -289,15 +287,11 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """Keeps Lightning's remarks to itself."""
-    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric")]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        try:
+    """Hides warnings and Lightning's remarks."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(action="ignore"):
             yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
+    finally:
+        logging.disable(disabled)

@@ -1,4 +1,4 @@
-"""What a trained run says of pictures that were no part of it: file names in, a CSV out, in bounded memory."""
+"""Predictions of a trained run for new pictures: file names in, a CSV out, in bounded memory."""
 
 import os
 import time
@@ -28,7 +28,7 @@ Picture = NDArray[np.uint8] | PictureError
 
 
 def predict_new_images(cfg: DictConfig, run: FinishedRun) -> None:
-    """Writes ``cfg.output``: a row for each picture that ``cfg.images`` names, and says how it went.
+    """Writes ``cfg.output``, a row for each picture that ``cfg.images`` names, and prints a summary.
 
     Columns are ``file``, ``predicted`` (a class name), ``p_<class>`` for each class, and ``error``: why a picture could
     not be read; it then has no prediction.
@@ -38,8 +38,8 @@ def predict_new_images(cfg: DictConfig, run: FinishedRun) -> None:
         run: whose model predicts.
 
     Raises:
-        UserError: if something is asked for that cannot be; and, once all else is predicted and written, if pictures
-            could not be read, unless ``on_error=skip``.
+        UserError: for a setting that cannot be; and, after all others are written, if pictures could not be read,
+            unless ``on_error=skip``.
     """
     if cfg.on_error not in ("fail", "skip"):
         raise UserError(f"on_error must be fail or skip, got '{cfg.on_error}'")
@@ -72,19 +72,19 @@ def predict_new_images(cfg: DictConfig, run: FinishedRun) -> None:
 def find_pictures(
     given: str | Sequence[str] | None, column: str = "file", root: Path | None = None
 ) -> list[tuple[str, Path]]:
-    """Name and place of every picture that is asked for, each once.
+    """Name and path of every picture that ``given`` names, each once.
 
     Args:
-        given: a folder, searched to its depth for files called like pictures (hidden ones are left out); a picture; a
-            ``.csv`` with a ``column`` of file names; a ``.txt`` with one a line; or a list of these.
+        given: a folder, whose files and folders are searched for pictures that are not hidden; a picture; a ``.csv``
+            with a ``column`` of file names; a ``.txt`` with one a line; or a list of these.
         column: of a ``.csv``.
-        root: what names in a ``.csv`` or ``.txt`` are relative to; their own folder if None.
+        root: folder of relative names in a ``.csv`` or ``.txt``; their own folder if None.
 
     Returns:
-        Names are as given; in a folder relative to it, or, where there is more than it, with it.
+        Names are as given; in a folder relative to it, or, if there are several sources, with it.
 
     Raises:
-        UserError: if there is none.
+        UserError: if a source is missing or names no picture.
     """
     if not (sources := listed(given)):
         raise UserError("which images? images=FOLDER, or a picture, or a .csv or .txt that names pictures")
@@ -107,7 +107,7 @@ def find_pictures(
 
 
 def _pictures_in(folder: Path) -> list[str]:
-    """In a folder's own files first, then in the folders inside it."""
+    """The pictures of a folder, its own files first."""
     names = [name for name, _ in walk(folder) if is_picture(name)]
     return sorted(names, key=lambda name: [*((True, part) for part in Path(name).parts[:-1]), (False, Path(name).name)])
 
@@ -132,12 +132,15 @@ def _names_in(path: Path, column: str) -> list[str]:
 def _write(
     output: Path, files: Sequence[tuple[str, Path]], classifier: ImageClassifier, batch_size: int, threads: int | None
 ) -> list[tuple[str, PictureError]]:
-    """Writes the table, whole or not at all. Returns the pictures that could not be read, if there are others."""
+    """Writes the table, whole or not at all, and returns the pictures that could not be read.
+
+    Raises UserError if none could be read.
+    """
     size, channels = classifier.preparation.size, classifier.preparation.channels
     bad: list[tuple[str, PictureError]] = []
     with explained(output), replacing(output) as unfinished:
         output.parent.mkdir(parents=True, exist_ok=True)
-        # A file's name need not be text; written back as it is.
+        # A file's name may have bytes that are no text; they are kept.
         with unfinished.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file, _bar() as bar:
             task = bar.add_task("predicting", total=len(files))
             for names, pictures in _read(files, classifier.preparation, batch_size, threads):
@@ -155,7 +158,7 @@ def _write(
 def _read(
     files: Sequence[tuple[str, Path]], preparation: Preparation, batch_size: int, threads: int | None
 ) -> Iterator[tuple[list[str], list[Picture]]]:
-    """Names and pixels, as the model takes them, a batch at a time; the next batch is read meanwhile."""
+    """Names and pixels at the model's size, a batch at a time; the next batch is read meanwhile."""
 
     def read(file: tuple[str, Path]) -> Picture:
         try:
@@ -180,10 +183,9 @@ def _rows(
     every[good] = probabilities
     predicted = np.full(len(names), "", dtype=object)
     predicted[good] = np.asarray(classes, dtype=object)[every[good].argmax(axis=1)]
+    files = pd.Series(names, dtype=object)  # pandas' own type for text refuses names that are no text
     table = pd.DataFrame(every, columns=[f"p_{name}" for name in classes])
-    table.insert(0, "file", pd.Series(names, dtype=object))  # not pandas' text: a file's name may be none
-    table.insert(1, "predicted", predicted)
-    return table.assign(error=errors)
+    return pd.concat([pd.DataFrame({"file": files, "predicted": predicted}), table], axis=1).assign(error=errors)
 
 
 def _listed(bad: Sequence[tuple[str, PictureError]]) -> str:
@@ -192,7 +194,6 @@ def _listed(bad: Sequence[tuple[str, PictureError]]) -> str:
 
 
 def _bar() -> Progress:
-    """Shown on a terminal alone."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

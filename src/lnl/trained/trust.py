@@ -1,4 +1,4 @@
-"""What may be built of a configuration that came with a run folder or an exported model: both may be a stranger's."""
+"""Which classes of a configuration may be built: run folders and exported models may be a stranger's."""
 
 import importlib
 import inspect
@@ -18,7 +18,7 @@ from lnl.errors import UserError, first_line
 from lnl.methods import NoisyLabelMethod
 from lnl.noise import LabelNoise
 
-# What each part of a configuration has to be.
+# The class of each part of a configuration.
 KINDS: dict[str, type] = {
     "method": NoisyLabelMethod,
     "model": nn.Module,
@@ -44,20 +44,20 @@ SAFE = (
 
 
 def check(config: Any, parts: Sequence[str], source: Path | str, trust: Any = None) -> None:
-    """Refuses a configuration of which one of ``parts`` names something that must not be built. Builds nothing.
+    """Refuses a configuration in which one of ``parts`` names code that must not be run. Builds nothing.
 
     Allowed are classes of lnl, torch and torchvision that are methods, modules, losses, optimizers, schedulers, data,
-    noise, corruption or transforms, functions of lnl and torchvision that return a model, and what a package in
-    ``trust`` defines.
+    noise, corruption or transforms, functions of lnl and torchvision that return a model, and all definitions of a
+    package in ``trust``.
 
     Args:
         config: of a ``result.json``, or of an exported file.
-        parts: of :data:`KINDS`, which are to be built.
-        source: the file or folder that it is from, for the message.
+        parts: keys of :data:`KINDS` that are to be built.
+        source: its file or folder, for the message.
         trust: names of packages, or one.
 
     Raises:
-        UserError: naming what would be built and the source.
+        UserError: naming the code and the source.
     """
     trusted = listed(trust)
     for name in trusted:
@@ -87,7 +87,7 @@ def _check_target(
     named = isinstance(target, str) and _is_in(target, trusted)
     try:
         found = _located(target, (*trusted, *SAFE)) if isinstance(target, str) else None
-    except Exception as error:  # there is no such thing, or whatever a module raises that is imported
+    except Exception as error:  # it does not exist, or a module raises when it is imported
         if named:
             raise UserError(f"{target} cannot be imported: {first_line(error)}") from error
         found = None
@@ -105,7 +105,7 @@ def _check_target(
 
 
 def _located(target: str, packages: Sequence[str]) -> Any:
-    """What one of the packages has by this name, else None. No module outside of them is imported, or looked into."""
+    """The object of this name in one of the packages, else None. No other module is imported or read."""
     root = next((package for package in packages if target.startswith(f"{package}.")), None)
     if root is None:
         return None
@@ -120,7 +120,7 @@ def _located(target: str, packages: Sequence[str]) -> Any:
 
 
 def _package(target: Any) -> str:
-    """The package that a user has to trust; empty if none could be named so. Of lnl and torch, a part of them."""
+    """The package that a user has to trust, a part of it for lnl and torch; empty if the name cannot be one."""
     names = target.split(".") if isinstance(target, str) else [""]
     if not all(name.isidentifier() for name in names):
         return ""
@@ -128,7 +128,7 @@ def _package(target: Any) -> str:
 
 
 def _makes(found: Any, kind: type | tuple[type, ...]) -> bool:
-    """Whether it is a class of that kind, or a function that says that it returns a model."""
+    """Whether it is a class of that kind, or a function that is annotated to return a model."""
     home = found.__module__
     if inspect.isfunction(found) and _is_in(home, MODELS):
         found = found.__annotations__.get("return")
@@ -142,7 +142,7 @@ def _is_in(name: str, packages: Sequence[str]) -> bool:
 
 
 def _targets(value: Any) -> Iterator[Any]:
-    """Every ``_target_`` in it, however deep, whatever it is."""
+    """Every ``_target_`` in it, at any depth."""
     if isinstance(value, dict):
         if "_target_" in value:
             yield value["_target_"]
@@ -165,6 +165,6 @@ def _texts(value: Any, key: str = "config") -> Iterator[tuple[str, str]]:
 
 
 def _shown(given: Any) -> str:
-    """In one line, whatever it is."""
+    """In one short line."""
     text = ascii(given)[1:-1] if isinstance(given, str) else ascii(given)
     return text if len(text) <= 80 else f"{text[:77]}..."
