@@ -27,15 +27,15 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 from lnl.app.arguments import prepared_overrides
 from lnl.app.cli import KNOWN, explain
 from lnl.app.resolvers import register_resolvers
-from lnl.config import CONF_DIR, build
-from lnl.data import Dataset, NoisyDataModule
+from lnl.config import CONF_DIR
+from lnl.data import Dataset
 from lnl.datasets.images import natural_size
 from lnl.datasets.in_memory import InMemory, as_images, as_mask
 from lnl.errors import UserError
 from lnl.labels import Labels, Trusted
 from lnl.runs.folder import RunFolder
 from lnl.trained.loading import ImageClassifier, check_protocol, checkpoint_path
-from lnl.training.assembly import build_method, build_trainer, uses_trusted
+from lnl.training.assembly import build_data, build_method, build_trainer, uses_trusted
 from lnl.training.checkpoints import load_checkpoint, load_weights
 from lnl.training.metrics_table import MetricsTable
 from lnl.training.processes import count_processes
@@ -197,10 +197,9 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         check_consistent_length(groups, labels)
         pairs = np.unique(np.stack([labels, groups]), axis=1)
         if (counts := np.bincount(pairs[0])).min() < folds:
-            few = (
-                f"the class {classes[counts.argmin()]!r} has {counts.min()} different images, fewer than folds={folds}"
-            )
-            raise ValueError(f"{few}: no model could learn it. Leave the class out, or set fewer folds.")
+            least = f"the class {classes[counts.argmin()]!r} has {counts.min()} different images"
+            advice = "no model could learn it. Leave the class out, or set fewer folds."
+            raise ValueError(f"{least}, fewer than folds={folds}: {advice}")
         return list(folding.split(labels, labels, groups if copies else None))
 
     def __getstate__(self) -> dict[str, Any]:
@@ -212,13 +211,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
             raise UserError(f"NoisyLabelClassifier trains on one device, got trainer.devices={cfg.trainer.devices}")
         folder.check_identity()
         folder.claim(force=True)
-        changes = {part: build(part, cfg[part]) for part in ("noise", "corruption")}
-        trusting = uses_trusted(cfg.method)
-        data: NoisyDataModule = build("data", cfg.data, source=InMemory(dataset), trusting=trusting, **changes)
-        try:
-            data.setup()
-        except ValueError as error:
-            raise UserError(str(error)) from error
+        data = build_data(cfg, uses_trusted(cfg.method), source=InMemory(dataset))
         seed_everything(cfg.seed, verbose=False)
         method = build_method(cfg, data)
         table = MetricsTable(folder.metrics)

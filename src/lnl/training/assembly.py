@@ -16,6 +16,7 @@ from lnl.config import build, build_all, build_loss, factory
 from lnl.data import NoisyDataModule
 from lnl.data.reading import read_once
 from lnl.data.samples import Samples
+from lnl.datasets.source import Source
 from lnl.errors import UserError, first_line
 from lnl.losses import CrossEntropy
 from lnl.methods import NoisyLabelMethod
@@ -29,16 +30,25 @@ from lnl.training.trainer_options import check_batch_of_one, check_limit, check_
 from lnl.training.training_metrics import TrainingMetrics
 
 
-def build_data(cfg: DictConfig, trusting: bool = False, contents: Mapping[str, Any] | None = None) -> NoisyDataModule:
+def build_data(
+    cfg: DictConfig,
+    trusting: bool = False,
+    contents: Mapping[str, Any] | None = None,
+    source: Source | None = None,
+) -> NoisyDataModule:
     """The data, read, with its noise drawn. Classes and size that ``cfg`` left to the data are set in it.
 
     Args:
         cfg: of a run.
         trusting: training sees the right labels of trusted samples (:func:`uses_trusted`).
         contents: fingerprints of the user's own data, if they are known (:mod:`lnl.datasets.contents`).
+        source: replaces that of the configured dataset.
     """
     progress = "callbacks" not in cfg or cfg.callbacks.get("progress") is not None
     corruption: Any = OmegaConf.to_container(cfg.corruption, resolve=True)
+    given: dict[str, Any] = {"reader": partial(read_once, progress=progress, config=corruption)}
+    if source is not None:
+        given = {"source": source}  # not kept for later runs
     data: NoisyDataModule = build(
         "data",
         cfg.data,
@@ -46,9 +56,9 @@ def build_data(cfg: DictConfig, trusting: bool = False, contents: Mapping[str, A
         corruption=build("corruption", cfg.corruption),
         augment=build_all("augment", cfg.get("augment")),
         views={name: build_all(f"views.{name}", node) for name, node in cfg.get("views", {}).items()},
-        reader=partial(read_once, progress=progress, config=corruption),
         trusting=trusting,
         contents=contents,
+        **given,
     )
     data.prepare_data()
     try:
