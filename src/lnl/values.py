@@ -22,6 +22,7 @@ WHOLE: dict[str, Any] = {
     **dict.fromkeys(("force", "oracle", "page"), bool),
     **dict.fromkeys(("init_from", "output", "apply", "root", "sweep", "against"), str | Path | None),
     "num_workers": int | None,
+    "on_error": Literal["fail", "skip"],
 }
 MISFIT: Any = object()
 PLAIN = (bool, int, float, str, list, type(None))
@@ -42,7 +43,7 @@ def check_values(name: str, node: DictConfig, skip: Collection[str] = (), known:
         known: whether all values are known; if not, an interpolation that is null may have a value later.
 
     Raises:
-        UserError: naming the key, what it must be and what was given.
+        UserError: naming the key, the form of its values, and the given value.
     """
     target = None if OmegaConf.is_missing(node, "_target_") else node.get("_target_")
     hints = _hints_at(target) if target else {} if name else WHOLE

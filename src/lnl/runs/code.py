@@ -78,10 +78,6 @@ def class_attribute(target: Any, name: str) -> Any:
 
     Importing a class may load torch, and a finished run is found without it. Classes of installed packages other than
     lnl are not read.
-
-    Args:
-        target: of a configuration, such as ``lnl.methods.FitOnce``.
-        name: such as ``any_loss``.
     """
     file, names = _located(target) if isinstance(target, str) else (None, [])
     if file is None or not names or (target.partition(".")[0] != "lnl" and _installed(file)):

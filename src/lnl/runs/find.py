@@ -57,10 +57,7 @@ def _by_name(given: str | Sequence[str] | None) -> dict[str, list[Path]]:
 
 
 def finished_runs(given: str | Sequence[str] | None) -> list[FinishedRun]:
-    """The runs in the folders that ``given`` names, each once.
-
-    Args:
-        given: run folders, folders of run folders (all finished runs in them, by name), or globs of either.
+    """The runs in the folders that ``given`` names, each once: run folders, folders of run folders, or globs of either.
 
     Raises:
         UserError: if none is found, or a named one is not a run or not finished.

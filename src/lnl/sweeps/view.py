@@ -28,10 +28,7 @@ POLL = 0.25  # seconds
 class Sweep:
     """Reads the jobs' journal, prints a line for each event, and draws a live view if there is a terminal.
 
-    Args:
-        folder: of the journal.
-        total: number of jobs, if it is known.
-        exact: whether there cannot be fewer.
+    ``total`` is the number of jobs, if it is known, and ``exact`` says that there cannot be fewer.
     """
 
     def __init__(self, folder: Path, total: int | None, exact: bool) -> None:
@@ -97,7 +94,10 @@ class Sweep:
 
 
 def picture(entries: list[Entry], total: int | None, seconds: float) -> RenderableType:
-    """The view: counts and time left, a bar, the running jobs, and the best so far by noisy validation labels."""
+    """The view: counts and time left, a bar, the running jobs, and the best so far by noisy validation labels.
+
+    ``total`` is the number of jobs, if it is known, and ``seconds`` the time since the sweep started.
+    """
     names = labels(entries)
     states = [entry.state for entry in entries]
     running = [entry for entry in entries if entry.state == "running"]
@@ -163,10 +163,7 @@ def ending(entry: Entry) -> list[str]:
 def summary(entries: list[Entry], total: int | None, seconds: float) -> str:
     """How many jobs ended in which way, which is the best, and which failed and why.
 
-    Args:
-        entries: of the jobs that were started.
-        total: number of jobs, if it is known.
-        seconds: that the sweep took.
+    Args: as of :func:`picture`; ``entries`` are of the jobs that were started.
     """
     counts = Counter(entry.state for entry in entries)
     kinds: dict[State, str] = {

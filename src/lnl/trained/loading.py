@@ -101,11 +101,10 @@ def load_trained(run: FinishedRun, protocol: str, trust: Any = None) -> TrainedR
 
 
 def load_method(run: FinishedRun, protocol: str, trust: Any = None) -> tuple[NoisyLabelMethod, int, dict[str, Any]]:
-    """The method that a run trained, as it was configured then.
+    """The method that a run, which may be a stranger's, trained, as it was configured then.
 
     Args:
-        run: which may be a stranger's.
-        protocol: ``last`` or ``noisy_val_best``: the weights of which epoch.
+        run, protocol: ``last`` or ``noisy_val_best``: the weights of which epoch.
         trust: packages whose code may be built, beside lnl, torch and torchvision (:func:`lnl.trained.trust.check`).
 
     Returns:

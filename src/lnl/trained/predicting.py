@@ -5,13 +5,14 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import track
 
 from lnl.config import listed
 from lnl.data.preparation import Preparation
@@ -33,16 +34,10 @@ def predict_new_images(cfg: DictConfig, run: FinishedRun) -> None:
     Columns are ``file``, ``predicted`` (a class name), ``p_<class>`` for each class, and ``error``: why a picture could
     not be read; it then has no prediction.
 
-    Args:
-        cfg: as of ``conf/predict.yaml``.
-        run: whose model predicts.
-
     Raises:
         UserError: for a setting that cannot be; and, after all others are written, if pictures could not be read,
             unless ``on_error=skip``.
     """
-    if cfg.on_error not in ("fail", "skip"):
-        raise UserError(f"on_error must be fail or skip, got '{cfg.on_error}'")
     if cfg.output is None:
         raise UserError("output must be given: output=FILE.csv")
     if cfg.batch_size < 1:
@@ -141,15 +136,16 @@ def _write(
     with explained(output), replacing(output) as unfinished:
         output.parent.mkdir(parents=True, exist_ok=True)
         # A file's name may have bytes that are no text; they are kept.
-        with unfinished.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file, _bar() as bar:
-            task = bar.add_task("predicting", total=len(files))
-            for names, pictures in _read(files, classifier.preparation, batch_size, threads):
+        console = Console(stderr=True)
+        shown: dict[str, Any] = {"console": console, "transient": True, "disable": not console.is_terminal}
+        batches = _read(files, classifier.preparation, batch_size, threads)
+        with unfinished.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            for names, pictures in track(batches, "predicting", -(-len(files) // batch_size), **shown):
                 good = [picture for picture in pictures if not isinstance(picture, PictureError)]
                 images = np.array(good, dtype=np.uint8).reshape(-1, size, size, channels)
                 table = _rows(names, pictures, classifier.probabilities(images), classifier.classes)
                 file.write(csv_text(table, header=not file.tell()))
                 bad += [(name, p) for name, p in zip(names, pictures, strict=True) if isinstance(p, PictureError)]
-                bar.update(task, advance=len(names))
         if len(bad) == len(files):
             raise UserError(f"none of {len(files):,} pictures could be read:\n{_listed(bad)}")
     return bad
@@ -191,9 +187,3 @@ def _rows(
 def _listed(bad: Sequence[tuple[str, PictureError]]) -> str:
     lines = [f"  {ascii(name)[1:-1] if not name.isprintable() else name}: {reason}" for name, reason in bad[:SHOWN]]
     return "\n".join(lines + ([f"  ... and {len(bad) - SHOWN:,} more"] if len(bad) > SHOWN else []))
-
-
-def _bar() -> Progress:
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

@@ -23,7 +23,7 @@ from lnl.methods import NoisyLabelMethod
 from lnl.runs.folder import RunFolder
 from lnl.training.checkpoints import AtomicCheckpointIO, load_checkpoint, load_weights
 from lnl.training.environment import resolve_precision
-from lnl.training.oracle import OracleBest
+from lnl.training.evaluation import OracleBest
 from lnl.training.processes import ALONE, OneProcess, Process, SharedDDP, SharedState
 from lnl.training.resuming import EpochSeed, StaysStopped
 from lnl.training.trainer_options import check_batch_of_one, check_limit, check_monitors, check_options, check_schedule

@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
 from lnl.data import NoisyDataModule
 from lnl.data.loader import Loader
 from lnl.data.splits import Split
+from lnl.errors import UserError
 from lnl.labels.tables import csv_text
 from lnl.methods import NoisyLabelMethod
 from lnl.metrics import classification_metrics
@@ -66,14 +68,9 @@ def evaluate(
 ) -> tuple[dict[str, Any], Prediction | None]:
     """The entries of the protocol (``docs/run_folder.md``), and the last epoch's prediction (None without a test set).
 
-    Test labels are used only here, and by :class:`lnl.training.oracle.OracleBest` with ``oracle=true``.
-
-    Args:
-        method: ends with the last epoch's weights.
-        data, trainer: as they trained it.
-        folder: with the checkpoints.
-        rows: the run's epochs (:class:`lnl.training.metrics_table.MetricsTable`).
-        smoke: after ``fast_dev_run``: evaluate one batch, with the weights in memory.
+    Test labels are used only here, and with ``oracle=true`` by :class:`OracleBest`. The method ends with the last
+    epoch's weights. ``rows`` are those of :class:`~lnl.training.metrics_table.MetricsTable`. After a ``smoke`` run, one
+    batch is evaluated with the weights in memory.
     """
     method.to(trainer.strategy.root_device)
     checkpoints = {} if smoke else {**folder.stages(), "noisy_val_best": folder.noisy_val_best}
@@ -135,3 +132,35 @@ def save_out_of_fold(method: NoisyLabelMethod, data: NoisyDataModule, trainer: p
 
 def _part(prefix: str, row: dict[str, float]) -> dict[str, float]:
     return {name.removeprefix(prefix): value for name, value in row.items() if name.startswith(prefix)}
+
+
+class OracleBest(Callback):
+    """Keeps the weights of the epoch with the highest test accuracy, the first of equals (``oracle=true``).
+
+    ``oracle_best`` is for comparison with papers that report the best epoch on the test set: its accuracy is too high,
+    because the test set chose the epoch. It changes neither training nor the other protocols.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder, self.best = folder, -1.0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best = state_dict["best"]
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if "test" not in trainer.datamodule.splits:  # type: ignore[attr-defined]
+            raise UserError("oracle=true chooses an epoch by the test set, and this data has none.")
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        if trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        training = pl_module.training
+        found = predict_split(pl_module, trainer.datamodule, trainer, "test")  # type: ignore[attr-defined]
+        pl_module.train(training)
+        accuracy = float((found.logits.argmax(dim=1) == found.labels).float().mean())
+        if accuracy > self.best:
+            self.best = accuracy
+            trainer.save_checkpoint(self.folder.oracle_best, weights_only=True)

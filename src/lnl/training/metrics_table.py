@@ -17,9 +17,6 @@ class MetricsTable(Checkpoint):  # Lightning calls those last, when all metrics 
     A metric stands only in the row of the epoch that logged it; those of a validation only if no step followed it.
     Checkpoints carry the rows, so that a resumed run's table has each epoch once.
 
-    Args:
-        path: of the CSV.
-
     Attributes:
         rows: a dict an epoch: ``epoch``, ``step``, ``lr``, ``seconds`` (with validation) and all that was logged.
         validated: metrics that validation logged for the present weights; empty after a further step.

@@ -39,9 +39,6 @@ def train(plan: Plan, say: Callable[[str], Any] = print) -> dict[str, Any]:
 
     Returns:
         The content of ``result.json``.
-
-    Raises:
-        UserError: if the configuration asks for the impossible; mostly before anything is written.
     """
     processes = count_processes(plan.cfg)
     return train_here(plan, say) if processes == 1 else together(processes, train_here, plan, say)
