@@ -77,10 +77,10 @@ def test_what_is_logged_of_training_is_what_the_model_said(digits, monkeypatch):
     steps = []
     see = TrainingMetrics._see
 
-    def listen(self, module, inputs, logits):
-        if self.batch is not None:
-            steps.append((self.batch.index.clone(), logits.detach().clone()))
-        see(self, module, inputs, logits)
+    def listen(self, index, logits):
+        if self.method.training:
+            steps.append((index.clone(), logits.clone()))
+        see(self, index, logits)
 
     monkeypatch.setattr(TrainingMetrics, "_see", listen)
     outcome = digits("trainer.max_epochs=1", "noise.rate=0.5")

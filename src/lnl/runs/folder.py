@@ -111,10 +111,8 @@ class RunFolder:
     def check_identity(self) -> None:
         """Raises UserError if the folder is another run's."""
         if self.marker.exists() and self.marker.read_text().strip() != self.identity:
-            raise UserError(
-                f"{self.path} holds a run of another configuration. Choose another hydra.run.dir, "
-                "or replace that run with force=true."
-            )
+            other = f"{self.path} holds a run of another configuration"
+            raise UserError(f"{other}. Choose another hydra.run.dir, or replace that run with force=true.")
 
     def _written(self) -> list[Path]:
         """All files but those that commands write before they claim the folder: logs and hidden files."""

@@ -111,10 +111,8 @@ def check_swept_options(config: DictConfig) -> None:
         for option in override.sweep_string_iterator():
             if lost := _brought(repository, group, option):
                 chosen = f"{override.get_key_element()}={option}"
-                raise UserError(
-                    f"{chosen} brings its own {lost}, which a sweep over {group} would lose.\n"
-                    f"Give one command each, such as python -m lnl.train -m {chosen}"
-                )
+                refusal = f"{chosen} brings its own {lost}, which a sweep over {group} would lose."
+                raise UserError(f"{refusal}\nGive one command each, such as python -m lnl.train -m {chosen}")
 
 
 def _brought(repository: Any, group: str, option: str) -> str:

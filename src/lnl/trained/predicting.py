@@ -58,10 +58,8 @@ def predict_new_images(cfg: DictConfig, run: FinishedRun) -> None:
     if bad and cfg.on_error == "skip":
         print(f"  {len(bad):,} could not be read, and have the reason in their row:\n{_listed(bad)}")
     elif bad:
-        raise UserError(
-            f"{len(bad):,} of {len(files):,} pictures could not be read; all others are predicted:\n{_listed(bad)}\n"
-            "on_error=skip takes that for success."
-        )
+        few = f"{len(bad):,} of {len(files):,} pictures could not be read; all others are predicted"
+        raise UserError(f"{few}:\n{_listed(bad)}\non_error=skip takes that for success.")
 
 
 def find_pictures(

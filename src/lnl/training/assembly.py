@@ -31,10 +31,7 @@ from lnl.training.training_metrics import TrainingMetrics
 
 
 def build_data(
-    cfg: DictConfig,
-    trusting: bool = False,
-    contents: Mapping[str, Any] | None = None,
-    source: Source | None = None,
+    cfg: DictConfig, trusting: bool = False, contents: Mapping[str, Any] | None = None, source: Source | None = None
 ) -> NoisyDataModule:
     """The data, read, with its noise drawn. Classes and size that ``cfg`` left to the data are set in it.
 
@@ -122,13 +119,10 @@ def tell_noise_rate(options: DictConfig, data: NoisyDataModule) -> list[str]:
     values: dict[Any, Any] = OmegaConf.to_container(options, resolve=True)  # type: ignore[assignment]
     names = [name for name, value in values.items() if value == "oracle"]
     rate = data.labels.noise.expected_rate if data.labels.noise and data.noise.drawn else None
-    for name in names:
-        if rate is None:
-            raise UserError(
-                f"method.{name}=oracle is the share of labels that the noise makes wrong, and here none is drawn: "
-                f"give the share of wrong labels that you expect, such as method.{name}=0.2"
-            )
-        options[name] = rate
+    if names and rate is None:
+        none = f"method.{names[0]}=oracle is the share of labels that the noise makes wrong, and here none is drawn"
+        raise UserError(f"{none}: give the share that you expect, such as method.{names[0]}=0.2")
+    options.update(dict.fromkeys(names, rate))
     return names
 
 
@@ -155,10 +149,8 @@ def make_method(cfg: DictConfig, samples: Samples, channels: int, image_size: in
     finally:
         method.train()
     if outputs != num_classes:
-        raise UserError(
-            f"the labels have {num_classes} classes, but the model has {outputs} outputs; "
-            f"leave out model.num_classes or set it to {num_classes}."
-        )
+        differ = f"the labels have {num_classes} classes, but the model has {outputs} outputs"
+        raise UserError(f"{differ}; leave out model.num_classes or set it to {num_classes}.")
     check_loss(method.loss, num_classes)
     try:
         method.configure_optimizers()  # raises for values that the optimizer refuses

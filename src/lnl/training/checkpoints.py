@@ -48,8 +48,6 @@ def load_weights(module: nn.Module, state: dict[str, Any], source: Path | str) -
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
-        reasons = [line.strip() for line in str(error).splitlines()[1:]]
-        raise UserError(
-            f"{source} is a checkpoint of another architecture: {reasons[0] if reasons else first_line(error)}\n"
-            "Use the model and method that it was trained with."
-        ) from error
+        reason = str(error).split("\n")[:2][-1].strip()  # the first line names the class
+        what = f"{source} is a checkpoint of another architecture: {reason}"
+        raise UserError(f"{what}\nUse the model and method that it was trained with.") from error

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -182,8 +183,8 @@ def together(count: int, function: Callable[..., dict[str, Any]], plan: Plan, *a
     with tempfile.TemporaryDirectory() as folder:
         barrier = get_context("spawn").Barrier(count)
         port = find_free_network_port()
-        work = (count, port, barrier, Path(folder), logs, function, replace(plan, cfg=resolved), args)
-        context: Any = spawn(_work, work, nprocs=count, join=False)
+        call = partial(function, replace(plan, cfg=resolved), *args)
+        context: Any = spawn(_work, (count, port, barrier, Path(folder), logs, call), nprocs=count, join=False)
         try:
             while not context.join(grace_period=5):
                 pass
@@ -207,17 +208,7 @@ def _resolved(written: Any, values: Any) -> Any:
     return written if values is None else values
 
 
-def _work(
-    number: int,
-    count: int,
-    port: int,
-    barrier: Any,
-    folder: Path,
-    logs: list[str],
-    function: Callable[..., dict[str, Any]],
-    plan: Plan,
-    args: tuple[Any, ...],
-) -> None:
+def _work(number: int, count: int, port: int, barrier: Any, folder: Path, logs: list[str], call: Any) -> None:
     """The work of each process."""
     if sys.platform == "linux":  # ended with its parent, so that nothing writes into a run that was given up
         parent_death_signal = 1
@@ -233,7 +224,7 @@ def _work(
     if number:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     try:
-        result = function(plan, *args, Process(number, count, barrier))
+        result = call(Process(number, count, barrier))
     except UserError as error:
         (folder / f"error{number}").write_text(str(error))
         sys.exit(1)

@@ -114,11 +114,7 @@ def fit_and_record(
 
 
 def fit(
-    trainer: pl.Trainer,
-    method: NoisyLabelMethod,
-    data: NoisyDataModule,
-    folder: RunFolder,
-    say: Callable[[str], Any],
+    trainer: pl.Trainer, method: NoisyLabelMethod, data: NoisyDataModule, folder: RunFolder, say: Callable[[str], Any]
 ) -> None:
     """Trains to the last epoch, from the last checkpoint if there is one."""
     resume = folder.last if folder.last.exists() else None

@@ -102,9 +102,8 @@ def check_monitors(callbacks: Sequence[Callback], method: NoisyLabelMethod) -> N
         # A method logs train/... of its own, and a user's code may log anything.
         if ours and monitor and monitor not in VALIDATION and not monitor.startswith("train/"):
             logged = ", ".join([*VALIDATION, *(f"train/{name}" for name in TRAINING)])
-            raise UserError(
-                f"callbacks: nothing is logged as {monitor}{nearest(monitor, VALIDATION)}\nLogged are {logged}."
-            )
+            near = nearest(monitor, VALIDATION)
+            raise UserError(f"callbacks: nothing is logged as {monitor}{near}\nLogged are {logged}.")
 
 
 def check_schedule(method: NoisyLabelMethod, trainer: DictConfig) -> None:
