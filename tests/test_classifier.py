@@ -234,8 +234,8 @@ def test_a_mistake_is_a_value_error(name):
 
 PARAMETERS = {
     "loss": ({"loss": "gec"}, "loss has no option 'gec'; did you mean 'gce'?"),
-    "override": ({"overrides": ["data.augmnt=flip"]}, "did you mean 'augment'?"),
-    "value": ({"overrides": ["data.augment=rotate"]}, "data.augment must be none, flip"),
+    "override": ({"overrides": ["augmnt=flip"]}, "did you mean 'augment'?"),
+    "value": ({"overrides": ["data.augment=rotate"]}, "augment has no option 'rotate'"),
     "protocol": ({"protocol": "best"}, "protocol must be one of last, noisy_val_best"),
     "model": ({"model": "cnn", "image_size": 2}, "images of 2x2 are too small"),
     "accelerator": ({"accelerator": "abacus"}, "trainer:"),

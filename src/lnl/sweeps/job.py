@@ -16,8 +16,7 @@ from omegaconf import OmegaConf
 from lnl.errors import UserError, first_line
 from lnl.files import write_atomically
 from lnl.runs.closing import closing_block
-from lnl.runs.folder import RunFolder
-from lnl.runs.lock import Busy, held
+from lnl.runs.folder import Busy, RunFolder, held
 from lnl.runs.plan import Plan
 from lnl.sweeps.journal import JobJournal
 from lnl.values import check_values

@@ -21,11 +21,10 @@ from lnl.errors import UserError, first_line
 from lnl.losses import CrossEntropy
 from lnl.methods import NoisyLabelMethod
 from lnl.runs.folder import RunFolder
-from lnl.training.checkpoints import AtomicCheckpointIO, load_checkpoint, load_weights
+from lnl.training.checkpoints import AtomicCheckpointIO, EpochSeed, StaysStopped, load_checkpoint, load_weights
 from lnl.training.environment import resolve_precision
 from lnl.training.evaluation import OracleBest
 from lnl.training.processes import ALONE, OneProcess, Process, SharedDDP, SharedState
-from lnl.training.resuming import EpochSeed, StaysStopped
 from lnl.training.trainer_options import check_batch_of_one, check_limit, check_monitors, check_options, check_schedule
 from lnl.training.training_metrics import TrainingMetrics
 
