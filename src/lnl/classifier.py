@@ -5,7 +5,7 @@ import hashlib
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -37,9 +37,9 @@ from lnl.runs.folder import RunFolder
 from lnl.trained.loading import ImageClassifier, check_protocol, checkpoint_path
 from lnl.training.assembly import build_data, build_method, build_trainer, uses_trusted
 from lnl.training.checkpoints import load_checkpoint, load_weights
-from lnl.training.metrics_table import MetricsTable
 from lnl.training.processes import count_processes
 from lnl.training.run import fit
+from lnl.training.training_metrics import MetricsTable
 
 
 class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
@@ -124,7 +124,10 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
             known = replace(known, trusted=Trusted(np.flatnonzero(mask), known.given[mask]))
         dataset = Dataset(images, known, images[:0], known.given[:0])  # nothing is for testing
         with contextlib.ExitStack() as stack:
-            stack.enter_context(contextlib.nullcontext() if self.verbose else _silence())
+            if not self.verbose:
+                stack.enter_context(warnings.catch_warnings(action="ignore"))
+                stack.callback(logging.disable, logging.root.manager.disable)
+                logging.disable(logging.WARNING)  # Lightning's remarks
             stack.enter_context(isolate_rng())
             place = self.folder or stack.enter_context(tempfile.TemporaryDirectory(prefix="lnl-"))
             self._train(dataset, RunFolder(Path(place).expanduser(), type(self).__name__))
@@ -276,15 +279,3 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         pixels = np.zeros((len(rows), side * side), dtype=np.uint8)
         pixels[:, : rows.shape[1]] = ((rows - low) / ((high - low) or 1) * 255).clip(0, 255).round()
         return pixels.reshape(-1, side, side, 1)
-
-
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """Hides warnings and Lightning's remarks."""
-    disabled = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            yield
-    finally:
-        logging.disable(disabled)

@@ -14,7 +14,7 @@ import pytest
 from lnl.sweeps import job
 from lnl.sweeps.journal import Entry, JobJournal, Journal
 from lnl.sweeps.view import summary
-from lnl.training.metrics_table import MetricsTable
+from lnl.training.training_metrics import MetricsTable
 from tests.sweeps.pauses import CALLBACK, start_and_pause
 
 SWEEP = ("-m", "trainer.max_epochs=1", "data.subset=200")

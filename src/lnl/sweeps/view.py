@@ -101,12 +101,13 @@ def picture(entries: list[Entry], total: int | None, seconds: float) -> Renderab
     names = labels(entries)
     states = [entry.state for entry in entries]
     running = [entry for entry in entries if entry.state == "running"]
-    head = Text(f"{len(entries) - len(running)}/{'?' if total is None else total} jobs done", style="bold")
-    head.append(f", {len(running)} running", style="not bold")
-    head.append(f", {states.count('failed')} failed", style="not bold red" if "failed" in states else "not bold")
-    head.append(f"   {duration(seconds)}", style="not bold")
-    if (left := seconds_left(entries, total, seconds)) is not None:
-        head.append(f", {duration(left)} left", style="not bold")
+    left = seconds_left(entries, total, seconds)
+    head = Text.assemble(
+        (f"{len(entries) - len(running)}/{'?' if total is None else total} jobs done", "bold"),
+        f", {len(running)} running",
+        (f", {states.count('failed')} failed", "red" if "failed" in states else ""),
+        f"   {duration(seconds)}{'' if left is None else f', {duration(left)} left'}",
+    )
     parts: list[RenderableType] = [head]
     if total:
         bar = Table.grid(expand=True)  # which ends the line, as a bar by itself does not

@@ -229,6 +229,7 @@ def build_callbacks(
     """The callbacks of every run, the chosen ones, ``others``, and the run's checkpoints."""
     # Without a version in the name, files of a run that was killed are replaced.
     overwrite: dict[str, Any] = {"dirpath": folder.checkpoints, "enable_version_counter": False}
+    best: dict[str, Any] = {"filename": folder.noisy_val_best.stem, "monitor": "val/accuracy", "mode": "max"}
     try:
         chosen = build_all("callbacks", cfg.callbacks)
     except MisconfigurationException as error:
@@ -243,13 +244,7 @@ def build_callbacks(
         *chosen,
         *others,
         # After validation: at an epoch's end it would see the accuracy of an earlier validation.
-        ModelCheckpoint(
-            monitor="val/accuracy",
-            mode="max",
-            save_on_train_epoch_end=False,
-            filename=folder.noisy_val_best.stem,
-            **overwrite,
-        ),
+        ModelCheckpoint(save_on_train_epoch_end=False, **best, **overwrite),
         *([OracleBest(folder)] if cfg.oracle else []),
         ModelCheckpoint(save_on_train_epoch_end=True, filename=folder.last.stem, **overwrite),
     ]

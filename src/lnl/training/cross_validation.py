@@ -52,21 +52,17 @@ def cross_validate(plan: Plan, say: Callable[[str], Any] = print) -> dict[str, A
 def merge(config: dict[str, Any], folder: RunFolder, results: list[dict[str, Any]]) -> dict[str, Any]:
     """One result of the folds' results (``docs/run_folder.md`` says which of its numbers are means)."""
     first = {key: value for key, value in results[0].items() if key != "corrections"}
-    protocol = {
-        name: {"epoch": None}
-        | {
-            part: _means([result["protocol"][name][part] for result in results])
-            for part, metrics in entry.items()
-            if isinstance(metrics, dict)
-        }
-        for name, entry in first["protocol"].items()
-        if all(name in result["protocol"] for result in results)
-    }
-    accuracies = {
-        f"{split}_accuracy": [result["protocol"]["last"][split]["accuracy"] for result in results]
-        for split in ("val", "test")
-        if split in results[0]["protocol"]["last"]
-    }
+    protocol: dict[str, dict[str, Any]] = {}
+    for name, entry in first["protocol"].items():
+        each = [result["protocol"][name] for result in results if name in result["protocol"]]
+        if len(each) == len(results):
+            parts = [part for part, metrics in entry.items() if isinstance(metrics, dict)]
+            protocol[name] = {"epoch": None, **{part: _means([found[part] for found in each]) for part in parts}}
+    spreads = {}
+    for split in [split for split in ("val", "test") if split in first["protocol"]["last"]]:
+        values = [result["protocol"]["last"][split]["accuracy"] for result in results]
+        mean, std = statistics.mean(values), statistics.stdev(values)
+        spreads[f"{split}_accuracy"] = {"mean": mean, "std": std, "each": values}
     # Each fold's two splits are the whole set.
     labels = first["data"]["train"] + first["data"]["val"]
     wrong, val_rate = first["noise"]["train_wrong"], first["noise"]["val_rate"]
@@ -80,15 +76,7 @@ def merge(config: dict[str, Any], folder: RunFolder, results: list[dict[str, Any
         "sweep": folder.path.parent.name,
         "data": {**first["data"], "val": sum(result["data"]["val"] for result in results)},
         "protocol": protocol,
-        "cross_validation": {
-            "folds": len(results),
-            "labels": labels,
-            "wrong_rate": wrong_rate,
-            **{
-                name: {"mean": statistics.mean(values), "std": statistics.stdev(values), "each": values}
-                for name, values in accuracies.items()
-            },
-        },
+        "cross_validation": {"folds": len(results), "labels": labels, "wrong_rate": wrong_rate, **spreads},
         "time": {**_means(times), "fit_seconds": sum(time["fit_seconds"] for time in times)},
         "config": {**config, "method": first["config"]["method"]},  # with the noise's rate for `oracle`
     }

@@ -22,7 +22,7 @@ from lnl.methods import NoisyLabelMethod
 from lnl.metrics import classification_metrics
 from lnl.runs.folder import RunFolder
 from lnl.training.checkpoints import load_checkpoint, load_weights
-from lnl.training.metrics_table import MetricsTable
+from lnl.training.training_metrics import MetricsTable
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ def evaluate(
     """The entries of the protocol (``docs/run_folder.md``), and the last epoch's prediction (None without a test set).
 
     Test labels are used only here, and with ``oracle=true`` by :class:`OracleBest`. The method ends with the last
-    epoch's weights. ``rows`` are those of :class:`~lnl.training.metrics_table.MetricsTable`. After a ``smoke`` run, one
-    batch is evaluated with the weights in memory.
+    epoch's weights. ``rows`` are those of :class:`MetricsTable`. After a ``smoke`` run, one batch is evaluated with
+    the weights in memory.
     """
     method.to(trainer.strategy.root_device)
     checkpoints = {} if smoke else {**folder.stages(), "noisy_val_best": folder.noisy_val_best}

@@ -24,8 +24,8 @@ from lnl.training import environment
 from lnl.training.assembly import build_data, build_method, build_trainer, uses_trusted
 from lnl.training.checkpoints import load_checkpoint, load_weights
 from lnl.training.evaluation import Prediction, evaluate, save_out_of_fold
-from lnl.training.metrics_table import MetricsTable
 from lnl.training.processes import ALONE, Process, count_processes, together
+from lnl.training.training_metrics import MetricsTable
 
 log = logging.getLogger(__name__)
 
