@@ -236,7 +236,7 @@ PARAMETERS = {
     "loss": ({"loss": "gec"}, "loss has no option 'gec'; did you mean 'gce'?"),
     "override": ({"overrides": ["augmnt=flip"]}, "did you mean 'augment'?"),
     "value": ({"overrides": ["data.augment=rotate"]}, "augment has no option 'rotate'"),
-    "protocol": ({"protocol": "best"}, "protocol must be one of last, noisy_val_best"),
+    "protocol": ({"protocol": "best"}, "protocol must be last or noisy_val_best"),
     "model": ({"model": "cnn", "image_size": 2}, "images of 2x2 are too small"),
     "accelerator": ({"accelerator": "abacus"}, "trainer:"),
 }

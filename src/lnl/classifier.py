@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from hydra import compose, initialize_config_dir
 from numpy.typing import ArrayLike, NDArray
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import seed_everything
 from pytorch_lightning.utilities.seed import isolate_rng
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
@@ -34,12 +34,13 @@ from lnl.datasets.in_memory import InMemory, as_images, as_mask
 from lnl.errors import UserError
 from lnl.labels import Labels, Trusted
 from lnl.runs.folder import RunFolder
-from lnl.trained.loading import ImageClassifier, check_protocol, checkpoint_path
+from lnl.trained.loading import ImageClassifier, checkpoint_path
 from lnl.training.assembly import build_data, build_method, build_trainer, uses_trusted
 from lnl.training.checkpoints import load_checkpoint, load_weights
 from lnl.training.processes import count_processes
 from lnl.training.run import fit
 from lnl.training.training_metrics import MetricsTable
+from lnl.values import WHOLE, check_hinted
 
 
 class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
@@ -109,7 +110,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         """
         if y is None:
             raise ValueError("NoisyLabelClassifier requires y to be passed, but the target y is None")
-        check_protocol(self.protocol)
+        check_hinted("", OmegaConf.create({"protocol": self.protocol}), WHOLE)
         images = self._images(X, reset=True)
         given = column_or_1d(y, warn=True)
         check_classification_targets(given)

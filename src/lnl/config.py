@@ -38,10 +38,7 @@ def build(name: str, node: DictConfig, **objects: Any) -> Any:
 
 
 def build_loss(node: DictConfig) -> Any:
-    """The loss that ``node`` names: an object, or a function of logits and labels with the node's other values.
-
-    ``label_smoothing`` is for the method, whatever the loss.
-    """
+    """The loss that ``node`` names: an object, or a function of logits and labels with the node's other values."""
     if isinstance(node, DictConfig):
         node = node.copy()  # which keeps its parent: interpolations look there for the dataset
         with open_dict(node):
@@ -56,10 +53,7 @@ def build_loss(node: DictConfig) -> Any:
 
 
 def factory(name: str, node: DictConfig, given: Collection[str] = ()) -> functools.partial[Any]:
-    """What makes the object that ``node._target_`` names, with or without ``_partial_``.
-
-    Args, Raises: as of :func:`build`; ``given`` are the names of its ``objects``.
-    """
+    """What makes the object that ``node._target_`` names of its ``given`` objects, with or without ``_partial_``."""
     if not isinstance(node, DictConfig) or not node.get("_target_"):
         given = "one that has none" if isinstance(node, DictConfig) else node
         raise UserError(f"{name} must be something with a _target_, got {given}")

@@ -23,6 +23,7 @@ WHOLE: dict[str, Any] = {
     **dict.fromkeys(("init_from", "output", "apply", "root", "sweep", "against"), str | Path | None),
     "num_workers": int | None,
     "on_error": Literal["fail", "skip"],
+    "protocol": Literal["last", "noisy_val_best"],
 }
 MISFIT: Any = object()
 PLAIN = (bool, int, float, str, list, type(None))
@@ -114,7 +115,7 @@ def _resolved(hint: Any, function: Callable[..., Any]) -> Any:
     try:
         holder = SimpleNamespace(__annotations__={"hint": hint})
         return get_type_hints(holder, names | function.__globals__)["hint"]
-    except Exception:  # whatever an annotation that is text may raise
+    except Exception:  # an annotation that is text may raise any
         return Any
 
 

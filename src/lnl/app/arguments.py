@@ -94,11 +94,7 @@ def _named(argument: str, override: Override) -> str:
 
 
 def _name_of_option(group: str, choice: Any) -> Any:
-    """The option that is meant; for null ``none``, or an empty option.
-
-    Raises:
-        UserError: for a number, or for null of a group that cannot be left out.
-    """
+    """The option that is meant, for null ``none`` or an empty one; raises UserError if there is no such option."""
     options = options_of(group)
     known = f"The options are {', '.join(options)}."
     if choice is None or choice in ([], {}):

@@ -113,12 +113,7 @@ def _check_places(folder: RunFolder, result: dict[str, Any]) -> None:
 
 
 def find_others(paths: Iterable[Path], but: Path) -> dict[Path, str]:
-    """Folders in ``paths`` that may be expected to hold a run and have no result, with the reason.
-
-    Args:
-        paths: as named by the user.
-        but: a folder that holds no runs: of reports.
-    """
+    """Folders in ``paths``, other than ``but``, that could hold a run and have no result, with the reason."""
     others: dict[Path, str] = {}
     for path in paths:
         inside = [] if RunFolder(path).is_run() or not path.is_dir() else sorted(path.iterdir())

@@ -28,9 +28,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 class RunFolder:
     """Paths of a run folder (``docs/run_folder.md``) and the state of the run in it.
 
-    Args:
-        path: the folder.
-        identity: of the run that is to be in it (:class:`lnl.runs.identity.Experiment`); empty if it is only read.
+    ``identity`` is that of the run (:class:`lnl.runs.identity.Experiment`); empty if the folder is only read.
     """
 
     def __init__(self, path: Path | str, identity: str = "") -> None:
@@ -73,11 +71,7 @@ class RunFolder:
         return self.result.exists() or self.marker.exists()
 
     def finished(self) -> dict[str, Any] | None:
-        """The result of the run, if it is finished.
-
-        Raises:
-            UserError: if the result is another run's, or cannot be read.
-        """
+        """The result of the run if it is finished; raises UserError if it is another run's, or cannot be read."""
         if not self.result.exists():
             return None
         self.check_identity()

@@ -84,11 +84,7 @@ def relevant_config(cfg: DictConfig) -> dict[str, Any]:
 
 
 def _counts(callback: Any) -> bool:
-    """Whether a run with the callback is another run than one without it.
-
-    A class with ``changes_numbers = False`` does not count, unless ``in_identity = True`` says that a run without it
-    lacks something.
-    """
+    """Whether a run with the callback is another run: it can change numbers, or ``in_identity`` says so."""
     return _can_change_numbers(callback) or bool(_says(callback, "in_identity"))
 
 
@@ -97,11 +93,7 @@ def _can_change_numbers(callback: Any) -> bool:
 
 
 def acting(callbacks: Mapping[str, Any] | None) -> list[str]:
-    """The names of the callbacks that can change numbers: they are part of what a run tries, as a loss is.
-
-    Args:
-        callbacks: the part of a configuration, of a run or of its result.
-    """
+    """The names of the configured callbacks that can change numbers: a run tries them, as it tries a loss."""
     return sorted(name for name, node in (callbacks or {}).items() if _can_change_numbers(node))
 
 

@@ -53,8 +53,7 @@ def make_plan(cfg: DictConfig, hydra: HydraConf) -> Plan:
 def run_name(cfg: DictConfig) -> str:
     """A readable, unique folder name, e.g. ``cifar10-symmetric0.3-cnn-baseline-ce-seed0-1a2b3c4d``.
 
-    A loss that the method does not use is left out; callbacks that can change numbers are in it. ``cfg`` has the part
-    ``hydra``.
+    A loss that the method does not use is left out; callbacks that can change numbers are in it.
     """
     needed = ("data", "noise", "corruption", "model", "method", "loss", "optimizer")
     if missing := [group for group in needed if "_target_" not in (cfg.get(group) or ())]:

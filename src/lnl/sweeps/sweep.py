@@ -30,11 +30,7 @@ class Refused(SystemExit):
 
 
 class SweepCallback(Callback):
-    """Starts to watch a sweep before its first job (``conf/hydra/lnl.yaml``); :func:`end_of_sweep` ends it.
-
-    Args:
-        journal: folder for the files that the jobs write, one for each sweep.
-    """
+    """Watches a sweep from before its first job (``conf/hydra/lnl.yaml``) to :func:`end_of_sweep`."""
 
     def __init__(self, journal: str) -> None:
         self.journal = journal

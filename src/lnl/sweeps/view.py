@@ -71,11 +71,7 @@ class Sweep:
             self.live.update(picture(entries, self.total, time.monotonic() - self.started), refresh=True)
 
     def end(self, interrupted: bool) -> int:
-        """Stops watching and prints the summary.
-
-        Returns:
-            The exit code: 1 if a job failed or did not end.
-        """
+        """Stops watching, prints the summary, and returns the exit code: 1 if a job failed or did not end."""
         self.over.set()
         self.watcher.join()
         self._look()

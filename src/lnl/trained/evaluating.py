@@ -20,7 +20,7 @@ from lnl.files import explained, read_arrays, write_atomically
 from lnl.metrics import classification_metrics
 from lnl.runs.find import FinishedRun
 from lnl.runs.folder import write_json
-from lnl.trained.loading import PREPARATION, check_protocol, checkpoint_path, load_method, quiet_trainer
+from lnl.trained.loading import PREPARATION, checkpoint_path, load_method, quiet_trainer
 from lnl.trained.trust import NETWORK
 from lnl.trained.trust import check as check_trust
 from lnl.training import environment
@@ -66,7 +66,6 @@ class Evaluator:
     """
 
     def __init__(self, cfg: DictConfig, dataset: str | None, overrides: Sequence[str] = ()) -> None:
-        check_protocol(cfg.protocol)
         fixed = {f"data.{key}" for key in PREPARATION}
         for key in (override.split("=")[0].lstrip("+~") for override in overrides):
             if key.startswith("data.") and (dataset is None or key in fixed):
@@ -80,8 +79,7 @@ class Evaluator:
         """Predicts the test set with the checkpoint of the run's last or chosen epoch.
 
         Raises:
-            UserError: if the checkpoint is missing or of another architecture, the data has another number of classes,
-                or the run names code of a package that ``cfg.trust`` does not.
+            UserError: if a file is missing, the classes are other ones, or the run names code without trust.
         """
         self._check_trust(run)
         if self.dataset is not None and self.cfg.data.num_classes is not None:
@@ -180,11 +178,7 @@ class Evaluator:
         return counts
 
     def _is_own(self, run: FinishedRun, data: dict[str, Any]) -> bool:
-        """Whether the test set is the one that was held out in training.
-
-        Raises:
-            UserError: if the run's own data has changed, and does not itself name the samples for testing.
-        """
+        """Whether the test set was held out in training; raises UserError if changed data does not name it itself."""
         if "test_fraction" not in data:  # a benchmark, whose test set is always the same
             return bool(data["_target_"] == run.result["config"]["data"]["_target_"])
         if self.dataset is not None:

@@ -28,8 +28,6 @@ from lnl.training.assembly import make_method
 from lnl.training.checkpoints import load_checkpoint, load_weights
 from lnl.training.processes import OneProcess
 
-PROTOCOLS = ("last", "noisy_val_best")
-
 # How a run's images are prepared for its model. Other keys of `data` choose images and batches.
 PREPARATION = tuple(field.name for field in fields(Preparation))
 
@@ -113,7 +111,6 @@ def load_method(run: FinishedRun, protocol: str, trust: Any = None) -> tuple[Noi
     Raises:
         UserError: if a file is missing or of another architecture, or the run names other code.
     """
-    check_protocol(protocol)
     whole = run.result["config"]
     check_trust(whole, NETWORK, run.folder.path, trust)
     config = {part: whole.get(part) for part in NETWORK}
@@ -143,12 +140,6 @@ def _rebuild_method(config: dict[str, Any]) -> NoisyLabelMethod:
     cfg: DictConfig = OmegaConf.create(config)
     data = cfg.data
     return make_method(cfg, Samples.unknown(cfg.num_samples, data.num_classes), data.channels, data.image_size).eval()
-
-
-def check_protocol(protocol: str) -> None:
-    """Raises UserError unless every run has weights of the protocol."""
-    if protocol not in PROTOCOLS:
-        raise UserError(f"protocol must be one of {', '.join(PROTOCOLS)}, got '{protocol}'")
 
 
 def checkpoint_path(folder: RunFolder, protocol: str) -> Path:

@@ -125,10 +125,7 @@ def _names_in(path: Path, column: str) -> list[str]:
 def _write(
     output: Path, files: Sequence[tuple[str, Path]], classifier: ImageClassifier, batch_size: int, threads: int | None
 ) -> list[tuple[str, PictureError]]:
-    """Writes the table, whole or not at all, and returns the pictures that could not be read.
-
-    Raises UserError if none could be read.
-    """
+    """Writes the table, whole or not at all, and returns the unreadable pictures; raises UserError if all are."""
     size, channels = classifier.preparation.size, classifier.preparation.channels
     bad: list[tuple[str, PictureError]] = []
     with explained(output), replacing(output) as unfinished:

@@ -27,10 +27,7 @@ from lnl.training.training_metrics import MetricsTable
 
 @dataclass(frozen=True)
 class Prediction:
-    """Logits ``[N, K]`` for test samples ``index[N]`` of true ``labels[N]``, and the seconds they took.
-
-    ``files`` has the name of each sample, as of :class:`~lnl.labels.Labels`; None for benchmark sets.
-    """
+    """Logits ``[N, K]`` for test samples ``index[N]`` of true ``labels[N]``, their seconds, and names of own data."""
 
     index: np.ndarray
     labels: Tensor

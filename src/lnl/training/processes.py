@@ -138,11 +138,7 @@ class SharedState(Callback):
 
 
 def count_processes(cfg: DictConfig) -> int:
-    """The number of processes that train a run, one for each of ``trainer.devices``.
-
-    Raises:
-        UserError: if they cannot train together.
-    """
+    """The number of processes that train a run; raises UserError if they cannot train together."""
     trainer = cfg.trainer
     if trainer.strategy not in STRATEGIES:
         raise UserError(f"trainer.strategy must be one of {', '.join(STRATEGIES)}, got {trainer.strategy}")
