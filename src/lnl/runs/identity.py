@@ -53,7 +53,8 @@ class Experiment:
                 config["trainer"][name] = "1 batch"  # 1.0 is all of them
         if isinstance(config.get("data"), dict):
             config["data"] |= self.fingerprints
-        canonical = json.dumps(_canonical({"numbers_version": NUMBERS_VERSION, **config}), sort_keys=True, default=str)
+        written = json.dumps({"numbers_version": NUMBERS_VERSION, **config}, default=str)
+        canonical = json.dumps(json.loads(written, parse_int=float), sort_keys=True)  # 1 and 1.0 are the same number
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def fold(self, number: int) -> Self:
@@ -112,12 +113,3 @@ def _files(config: Mapping[str, Any]) -> dict[str, str]:
         if isinstance(part.get(key), str) and (path := Path(part[key]).expanduser()).is_file():
             found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found
-
-
-def _canonical(value: Any) -> Any:
-    """1 and 1.0 are the same number."""
-    if isinstance(value, dict):
-        return {str(key): _canonical(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_canonical(entry) for entry in value]
-    return float(value) if type(value) is int else value

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from lnl.errors import UserError, first_line
 from lnl.files import write_atomically
 from lnl.runs.closing import closing_block
-from lnl.runs.folder import Busy, RunFolder, held
+from lnl.runs.folder import Busy, held
 from lnl.runs.plan import Plan
 from lnl.sweeps.journal import JobJournal
 from lnl.values import check_values
@@ -100,14 +100,15 @@ def _train(plan: Plan, hydra: HydraConf, say: Callable[[str], Any], journal: Job
             if "progress" in cfg.callbacks:
                 cfg.callbacks.progress = None  # the sweep shows the progress of its jobs
         result = train(plan, say)
-    except UserError as error:
-        if journal is None and not folder.marker.exists():
-            folder.discard_if_empty()  # nothing was begun
-        else:
-            _keep_traceback(folder, error)
-        raise
     except Exception as error:
-        _keep_traceback(folder, error)
+        if journal is None and isinstance(error, UserError) and not folder.marker.exists():
+            folder.discard_if_empty()  # nothing was begun
+            raise
+        log.warning("failed: %s", first_line(error))
+        try:
+            write_atomically(folder.error, "".join(traceback.format_exception(error)), durable=False)
+        except OSError:
+            log.warning("error.txt could not be written")
         raise
     finally:
         if journal is not None:
@@ -130,11 +131,3 @@ def _save_config(plan: Plan, hydra: HydraConf) -> None:
     contents = {"config": plan.cfg, "hydra": OmegaConf.create({"hydra": hydra}), "overrides": hydra.overrides.task}
     for name, content in contents.items():
         (plan.folder.hydra / f"{name}.yaml").write_text(OmegaConf.to_yaml(content))
-
-
-def _keep_traceback(folder: RunFolder, error: Exception) -> None:
-    log.warning("failed: %s", first_line(error))
-    try:
-        write_atomically(folder.error, "".join(traceback.format_exception(error)), durable=False)
-    except OSError:
-        log.warning("error.txt could not be written")
