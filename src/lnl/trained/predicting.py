@@ -169,13 +169,11 @@ def _rows(
     names: Sequence[str], pictures: Sequence[Picture], probabilities: NDArray[np.float32], classes: Sequence[str]
 ) -> pd.DataFrame:
     errors = [str(picture) if isinstance(picture, PictureError) else "" for picture in pictures]
-    good = [i for i, error in enumerate(errors) if not error]
-    every = np.full((len(names), len(classes)), np.nan)
-    every[good] = probabilities
-    predicted = np.full(len(names), "", dtype=object)
-    predicted[good] = np.asarray(classes, dtype=object)[every[good].argmax(axis=1)]
+    good, every = [i for i, error in enumerate(errors) if not error], range(len(names))
+    best = np.asarray(classes, dtype=object)[probabilities.argmax(axis=1)]
+    predicted = pd.Series(best, good, dtype=object).reindex(every, fill_value="")
     files = pd.Series(names, dtype=object)  # pandas' own type for text refuses names that are no text
-    table = pd.DataFrame(every, columns=[f"p_{name}" for name in classes])
+    table = pd.DataFrame(probabilities.astype(float), good, [f"p_{name}" for name in classes]).reindex(every)
     return pd.concat([pd.DataFrame({"file": files, "predicted": predicted}), table], axis=1).assign(error=errors)
 
 

@@ -144,11 +144,10 @@ def count_processes(cfg: DictConfig) -> int:
         raise UserError(f"trainer.strategy must be one of {', '.join(STRATEGIES)}, got {trainer.strategy}")
     if str(trainer.devices) == "1":
         return 1
-    quiet: dict[str, Any] = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar"), False)
+    options: dict[str, Any] = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar"), False)
+    options |= {"accelerator": trainer.accelerator, "devices": trainer.devices, "plugins": OneProcess()}
     try:
-        count = pl.Trainer(
-            accelerator=trainer.accelerator, devices=trainer.devices, plugins=OneProcess(), **quiet
-        ).world_size
+        count = pl.Trainer(**options).world_size
     except (MisconfigurationException, ValueError, TypeError) as error:
         raise UserError(f"trainer.devices={trainer.devices}: {first_line(error)}") from error
     if count > 1 and "LOCAL_RANK" in os.environ:
@@ -169,13 +168,11 @@ def together(count: int, function: Callable[..., dict[str, Any]], plan: Plan, *a
         UserError: as it was raised in one of them.
         RuntimeError: with the traceback, for any other error.
     """
-    resolved: Any = OmegaConf.create(
-        _resolved(OmegaConf.to_container(plan.cfg), OmegaConf.to_container(plan.cfg, resolve=True))
-    )
+    written, values = OmegaConf.to_container(plan.cfg), OmegaConf.to_container(plan.cfg, resolve=True)
+    resolved: Any = OmegaConf.create(_resolved(written, values))
     OmegaConf.set_struct(resolved, True)
-    logs = [
-        handler.baseFilename for handler in logging.getLogger().handlers if isinstance(handler, logging.FileHandler)
-    ]
+    handlers = logging.getLogger().handlers
+    logs = [handler.baseFilename for handler in handlers if isinstance(handler, logging.FileHandler)]
     with tempfile.TemporaryDirectory() as folder:
         barrier = get_context("spawn").Barrier(count)
         port = find_free_network_port()
@@ -212,11 +209,9 @@ def _work(number: int, count: int, port: int, barrier: Any, folder: Path, logs: 
     here = {"LOCAL_RANK": number, "NODE_RANK": 0, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     os.environ |= {name: str(value) for name, value in here.items()}
     os.environ.pop("TORCHELASTIC_USE_AGENT_STORE", None)  # they would wait for one of torchrun's
-    handlers: list[logging.Handler] = [logging.FileHandler(path) for path in logs]
-    # Remarks of all processes are logged once.
-    logging.basicConfig(
-        level=logging.ERROR if number else logging.INFO, format=LOG_FORMAT, handlers=handlers or [logging.NullHandler()]
-    )
+    handlers = [*(logging.FileHandler(path) for path in logs), logging.NullHandler()]
+    level = logging.ERROR if number else logging.INFO  # remarks of all processes are logged once
+    logging.basicConfig(level=level, format=LOG_FORMAT, handlers=handlers)
     if number:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     try:

@@ -178,15 +178,10 @@ def _noise(data: NoisyDataModule) -> dict[str, Any]:
     assert record is not None
     train, val = (record.actual_rate(data.splits[split]) for split in ("train", "val"))
     kind = {} if "kind" in vars(noise) else {"kind": noise.__name__}  # else it has that of the class that it extends
-    return {**record.describe(), **kind, "train_rate": train, "val_rate": val, "train_wrong": _wrong(data)}
-
-
-def _wrong(data: NoisyDataModule) -> int | None:
-    """The number of wrong labels that training saw; a method that uses trusted samples saw their right labels."""
-    if data.labels.truth is None:
-        return None
-    train = data.splits["train"]
-    return int((data.given[train] != data.labels.truth[train]).sum())
+    index, truth = data.splits["train"], data.labels.truth
+    # As training sees the labels: those of trusted samples may be right.
+    wrong = None if truth is None else int((data.given[index] != truth[index]).sum())
+    return {**record.describe(), **kind, "train_rate": train, "val_rate": val, "train_wrong": wrong}
 
 
 def fit(

@@ -140,7 +140,7 @@ def check_batch_of_one(method: NoisyLabelMethod, data: NoisyDataModule, processe
             model(torch.zeros(1, data.channels, size, size))
     except ValueError as error:
         where = "" if processes == 1 else f" on each of {processes} devices"
-        if data.batch_size > processes:
-            raise UserError(f"one training sample{where} is too few for this model: {first_line(error)}") from error
         few = f"data.batch_size={data.batch_size} is one sample{where}, too few for this model's batch norm"
+        if data.batch_size > processes:
+            few = f"one training sample{where} is too few for this model"
         raise UserError(f"{few}: {first_line(error)}") from error
