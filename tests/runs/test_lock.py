@@ -13,7 +13,7 @@ from lnl.runs.folder import Busy, RunFolder, held
 HOLD = """
     import sys, time
     from lnl.runs.folder import RunFolder, held
-        with held(RunFolder(sys.argv[1], "1")):
+    with held(RunFolder(sys.argv[1], "1")):
         print("held", flush=True)
         sys.stdin.read()
 """
