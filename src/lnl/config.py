@@ -29,8 +29,7 @@ def listed(given: Any) -> list[str]:
 def build(name: str, node: DictConfig, **objects: Any) -> Any:
     """The object that ``node._target_`` names, made of the node's values and of ``objects``.
 
-    Raises:
-        UserError: naming the part of the configuration, if its values are refused, or one is missing.
+    Raises UserError, naming the part of the configuration, for a value that is refused or missing.
     """
     made = factory(name, node, given=objects)
     with _explained(name):

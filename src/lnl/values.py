@@ -1,6 +1,7 @@
 """Checks values of a configuration by the annotations of the code that takes them."""
 
 import collections.abc
+import contextlib
 import functools
 import inspect
 import math
@@ -47,7 +48,10 @@ def check_values(name: str, node: DictConfig, skip: Collection[str] = (), known:
         UserError: naming the key, the form of its values, and the given value.
     """
     target = None if OmegaConf.is_missing(node, "_target_") else node.get("_target_")
-    hints = _hints_at(target) if target else {} if name else WHOLE
+    hints = {} if name or target else WHOLE
+    if target:
+        with contextlib.suppress(InstantiationException):  # building the object says what is wrong
+            hints = hints_of(instantiate({"_target_": target, "_partial_": True}).func)
     check_hinted(name, node, hints, skip, known)
     for key in node:
         if not OmegaConf.is_missing(node, key):
@@ -80,13 +84,6 @@ def check_hinted(
             raise UserError(f"{path} must be at least 0 and below 2^32, got {fitted}")
         if fitted is not plain:
             node[key] = fitted
-
-
-def _hints_at(target: Any) -> dict[str, Any]:
-    try:
-        return hints_of(instantiate({"_target_": target, "_partial_": True}).func)
-    except InstantiationException:  # which says what is wrong when the object is made
-        return {}
 
 
 @functools.cache

@@ -20,8 +20,7 @@ RENAMED = {"data.augment": "augment", "data.crop_padding": "augment.crop_flip.pa
 def prepare(arguments: Sequence[str], config_name: str) -> list[str]:
     """The arguments with flags in front, options for null, and a sweep over each value that only its jobs can take.
 
-    Raises:
-        UserError: for an unknown flag, or an option that cannot be.
+    Raises UserError for an unknown flag, or an option that cannot be.
     """
     parser = get_args_parser()
 

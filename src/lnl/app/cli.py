@@ -74,7 +74,7 @@ def run(task: Callable[[DictConfig], Any], config_name: str) -> None:
     except KeyboardInterrupt:
         code = 130
     except sweep.Refused as refused:
-        message, code = f"error: {explain(refused.reason)}", 1
+        message, code = f"error: {refused.code}", 1
     except Exception as error:
         if wants_traceback or not (isinstance(error, KNOWN) or sweep.is_underway()):
             raise
@@ -92,8 +92,6 @@ def run(task: Callable[[DictConfig], Any], config_name: str) -> None:
 def explain(error: Exception) -> str:
     """An error of Hydra or the system in one or two lines, with the nearest valid name."""
     message = str(error)
-    if isinstance(error, UserError):
-        return message
     if isinstance(error, OverrideParseException):
         return f"{error.override} cannot be read: {_unread(error.override)}"
     if sweeping := re.search(r"(?:Ambiguous value for argument|Sweep parameters) '(.+)'", message):

@@ -91,8 +91,7 @@ class RunFolder:
     def claim(self, force: bool) -> None:
         """Makes the folder this run's own: to start, to go on, or, with ``force``, to start over.
 
-        Raises:
-            UserError: if it holds another run, or files that no run wrote, or cannot be written.
+        Raises UserError if it holds another run, or files that no run wrote, or cannot be written.
         """
         try:
             if not self.marker.exists():

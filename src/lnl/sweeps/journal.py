@@ -130,8 +130,7 @@ def best(entries: Sequence[Entry], count: int) -> list[Entry]:
     """The jobs with the highest accuracy on noisy validation labels, highest first.
 
     Where data or noise differ, accuracies are not comparable (without noise they are always higher). Then it is the
-    best job of each setting that has two or more, in the order of the jobs; none if there are more than ``FEW``
-    settings.
+    best job of each setting that has several, in the order of the jobs; none if there are more than ``FEW`` settings.
     """
     settings: dict[frozenset[str], list[Entry]] = {}
     for entry in sorted(entries, key=lambda entry: -(entry.accuracy or 0.0)):

@@ -24,10 +24,6 @@ _underway: "Sweep | None" = None  # a process has one sweep at a time
 class Refused(SystemExit):
     """Ends a sweep before its first job: Hydra would report an Exception and start jobs that are not watched."""
 
-    def __init__(self, reason: UserError) -> None:
-        super().__init__(1)
-        self.reason = reason
-
 
 class SweepCallback(Callback):
     """Watches a sweep from before its first job (``conf/hydra/lnl.yaml``) to :func:`end_of_sweep`."""

@@ -125,10 +125,7 @@ def picture(entries: list[Entry], total: int | None, seconds: float) -> Renderab
 
 
 def seconds_left(entries: list[Entry], total: int | None, seconds: float) -> float | None:
-    """The time that the rest will take at the speed so far; None if the speed is not known yet.
-
-    Jobs that were skipped took no time, and tell nothing of the speed.
-    """
+    """The time that the rest will take; None if the speed is not known yet. Skipped jobs tell nothing of the speed."""
     if total is None:
         return None
     worked = sum(entry.share for entry in entries if entry.state in ("running", "finished"))
@@ -158,10 +155,7 @@ def ending(entry: Entry) -> list[str]:
 
 
 def summary(entries: list[Entry], total: int | None, seconds: float) -> str:
-    """How many jobs ended in which way, which is the best, and which failed and why.
-
-    Args: as of :func:`picture`; ``entries`` are of the jobs that were started.
-    """
+    """How many jobs ended in which way, which is the best, and which failed and why. Args: as of :func:`picture`."""
     counts = Counter(entry.state for entry in entries)
     kinds: dict[State, str] = {
         "finished": "finished",

@@ -53,10 +53,9 @@ def _cpu_info() -> str:
 
 def describe(device: torch.device, precision: str | int) -> dict[str, Any]:
     """The part of ``result.json`` that is about hardware and software."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name()
     return {
         "device": str(device),
-        "device_name": name,
+        "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name(),
         "precision": str(precision),
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),

@@ -33,12 +33,7 @@ log = logging.getLogger(__name__)
 def train(plan: Plan, say: Callable[[str], Any] = print) -> dict[str, Any]:
     """Trains, evaluates and records the run that a plan describes, from its last checkpoint if it was interrupted.
 
-    Args:
-        plan: of the run.
-        say: takes messages for the user.
-
-    Returns:
-        The content of ``result.json``.
+    Messages for the user go to ``say``; the content of ``result.json`` is returned.
     """
     processes = count_processes(plan.cfg)
     return train_here(plan, say) if processes == 1 else together(processes, train_here, plan, say)

@@ -36,9 +36,6 @@ class TrainingMetrics(Callback):
     def __init__(self, given: NDArray[np.int64], clean: NDArray[np.int64] | None) -> None:
         self.given = torch.from_numpy(given)
         self.clean = None if clean is None else torch.from_numpy(clean)
-        self.losses: list[Tensor] = []
-        self.sizes: list[int] = []
-        self.predicted: list[tuple[Tensor, Tensor]] = []
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self.method = pl_module
@@ -49,7 +46,9 @@ class TrainingMetrics(Callback):
             self.predicted.append((index, logits.argmax(dim=1)))
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.losses, self.predicted, self.sizes = [], [], []
+        self.losses: list[Tensor] = []
+        self.sizes: list[int] = []
+        self.predicted: list[tuple[Tensor, Tensor]] = []
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
