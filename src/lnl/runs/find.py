@@ -1,4 +1,4 @@
-"""Where runs are, and those that are finished, by the folders that a user names."""
+"""Finds runs, and those that are finished, in the folders that a user names."""
 
 import glob
 import os
@@ -14,7 +14,7 @@ from lnl.runs.folder import RunFolder
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A run folder and what its ``result.json`` says."""
+    """A run folder and the content of its ``result.json``."""
 
     folder: RunFolder
     result: dict[str, Any]

@@ -121,7 +121,7 @@ class RunFolder:
 
     def _clear(self) -> None:
         # The result first, so that a folder half cleared is not taken for a finished run; the marker stays until it is
-        # written over, so that no other run takes what is left for its own.
+        # replaced, so that no other run takes the rest for its own.
         for path in (self.result, *self._written()):
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Which run is which: two runs with the same identity are the same experiment."""
+"""The identity of a run: two runs with the same identity are the same experiment."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from lnl.runs.code import class_attribute, sources
 
 NUMBERS_VERSION = 4  # to be raised whenever a change of lnl's code changes the numbers of the same configuration
 
-# Keys that change no number. What a callback changes, its class says: see `_counts`.
+# Keys that change no number. Callbacks that change none have a constant: see `_counts`.
 IRRELEVANT = {
     "": ("hydra", "paths", "logger", "force", "sweep"),
     "data": ("data_dir", "cache_dir"),
@@ -70,7 +70,7 @@ def identify(cfg: DictConfig) -> Experiment:
 
 
 def relevant_config(cfg: DictConfig) -> dict[str, Any]:
-    """The resolved configuration without what cannot change a number: paths, loggers, progress bars, pictures."""
+    """The resolved configuration without keys that cannot change a number: paths, loggers, progress bars, pictures."""
     config: dict[str, Any] = {}
     for key in cfg:
         if key not in IRRELEVANT[""]:

@@ -1,4 +1,4 @@
-"""A sweep as Hydra starts and ends it: how many jobs it has, and whether Hydra would lose any of what it asks for."""
+"""The start and the end of a sweep: its number of jobs, and settings that Hydra would lose."""
 
 import contextlib
 import logging

@@ -143,7 +143,7 @@ def duration(seconds: float) -> str:
 
 
 def ending(entry: Entry) -> list[str]:
-    """The line that says how a job ended, if it has."""
+    """The line about the end of a job, if it has ended."""
     accuracy = "" if entry.accuracy is None else f", noisy validation accuracy {entry.accuracy:.2%}"
     lines = {
         "failed": f"error: {entry.name}: {entry.reason}",

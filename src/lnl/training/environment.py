@@ -14,7 +14,6 @@ import torch
 from lnl.errors import UserError
 
 PACKAGES = ("lnl", "torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy", "scikit-learn")
-
 PRECISIONS = ("auto", "32-true", "32", "bf16-mixed", "16-mixed")
 
 

@@ -118,12 +118,13 @@ def make_result(
     entries: dict[str, Any],
     prediction: Prediction | None,
 ) -> dict[str, Any]:
-    """The content of ``result.json``; ``config`` is the relevant configuration with what it left to the data."""
+    """The content of ``result.json``; ``config`` is the relevant configuration with values from the data."""
     assert data.labels.noise is not None
     options, folder, device = plan.options, plan.folder, trainer.strategy.root_device
     seeds = {"seed": config["seed"], "noise": data.labels.noise.seed, "split": config["data"]["split_seed"]}
     epoch_seconds = [row["seconds"] for row in rows]
-    said = [callback.result_entries() for callback in trainer.callbacks if hasattr(callback, "result_entries")]  # type: ignore[attr-defined]
+    callbacks: Any = trainer.callbacks  # type: ignore[attr-defined]
+    said = [callback.result_entries() for callback in callbacks if hasattr(callback, "result_entries")]
     return {
         "schema_version": SCHEMA_VERSION,
         "identity": folder.identity,
