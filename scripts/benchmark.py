@@ -37,7 +37,7 @@ from lnl.runs.folder import RunFolder
 from lnl.training.assembly import build_data, build_method, build_trainer, uses_trusted
 from lnl.training.environment import describe, resolve_precision, send_warnings_to_the_log
 from lnl.training.evaluation import predict
-from lnl.training.metrics_table import MetricsTable
+from lnl.training.training_metrics import MetricsTable
 
 
 def now(device: torch.device) -> float:

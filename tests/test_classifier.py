@@ -60,10 +60,10 @@ def test_it_is_the_training_of_the_command(train, tmp_path):
         test_images=IMAGES[500:],
         test_labels=LABELS[500:],
     )
-    normalisation = ["data.channels=1", "data.mean=[0.3]", "data.std=[0.4]"]
+    treatment = ["data.channels=1", "data.mean=[0.3]", "data.std=[0.4]", "augment=crop_flip"]
     settings = ["model=mlp_1x512", "loss=gce", "loss.q=0.4", "optimizer=adam", "seed=3", "trainer.max_epochs=2"]
     data = ["data=arrays", "data.path=digits.npz", "data.batch_size=64", "data.val_fraction=0.25", "data.split_seed=3"]
-    run = train(*data, *normalisation, *settings, "trainer.precision=32-true")
+    run = train(*data, *treatment, *settings, "trainer.precision=32-true")
     assert run.code == 0, run.err
     folder = run.folder
     classifier = NoisyLabelClassifier(
@@ -72,7 +72,7 @@ def test_it_is_the_training_of_the_command(train, tmp_path):
         epochs=2,
         validation_fraction=0.25,
         random_state=3,
-        overrides=["loss.q=0.4", "trainer.precision=32-true", *normalisation],
+        overrides=["loss.q=0.4", "trainer.precision=32-true", *treatment],
         folder=tmp_path / "kept",
     ).fit(IMAGES[:500], LABELS[:500])
     ours, expected = weights(tmp_path / "kept"), weights(folder)
@@ -234,9 +234,9 @@ def test_a_mistake_is_a_value_error(name):
 
 PARAMETERS = {
     "loss": ({"loss": "gec"}, "loss has no option 'gec'; did you mean 'gce'?"),
-    "override": ({"overrides": ["data.batch_sise=8"]}, "did you mean 'batch_size'?"),
-    "value": ({"overrides": ["data.fit=stretch"]}, "data.fit must be resize"),
-    "protocol": ({"protocol": "best"}, "protocol must be one of last, noisy_val_best"),
+    "override": ({"overrides": ["augmnt=flip"]}, "did you mean 'augment'?"),
+    "value": ({"overrides": ["data.augment=rotate"]}, "augment has no option 'rotate'"),
+    "protocol": ({"protocol": "best"}, "protocol must be last or noisy_val_best"),
     "model": ({"model": "cnn", "image_size": 2}, "images of 2x2 are too small"),
     "accelerator": ({"accelerator": "abacus"}, "trainer:"),
 }

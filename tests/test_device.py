@@ -32,8 +32,7 @@ from lnl.methods import Baseline, StagedMethod
 from lnl.models import MLP
 from lnl.runs.folder import RunFolder
 from lnl.training.assembly import build_data, build_method, build_trainer
-from lnl.training.metrics_table import MetricsTable
-from lnl.training.training_metrics import TrainingMetrics
+from lnl.training.training_metrics import MetricsTable, TrainingMetrics
 from tests.commands.test_options import NEEDS
 
 GPU = torch.device("cuda", 0)

@@ -11,7 +11,7 @@ from lnl.app.resolvers import register_resolvers
 from lnl.config import CONF_DIR
 from lnl.methods import NoisyLabelMethod
 from lnl.training.assembly import build_data
-from lnl.training.metrics_table import MetricsTable
+from lnl.training.training_metrics import MetricsTable
 from tests.conftest import weights
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")]

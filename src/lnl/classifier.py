@@ -1,11 +1,11 @@
-"""The commands' training as a scikit-learn estimator, for arrays in a notebook."""
+"""A scikit-learn estimator that trains as the commands do, for arrays in a notebook."""
 
 import contextlib
 import hashlib
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from hydra import compose, initialize_config_dir
 from numpy.typing import ArrayLike, NDArray
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import seed_everything
 from pytorch_lightning.utilities.seed import isolate_rng
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
@@ -27,47 +27,47 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 from lnl.app.arguments import prepared_overrides
 from lnl.app.cli import KNOWN, explain
 from lnl.app.resolvers import register_resolvers
-from lnl.config import CONF_DIR, build
-from lnl.data import Dataset, NoisyDataModule
+from lnl.config import CONF_DIR
+from lnl.data import Dataset
 from lnl.datasets.images import natural_size
 from lnl.datasets.in_memory import InMemory, as_images, as_mask
 from lnl.errors import UserError
 from lnl.labels import Labels, Trusted
 from lnl.runs.folder import RunFolder
-from lnl.trained.loading import ImageClassifier, check_protocol, checkpoint_path
-from lnl.training.assembly import build_method, build_trainer, uses_trusted
+from lnl.trained.loading import ImageClassifier, checkpoint_path
+from lnl.training.assembly import build_data, build_method, build_trainer, uses_trusted
 from lnl.training.checkpoints import load_checkpoint, load_weights
-from lnl.training.metrics_table import MetricsTable
 from lnl.training.processes import count_processes
 from lnl.training.run import fit
+from lnl.training.training_metrics import MetricsTable
+from lnl.values import WHOLE, check_hinted
 
 
 class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
-    """Trains an image classifier on labels that may be wrong; what ``python -m lnl.train`` does, over arrays.
+    """Trains an image classifier on labels that may be wrong, as ``python -m lnl.train`` does.
 
     Images are uint8 ``[n, H, W]`` or ``[n, H, W, C]`` of 1 or 3 channels, or floats in [0, 1]. Rows of numbers
-    ``[n, features]`` are taken for flattened images: brought to 0..255 by the least and greatest number seen in
-    training, and laid out in a square. Labels are of any type that scikit-learn takes for classes.
+    ``[n, features]`` are taken for flattened images: scaled to 0..255 by the least and greatest number of training, and
+    laid out in a square. Labels are of any type that scikit-learn takes for classes.
 
     Args:
-        method, loss, model: an option each of these groups of ``conf/``; None takes what ``python -m lnl.train`` would.
+        method, loss, model: an option of each of these groups of ``conf/``; None for the command's default.
         epochs, batch_size: of training.
-        optimizer, learning_rate: an option of ``conf/optimizer``, and the rate it starts with.
-        image_size: side in pixels that images are brought to; None keeps that of square ones up to 96, else takes 64.
-        validation_fraction: share of the samples, with labels as doubtful as the rest, that are held out to choose an
-            epoch by. Trusted samples are none of them.
-        protocol: the weights of which epoch to keep, ``last`` or ``noisy_val_best``.
+        optimizer, learning_rate: an option of ``conf/optimizer``, and the initial learning rate.
+        image_size: side in pixels of the model's images; None keeps that of square images up to 96, else takes 64.
+        validation_fraction: share of the samples, trusted ones excluded, that is held out to choose an epoch.
+        protocol: epoch of the weights to keep, ``last`` or ``noisy_val_best``.
         overrides: further settings, as on the command line: ``["augment=crop_flip", "loss.q=0.5"]``.
-        random_state: seed, ``RandomState`` or None, of initialisation, order, augmentation and what is held out.
-        accelerator: ``auto``, ``cpu``, ``gpu``, … as Lightning calls it.
-        folder: where checkpoints and metrics.csv are to stay; None keeps none.
+        random_state: seed, ``RandomState`` or None, of initialisation, order, augmentation and held-out samples.
+        accelerator: ``auto``, ``cpu``, ``gpu``, … as of Lightning.
+        folder: for checkpoints and metrics.csv; None keeps none.
         verbose: show a progress bar.
 
     Attributes:
         classes_: ``[K]``, sorted; like all that follow, there after ``fit``.
         model_: :class:`~lnl.trained.loading.ImageClassifier`, on the CPU.
         history_: a row an epoch, the columns of metrics.csv.
-        n_features_in_, feature_names_in_, range_: of rows of numbers; an image has none.
+        n_features_in_, feature_names_in_, range_: only of rows of numbers.
     """
 
     def __init__(
@@ -102,20 +102,20 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         Args:
             X: images.
             y: given labels, which may be wrong.
-            trusted: ``[n]`` bool, or numbers of samples: those whose label is right, for methods that make use of it.
+            trusted: ``[n]`` bool, or numbers of samples: those whose label is right, for methods that use it.
 
         Raises:
             ValueError: if images, labels and trusted do not fit together.
-            UserError: if a parameter asks for something that cannot be.
+            UserError: if a parameter cannot be.
         """
         if y is None:
             raise ValueError("NoisyLabelClassifier requires y to be passed, but the target y is None")
-        check_protocol(self.protocol)
+        check_hinted("", OmegaConf.create({"protocol": self.protocol}), WHOLE)
         images = self._images(X, reset=True)
         given = column_or_1d(y, warn=True)
         check_classification_targets(given)
         check_consistent_length(images, given)
-        if len(images) < 3:  # two to train on, which batch norm needs, and one to validate on
+        if len(images) < 3:  # batch norm needs two to train on, and one is validated
             raise ValueError(f"at least 3 samples are needed to train and validate, got n_samples={len(images)}")
         self.classes_, labels = np.unique(given, return_inverse=True)
         if len(self.classes_) < 2:
@@ -125,7 +125,10 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
             known = replace(known, trusted=Trusted(np.flatnonzero(mask), known.given[mask]))
         dataset = Dataset(images, known, images[:0], known.given[:0])  # nothing is for testing
         with contextlib.ExitStack() as stack:
-            stack.enter_context(contextlib.nullcontext() if self.verbose else _silence())
+            if not self.verbose:
+                stack.enter_context(warnings.catch_warnings(action="ignore"))
+                stack.callback(logging.disable, logging.root.manager.disable)
+                logging.disable(logging.WARNING)  # Lightning's remarks
             stack.enter_context(isolate_rng())
             place = self.folder or stack.enter_context(tempfile.TemporaryDirectory(prefix="lnl-"))
             self._train(dataset, RunFolder(Path(place).expanduser(), type(self).__name__))
@@ -140,31 +143,30 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         try:
             return self.model_.to("cuda" if on_gpu else "cpu").probabilities(images)
         finally:
-            self.model_.cpu()  # where it can be pickled for any machine
+            self.model_.cpu()  # it may be pickled for another machine
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """The most probable class of each image, ``[n]``, as the labels were called in ``fit``."""
+        """The most probable class of each image, ``[n]``, as in the labels of ``fit``."""
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]
 
     def find_label_issues(
         self, X: ArrayLike | None = None, y: ArrayLike | None = None, trusted: ArrayLike | None = None, folds: int = 5
     ) -> pd.DataFrame:
-        """Every label with what speaks against it, by as many further trainings as there are ``folds``.
+        """Scores every label by models that have not seen it, one training for each of ``folds``.
 
-        Each label is judged by a model that has not seen it. Of the scores of ``python -m lnl.audit`` these are the
-        ones that probabilities give.
+        The scores are those of ``python -m lnl.audit`` that follow from probabilities.
 
         Args:
-            X, y, trusted: as of :meth:`fit`; without any, what it was given last, which a copy from a file has not.
-            folds: at least 2. Copies of an image are in one fold, so that none is judged by a model that knows another.
+            X, y, trusted: as of :meth:`fit`; by default those of its last call, which a pickled copy does not keep.
+            folds: at least 2. Copies of an image are in one fold.
 
         Returns:
             A row for each sample that is not trusted, the most doubtful first, as of
-            :func:`lnl.auditing.find_issues`; ``index`` counts ``X`` from 0, labels are called as in ``y``.
+            :func:`lnl.auditing.find_issues`; ``index`` is the position in ``X``.
 
         Raises:
-            ValueError: if there is nothing to judge, or a class has fewer different images than there are folds.
+            ValueError: without images and labels, or if a class has fewer different images than there are folds.
         """
         if X is None and y is None:
             X, y, trusted = getattr(self, "_fitted_on", (None, None, None))
@@ -190,7 +192,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         return issues.assign(**{key: issues[key].map(own) for key in ("given_label", "suggested_label")})
 
     def _folds(self, X: ArrayLike, labels: NDArray[np.int64], classes: NDArray[Any], folds: int) -> list[Any]:
-        """Places to train on and to judge, of each fold."""
+        """Positions to train on and to predict, of each fold."""
         contents = [hashlib.sha256(image.tobytes()).digest() for image in np.asarray(X)]
         _, groups = np.unique(contents, return_inverse=True)
         copies = groups.max() + 1 < len(groups)
@@ -199,10 +201,9 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         check_consistent_length(groups, labels)
         pairs = np.unique(np.stack([labels, groups]), axis=1)
         if (counts := np.bincount(pairs[0])).min() < folds:
-            raise ValueError(
-                f"the class {classes[counts.argmin()]!r} has {counts.min()} different images, fewer than "
-                f"folds={folds}: no model could learn it. Leave the class out, or set fewer folds."
-            )
+            least = f"the class {classes[counts.argmin()]!r} has {counts.min()} different images"
+            advice = "no model could learn it. Leave the class out, or set fewer folds."
+            raise ValueError(f"{least}, fewer than folds={folds}: {advice}")
         return list(folding.split(labels, labels, groups if copies else None))
 
     def __getstate__(self) -> dict[str, Any]:
@@ -214,13 +215,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
             raise UserError(f"NoisyLabelClassifier trains on one device, got trainer.devices={cfg.trainer.devices}")
         folder.check_identity()
         folder.claim(force=True)
-        changes = {part: build(part, cfg[part]) for part in ("noise", "corruption")}
-        trusting = uses_trusted(cfg.method)
-        data: NoisyDataModule = build("data", cfg.data, source=InMemory(dataset), trusting=trusting, **changes)
-        try:
-            data.setup()
-        except ValueError as error:
-            raise UserError(str(error)) from error
+        data = build_data(cfg, uses_trusted(cfg.method), source=InMemory(dataset))
         seed_everything(cfg.seed, verbose=False)
         method = build_method(cfg, data)
         table = MetricsTable(folder.metrics)
@@ -231,12 +226,12 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
             raise KeyboardInterrupt from None
         path = checkpoint_path(folder, self.protocol)
         load_weights(method, load_checkpoint(path)["state_dict"], path)
-        method.trainer = None  # which holds the data
+        method.trainer = None  # it holds the data
         self.model_ = ImageClassifier(method, data.preparation, data.classes).cpu()
         self.history_ = pd.DataFrame(table.rows)
 
     def _config(self, dataset: Dataset) -> DictConfig:
-        """What ``python -m lnl.train`` would be given."""
+        """The configuration of ``python -m lnl.train``."""
         images = np.asarray(dataset.images)
         sample = images[:: len(images) // 5000 + 1].reshape(-1, images.shape[3]) / 255
         seed = self.random_state
@@ -285,19 +280,3 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         pixels = np.zeros((len(rows), side * side), dtype=np.uint8)
         pixels[:, : rows.shape[1]] = ((rows - low) / ((high - low) or 1) * 255).clip(0, 255).round()
         return pixels.reshape(-1, side, side, 1)
-
-
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """Keeps Lightning's remarks to itself."""
-    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric")]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)

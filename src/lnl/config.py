@@ -1,4 +1,4 @@
-"""Where the configuration is, and how a part of it becomes an object."""
+"""The place of the configuration, and the objects that its parts describe."""
 
 import functools
 import inspect
@@ -9,7 +9,7 @@ from typing import Any
 
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from lnl.errors import UserError
 from lnl.values import check_values
@@ -20,17 +20,16 @@ CONF_DIR = str(_PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.p
 
 
 def listed(given: Any) -> list[str]:
-    """The names that a key for one or several was given. A folder may be called 2024, which Hydra reads as a number."""
+    """The names in a key that takes one or several. A folder may be called 2024, which Hydra takes for a number."""
     if given is None:
         return []
     return [str(name) for name in given] if isinstance(given, list | tuple | ListConfig) else [str(given)]
 
 
 def build(name: str, node: DictConfig, **objects: Any) -> Any:
-    """The object that ``node._target_`` names, made of the node's values and of ``objects``, passed as they are.
+    """The object that ``node._target_`` names, made of the node's values and of ``objects``.
 
-    Raises:
-        UserError: naming the part of the configuration, if its values are refused, or one is missing.
+    Raises UserError, naming the part of the configuration, for a value that is refused or missing.
     """
     made = factory(name, node, given=objects)
     with _explained(name):
@@ -38,32 +37,22 @@ def build(name: str, node: DictConfig, **objects: Any) -> Any:
 
 
 def build_loss(node: DictConfig) -> Any:
-    """The loss that ``node`` names: an object; or a function of logits and labels, with the node's other values.
-
-    ``label_smoothing`` is for the method, whatever the loss.
-    """
+    """The loss that ``node`` names: an object, or a function of logits and labels with the node's other values."""
     if isinstance(node, DictConfig):
-        node = OmegaConf.masked_copy(node, [str(key) for key in node if key != "label_smoothing"])
+        node = node.copy()  # which keeps its parent: interpolations look there for the dataset
+        with open_dict(node):
+            node.pop("label_smoothing", None)
     made = factory("loss", node)
     if inspect.isfunction(made.func):
         try:
             inspect.signature(made.func).bind(**made.keywords)
-        except TypeError:  # logits and labels are what is missing
+        except TypeError:  # logits and labels are missing
             return made
     return made if node.get("_partial_") else build("loss", node)
 
 
 def factory(name: str, node: DictConfig, given: Collection[str] = ()) -> functools.partial[Any]:
-    """What makes the object that ``node._target_`` names, whether or not ``_partial_`` says so.
-
-    Args:
-        name: of the part of the configuration.
-        node: its values.
-        given: names of what it will be called with in their place.
-
-    Raises:
-        UserError: as of :func:`build`.
-    """
+    """What makes the object that ``node._target_`` names of its ``given`` objects, with or without ``_partial_``."""
     if not isinstance(node, DictConfig) or not node.get("_target_"):
         given = "one that has none" if isinstance(node, DictConfig) else node
         raise UserError(f"{name} must be something with a _target_, got {given}")

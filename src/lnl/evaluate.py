@@ -9,7 +9,7 @@ from lnl.values import check_values
 
 
 def job(cfg: DictConfig) -> None:
-    """Evaluates every run that ``cfg.runs`` names, writes ``evaluations/`` in its folder, and prints what came out."""
+    """Evaluates every run that ``cfg.runs`` names, writes ``evaluations/`` in its folder, and prints the results."""
     check_values("", cfg)
     runs = finished_runs(cfg.runs)
     # Imported here, so that --help and a folder that is no run are answered without loading torch.

@@ -1,4 +1,4 @@
-"""``python -m lnl.predict``: what a trained run says of other images."""
+"""``python -m lnl.predict``: predictions of a trained run for other images."""
 
 from omegaconf import DictConfig
 

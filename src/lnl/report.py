@@ -9,7 +9,7 @@ from lnl.values import check_hinted
 
 
 def job(cfg: DictConfig) -> None:
-    """Reads the runs that ``cfg.runs`` names, writes their report, and says where it is."""
+    """Reads the runs that ``cfg.runs`` names, writes their report, and prints its place."""
     # Imported here, so that --help and a misspelt key are answered at once.
     from lnl.reporting.material import Options
     from lnl.reporting.report import write_report

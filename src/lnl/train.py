@@ -9,7 +9,7 @@ from lnl.sweeps.job import run_job
 
 
 def job(cfg: DictConfig) -> float | None:
-    """Trains one run in Hydra's output folder, or finds the result that is there already."""
+    """Trains one run in Hydra's output folder, or finds its result."""
     hydra = HydraConfig.get()
     return run_job(make_plan(cfg, hydra), hydra)
 

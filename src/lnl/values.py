@@ -1,6 +1,7 @@
-"""Whether values of a configuration have the form that the code they are for is annotated with."""
+"""Checks values of a configuration by the annotations of the code that takes them."""
 
 import collections.abc
+import contextlib
 import functools
 import inspect
 import math
@@ -16,33 +17,41 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from lnl.errors import UserError
 
-# Of the whole configuration, in whatever command it has them.
+# Of the whole configuration, in all commands that have them.
 WHOLE: dict[str, Any] = {
     **dict.fromkeys(("seed", "suspects", "batch_size"), int),
     **dict.fromkeys(("force", "oracle", "page"), bool),
     **dict.fromkeys(("init_from", "output", "apply", "root", "sweep", "against"), str | Path | None),
     "num_workers": int | None,
+    "on_error": Literal["fail", "skip"],
+    "protocol": Literal["last", "noisy_val_best"],
 }
 MISFIT: Any = object()
 PLAIN = (bool, int, float, str, list, type(None))
+LISTS = (list, tuple, set, Sequence, Iterable, Collection)
+MAPPINGS = (dict, Mapping, MutableMapping)
+PATHS = (Path, os.PathLike)
 
 
 def check_values(name: str, node: DictConfig, skip: Collection[str] = (), known: bool = True) -> None:
-    """Checks the values of a node that has a ``_target_``, and of all such nodes in it, by the target's annotations.
+    """Checks the values of a node with a ``_target_``, and of all such nodes in it, by the target's annotations.
 
     A whole number that is written as 3.0 becomes 3 in the node.
 
     Args:
         name: of the node, for messages; empty for the whole configuration.
         node: part of the configuration.
-        skip: keys that are not looked at.
-        known: whether all values are known; if not, null that an interpolation gives may be another value later.
+        skip: keys that are not checked.
+        known: whether all values are known; if not, an interpolation that is null may have a value later.
 
     Raises:
-        UserError: naming the key, what it must be and what was given.
+        UserError: naming the key, the form of its values, and the given value.
     """
     target = None if OmegaConf.is_missing(node, "_target_") else node.get("_target_")
-    hints = _hints_at(target) if target else {} if name else WHOLE
+    hints = {} if name or target else WHOLE
+    if target:
+        with contextlib.suppress(InstantiationException):  # building the object says what is wrong
+            hints = hints_of(instantiate({"_target_": target, "_partial_": True}).func)
     check_hinted(name, node, hints, skip, known)
     for key in node:
         if not OmegaConf.is_missing(node, key):
@@ -77,13 +86,6 @@ def check_hinted(
             node[key] = fitted
 
 
-def _hints_at(target: Any) -> dict[str, Any]:
-    try:
-        return hints_of(instantiate({"_target_": target, "_partial_": True}).func)
-    except InstantiationException:  # which says what is wrong when the object is made
-        return {}
-
-
 @functools.cache
 def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
     """The annotations of a function's or class's parameters; a default of None is one of the values."""
@@ -110,24 +112,12 @@ def _resolved(hint: Any, function: Callable[..., Any]) -> Any:
     try:
         holder = SimpleNamespace(__annotations__={"hint": hint})
         return get_type_hints(holder, names | function.__globals__)["hint"]
-    except Exception:  # whatever an annotation that is text may raise
+    except Exception:  # an annotation that is text may raise any
         return Any
 
 
 def _kinds(hint: Any) -> list[Any]:
     return list(get_args(hint)) if get_origin(hint) in (Union, UnionType) else [hint]
-
-
-def _is_list(kind: Any) -> bool:
-    return (get_origin(kind) or kind) in (list, tuple, set, Sequence, Iterable, Collection)
-
-
-def _is_mapping(kind: Any) -> bool:
-    return (get_origin(kind) or kind) in (dict, Mapping, MutableMapping)
-
-
-def _is_path(kind: Any) -> bool:
-    return (get_origin(kind) or kind) in (Path, os.PathLike)
 
 
 def _is_called(kind: Any) -> bool:
@@ -137,7 +127,7 @@ def _is_called(kind: Any) -> bool:
 
 
 def _fit(hint: Any, value: Any) -> Any:
-    """The value as the hint has it, or MISFIT. What a hint of an unknown kind means is left to the code."""
+    """The value as the hint has it, or MISFIT. Of a hint of an unknown kind, the code itself checks the values."""
     fits = [_fit_one(kind, value) for kind in _kinds(hint)]
     # As it is, if it may be: a share of 1.0 is not one batch.
     return next((fit for fit in fits if fit is value), next((fit for fit in fits if fit is not MISFIT), MISFIT))
@@ -145,6 +135,7 @@ def _fit(hint: Any, value: Any) -> Any:
 
 def _fit_one(kind: Any, value: Any) -> Any:
     number = isinstance(value, int | float) and not isinstance(value, bool)
+    origin = get_origin(kind) or kind
     fits, fitted = True, value
     if isinstance(value, Mapping) and "_target_" in value:
         pass
@@ -158,93 +149,83 @@ def _fit_one(kind: Any, value: Any) -> Any:
     elif kind is float:
         fits = number and math.isfinite(value)
     elif kind is str:
-        fits = isinstance(value, str) or type(value) is int  # of what is called 2024
-    elif get_origin(kind) is Literal:
+        fits = isinstance(value, str) or type(value) is int  # a name may be 2024
+    elif origin is Literal:
         fits = any(type(value) is type(choice) and value == choice for choice in get_args(kind))
-    elif _is_path(kind):
+    elif origin in PATHS:
         fits = number or isinstance(value, str)
     elif getattr(kind, "__name__", "") == "Tensor" or _is_called(kind):
         fits = not isinstance(value, PLAIN)
-    elif _is_mapping(kind):
-        return _fit_mapping(kind, value)
-    elif _is_list(kind):
-        return _fit_list(kind, value)
+    elif origin in MAPPINGS or origin in LISTS:
+        return _fit_entries(kind, value)
     elif inspect.isclass(kind) and kind is not object:
         fits = value is not None
     return fitted if fits else MISFIT
 
 
-def _fit_list(kind: Any, value: Any) -> Any:
-    if not isinstance(value, list) or len(value) != _length(kind, value):
+def _fit_entries(kind: Any, value: Any) -> Any:
+    if (entries := _entries(kind, value)) is None:
         return MISFIT
-    fitted = [_fit(hint, entry) for hint, entry in zip(_entry_hints(kind, len(value)), value, strict=True)]
+    fitted = [_fit(hint, entry) for _, hint, entry in entries]
     if any(entry is MISFIT for entry in fitted):
         return MISFIT
-    return value if all(new is old for new, old in zip(fitted, value, strict=True)) else fitted
+    if all(new is old for new, (*_, old) in zip(fitted, entries, strict=True)):
+        return value
+    return dict(zip(value, fitted, strict=True)) if isinstance(value, Mapping) else fitted
 
 
-def _fit_mapping(kind: Any, value: Any) -> Any:
-    if not isinstance(value, Mapping):
-        return MISFIT
-    hint = (*get_args(kind), Any, Any)[1]
-    fitted = {key: _fit(hint, entry) for key, entry in value.items()}
-    if any(entry is MISFIT for entry in fitted.values()):
-        return MISFIT
-    return value if all(fitted[key] is value[key] for key in value) else fitted
+def _entries(kind: Any, value: Any) -> list[tuple[str, Any, Any]] | None:
+    """Place, hint and value of each entry of a list or mapping; None if the kind takes no such value."""
+    hints, origin = get_args(kind), get_origin(kind) or kind
+    if origin in MAPPINGS and isinstance(value, Mapping):
+        return [(f".{key}", (*hints, Any, Any)[1], entry) for key, entry in value.items()]
+    if origin in LISTS and isinstance(value, list):
+        if not _length(kind):
+            hints = (*hints, Any)[:1] * len(value)
+        if len(hints) == len(value):
+            return [(f"[{i}]", hint, entry) for i, (hint, entry) in enumerate(zip(hints, value, strict=True))]
+    return None
 
 
-def _length(kind: Any, value: list[Any]) -> int:
-    hints = get_args(kind)
-    return len(hints) if get_origin(kind) is tuple and Ellipsis not in hints else len(value)
-
-
-def _entry_hints(kind: Any, count: int) -> list[Any]:
-    hints = get_args(kind)
-    fixed = get_origin(kind) is tuple and Ellipsis not in hints
-    return list(hints) if fixed else [hints[0] if hints else Any] * count
+def _length(kind: Any) -> int:
+    """The number of entries of a tuple that has a fixed one, else 0."""
+    return len(get_args(kind)) if get_origin(kind) is tuple and Ellipsis not in get_args(kind) else 0
 
 
 def _misfit(path: str, hint: Any, value: Any) -> str:
-    """What is wrong, as far inside as it can be said."""
-    for kind in _kinds(hint):
-        if isinstance(value, list) and _is_list(kind):
-            if len(value) != (length := _length(kind, value)):
-                return f"{path} must be a list of {length}, got {_shown(value)}"
-            entries = zip(_entry_hints(kind, len(value)), value, strict=True)
-            inside = [(f"{path}[{place}]", entry, given) for place, (entry, given) in enumerate(entries)]
-        elif isinstance(value, Mapping) and _is_mapping(kind):
-            entry = (*get_args(kind), Any, Any)[1]
-            inside = [(f"{path}.{key}", entry, given) for key, given in value.items()]
-        else:
-            continue
-        return next(_misfit(*one) for one in inside if _fit(*one[1:]) is MISFIT)
+    """What is wrong, at the innermost place that is known."""
     kinds = _kinds(hint)
-    allowed = dict.fromkeys(word for kind in kinds for word in _called(kind, kinds, value))
-    if allowed:
-        *others, last = allowed
-        must = f"must be {', '.join(others)}{' or ' * bool(others)}{last}"
-    else:
-        must = "must be given"
-    return f"{path} {must}, got {_shown(value)}{_quoted(path, kinds, value)}"
+    for kind in kinds:
+        for place, inner, entry in _entries(kind, value) or ():
+            if _fit(inner, entry) is MISFIT:
+                return _misfit(path + place, inner, entry)
+    *others, last = dict.fromkeys(word for kind in kinds for word in _called(kind, kinds, value)) or ["given"]
+    must = f"{', '.join(others)}{' or ' * bool(others)}{last}"
+    in_quotes = str in kinds and isinstance(value, bool | float)
+    quotes = f": in quotes it is text, \"{path}='{_shown(value)}'\"" if in_quotes else ""
+    return f"{path} must be {must}, got {_shown(value)}{quotes}"
 
 
 def _called(kind: Any, kinds: list[Any], value: Any) -> list[str]:
-    """What to call values of a kind; nothing for a kind that is not to be typed."""
+    """What messages call values of a kind; nothing for a kind that is not typed."""
+    origin = get_origin(kind) or kind
     if kind in (int, float):
         if isinstance(value, float) and math.isinf(value):
             return ["a finite number"]
         whole = float not in kinds and isinstance(value, float) and not math.isnan(value)
         return ["a whole number" if whole else "a number"]
-    if get_origin(kind) is Literal:
+    if origin is Literal:
         return [str(choice) for choice in get_args(kind)]
     if _is_called(kind):
         return ["something with a _target_"]
-    if _is_mapping(kind):
+    if origin in MAPPINGS:
         return ["a mapping, such as {name: value}"]
-    if _is_list(kind):
+    if origin in LISTS:
+        if isinstance(value, list) and (length := _length(kind)):
+            return [f"a list of {length}"]
         texts = str in _kinds((*get_args(kind), Any)[0])
         return [f"a list, such as [{'cat,dog' if texts else value if isinstance(value, int | float) else '1,2'}]"]
-    if _is_path(kind):
+    if origin in PATHS:
         return ["a path"]
     return {bool: ["true", "false"], str: ["text"]}.get(kind, [])
 
@@ -254,9 +235,3 @@ def _shown(value: Any) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     shown = repr(value)
     return shown if len(shown) <= 60 else f"{shown[:57]}..."
-
-
-def _quoted(path: str, kinds: list[Any], value: Any) -> str:
-    if str in kinds and isinstance(value, bool | float):
-        return f": in quotes it is text, \"{path}='{_shown(value)}'\""
-    return ""

@@ -5,7 +5,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from lnl.app.resolvers import register_resolvers
-from lnl.config import CONF_DIR
+from lnl.config import CONF_DIR, build_loss
 
 
 def composed(*overrides):
@@ -31,6 +31,11 @@ def test_the_authors_settings_follow_the_dataset(chosen, cifar10, mnist, cifar10
     for data, expected in {"cifar10": cifar10, "mnist": mnist, "cifar100": cifar100, "digits": cifar10}.items():
         found = OmegaConf.to_container(composed(f"data={data}", chosen)[group], resolve=True)
         assert OmegaConf.merge(found, expected) == found
+
+
+def test_the_loss_that_is_built_has_the_settings_of_its_dataset():
+    loss = build_loss(composed("data=cifar100", "loss=sce", "loss.label_smoothing=0.1").loss)
+    assert (loss.alpha, loss.beta) == (6.0, 0.1)
 
 
 def test_what_is_given_comes_before_the_authors_settings():

@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from lnl.training import run as training
-from lnl.training.metrics_table import MetricsTable
-from lnl.training.training_metrics import TrainingMetrics
+from lnl.training.training_metrics import MetricsTable, TrainingMetrics
 from tests.conftest import weights
 
 UNTIL = ("callbacks=fit_until", "model=mlp_1x512", "optimizer.lr=0.1", "data.subset=100", "trainer.max_epochs=60")

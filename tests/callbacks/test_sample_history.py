@@ -5,7 +5,7 @@ import torch
 from sklearn.neighbors import NearestNeighbors
 
 from lnl.callbacks.sample_history import label_shares, margin
-from lnl.training.metrics_table import MetricsTable
+from lnl.training.training_metrics import MetricsTable
 
 FOLD = ("data.folds=2", "data.fold=1", "callbacks=sample_history", "data.subset=400", "noise.rate=0.3")
 

@@ -72,7 +72,7 @@ MISTAKES = {
     "an open bracket": (["model.channels=[8,16"], ["model.channels=[8,16 cannot be read: a bracket is not closed"]),
     "a list for a mapping": (
         ["data=table", "data.path=labels.csv", "data.columns=[label]"],
-        ["data.columns=[label] is of another form than what it replaces"],
+        ["data.columns=[label] is of another form than the value that it replaces"],
     ),
     "a loss that is a mean": (
         ["method=dynamic_weight", "loss._target_=torch.nn.CrossEntropyLoss"],

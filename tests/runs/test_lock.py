@@ -8,13 +8,11 @@ import textwrap
 
 import pytest
 
-from lnl.runs.folder import RunFolder
-from lnl.runs.lock import Busy, held
+from lnl.runs.folder import Busy, RunFolder, held
 
 HOLD = """
     import sys, time
-    from lnl.runs.folder import RunFolder
-    from lnl.runs.lock import held
+    from lnl.runs.folder import RunFolder, held
     with held(RunFolder(sys.argv[1], "1")):
         print("held", flush=True)
         sys.stdin.read()

@@ -4,7 +4,7 @@ import pandas as pd
 
 from lnl.sweeps import job
 from lnl.sweeps.journal import Journal
-from lnl.training.metrics_table import MetricsTable
+from lnl.training.training_metrics import MetricsTable
 
 
 def seen(digits, tmp_path, monkeypatch, *arguments):

@@ -13,8 +13,8 @@ import pytest
 
 from lnl.sweeps import job
 from lnl.sweeps.journal import Entry, JobJournal, Journal
-from lnl.sweeps.sweep import summary
-from lnl.training.metrics_table import MetricsTable
+from lnl.sweeps.view import summary
+from lnl.training.training_metrics import MetricsTable
 from tests.sweeps.pauses import CALLBACK, start_and_pause
 
 SWEEP = ("-m", "trainer.max_epochs=1", "data.subset=200")
@@ -153,7 +153,7 @@ def test_a_result_that_is_none_fails_with_what_to_do(digits):
             outcome = digits(*arguments, "seed=0")
             assert outcome.code == 1
             assert len(lines(outcome.err, "error: ")) == len(outcome.err.splitlines()) == 1
-            assert "force=true trains anew" in outcome.err
+            assert "force=true trains again" in outcome.err
 
 
 def test_a_sweep_that_cannot_be_watched_does_not_start(digits, tmp_path):

@@ -5,9 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from lnl.sweeps.journal import Entry, best, measured_on
-from lnl.sweeps.sweep import summary
-from lnl.sweeps.view import LiveView, duration, picture, seconds_left
+from lnl.sweeps.journal import Entry, JobJournal, best, measured_on
+from lnl.sweeps.view import Sweep, duration, picture, seconds_left, summary
 
 
 def job(number, state, **more):
@@ -114,10 +113,10 @@ def test_durations():
     ]
 
 
-def test_without_a_terminal_there_is_no_view(capsys):
-    view = LiveView(3)
-    view.start()
-    view.show(JOBS, 1.0)
-    view.stop()
+def test_without_a_terminal_there_is_no_view(capsys, tmp_path):
+    sweep = Sweep(tmp_path / "sweep/1", 1, exact=True)
+    sweep.start()
+    JobJournal(sweep.folder, 0, tmp_path / "run", [])
+    sweep.end(interrupted=True)
     captured = capsys.readouterr()
-    assert (captured.out, captured.err) == ("", "")
+    assert (captured.out.splitlines()[0][:5], captured.err) == ("  1 j", "")

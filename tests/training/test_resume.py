@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from lnl.training.metrics_table import MetricsTable
+from lnl.training.training_metrics import MetricsTable
 from tests.conftest import weights
 from tests.sweeps.pauses import CALLBACK, start_and_pause
 

@@ -25,7 +25,7 @@ TAKEN = {
     **dict.fromkeys(("gradient_clip_algorithm", "gradient_clip_val", "limit_train_batches"), "here"),
     **dict.fromkeys(("limit_val_batches", "log_every_n_steps", "min_epochs", "min_steps", "profiler"), "here"),
 }
-DEFAULT = {"strategy": "auto", "max_epochs": 3, "gradient_clip_val": None}
+DEFAULT = {"_target_": "pytorch_lightning.Trainer", "strategy": "auto", "max_epochs": 3, "gradient_clip_val": None}
 
 
 class Look(Callback):

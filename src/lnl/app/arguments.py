@@ -1,4 +1,4 @@
-"""A command line as it was typed -> as Hydra takes it."""
+"""Turns a command line as it was typed into one that Hydra takes."""
 
 import re
 from collections.abc import Sequence
@@ -18,11 +18,9 @@ RENAMED = {"data.augment": "augment", "data.crop_padding": "augment.crop_flip.pa
 
 
 def prepare(arguments: Sequence[str], config_name: str) -> list[str]:
-    """Brings flags to the front, turns null for an option into what it means, and leaves to a sweep's jobs what only
-    they can take.
+    """The arguments with flags in front, options for null, and a sweep over each value that only its jobs can take.
 
-    Raises:
-        UserError: for a flag that is none, or an option that cannot be.
+    Raises UserError for an unknown flag, or an option that cannot be.
     """
     parser = get_args_parser()
 
@@ -43,11 +41,16 @@ def prepare(arguments: Sequence[str], config_name: str) -> list[str]:
 
 
 def prepared_overrides(arguments: Sequence[str], config_name: str = "train", sweep: bool = False) -> list[str]:
-    """What :func:`prepare` does to the arguments that are no flags; ``sweep`` says whether they are of a sweep."""
-    arguments = [renamed(argument) for argument in arguments]
-    parsed = [(argument, parse(argument)) for argument in arguments]
+    """:func:`prepare` for the arguments that are not flags; ``sweep`` says whether they are of a sweep."""
+    split = (argument.partition("=") for argument in arguments)
+    renamed = [RENAMED.get(key, key) + equals + value for key, equals, value in split]
+    parsed = [(argument, parse(argument)) for argument in renamed]
     null_by_default = _null_by_default(config_name)
-    swept = {override.key_or_group.split("/")[0] for _, override in parsed if override and is_swept_option(override)}
+    swept = {
+        override.key_or_group.split("/")[0]
+        for _, override in parsed
+        if override and override.is_sweep_override() and _is_group(override.key_or_group)
+    }
     prepared = []
     for argument, override in parsed:
         if override is not None and not override.key_or_group:
@@ -56,34 +59,23 @@ def prepared_overrides(arguments: Sequence[str], config_name: str = "train", swe
             prepared.append(argument)
         elif override.key_or_group in null_by_default and override.value() is None:
             continue
-        elif is_group(override):
+        elif _is_group(override.key_or_group):
             prepared.append(_named(argument, override))
         else:
             prepared.append(_of_jobs(argument, override, swept) if sweep and swept else argument)
     return prepared
 
 
-def renamed(argument: str) -> str:
-    """The argument with the key that a key of before is now."""
-    key, equals, value = argument.partition("=")
-    return RENAMED.get(key, key) + equals + value
-
-
 def parse(argument: str) -> Override | None:
-    """An argument as Hydra understands it; None if it does not."""
+    """An argument as Hydra parses it; None if it cannot."""
     try:
         return OverridesParser.create().parse_override(argument)
     except HydraException:
         return None
 
 
-def is_group(override: Override) -> bool:
-    """Whether it chooses an option."""
-    return Path(CONF_DIR, override.key_or_group).is_dir()
-
-
-def is_swept_option(override: Override) -> bool:
-    return override.is_sweep_override() and is_group(override)
+def _is_group(key: str) -> bool:
+    return Path(CONF_DIR, key).is_dir()
 
 
 def options_of(group: str) -> list[str]:
@@ -94,38 +86,30 @@ def _named(argument: str, override: Override) -> str:
     """The argument, with an option's name for null, ``[]``, ``{}`` and ``~group``."""
     group, value = override.key_or_group, override.value()
     choices: list[Any] = value.list if isinstance(value, ChoiceSweep) else [value]
-    names = [name_of_option(group, None if override.is_delete() else choice) for choice in choices]
+    names = [_name_of_option(group, None if override.is_delete() else choice) for choice in choices]
     if names == choices:
         return argument
     return f"{argument.lstrip('~').partition('=')[0]}={','.join(names)}"
 
 
-def name_of_option(group: str, choice: Any) -> Any:
-    """The option that is meant.
-
-    Raises:
-        UserError: for a number, or for null of a group that cannot be left out.
-    """
+def _name_of_option(group: str, choice: Any) -> Any:
+    """The option that is meant, for null ``none`` or an empty one; raises UserError if there is no such option."""
+    options = options_of(group)
+    known = f"The options are {', '.join(options)}."
     if choice is None or choice in ([], {}):
         if group == "experiment":
             raise UserError("experiment=null is no option to sweep over: give one command each.")
-        if (none := _none_of(group)) is None:
-            raise UserError(f"{group} cannot be null or left out: one is needed.\n{_the_options(group)}")
-        return none
+        empty = (option for option in options if OmegaConf.load(Path(CONF_DIR, group, f"{option}.yaml")) == {})
+        if none := "none" if "none" in options else next(empty, None):
+            return none
+        raise UserError(f"{group} cannot be null or left out: one is needed.\n{known}")
     if isinstance(choice, bool | int | float):
-        raise UserError(f"{group} has no option '{str(choice).lower()}'.\n{_the_options(group)}")
+        raise UserError(f"{group} has no option '{str(choice).lower()}'.\n{known}")
     return choice
 
 
-def _none_of(group: str) -> str | None:
-    """The option that means that there is none, which Hydra does not let null stand for: ``none``, or an empty one."""
-    options = options_of(group)
-    empty = (option for option in options if OmegaConf.load(Path(CONF_DIR, group, f"{option}.yaml")) == {})
-    return "none" if "none" in options else next(empty, None)
-
-
 def _null_by_default(config_name: str) -> set[str]:
-    """The groups of which a command chooses no option, unless it is told to."""
+    """The groups of which a command chooses no option by default."""
     found: set[str] = set()
     config: Any = OmegaConf.load(Path(CONF_DIR, f"{config_name}.yaml"))
     for entry in config.get("defaults", []):
@@ -136,14 +120,10 @@ def _null_by_default(config_name: str) -> set[str]:
     return found
 
 
-def _the_options(group: str) -> str:
-    return f"The options are {', '.join(options_of(group))}."
-
-
 def _of_jobs(argument: str, override: Override, swept: set[str]) -> str:
-    """A value that swept options have and the one chosen by default may not, as a sweep over that one value."""
+    """A sweep over one value instead of the value: swept options may have its key, and the default one may not."""
     group = override.key_or_group.split(".")[0]
-    by_experiment = "experiment" in swept and group not in ("hydra", "paths") and Path(CONF_DIR, group).is_dir()
+    by_experiment = "experiment" in swept and group not in ("hydra", "paths") and _is_group(group)
     if not (group in swept or by_experiment) or override.is_sweep_override() or re.match(r"[~+]", argument):
         return argument
     key, _, value = argument.partition("=")

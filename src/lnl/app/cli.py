@@ -1,4 +1,4 @@
-"""How a command starts, and how it says what went wrong."""
+"""Starts a command, and explains errors."""
 
 import functools
 import os
@@ -8,7 +8,6 @@ import traceback
 import warnings
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, requires
-from pathlib import Path
 from typing import Any
 
 import hydra
@@ -18,7 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from lnl.app.arguments import parse, prepare
+from lnl.app.arguments import options_of, parse, prepare
 from lnl.app.resolvers import register_resolvers
 from lnl.config import CONF_DIR
 from lnl.errors import UserError, nearest
@@ -28,26 +27,21 @@ KNOWN = (HydraException, OmegaConfBaseException, OSError)
 
 # Here, so that the processes that launchers start have both.
 register_resolvers()
-# Hydra checks a launcher of ours against the plugin's of the same name, which is as well, and says so three lines long.
+# Hydra checks our launchers against the plugins' of the same name, and warns of it.
 warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/.*' is validated against ConfigStore schema")
 
 
 class Job:
-    """A command's task as a job of Hydra's. Launchers send it to other processes, which import this module with it.
-
-    Args:
-        task: of the command.
-        wants_traceback: whether to say where a mistake was found.
-    """
+    """A command's task as a job of Hydra. Launchers send it to other processes, which import this module with it."""
 
     def __init__(self, task: Callable[[DictConfig], Any], wants_traceback: bool) -> None:
-        functools.update_wrapper(self, task)  # Hydra wants to know where it is from
+        functools.update_wrapper(self, task)  # Hydra asks for its module
         self.task, self.wants_traceback = task, wants_traceback
 
     def __call__(self, cfg: DictConfig) -> Any:
         hydra = HydraConfig.get()
         if hydra.job.chdir:
-            os.chdir(hydra.runtime.cwd)  # else paths would be read relative to the run folder
+            os.chdir(hydra.runtime.cwd)  # else paths would be relative to the run folder
         try:
             return self.task(cfg)
         except UserError as error:
@@ -60,9 +54,9 @@ class Job:
 
 
 def run(task: Callable[[DictConfig], Any], config_name: str) -> None:
-    """Runs a command's ``task`` on the configuration that the command line asks for.
+    """Runs a command's ``task`` on the configuration of the command line.
 
-    A mistake of the user ends with its message and exit code 1; with HYDRA_FULL_ERROR=1 also with where it was found.
+    A UserError ends it with its message and exit code 1, and with HYDRA_FULL_ERROR=1 with its traceback.
     """
     try:
         sys.argv = [sys.argv[0], *prepare(sys.argv[1:], config_name)]
@@ -76,11 +70,11 @@ def run(task: Callable[[DictConfig], Any], config_name: str) -> None:
         hydra.main(version_base="1.3", config_path=CONF_DIR, config_name=config_name)(Job(task, wants_traceback))()
         ended = True
     except UserError:
-        code = 1  # said when it happened
+        code = 1  # printed when it happened
     except KeyboardInterrupt:
         code = 130
     except sweep.Refused as refused:
-        message, code = f"error: {explain(refused.reason)}", 1
+        message, code = f"error: {refused.code}", 1
     except Exception as error:
         if wants_traceback or not (isinstance(error, KNOWN) or sweep.is_underway()):
             raise
@@ -96,10 +90,8 @@ def run(task: Callable[[DictConfig], Any], config_name: str) -> None:
 
 
 def explain(error: Exception) -> str:
-    """What an error of Hydra or the system means, in one or two lines, with the nearest thing that is right."""
+    """An error of Hydra or the system in one or two lines, with the nearest valid name."""
     message = str(error)
-    if isinstance(error, UserError):
-        return message
     if isinstance(error, OverrideParseException):
         return f"{error.override} cannot be read: {_unread(error.override)}"
     if sweeping := re.search(r"(?:Ambiguous value for argument|Sweep parameters) '(.+)'", message):
@@ -118,16 +110,17 @@ def explain(error: Exception) -> str:
         return f"{group} has no option '{option}'{nearest(option, options)}\nThe options are {', '.join(options)}."
     if misspelt := re.search(r"Could not override '(.+?)'", message):
         key = misspelt[1].split("@")[0]
-        parent = getattr(error.__cause__, "parent_node", None)
+        parent: Any = getattr(error.__cause__, "parent_node", None)
         known = [str(name) for name in parent] if isinstance(parent, DictConfig) else []
         near = nearest(key.split(".")[-1], known)
-        if inside := [f"{part}.{key}" for part in known if part != "hydra" and _holds(parent, part, key)]:
+        nodes = {part: parent._get_node(part) for part in known if part != "hydra"}
+        if inside := [f"{part}.{key}" for part, node in nodes.items() if isinstance(node, DictConfig) and key in node]:
             near = f"; did you mean {' or '.join(inside)}?"
         if options := _options_with(key):
             near = f"; it needs {' or '.join(options)}."
-        return f"there is no '{key}' in the configuration{near}\n--cfg job prints what there is."
+        return f"there is no '{key}' in the configuration{near}\n--cfg job prints all keys."
     if merged := re.search(r"Error merging override (.+)", message):
-        return f"{merged[1]} is of another form than what it replaces; --cfg job prints that."
+        return f"{merged[1]} is of another form than the value that it replaces; --cfg job prints that."
     if not isinstance(error, KNOWN):
         message = f"{type(error).__name__}: {message}"
     message = re.sub(r"^\w+ raised while resolving interpolation: ", "", message)
@@ -137,7 +130,7 @@ def explain(error: Exception) -> str:
 
 
 def extra_of(plugin: str) -> str | None:
-    """The extra of lnl's that installs a plugin of Hydra's, such as ``slurm`` for submitit."""
+    """The extra of lnl that installs a plugin of Hydra, such as ``slurm`` for submitit."""
     wanted = re.compile(rf"hydra-{re.escape(plugin)}-.*extra == ['\"](?!dev)(\w+)")
     try:
         found = (wanted.match(requirement) for requirement in requires("lnl") or ())
@@ -147,7 +140,7 @@ def extra_of(plugin: str) -> str | None:
 
 
 def _unread(argument: str) -> str:
-    """What is wrong with an argument that Hydra cannot read."""
+    """Why Hydra cannot read an argument."""
     key, equals, value = argument.partition("=")
     if not key or not equals:
         return "values are given as key=value."
@@ -161,21 +154,16 @@ def _unread(argument: str) -> str:
 
 
 def _options_with(key: str) -> list[str]:
-    """The options that have a key which the one chosen has not: ``noise=symmetric`` and others for ``noise.rate``."""
+    """The options of a group that have a key: ``noise=symmetric`` and others for ``noise.rate``."""
     group, _, name = key.partition(".")
-    names = [path.stem for path in sorted(Path(CONF_DIR, group).glob("*.yaml"))] if group and name else []
-    try:  # all of them at once, beside one another: an option may have a key by its defaults list
+    names = options_of(group) if group and name else []
+    try:  # all at once, beside one another: an option may have a key by its defaults list
         with hydra.initialize_config_dir(CONF_DIR, version_base="1.3"):
             every = hydra.compose("train", [f"+{group}@options.{option}={option}" for option in names])
     except KNOWN:
         return []
     plain: Any = OmegaConf.to_container(every)
     return [f"{group}={option}" for option in names if _has(plain["options"][option], name.split("."))]
-
-
-def _holds(cfg: Any, part: str, key: str) -> bool:
-    node = cfg._get_node(part)
-    return isinstance(node, DictConfig) and key in node
 
 
 def _has(node: Any, keys: list[str]) -> bool:

@@ -1,4 +1,4 @@
-"""What the YAML files compute by ``${lnl.…:}``."""
+"""The resolvers ``${lnl.…:}`` of the YAML files."""
 
 import os
 import socket
@@ -8,22 +8,17 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from lnl.config import CONF_DIR
+from lnl.app.arguments import options_of
 from lnl.runs.plan import run_name
 
 
 def register_resolvers() -> None:
-    """Makes them known to OmegaConf; again and again does no harm."""
-    OmegaConf.register_new_resolver("lnl.user_cache", _user_cache, replace=True)
-    OmegaConf.register_new_resolver("lnl.sweep_name", _sweep_name, replace=True)
-    OmegaConf.register_new_resolver("lnl.join", _join, replace=True)
-    # Once a sweep: Hydra hands what was computed on to the jobs, as it does with ${now:}.
-    OmegaConf.register_new_resolver("lnl.sweep_id", _sweep_id, replace=True, use_cache=True)
-    OmegaConf.register_new_resolver("lnl.run_name", _run_name, replace=True)
-    OmegaConf.register_new_resolver("lnl.options", _options, replace=True)
-    OmegaConf.register_new_resolver("lnl.published", _published, replace=True)
-    OmegaConf.register_new_resolver("lnl.by_data", _by_data, replace=True)
-    OmegaConf.register_new_resolver("lnl.up_to_a_third", _up_to_a_third, replace=True)
+    """Registers them with OmegaConf; may be called again."""
+    functions = (_user_cache, _sweep_name, _join, _sweep_id, _run_name, _options, _published, _by_data, _up_to_a_third)
+    for function in functions:
+        # One identifier for a sweep: Hydra hands cached values on to the jobs, as it does with ${now:}.
+        cached = function is _sweep_id
+        OmegaConf.register_new_resolver(f"lnl.{function.__name__[1:]}", function, replace=True, use_cache=cached)
 
 
 def _user_cache() -> str:
@@ -47,23 +42,23 @@ def _join(*parts: object) -> str:
 
 
 def _options(group: str) -> str:
-    return ", ".join(sorted(path.stem for path in (Path(CONF_DIR) / group).glob("*.yaml")))
+    return ", ".join(options_of(group))
 
 
 def _published() -> str:
-    from lnl.reporting.published import published  # pandas takes longer than most that is asked of this file
+    from lnl.reporting.published import published  # loads pandas
 
     return ", ".join(sorted(set(published()["study"])))
 
 
 def _by_data(usual: Any, others: DictConfig, *, _root_: DictConfig) -> Any:
-    """The value of ``others`` for the chosen dataset, by the name of its class; the usual one if there is none."""
+    """The value of ``others`` for the class of the chosen dataset, else the usual one."""
     return others.get(str(OmegaConf.select(_root_, "data._target_")).rpartition(".")[2], usual)
 
 
 def _up_to_a_third(most: int, epochs: Any) -> int:
-    """So many epochs, but at most a third of all."""
-    whole = isinstance(epochs, int | float) and epochs >= 1  # what else there may be is refused by the Trainer
+    """``most`` epochs, but at most a third of all."""
+    whole = isinstance(epochs, int | float) and epochs >= 1  # the Trainer refuses others
     return min(most, max(1, int(epochs) // 3)) if whole else most
 
 

@@ -23,10 +23,9 @@ from lnl.errors import UserError
 from lnl.files import explained, write_atomically
 from lnl.labels.tables import csv_text
 from lnl.runs.find import named_folders
-from lnl.runs.folder import RunFolder
+from lnl.runs.folder import RunFolder, write_json
 from lnl.runs.identity import identify
 from lnl.runs.plan import make_plan
-from lnl.runs.result import write_json
 from lnl.sweeps.job import run_job
 from lnl.trained.trust import check as check_trust
 from lnl.training.assembly import build_data

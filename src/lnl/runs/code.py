@@ -1,9 +1,11 @@
-"""What is known of code by its source, wherever it lies: what stands for a user's own in a run's identity."""
+"""What a run's identity takes from source code, read without importing it."""
 
 import ast
+import contextlib
 import functools
 import hashlib
 import importlib.util
+import itertools
 import sysconfig
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any
 def sources(config: Mapping[str, Any]) -> dict[str, str]:
     """For each ``_target_`` that is neither lnl's nor an installed package's, the sha256 of the code it names.
 
-    That is its module's file; of a package, all ``.py`` files in it. What these import from elsewhere is not looked at.
+    That is its module's file; of a package, all ``.py`` files in it. Their imports from elsewhere do not count.
     """
     found = {target: _source(target) for target in _targets(config)}
     return {target: source for target, source in found.items() if source}
@@ -30,22 +32,18 @@ def _targets(value: Any) -> Iterator[str]:
 
 
 def _located(target: str) -> tuple[Path | None, list[str]]:
-    """The file of a target's module and the names in it: of ``mine.method.Own`` ``mine/method.py`` and ``["Own"]``.
-
-    Found without importing anything: a run that is finished is to be found at once.
-    """
+    """The file of a target's module and the names in it: of ``mine.method.Own`` ``mine/method.py`` and ``["Own"]``."""
     first, *parts = target.split(".")
     try:
         spec = importlib.util.find_spec(first)
     except ValueError:  # of __main__
-        return None, []
+        spec = None
     if spec is None:
         return None, []
     file, folders = spec.origin, list(spec.submodule_search_locations or ())
     while parts:
-        part = parts[0]
-        # By hand: importlib wants to import a folder without __init__.py before it looks for another in it.
-        inside = [Path(folder, part) for folder in folders]
+        # Not by importlib, which imports a folder without __init__.py before it searches it.
+        inside = [Path(folder, parts[0]) for folder in folders]
         modules = (path for folder in inside for path in (folder / "__init__.py", folder.with_suffix(".py")))
         found = next((str(path) for path in modules if path.is_file()), None)
         folders = [str(folder) for folder in inside if folder.is_dir()]
@@ -56,15 +54,14 @@ def _located(target: str) -> tuple[Path | None, list[str]]:
     return (Path(file) if file is not None and Path(file).is_file() else None), parts
 
 
-@functools.cache  # a process imports a module once: what is edited later is not what it runs
+@functools.cache  # a process imports a module once: it does not run later edits
 def _source(target: str) -> str | None:
     path = None if target.partition(".")[0] == "lnl" else _located(target)[0]
     if path is None or _installed(path):
         return None
     package = path.name == "__init__.py"
-    code = [path] if not package else sorted(path.parent.rglob("*.py"))
     digest = hashlib.sha256()
-    for module in code:
+    for module in sorted(path.parent.rglob("*.py")) if package else [path]:
         digest.update(f"{module.relative_to(path.parent).as_posix()}\0".encode() if package else b"")
         digest.update(module.read_bytes())
     return digest.hexdigest()
@@ -79,12 +76,8 @@ def _installed(file: Path) -> bool:
 def class_attribute(target: Any, name: str) -> Any:
     """The constant that a class, or one that it extends, assigns to ``name`` in its body; None if none does.
 
-    Read from the source: importing a class may load torch, and a finished run is found without it. What classes of
-    installed packages other than lnl say is not read.
-
-    Args:
-        target: of a configuration, such as ``lnl.methods.FitOnce``.
-        name: such as ``any_loss``.
+    Importing a class may load torch, and a finished run is found without it. Classes of installed packages other than
+    lnl are not read.
     """
     file, names = _located(target) if isinstance(target, str) else (None, [])
     if file is None or not names or (target.partition(".")[0] != "lnl" and _installed(file)):
@@ -94,7 +87,7 @@ def class_attribute(target: Any, name: str) -> Any:
         statements = ast.parse(file.read_text()).body
     except (OSError, SyntaxError, ValueError):
         return None  # an import says what is wrong with it
-    known: dict[str, str] = {}  # what names of this file stand for
+    known: dict[str, str] = {}  # full names by the names in this file
     for statement in statements:
         if isinstance(statement, ast.Import):
             known |= {alias.asname: alias.name for alias in statement.names if alias.asname}
@@ -104,24 +97,18 @@ def class_attribute(target: Any, name: str) -> Any:
             whole = ".".join([*start, *filter(None, [statement.module])])
             known |= {alias.asname or alias.name: f"{whole}.{alias.name}" for alias in statement.names}
         elif isinstance(statement, ast.ClassDef) and statement.name == names[0]:
-            own = next((value for line in statement.body if (value := _assigned(line, name)) is not None), None)
-            if own is not None:
-                return own
             bases = [ast.unparse(base).partition("[")[0].split(".") for base in statement.bases]
             inherited = (class_attribute(".".join([known.get(base[0], base[0]), *base[1:]]), name) for base in bases)
-            return next((value for value in inherited if value is not None), None)
+            values = itertools.chain((_assigned(line, name) for line in statement.body), inherited)
+            return next((value for value in values if value is not None), None)
         elif isinstance(statement, ast.ClassDef):
             known[statement.name] = ".".join([*module, statement.name])
     return class_attribute(known[names[0]], name) if names[0] in known else None
 
 
 def _assigned(line: ast.stmt, name: str) -> Any:
-    if not isinstance(line, ast.Assign | ast.AnnAssign) or line.value is None:
-        return None
-    targets = line.targets if isinstance(line, ast.Assign) else [line.target]
-    if name not in [getattr(target, "id", None) for target in targets]:
-        return None
-    try:
-        return ast.literal_eval(line.value)
-    except ValueError:
-        return None
+    targets = line.targets if isinstance(line, ast.Assign) else [getattr(line, "target", None)]
+    if name in [getattr(target, "id", None) for target in targets] and (value := getattr(line, "value", None)):
+        with contextlib.suppress(ValueError):
+            return ast.literal_eval(value)
+    return None

@@ -1,4 +1,4 @@
-"""Where runs are, and those that are finished, by the folders that a user names."""
+"""Finds runs, and those that are finished, in the folders that a user names."""
 
 import glob
 import os
@@ -14,7 +14,7 @@ from lnl.runs.folder import RunFolder
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A run folder and what its ``result.json`` says."""
+    """A run folder and the content of its ``result.json``."""
 
     folder: RunFolder
     result: dict[str, Any]
@@ -27,7 +27,7 @@ class FinishedRun:
 def find_runs(paths: Iterable[Path | str]) -> list[Path]:
     """Folders with a ``result.json`` in and under ``paths``, sorted, each once.
 
-    What lies inside a run folder belongs to that run: the folds of a cross-validation are not runs of their own.
+    Folders inside a run folder belong to that run: the folds of a cross-validation are not runs of their own.
     """
     found = []
     for path in paths:
@@ -39,16 +39,12 @@ def find_runs(paths: Iterable[Path | str]) -> list[Path]:
 
 
 def named_folders(given: str | Sequence[str] | None) -> list[Path]:
-    """The folders that a user names, by path or glob, each once.
-
-    Raises:
-        UserError: if none is named, or one is not there.
-    """
+    """The folders that a user names, by path or glob, each once; raises UserError if a folder or all are missing."""
     return list(dict.fromkeys(folder for folders in _by_name(given).values() for folder in folders))
 
 
 def _by_name(given: str | Sequence[str] | None) -> dict[str, list[Path]]:
-    """The folders of each name that a user gives: one of a path, one or more of a glob."""
+    """The folders of each name that a user gives: one for a path, one or more for a glob."""
     if not (names := listed(given)):
         raise UserError("which runs? runs=outputs/<sweep>, or several as runs=[a,b]")
     found = {}
@@ -61,24 +57,17 @@ def _by_name(given: str | Sequence[str] | None) -> dict[str, list[Path]]:
 
 
 def finished_runs(given: str | Sequence[str] | None) -> list[FinishedRun]:
-    """The runs in the folders that ``given`` names, each once.
-
-    Args:
-        given: run folders, folders of run folders (all finished runs in them, by name), or globs of either.
+    """The runs in the folders that ``given`` names, each once: run folders, folders of run folders, or globs of either.
 
     Raises:
-        UserError: if there is none, or one that was named is no run, or not finished.
+        UserError: if none is found, or a named one is not a run or not finished.
     """
     paths = [path for name, folders in _by_name(given).items() for path in _run_folders(name, folders)]
     return [_read(path) for path in dict.fromkeys(paths)]
 
 
 def one_finished_run(given: str | Sequence[str] | None) -> FinishedRun:
-    """The run in the folder that ``given`` names.
-
-    Raises:
-        UserError: as of :func:`finished_runs`, and if there are several.
-    """
+    """The only run of :func:`finished_runs`; raises UserError if there are several."""
     if not listed(given):
         raise UserError("which run? run=outputs/<sweep>/<run>")
     runs = finished_runs(given)
@@ -90,10 +79,9 @@ def one_finished_run(given: str | Sequence[str] | None) -> FinishedRun:
 def _run_folders(name: str, found: list[Path]) -> list[Path]:
     folders = []
     for folder in found:
-        if folds := RunFolder(folder).folds():  # a cross-validated run has no weights of its own, its folds have
-            folders += [fold.path for fold in folds]
-            continue
-        inside = [folder] if RunFolder(folder).is_run() else find_runs([folder])
+        run = RunFolder(folder)
+        folds = [fold.path for fold in run.folds()]  # they have the weights of a cross-validated run
+        inside = folds or ([folder] if run.is_run() else find_runs([folder]))
         if not inside and len(found) == 1:
             raise UserError(f"{name} is not a run folder, and no finished run is in it: there is no result.json")
         folders += inside
@@ -114,7 +102,7 @@ def _read(path: Path) -> FinishedRun:
 
 
 def _check_places(folder: RunFolder, result: dict[str, Any]) -> None:
-    """Raises UserError if what is written into a run folder would land elsewhere, by a name or by a link."""
+    """Raises UserError if files of a run folder would be written elsewhere, by a name or a link."""
     name = str(result["data"].get("name"))
     if Path(name).is_absolute() or ".." in Path(name).parts:
         raise UserError(f"{folder.path} is not loaded: its data cannot be called {name!a}")
@@ -125,12 +113,7 @@ def _check_places(folder: RunFolder, result: dict[str, Any]) -> None:
 
 
 def find_others(paths: Iterable[Path], but: Path) -> dict[Path, str]:
-    """Folders in ``paths`` where a run could be expected and no result is, with the reason.
-
-    Args:
-        paths: as named by the user.
-        but: a folder that is known to hold no runs: of reports.
-    """
+    """Folders in ``paths``, other than ``but``, that could hold a run and have no result, with the reason."""
     others: dict[Path, str] = {}
     for path in paths:
         inside = [] if RunFolder(path).is_run() or not path.is_dir() else sorted(path.iterdir())
@@ -148,7 +131,7 @@ def find_others(paths: Iterable[Path], but: Path) -> dict[Path, str]:
 def _unfinished(path: Path) -> str:
     """Why a run that was begun in a folder has no result; empty if none was begun, or it is a fold or finished."""
     folder = RunFolder(path)
-    # A fold is part of the run above it; a run that fails early leaves its traceback and nothing else.
+    # A fold is part of the run above it; a run that fails early leaves only its traceback.
     if folder.result.exists() or RunFolder(path.parent).is_run():
         return ""
     if folder.error.exists():

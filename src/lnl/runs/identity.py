@@ -1,4 +1,4 @@
-"""Which run is which: two runs with the same identity are the same experiment."""
+"""The identity of a run: two runs with the same identity are the same experiment."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from lnl.runs.code import class_attribute, sources
 
 NUMBERS_VERSION = 5  # to be raised whenever a change of lnl's code changes the numbers of the same configuration
 
-# Keys that change no number. What a callback changes, its class says: see `_counts`.
+# Keys that change no number. Callbacks that change none have a constant: see `_counts`.
 IRRELEVANT = {
     "": ("hydra", "paths", "logger", "force", "sweep"),
     "data": ("data_dir", "cache_dir"),
@@ -29,9 +29,9 @@ class Experiment:
 
     Attributes:
         config: as of :func:`relevant_config`.
-        sources: sha256 of code that is the user's own (:func:`lnl.runs.code.sources`).
+        sources: as of :func:`lnl.runs.code.sources`.
         files: sha256 of each file whose content counts, by the key that names it.
-        fingerprints: what stands for the user's own data (:func:`lnl.datasets.contents.fingerprints`).
+        fingerprints: of the user's own data (:func:`lnl.datasets.contents.fingerprints`).
     """
 
     config: dict[str, Any]
@@ -41,7 +41,7 @@ class Experiment:
 
     @cached_property
     def identity(self) -> str:
-        """sha256 of it all: of a file its content, of a folder what is in it, of the user's own code its source."""
+        """sha256 of it all: of a file its content, of a folder its files, of the user's own code its source."""
         config = {key: dict(value) if isinstance(value, dict) else value for key, value in self.config.items()}
         if self.sources:
             config["sources"] = self.sources
@@ -53,7 +53,8 @@ class Experiment:
                 config["trainer"][name] = "1 batch"  # 1.0 is all of them
         if isinstance(config.get("data"), dict):
             config["data"] |= self.fingerprints
-        canonical = json.dumps(_canonical({"numbers_version": NUMBERS_VERSION, **config}), sort_keys=True, default=str)
+        written = json.dumps({"numbers_version": NUMBERS_VERSION, **config}, default=str)
+        canonical = json.dumps(json.loads(written, parse_int=float), sort_keys=True)  # 1 and 1.0 are the same number
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def fold(self, number: int) -> Self:
@@ -62,37 +63,34 @@ class Experiment:
 
 
 def identify(cfg: DictConfig) -> Experiment:
-    """The experiment that a configuration describes. Reads the user's files, and nothing but them."""
+    """The experiment that a configuration describes. Reads only the user's files."""
     config = relevant_config(cfg)
     data = config.get("data")
     return Experiment(config, sources(config), _files(config), fingerprints(data) if isinstance(data, dict) else {})
 
 
 def relevant_config(cfg: DictConfig) -> dict[str, Any]:
-    """The resolved configuration without what cannot change a number: paths, loggers, progress bars, pictures."""
+    """The resolved configuration without keys that cannot change a number: paths, loggers, progress bars, pictures."""
     config: dict[str, Any] = {}
     for key in cfg:
         if key not in IRRELEVANT[""]:
             value = cfg[key]
             config[str(key)] = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
     for section, keys in IRRELEVANT.items():
-        for key in keys if section else ():
-            if isinstance(config.get(section), dict):
-                config[section].pop(key, None)
+        if section and isinstance(config.get(section), dict):
+            config[section] = {key: value for key, value in config[section].items() if key not in keys}
     if isinstance(callbacks := config.get("callbacks"), dict):
         config["callbacks"] = {name: node for name, node in callbacks.items() if _counts(node)}
     return config
 
 
 def _counts(callback: Any) -> bool:
-    """Whether a run with the callback is another run than one without it.
+    """Whether a run with the callback is another run: it can change numbers, or ``in_identity`` says so."""
+    return _can_change_numbers(callback) or bool(_says(callback, "in_identity"))
 
-    A class with ``changes_numbers = False`` is left out of the identity, unless ``in_identity = True`` says that a run
-    without it lacks something.
-    """
-    if callback is None:
-        return False
-    return _says(callback, "changes_numbers") is not False or bool(_says(callback, "in_identity"))
+
+def _can_change_numbers(callback: Any) -> bool:
+    return callback is not None and _says(callback, "changes_numbers") is not False
 
 
 def acting(config: Mapping[str, Any]) -> list[str]:
@@ -101,8 +99,7 @@ def acting(config: Mapping[str, Any]) -> list[str]:
     Args:
         config: of a run, or of its result.
     """
-    nodes = (config.get("callbacks") or {}).items()
-    names = [name for name, node in nodes if node is not None and _says(node, "changes_numbers") is not False]
+    names = [name for name, node in (config.get("callbacks") or {}).items() if _can_change_numbers(node)]
     parts = [config.get(group) or {} for group in ("mix", "average")]
     names += [str(part["_target_"]).rpartition(".")[2].lower() for part in parts if "_target_" in part]
     smoothing = (config.get("loss") or {}).get("label_smoothing") or 0
@@ -110,12 +107,12 @@ def acting(config: Mapping[str, Any]) -> list[str]:
 
 
 def _says(node: Any, name: str) -> Any:
-    """What the class of a node of the configuration says of itself."""
+    """A constant of the class that a node of the configuration names."""
     return class_attribute(node.get("_target_"), name) if isinstance(node, Mapping) else None
 
 
 def _files(config: Mapping[str, Any]) -> dict[str, str]:
-    """sha256 of each file whose content counts, wherever it lies: those of a noise are what its class says."""
+    """sha256 of each file whose content counts, not its place; a noise's class names those of a noise."""
     noise = [f"noise.{key}" for key in _says(config.get("noise"), "reads_files") or ()]
     found = {}
     for name in ("init_from", *noise, "data.trusted"):
@@ -124,12 +121,3 @@ def _files(config: Mapping[str, Any]) -> dict[str, str]:
         if isinstance(part.get(key), str) and (path := Path(part[key]).expanduser()).is_file():
             found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found
-
-
-def _canonical(value: Any) -> Any:
-    """1 and 1.0 are the same number."""
-    if isinstance(value, dict):
-        return {str(key): _canonical(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_canonical(entry) for entry in value]
-    return float(value) if type(value) is int else value

@@ -1,4 +1,4 @@
-"""The plan of a run: what a command looks up in its configuration, once, before it does anything."""
+"""The plan of a run: looked up in the configuration once, before anything is done."""
 
 import functools
 from collections.abc import Mapping
@@ -19,11 +19,11 @@ _CACHE = "lnl.run_name"
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run is and where it goes; made by :func:`make_plan`, and handed to all that take part in the run.
+    """What a run is and where it goes; made by :func:`make_plan`.
 
     Attributes:
-        cfg: as of ``conf/train.yaml``. Data and method fill in what it leaves to them.
-        options: the option chosen in each group. A part that was given by ``_target_`` is called by its class, and a
+        cfg: as of ``conf/train.yaml``. Data and method fill in the values that it leaves to them.
+        options: the option chosen in each group. A part that was given by ``_target_`` has the name of its class, and a
             loss that the method does not use is ``none``.
         experiment: all that can change the run's numbers.
         folder: where the run goes.
@@ -43,12 +43,7 @@ class Plan:
 
 
 def make_plan(cfg: DictConfig, hydra: HydraConf) -> Plan:
-    """The plan of the job that Hydra is about to start.
-
-    Args:
-        cfg: the job's configuration, without the part that is Hydra's.
-        hydra: that part.
-    """
+    """The plan of the job that Hydra is about to start, of its configuration and the ``hydra`` part of it."""
     key = tuple(hydra.overrides.task)
     experiment = OmegaConf.get_cache(cfg).get(_CACHE, {}).get(key) or identify(cfg)
     folder = RunFolder(hydra.runtime.output_dir, experiment.identity)
@@ -59,18 +54,14 @@ def run_name(cfg: DictConfig) -> str:
     """A readable, unique folder name, e.g. ``cifar10-symmetric0.3-cnn-baseline-ce-seed0-1a2b3c4d``.
 
     A loss that the method does not use is left out; what was tried beside method and loss is in it.
-
-    Args:
-        cfg: with the part that is Hydra's.
     """
     needed = ("data", "noise", "corruption", "model", "method", "loss", "optimizer")
-    choices = cfg.hydra.runtime.choices
-    if missing := [group for group in needed if group not in cfg or choices.get(group) is None]:
+    if missing := [group for group in needed if "_target_" not in (cfg.get(group) or ())]:
         raise UserError(f"{missing[0]} cannot be left out: {missing[0]}=...")
     experiment = identify(cfg)
     # Hydra asks for the folder's name before it starts the job, and the job needs the same experiment. The job's
-    # configuration is a copy of this one, with OmegaConf's cache of resolved values: no state of the process's own is
-    # needed. The overrides tell a job from the sweep whose configuration, cache included, it began with.
+    # configuration is a copy of this one, with OmegaConf's cache. The overrides tell a job from its sweep, whose
+    # configuration it began with.
     OmegaConf.get_cache(cfg)[_CACHE] = {tuple(cfg.hydra.overrides.task): experiment}
     options = chosen_options(cfg, cfg.hydra)
     rate, seed = cfg.noise.get("rate"), cfg.seed
@@ -84,7 +75,7 @@ def run_name(cfg: DictConfig) -> str:
 
 
 def chosen_options(cfg: DictConfig, hydra: Any) -> dict[str, str]:
-    """The options as of :class:`Plan`, of a configuration and the part of it that is Hydra's."""
+    """:attr:`Plan.options` of a configuration and the ``hydra`` part of it."""
     options = {group: option for group, option in hydra.runtime.choices.items() if "/" not in group}
     folders = tuple(source.path for source in hydra.runtime.config_sources if source.schema == "file")
     for group, option in options.items():
@@ -99,7 +90,7 @@ def chosen_options(cfg: DictConfig, hydra: Any) -> dict[str, str]:
 
 @functools.cache
 def _target_of(group: str, option: str, folders: tuple[str, ...]) -> str | None:
-    """The ``_target_`` of an option's file or of one that it starts from; ``none`` without one, None if not found."""
+    """The ``_target_`` of an option's file or of one that it starts from; ``none`` without one, None without a file."""
     file = next((path for folder in folders if (path := Path(folder, group, f"{option}.yaml")).is_file()), None)
     if file is None:
         return None

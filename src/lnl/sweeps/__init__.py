@@ -1,1 +1,1 @@
-"""Jobs, alone or many: what is said of them while they run and at the end."""
+"""The jobs of a command or a sweep: what they report while they run, and the summary at the end."""

@@ -1,4 +1,4 @@
-"""One job, alone or of a sweep: finds out whether there is anything to do, does it, and records how it ended."""
+"""One job, single or of a sweep: trains its run unless it is finished, and records how it ended."""
 
 import atexit
 import functools
@@ -15,8 +15,8 @@ from omegaconf import OmegaConf
 
 from lnl.errors import UserError, first_line
 from lnl.files import write_atomically
-from lnl.runs.folder import RunFolder
-from lnl.runs.lock import Busy, held
+from lnl.runs.closing import closing_block
+from lnl.runs.folder import Busy, held
 from lnl.runs.plan import Plan
 from lnl.sweeps.journal import JobJournal
 from lnl.values import check_values
@@ -28,21 +28,16 @@ Result = dict[str, Any]
 def run_job(plan: Plan, hydra: HydraConf) -> float | None:
     """Trains the run that a plan describes, unless it is finished.
 
-    Returns:
-        What a search maximises: accuracy on noisy validation labels, of the epoch that they chose. The test set has no
-        part in it. None of a sweep's job that has no result.
+    A job of a sweep raises nothing: the sweep's journal and the run folder's ``error.txt`` say what went wrong.
 
-    Raises:
-        UserError: if something is asked for that cannot be. A job of a sweep raises nothing: the sweep's journal and
-            the run folder's ``error.txt`` say what went wrong, and the other jobs go on.
+    Returns:
+        The objective of a search (:func:`objective`); None for a job of a sweep that has no result.
     """
     if hydra.mode == RunMode.MULTIRUN:
         return _job_of_a_sweep(plan, hydra)
     result, was_there = _result(plan, hydra, say=print)
     if was_there:
-        print("finished already (force=true trains anew):")
-    from lnl.runs.closing import closing_block
-
+        print("finished already (force=true trains again):")
     print(closing_block(result, plan.folder.path))
     return objective(result)
 
@@ -75,7 +70,7 @@ def _finished(plan: Plan) -> Result | None:
 def _result(
     plan: Plan, hydra: HydraConf, say: Callable[[str], Any], journal: JobJournal | None = None
 ) -> tuple[Result, bool]:
-    """The result of the run, trained if need be while the folder is held, and whether it was there already."""
+    """The result of the run, trained in a folder that is held unless it was there already, and whether it was."""
     if result := _finished(plan):
         return result, True
     with held(plan.folder):
@@ -93,7 +88,7 @@ def _train(plan: Plan, hydra: HydraConf, say: Callable[[str], Any], journal: Job
         folder.check_identity()
     _save_config(plan, hydra)
     try:
-        # Here, so that a finished run is found without loading torch; lnl chooses the precision for `auto`.
+        # Imports torch, which a finished run does not need. lnl chooses the precision for `auto`.
         check_values("", cfg, skip=("trainer.precision",), known=False)
         if cfg.data.folds and cfg.data.fold is None:
             from lnl.training.cross_validation import cross_validate as train
@@ -103,43 +98,36 @@ def _train(plan: Plan, hydra: HydraConf, say: Callable[[str], Any], journal: Job
             folds = 1 if cfg.data.fold else cfg.data.folds or 1
             journal.tell(epochs=folds * (cfg.trainer.max_epochs or 0))
             if "progress" in cfg.callbacks:
-                cfg.callbacks.progress = None  # the sweep shows how far its jobs are
+                cfg.callbacks.progress = None  # the sweep shows the progress of its jobs
         result = train(plan, say)
-    except UserError as error:
-        if journal is None and not folder.marker.exists():
-            folder.discard_if_empty()  # a mistake, and nothing was begun
-        else:
-            _keep_traceback(folder, error)
-        raise
     except Exception as error:
-        _keep_traceback(folder, error)
+        if journal is None and isinstance(error, UserError) and not folder.marker.exists():
+            folder.discard_if_empty()  # nothing was begun
+            raise
+        log.warning("failed: %s", first_line(error))
+        try:
+            write_atomically(folder.error, "".join(traceback.format_exception(error)), durable=False)
+        except OSError:
+            log.warning("error.txt could not be written")
         raise
     finally:
         if journal is not None:
-            gc.collect()  # Trainer, method and data refer to one another, and the sweep's next job wants their room
-            _look_at_libraries_no_more()
+            gc.collect()  # Trainer, method and data refer to one another, and the next job needs their memory
+            _freeze_libraries()
     folder.error.unlink(missing_ok=True)
     return result
 
 
 @functools.cache
-def _look_at_libraries_no_more() -> None:
-    """Spares later collections what is loaded by now and will stay: most of a quarter of a second each."""
+def _freeze_libraries() -> None:
+    """Excludes loaded libraries from later collections, which are a quarter of a second faster."""
     gc.freeze()
-    atexit.register(gc.unfreeze)  # at exit libraries want to see their objects go
+    atexit.register(gc.unfreeze)  # libraries free their objects at exit
 
 
 def _save_config(plan: Plan, hydra: HydraConf) -> None:
-    """Writes ``.hydra/`` as Hydra does, which does it before anybody could say that the folder is another run's."""
+    """Writes ``.hydra/``. Hydra itself would do so before the folder is known to be this run's."""
     plan.folder.hydra.mkdir(exist_ok=True)
     contents = {"config": plan.cfg, "hydra": OmegaConf.create({"hydra": hydra}), "overrides": hydra.overrides.task}
     for name, content in contents.items():
         (plan.folder.hydra / f"{name}.yaml").write_text(OmegaConf.to_yaml(content))
-
-
-def _keep_traceback(folder: RunFolder, error: Exception) -> None:
-    log.warning("failed: %s", first_line(error))
-    try:
-        write_atomically(folder.error, "".join(traceback.format_exception(error)), durable=False)
-    except OSError:
-        log.warning("error.txt could not be written")

@@ -1,6 +1,6 @@
-"""What the jobs of a sweep say of themselves, each in a small file, so that the sweep can watch them from anywhere.
+"""What the jobs of a sweep report, each in a small file of its own, so that the sweep can watch them from anywhere.
 
-A run folder says how far a run is. Only the job knows which folder is its own, and whether it has anything to do there.
+A run folder says how far a run is. Only the job knows which folder is its own, and whether there is anything to do.
 """
 
 import contextlib
@@ -28,10 +28,10 @@ class Entry:
         job: its number in the sweep, from 0.
         folder: its run folder.
         overrides: its part of the command line.
-        state: ``skipped``, if it was finished before; ``left``, if another process has it.
-        notes: what it had to say, such as that it continues an interrupted run.
-        reason: why it failed, or who has it.
-        epoch, epochs: how many epochs are done, of how many; 0 of 0 before training starts.
+        state: ``skipped`` if it was finished before, ``left`` if another process holds the folder.
+        notes: messages, such as that it resumes an interrupted run.
+        reason: why it failed, or which process holds the folder.
+        epoch, epochs: epochs done, and to do in all; 0 before training starts.
         accuracy: the best on noisy validation labels so far, in [0, 1].
         seconds: since it started.
     """
@@ -49,24 +49,16 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """Of the run folder."""
         return Path(self.folder).name
 
     @property
     def share(self) -> float:
-        """How much of the job is done, in [0, 1]."""
+        """The share of the job that is done, in [0, 1]."""
         return min(1.0, self.epoch / max(1, self.epochs)) if self.state == "running" else 1.0
 
 
 class JobJournal:
-    """The file in which one job tells how far it is.
-
-    Args:
-        folder: of the sweep's files.
-        job: its number.
-        run: its run folder.
-        overrides: its part of the command line.
-    """
+    """Writes the entry of one job to ``<job>.json`` in the sweep's folder."""
 
     def __init__(self, folder: Path, job: int, run: Path, overrides: Sequence[str]) -> None:
         self.path, self.entry = folder / f"{job}.json", Entry(job, str(run), list(overrides))
@@ -86,41 +78,40 @@ class JobJournal:
 
 
 class Journal:
-    """All jobs' entries, read again and again."""
+    """Reads the entries of all jobs."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.entries: dict[int, Entry] = {}
 
     def read(self) -> dict[int, Entry]:
-        """The entries by the jobs' numbers; how far a running one is, its run folder says."""
+        """The entries by the jobs' numbers, with the progress of running jobs from their run folders."""
         for path in self.folder.glob("[0-9]*.json"):
             if (known := self.entries.get(int(path.stem))) and known.state != "running":
                 continue
             try:
                 entry = Entry(**json.loads(path.read_text()))
             except (OSError, ValueError, TypeError):
-                continue  # gone, or half there on a network's file system: next time
+                continue  # gone, or half written on a network's file system: next time
             if entry.state == "running" and entry.epochs:
-                entry.epoch, entry.accuracy = progress(RunFolder(entry.folder))
+                rows: list[dict[str, str]] = []
+                run = RunFolder(entry.folder)
+                for part in (run, *run.folds()):
+                    with contextlib.suppress(OSError), part.metrics.open(newline="") as file:
+                        rows += csv.DictReader(file)
+                accuracies = (float(row["val/accuracy"]) for row in rows if row.get("val/accuracy"))
+                entry.epoch, entry.accuracy = len(rows), max(accuracies, default=None)
             self.entries[entry.job] = entry
         return dict(sorted(self.entries.items()))
 
 
-def progress(run: RunFolder) -> tuple[int, float | None]:
-    """How many epochs a run, or its folds, have trained, and the best accuracy on noisy validation labels so far."""
-    rows: list[dict[str, str]] = []
-    for part in (run, *run.folds()):
-        with contextlib.suppress(OSError), part.metrics.open(newline="") as file:
-            rows += csv.DictReader(file)
-    return len(rows), max((float(row["val/accuracy"]) for row in rows if row.get("val/accuracy")), default=None)
-
-
 def labels(entries: Sequence[Entry]) -> dict[int, str]:
-    """What tells each job from the others: the part of its command line that is not all jobs'."""
+    """A name for each job: the overrides that not all jobs have."""
     shared = set.intersection(*(set(entry.overrides) for entry in entries)) if entries else set()
-    own = {entry.job: [override for override in entry.overrides if override not in shared] for entry in entries}
-    return {entry.job: " ".join(own[entry.job]) or entry.name for entry in entries}
+    return {
+        entry.job: " ".join(override for override in entry.overrides if override not in shared) or entry.name
+        for entry in entries
+    }
 
 
 FEW = 5  # settings whose best jobs are named
@@ -128,7 +119,7 @@ MEASURED_ON = ("data", "corruption", "noise")  # parts of the configuration that
 
 
 def measured_on(entry: Entry) -> frozenset[str]:
-    """The overrides that decide what a job's validation labels are: accuracies compare where these are equal."""
+    """The overrides that decide a job's validation labels: accuracies are comparable where these are equal."""
     keys = {override: override.partition("=")[0].lstrip("+~") for override in entry.overrides}
     return frozenset(
         override for override, key in keys.items() if key == "experiment" or re.split("[./@]", key)[0] in MEASURED_ON
@@ -138,8 +129,8 @@ def measured_on(entry: Entry) -> frozenset[str]:
 def best(entries: Sequence[Entry], count: int) -> list[Entry]:
     """The jobs with the highest accuracy on noisy validation labels, highest first.
 
-    Where data or noise differ, accuracies do not compare (without noise they are always higher): then it is the best
-    job of each setting that has two or more, in their order, if the settings are few, else none.
+    Where data or noise differ, accuracies are not comparable (without noise they are always higher). Then it is the
+    best job of each setting that has several, in the order of the jobs; none if there are more than ``FEW`` settings.
     """
     settings: dict[frozenset[str], list[Entry]] = {}
     for entry in sorted(entries, key=lambda entry: -(entry.accuracy or 0.0)):
@@ -151,5 +142,5 @@ def best(entries: Sequence[Entry], count: int) -> list[Entry]:
 
 
 def where_equal(entries: Sequence[Entry]) -> str:
-    """What belongs behind "best" where not all jobs compare."""
+    """What belongs behind "best" where not all jobs are comparable."""
     return ", where data and noise are equal" if len({measured_on(entry) for entry in entries}) > 1 else ""

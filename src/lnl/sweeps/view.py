@@ -1,79 +1,109 @@
-"""What a sweep says: a line for each job, a live view in a terminal, and the summary."""
+"""A running sweep on the terminal: a line for each job, a live view, and the summary."""
 
+import contextlib
 import os
+import shutil
+import socket
 import sys
+import threading
+import time
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from lnl.files import process_is_gone
 from lnl.runs.folder import RunFolder
-from lnl.sweeps.journal import Entry, State, best, labels, where_equal
+from lnl.sweeps.journal import Entry, Journal, State, best, labels, where_equal
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-    from rich.live import Live
-
-BEST = 3  # so many of the best jobs are shown
-RUNNING = 8  # and of those that run
+BEST = 3  # jobs shown as the best
+RUNNING = 8  # running jobs shown
+POLL = 0.25  # seconds
 
 
-class LiveView:
-    """Jobs done, running and failed, time left, and the best accuracies so far. Without a terminal, plain lines alone.
+class Sweep:
+    """Reads the jobs' journal, prints a line for each event, and draws a live view if there is a terminal.
 
-    Args:
-        total: number of jobs, if it is known.
+    ``total`` is the number of jobs, if it is known, and ``exact`` says that there cannot be fewer.
     """
 
-    def __init__(self, total: int | None) -> None:
-        self.total = total
-        self.live: Live | None = None
+    def __init__(self, folder: Path, total: int | None, exact: bool) -> None:
+        self.folder, self.total, self.exact = folder, total, exact
+        self.journal = Journal(folder)
+        # Without a terminal it draws nothing.
+        self.live = Live(
+            console=Console(stderr=True),
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=sys.stdout.isatty(),
+            redirect_stderr=True,
+        )
+        self.started = time.monotonic()
+        self.said: dict[int, int] = {}  # how many lines of each job
+        self.over = threading.Event()
+        self.watcher = threading.Thread(target=self._watch, name="sweep", daemon=True)
 
     def start(self) -> None:
-        """Takes the terminal's last lines, if there is a terminal. Other output goes above them."""
-        from rich.console import Console
-        from rich.live import Live
+        """Starts watching."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for path in self.folder.parent.glob(f"*-{socket.gethostname()}-*"):  # of sweeps that were killed
+            if process_is_gone(path.name.rpartition("-")[2]):
+                shutil.rmtree(path, ignore_errors=True)
+        self.live.start()
+        self.watcher.start()
 
-        console = Console(stderr=True)
-        if console.is_terminal:
-            self.live = Live(
-                console=console,
-                auto_refresh=False,
-                transient=True,
-                redirect_stdout=sys.stdout.isatty(),
-                redirect_stderr=True,
-            )
-            self.live.start()
+    def _watch(self) -> None:
+        while not self.over.wait(POLL):
+            self._look()
 
-    def show(self, entries: list[Entry], seconds: float) -> None:
-        """Draws the jobs as they are now, ``seconds`` after the start."""
-        if self.live is not None:
-            self.live.update(picture(entries, self.total, seconds), refresh=True)
+    def _look(self) -> None:
+        entries = list(self.journal.read().values())
+        for entry in entries:
+            texts = [*(f"{entry.name}: {note}" for note in entry.notes), *ending(entry)]
+            for text in texts[self.said.get(entry.job, 0) :]:
+                print(text, file=sys.stderr if text.startswith("error: ") else sys.stdout, flush=True)
+            self.said[entry.job] = len(texts)
+        if self.live.console.is_terminal:
+            self.live.update(picture(entries, self.total, time.monotonic() - self.started), refresh=True)
 
-    def stop(self) -> None:
-        """Gives the terminal back."""
-        if self.live is not None:
-            self.live.stop()
-            self.live = None
+    def end(self, interrupted: bool) -> int:
+        """Stops watching, prints the summary, and returns the exit code: 1 if a job failed or did not end."""
+        self.over.set()
+        self.watcher.join()
+        self._look()
+        self.live.stop()
+        entries = list(self.journal.entries.values())
+        if not (self.exact or interrupted):
+            self.total = len(entries)
+        if entries or not interrupted:
+            print(summary(entries, self.total, time.monotonic() - self.started))
+        shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self.folder.parent.rmdir()  # unless another sweep runs
+        sys.stdout.flush()
+        missing = 0 if self.total is None else self.total - len(entries)
+        return int(bool(missing) or any(entry.state in ("failed", "running") for entry in entries))
 
 
-def picture(entries: list[Entry], total: int | None, seconds: float) -> "RenderableType":
-    """The view: counts and time left, a bar, what is running, and the best so far by noisy validation labels."""
-    from rich.console import Group
-    from rich.progress_bar import ProgressBar
-    from rich.table import Table
-    from rich.text import Text
+def picture(entries: list[Entry], total: int | None, seconds: float) -> RenderableType:
+    """The view: counts and time left, a bar, the running jobs, and the best so far by noisy validation labels.
 
+    ``total`` is the number of jobs, if it is known, and ``seconds`` the time since the sweep started.
+    """
     names = labels(entries)
     states = [entry.state for entry in entries]
     running = [entry for entry in entries if entry.state == "running"]
-    done = len(entries) - len(running)
-    head = Text(f"{done}/{total if total is not None else '?'} jobs done", style="bold")
-    head.append(f", {len(running)} running", style="not bold")
-    head.append(f", {states.count('failed')} failed", style="not bold red" if "failed" in states else "not bold")
-    head.append(f"   {duration(seconds)}", style="not bold")
     left = seconds_left(entries, total, seconds)
-    if left is not None:
-        head.append(f", {duration(left)} left", style="not bold")
+    head = Text.assemble(
+        (f"{len(entries) - len(running)}/{'?' if total is None else total} jobs done", "bold"),
+        f", {len(running)} running",
+        (f", {states.count('failed')} failed", "red" if "failed" in states else ""),
+        f"   {duration(seconds)}{'' if left is None else f', {duration(left)} left'}",
+    )
     parts: list[RenderableType] = [head]
     if total:
         bar = Table.grid(expand=True)  # which ends the line, as a bar by itself does not
@@ -87,8 +117,7 @@ def picture(entries: list[Entry], total: int | None, seconds: float) -> "Rendera
         table.add_row(now, names[entry.job])
     if len(running) > RUNNING:
         table.add_row("", f"and {len(running) - RUNNING} more")
-    top = best(entries, BEST)
-    if top:
+    if top := best(entries, BEST):
         table.add_row("best", Text(f"so far, by noisy validation labels{where_equal(entries)}", style="dim"))
     for entry in top:
         table.add_row(f"{entry.accuracy:.2%}", names[entry.job])
@@ -96,10 +125,7 @@ def picture(entries: list[Entry], total: int | None, seconds: float) -> "Rendera
 
 
 def seconds_left(entries: list[Entry], total: int | None, seconds: float) -> float | None:
-    """How long the rest will take if it goes on as it did; None before there is anything to go by.
-
-    Jobs that were skipped took no time and say nothing about those that are to come.
-    """
+    """The time that the rest will take; None if the speed is not known yet. Skipped jobs tell nothing of the speed."""
     if total is None:
         return None
     worked = sum(entry.share for entry in entries if entry.state in ("running", "finished"))
@@ -117,7 +143,7 @@ def duration(seconds: float) -> str:
 
 
 def ending(entry: Entry) -> list[str]:
-    """The line that says how a job ended, if it has."""
+    """The line about the end of a job, if it has ended."""
     accuracy = "" if entry.accuracy is None else f", noisy validation accuracy {entry.accuracy:.2%}"
     lines = {
         "failed": f"error: {entry.name}: {entry.reason}",
@@ -129,13 +155,7 @@ def ending(entry: Entry) -> list[str]:
 
 
 def summary(entries: list[Entry], total: int | None, seconds: float) -> str:
-    """What has become of a sweep's jobs: how many of each kind, and which failed and why.
-
-    Args:
-        entries: of the jobs that were started.
-        total: number of jobs, if it is known.
-        seconds: that the sweep took.
-    """
+    """How many jobs ended in which way, which is the best, and which failed and why. Args: as of :func:`picture`."""
     counts = Counter(entry.state for entry in entries)
     kinds: dict[State, str] = {
         "finished": "finished",
@@ -145,10 +165,10 @@ def summary(entries: list[Entry], total: int | None, seconds: float) -> str:
         "running": "interrupted",
     }
     words = [f"{counts[state]} {word}" for state, word in kinds.items() if counts[state]]
-    if total is not None and total > len(entries):
-        words.append(f"{total - len(entries)} not started")
-    where = ", ".join(dict.fromkeys(os.path.relpath(Path(entry.folder).parent) for entry in entries))
     count = len(entries) if total is None else total
+    if count > len(entries):
+        words.append(f"{count - len(entries)} not started")
+    where = ", ".join(dict.fromkeys(os.path.relpath(Path(entry.folder).parent) for entry in entries))
     lines = [f"{count} job{'s' * (count != 1)} in {duration(seconds)}: {', '.join(words) or 'nothing'}", where]
     names = labels(entries)
     for entry in best(entries, 1):
@@ -160,6 +180,6 @@ def summary(entries: list[Entry], total: int | None, seconds: float) -> str:
             lines.append(f"        {os.path.relpath(error if error.exists() else entry.folder)}")
         elif entry.state == "left":
             lines.append(f"left to {entry.reason}: {os.path.relpath(entry.folder)}")
-    if counts["failed"] + counts["left"] + counts["running"] or len(entries) < (total or 0):
+    if counts["failed"] + counts["left"] + counts["running"] or len(entries) < count:
         lines.append("the same command goes on with what is not finished")
     return "\n".join(f"  {line}" for line in lines if line)

@@ -1,4 +1,4 @@
-"""A trained run, taken from its folder and tried on a test set: its own, or other data."""
+"""Evaluation of a trained run on a test set: its own, or other data."""
 
 import hashlib
 import re
@@ -19,14 +19,8 @@ from lnl.errors import UserError
 from lnl.files import explained, read_arrays, write_atomically
 from lnl.metrics import classification_metrics
 from lnl.runs.find import FinishedRun
-from lnl.runs.result import write_json
-from lnl.trained.loading import (
-    PREPARATION,
-    check_protocol,
-    checkpoint_path,
-    load_method,
-    quiet_trainer,
-)
+from lnl.runs.folder import write_json
+from lnl.trained.loading import PREPARATION, checkpoint_path, load_method, quiet_trainer
 from lnl.trained.trust import NETWORK
 from lnl.trained.trust import check as check_trust
 from lnl.training import environment
@@ -38,11 +32,7 @@ SCHEMA_VERSION = 1  # of evaluations/*.json
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a run made of a test set; ``record`` is the content of ``evaluations/<data>-<protocol>.json``.
-
-    Attributes:
-        remarks: what the user is to hear of data that the run does not know.
-    """
+    """A run's prediction for a test set, the ``record`` that goes to ``evaluations/``, and ``remarks`` on the data."""
 
     run: FinishedRun
     record: dict[str, Any]
@@ -50,11 +40,7 @@ class Evaluation:
     remarks: Sequence[str] = ()
 
     def save(self) -> None:
-        """Writes the record and the classification report into the run folder.
-
-        Raises:
-            UserError: if they cannot be written.
-        """
+        """Writes the record and the classification report into the run folder; raises UserError if it cannot."""
         data = self.record["data"]
         split = "" if data["split"] == "test" else f"-{data['split']}"
         path = self.run.folder.evaluations / f"{data['name']}-{self.record['protocol']}{split}.json"
@@ -65,34 +51,21 @@ class Evaluation:
 
     def report(self) -> str:
         """scikit-learn's classification report: precision, recall, F1 and support of each class."""
-        classes = self.record["data"]["classes"]
-        predicted = self.prediction.logits.argmax(dim=1)
-        return str(
-            classification_report(
-                self.prediction.labels,
-                predicted,
-                labels=range(len(classes)),
-                target_names=classes,
-                digits=4,
-                zero_division=0,
-            )
-        )
+        classes, predicted = self.record["data"]["classes"], self.prediction.logits.argmax(dim=1)
+        named = {"labels": range(len(classes)), "target_names": classes}
+        return str(classification_report(self.prediction.labels, predicted, **named, digits=4, zero_division=0))
 
 
 class Evaluator:
-    """Evaluates runs as they were configured when they were trained, whatever ``conf/`` says today.
+    """Evaluates runs as they were configured when they were trained.
 
     Args:
         cfg: as of ``conf/evaluate.yaml``.
         dataset: the option chosen of the group ``data``; None for each run's own data.
-        overrides: of the command line, to refuse what would change nothing.
-
-    Raises:
-        UserError: for what cannot be, before anything is read.
+        overrides: of the command line, to refuse those that would change nothing.
     """
 
     def __init__(self, cfg: DictConfig, dataset: str | None, overrides: Sequence[str] = ()) -> None:
-        check_protocol(cfg.protocol)
         fixed = {f"data.{key}" for key in PREPARATION}
         for key in (override.split("=")[0].lstrip("+~") for override in overrides):
             if key.startswith("data.") and (dataset is None or key in fixed):
@@ -103,11 +76,10 @@ class Evaluator:
         self._read: tuple[DictConfig, NoisyDataModule, dict[Split, NDArray[np.int64]]] | None = None
 
     def evaluate(self, run: FinishedRun) -> Evaluation:
-        """Predicts the test set with the checkpoint of the run's last or chosen epoch. Nothing is trained.
+        """Predicts the test set with the checkpoint of the run's last or chosen epoch.
 
         Raises:
-            UserError: if the checkpoint is missing or another architecture's, the data has other classes, or the run
-                names code of a package that ``cfg.trust`` does not.
+            UserError: if a file is missing, the classes are other ones, or the run names code without trust.
         """
         self._check_trust(run)
         if self.dataset is not None and self.cfg.data.num_classes is not None:
@@ -124,7 +96,7 @@ class Evaluator:
                 data.splits = {**data.splits, split: limited.limited("test", data.splits[split], data.test_labels)}
         method.to(trainer.strategy.root_device)
         same_classes = set(data.classes) == set(run.classes)
-        predict_split(method, data, trainer, split, batches=1)  # what only the first batch waits for is not timed
+        predict_split(method, data, trainer, split, batches=1)  # the start of the device is not timed
         prediction = predict_split(method, data, trainer, split)
         if same_classes and data.classes != run.classes:
             outputs = [run.classes.index(name) for name in data.classes]
@@ -151,10 +123,10 @@ class Evaluator:
         return Evaluation(run, record, prediction, remarks)
 
     def _check_trust(self, run: FinishedRun) -> None:
-        """Raises UserError if something would be built of the run that must not be."""
+        """Raises UserError if the run names a class that must not be built."""
         config = run.result["config"]
         check_trust(config, (*NETWORK, "corruption"), run.folder.path, self.cfg.trust)
-        if self.dataset is not None:  # of the run's own data only the preparation is taken, which builds nothing
+        if self.dataset is not None:  # only the preparation is taken from the run, and it builds nothing
             preparation = {key: value for key, value in config["data"].items() if key in PREPARATION}
             config = {"data": {"_target_": "lnl.data.NoisyDataModule", **preparation}}
         check_trust(config, ["data"], run.folder.path, self.cfg.trust)
@@ -163,13 +135,11 @@ class Evaluator:
         if count != len(run.classes):
             some = set(names) < set(run.classes) and names
             hint = f"\nIf it has samples of some of them only: data.classes=[{','.join(run.classes)}]" if some else ""
-            raise UserError(
-                f"{self.dataset} has {count} classes, but {run.folder.path} was trained on "
-                f"{len(run.classes)} ({', '.join(run.classes[:5])}{', ...' if len(run.classes) > 5 else ''}){hint}"
-            )
+            known = f"{len(run.classes)} ({', '.join(run.classes[:5])}{', ...' if len(run.classes) > 5 else ''})"
+            raise UserError(f"{self.dataset} has {count} classes, but {run.folder.path} was trained on {known}{hint}")
 
     def _name(self, run: FinishedRun, given: DictConfig, data: NoisyDataModule, own: bool) -> str:
-        """What the data is called: only its option, where that says which samples were tested."""
+        """The name of the data: its option, with a hash unless the option decides which samples were tested."""
         option, split = self.dataset or str(run.result["data"]["name"]), self.cfg.split
         samples = len(data.splits[split])
         whole = data.fingerprints is None and samples == len(data.test_labels)
@@ -180,23 +150,18 @@ class Evaluator:
         return "-".join(filter(None, (option, place, hashlib.sha256(tested).hexdigest()[:8])))
 
     def _leave_out_seen(self, run: FinishedRun, data: NoisyDataModule, remarks: list[str]) -> dict[str, int] | None:
-        """Leaves out what the run was trained or validated on, and says of how many images; None: unknown.
+        """Leaves out the images that the run was trained or validated on, and returns their numbers; None if unknown.
 
         Raises:
-            UserError: if nothing is left; or if these are the run's own data, and it has no record of its images.
+            UserError: if no image is left; or if these are the run's own data, and it has no record of its images.
         """
         split = self.cfg.split
         if not run.folder.seen.exists():
             own = run.result["data"].get("own") or {}
+            lacks = f"{run.folder.path} has no seen.npz, the record of its images"
             if data.fingerprints and data.fingerprints == own.get("fingerprints"):
-                raise UserError(
-                    f"{run.folder.path} has no seen.npz, the record of what it was trained on, and these are its own "
-                    "data: leave out data=, or name other samples."
-                )
-            remarks.append(
-                f"{run.folder.path} keeps no record of its images (seen.npz): whether some of these are among those "
-                "that it was trained on is not known"
-            )
+                raise UserError(f"{lacks}, and these are its own data: leave out data=, or name other samples.")
+            remarks.append(f"{lacks}: whether some of these are among those that it was trained on is not known")
             return None
         digests, seen = data.digests(split), read_arrays(run.folder.seen, "train", "val")
         trained = np.isin(digests, seen["train"])
@@ -205,38 +170,31 @@ class Evaluator:
         counts = {"trained_on": int(trained.sum()), "validated_on": int(validated.sum())}
         how = f"{run.folder.path} was trained on {trained.sum():,} of them and validated on {validated.sum():,}"
         if known.all():
-            raise UserError(
-                f"none of {len(known):,} images is left to test on: {how}.\nName others by data=NAME, data.path=..."
-            )
+            none = f"none of {len(known):,} images is left to test on"
+            raise UserError(f"{none}: {how}.\nName others by data=NAME, data.path=...")
         if known.any():
             remarks.append(f"{known.sum():,} of {len(known):,} images are left out: {how}")
         data.splits = {**data.splits, split: data.splits[split][~known]}
         return counts
 
     def _is_own(self, run: FinishedRun, data: dict[str, Any]) -> bool:
-        """Whether the test set is the one that was held out in training; for other data there is ``seen.npz``.
-
-        Raises:
-            UserError: if the run's own data has changed, and did not say itself which samples are for testing.
-        """
+        """Whether the test set was held out in training; raises UserError if changed data does not name it itself."""
         if "test_fraction" not in data:  # a benchmark, whose test set is always the same
             return bool(data["_target_"] == run.result["config"]["data"]["_target_"])
-        own = run.result["data"].get("own") or {}  # runs by versions of before kept none
-        if self.dataset is None and fingerprints(data) == own.get("fingerprints"):
+        if self.dataset is not None:
+            return False
+        own = run.result["data"].get("own") or {}  # older runs have none
+        if fingerprints(data) == own.get("fingerprints"):
             return True
-        named = own.get("test_drawn") is False and run.result["data"]["test"]  # there was a test set, by that name
-        if self.dataset is None and not named:
-            raise UserError(
-                f"the data has changed since {run.folder.path} was trained, and its test set is now another one, with "
-                "samples that the run may have been trained on: name other samples by data=NAME."
-            )
-        return False
+        if own.get("test_drawn") is False and run.result["data"]["test"]:
+            return False
+        raise UserError(
+            f"the data has changed since {run.folder.path} was trained, and its test set is now another one, with "
+            "samples that the run may have been trained on: name other samples by data=NAME."
+        )
 
     def _data(self, run: FinishedRun) -> tuple[DictConfig, NoisyDataModule, bool]:
-        """The configuration of the data that is asked for, that data, and whether it is the run's own.
-
-        Data is read once for equal runs.
-        """
+        """The configuration of the data, the data, read once for equal runs, and whether it is the run's own."""
         before: dict[str, Any] = run.result["config"]
         asked: Any = OmegaConf.to_container(self.cfg.data, resolve=True)
         if self.dataset is None:
@@ -248,16 +206,16 @@ class Evaluator:
         own = self._is_own(run, given)
         if not own and "test_fraction" in given:
             given["only_test"] = True
-        noise = {"_target_": "lnl.noise.NoNoise"}  # test labels have none, and are all that is asked for
+        noise = {"_target_": "lnl.noise.NoNoise"}  # test labels have none
         config = OmegaConf.create({"data": given, "noise": noise, "corruption": before["corruption"]})
         if self._read is None or self._read[0] != config:
             made = config.copy()
             if given.get("only_test"):
-                made.data.test_subset = None  # it limits what is left of the samples
+                made.data.test_subset = None  # it limits the samples that are left
             data = build_data(made)
             self._read = config, data, data.splits
         _, data, splits = self._read
-        data.splits = splits  # another run may have left some out
+        data.splits = splits  # another run may have left out samples
         if self.dataset is not None:
             self._check_count(run, len(data.classes), data.classes)
         held_out = [split for split in data.splits if split not in ("train", "val")]

@@ -1,4 +1,4 @@
-"""A trained model as a file that other programs read: ONNX, TorchScript or safetensors."""
+"""Export of a trained model to ONNX, TorchScript or safetensors."""
 
 import importlib
 import json
@@ -15,7 +15,7 @@ from pytorch_lightning import LightningModule
 
 from lnl.errors import UserError, first_line
 from lnl.files import explained, replacing
-from lnl.runs.result import write_json
+from lnl.runs.folder import write_json
 from lnl.trained.loading import ImageClassifier, TrainedRun, quiet_trainer, rebuild
 from lnl.trained.trust import NETWORK, check
 from lnl.training.checkpoints import load_weights
@@ -26,13 +26,13 @@ TOLERANCE = 1e-4  # of a probability: float32, and another order of summation
 
 
 def export(trained: TrainedRun, formats: Sequence[str], folder: Path) -> list[Path]:
-    """Writes ``model.<suffix>`` for each format, and ``model.json``, which says what goes in and comes out.
+    """Writes ``model.<suffix>`` for each format, and ``model.json``, which describes inputs and outputs.
 
-    Each file also holds the content of ``model.json``. It is loaded again and asked about random images before it takes
-    its name.
+    Each file also holds the content of ``model.json``. It is loaded again and compared on random images before it is
+    given its name.
 
     Raises:
-        UserError: if a format is unknown, not installed, cannot hold this model, or a file cannot be written.
+        UserError: if a format is unknown, not installed or cannot hold this model, or a file cannot be written.
     """
     if not formats or set(formats) - set(SUFFIXES):
         given = ", ".join(formats) or "none"
@@ -51,18 +51,18 @@ def export(trained: TrainedRun, formats: Sequence[str], folder: Path) -> list[Pa
 
 
 def describe(trained: TrainedRun) -> dict[str, Any]:
-    """What stands in ``model.json`` and in each file: what a program that uses the model has to know."""
-    preparation, result = trained.classifier.preparation, trained.run.result
+    """The content of ``model.json``: what a program that uses the model has to know."""
+    preparation, result, classes = trained.classifier.preparation, trained.run.result, trained.classifier.classes
     size, channels = preparation.size, preparation.channels
     return {
-        "classes": trained.classifier.classes,
+        "classes": classes,
         "preprocessing": asdict(preparation),
         "run": result["run"],
         "identity": result["identity"],
         "protocol": trained.protocol,
         "epoch": trained.epoch,
         "input": {"name": "images", "type": "uint8", "shape": ["batch", size, size, channels]},
-        "output": {"name": "probabilities", "type": "float32", "shape": ["batch", len(trained.classifier.classes)]},
+        "output": {"name": "probabilities", "type": "float32", "shape": ["batch", len(classes)]},
     }
 
 
@@ -71,11 +71,10 @@ def read_safetensors(path: Path | str, trust: Any = None) -> ImageClassifier:
 
     Args:
         path: of the file, which may be a stranger's.
-        trust: packages whose code it may be built of, beside lnl, torch and torchvision
-            (:func:`lnl.trained.trust.check`).
+        trust: packages whose code may be built, beside lnl, torch and torchvision (:func:`lnl.trained.trust.check`).
 
     Raises:
-        UserError: if it is none, or names other code.
+        UserError: if it is not such a file, or names other code.
     """
     config, tensors = _read(path)
     check(config, NETWORK, path, trust)
@@ -96,21 +95,13 @@ def _read(path: Path | str) -> tuple[Any, dict[str, torch.Tensor]]:
     try:
         return json.loads(metadata["config"]), tensors
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is damaged: what it says of the model cannot be read ({first_line(error)})") from error
+        raise UserError(f"{path} is damaged: its description cannot be read ({first_line(error)})") from error
 
 
 def _built(config: dict[str, Any], tensors: dict[str, torch.Tensor], path: Path | str) -> ImageClassifier:
     classifier = rebuild(config)
     load_weights(classifier, tensors, path)
     return classifier
-
-
-def has_onnx() -> bool:
-    """Whether what ``format=onnx`` needs is installed."""
-    try:
-        return all(importlib.import_module(package) for package in ("onnx", "onnxscript", "onnxruntime"))
-    except ImportError:
-        return False
 
 
 def _write(name: str, trained: TrainedRun, description: str, path: Path) -> None:
@@ -120,25 +111,25 @@ def _write(name: str, trained: TrainedRun, description: str, path: Path) -> None
     writers = {"onnx": _onnx, "torchscript": _torchscript, "safetensors": _safetensors}
     try:
         with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # of exporters, about their own future
+            warnings.simplefilter("ignore")  # of exporters, about their future versions
             predict = writers[name](trained, torch.from_numpy(images[:2]), description, path)
-        # One image, and more of them than the exporter saw: the batch is of any size.
+        # Batches of other sizes than the exporter saw.
         given = np.concatenate([predict(images[:1]), predict(images[1:])])
     except (UserError, OSError):
         raise
-    except Exception as error:  # exporters raise dozens of kinds for an operation that they do not know
+    except Exception as error:  # exporters raise many kinds for an operation that they do not know
         raise UserError(f"this model cannot be exported as {name}: {first_line(error)}") from error
     expected = trained.classifier.probabilities(images)
-    if not np.allclose(given, expected, atol=TOLERANCE, rtol=0):
-        off = float(np.abs(given - expected).max())
+    if not (off := float(np.abs(given - expected).max())) <= TOLERANCE:  # nor NaN
         raise UserError(f"this model cannot be exported as {name}: its probabilities would be off by up to {off:.2g}")
 
 
 def _onnx(trained: TrainedRun, example: torch.Tensor, description: str, path: Path) -> Predictor:
-    if not has_onnx():
-        raise UserError("format=onnx needs onnx, onnxscript and onnxruntime: pip install 'lnl[onnx]'")
-    import onnxruntime
-
+    try:
+        onnxruntime, *_ = map(importlib.import_module, ("onnxruntime", "onnx", "onnxscript"))
+    except ImportError:
+        needs = "format=onnx needs onnx, onnxscript and onnxruntime"
+        raise UserError(f"{needs}: pip install 'lnl[onnx]'") from None
     program = torch.onnx.export(
         trained.classifier,
         (example,),
@@ -157,7 +148,7 @@ def _onnx(trained: TrainedRun, example: torch.Tensor, description: str, path: Pa
 
 def _torchscript(trained: TrainedRun, example: torch.Tensor, description: str, path: Path) -> Predictor:
     network = trained.classifier.network
-    if isinstance(network, LightningModule):  # a method with a forward of its own: tracing asks all its properties
+    if isinstance(network, LightningModule):  # tracing reads all properties, and `trainer` raises without one
         network.trainer = quiet_trainer(trained.run, "cpu", None)
     torch.jit.save(torch.jit.trace(trained.classifier, example), path, _extra_files={"lnl.json": description})
     loaded = torch.jit.load(path)

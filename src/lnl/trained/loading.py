@@ -1,4 +1,4 @@
-"""A trained run's model, taken from its folder. Nothing of the data that it was trained on is read."""
+"""A trained run's model, from its folder and without its data."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -28,18 +28,15 @@ from lnl.training.assembly import make_method
 from lnl.training.checkpoints import load_checkpoint, load_weights
 from lnl.training.processes import OneProcess
 
-PROTOCOLS = ("last", "noisy_val_best")
-
-
-# How a run's images come to its model. Everything else of `data` says which images, and in what batches.
+# How a run's images are prepared for its model. Other keys of `data` choose images and batches.
 PREPARATION = tuple(field.name for field in fields(Preparation))
 
 
 class ImageClassifier(nn.Module):
-    """Pixels in, probabilities out: normalisation, network and softmax in one module.
+    """Normalisation, network and softmax in one module.
 
     Args:
-        method: trained; of a method that predicts by its one network, that network is what is kept.
+        method: trained; only its network is kept if the method predicts by that.
         preparation: of the images that it was trained on.
         classes: K names, in the order of the probabilities.
 
@@ -76,10 +73,10 @@ class TrainedRun:
     """A run's classifier, with the weights of one epoch.
 
     Attributes:
-        run: where it is from.
+        run: of the classifier.
         classifier: in evaluation mode, on the CPU.
         protocol, epoch: which epoch's weights; ``epoch`` from 0.
-        config: what :func:`rebuild` makes the same classifier of, without weights. Plain values.
+        config: plain values from which :func:`rebuild` makes the same classifier, without weights.
     """
 
     run: FinishedRun
@@ -94,35 +91,30 @@ def load_trained(run: FinishedRun, protocol: str, trust: Any = None) -> TrainedR
 
     Args, Raises: as of :func:`load_method`; and UserError if the run's images were corrupted.
     """
-    if run.result.get("corruption", "none") != "none":
-        raise UserError(
-            f"{run.folder.path} was trained on images with corruption={run.result['corruption']}, which other images "
-            "do not have; python -m lnl.evaluate takes its own test set."
-        )
+    if (corruption := run.result.get("corruption", "none")) != "none":
+        trained = f"{run.folder.path} was trained on images with corruption={corruption}"
+        raise UserError(f"{trained}, which other images do not have; python -m lnl.evaluate takes its own test set.")
     method, epoch, config = load_method(run, protocol, trust)
-    return TrainedRun(run, classifier_of(method, config), protocol, epoch, config)
+    return TrainedRun(run, _classifier(method, config), protocol, epoch, config)
 
 
 def load_method(run: FinishedRun, protocol: str, trust: Any = None) -> tuple[NoisyLabelMethod, int, dict[str, Any]]:
-    """The method that a run trained, as it was configured then, whatever ``conf/`` says today.
+    """The method that a run, which may be a stranger's, trained, as it was configured then.
 
     Args:
-        run: which may be a stranger's.
-        protocol: ``last`` or ``noisy_val_best``: the weights of which epoch.
-        trust: packages whose code it may be built of, beside lnl, torch and torchvision
-            (:func:`lnl.trained.trust.check`).
+        run, protocol: ``last`` or ``noisy_val_best``: the weights of which epoch.
+        trust: packages whose code may be built, beside lnl, torch and torchvision (:func:`lnl.trained.trust.check`).
 
     Returns:
         The method, on the CPU; the epoch of its weights, from 0; and :attr:`TrainedRun.config`.
 
     Raises:
-        UserError: if a file is missing or another architecture's, or it names other code.
+        UserError: if a file is missing or of another architecture, or the run names other code.
     """
-    check_protocol(protocol)
     whole = run.result["config"]
     check_trust(whole, NETWORK, run.folder.path, trust)
     config = {part: whole.get(part) for part in NETWORK}
-    if "weights" in config["model"]:  # that training started from: the checkpoint has them all
+    if "weights" in config["model"]:  # training started from them; the checkpoint has all weights
         config["model"] = {**config["model"], "weights": None}
     # A method has state for each sample of its training set.
     samples = len(read_arrays(run.folder.noise, "noisy_labels")["noisy_labels"])
@@ -130,30 +122,24 @@ def load_method(run: FinishedRun, protocol: str, trust: Any = None) -> tuple[Noi
     config["data"] = {"num_classes": len(run.classes), **{key: whole["data"][key] for key in PREPARATION}}
     path = checkpoint_path(run.folder, protocol)
     checkpoint = load_checkpoint(path)
-    method = rebuild_method(config)
+    method = _rebuild_method(config)
     load_weights(method, checkpoint["state_dict"], path)
     return method, checkpoint["epoch"], config
 
 
 def rebuild(config: dict[str, Any]) -> ImageClassifier:
-    """The classifier of :attr:`TrainedRun.config`, with weights yet to be loaded."""
-    return classifier_of(rebuild_method(config), config)
+    """The classifier of :attr:`TrainedRun.config`, without its weights."""
+    return _classifier(_rebuild_method(config), config)
 
 
-def classifier_of(method: NoisyLabelMethod, config: dict[str, Any]) -> ImageClassifier:
+def _classifier(method: NoisyLabelMethod, config: dict[str, Any]) -> ImageClassifier:
     return ImageClassifier(method, Preparation.of(config["data"]), config["classes"])
 
 
-def rebuild_method(config: dict[str, Any]) -> NoisyLabelMethod:
+def _rebuild_method(config: dict[str, Any]) -> NoisyLabelMethod:
     cfg: DictConfig = OmegaConf.create(config)
     data = cfg.data
     return make_method(cfg, Samples.unknown(cfg.num_samples, data.num_classes), data.channels, data.image_size).eval()
-
-
-def check_protocol(protocol: str) -> None:
-    """Raises UserError unless the protocol is one that every run has weights of."""
-    if protocol not in PROTOCOLS:
-        raise UserError(f"protocol must be one of {', '.join(PROTOCOLS)}, got '{protocol}'")
 
 
 def checkpoint_path(folder: RunFolder, protocol: str) -> Path:
@@ -162,10 +148,9 @@ def checkpoint_path(folder: RunFolder, protocol: str) -> Path:
 
 
 def quiet_trainer(run: FinishedRun, accelerator: str, precision: Any) -> pl.Trainer:
-    """A Trainer that is asked for its device and precision alone; the run's own precision if it is None."""
-    quiet: dict[str, Any] = dict.fromkeys(
-        ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
-    )
+    """A Trainer for its device and precision; the run's own precision if ``precision`` is None."""
+    unused = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
+    quiet: dict[str, Any] = dict.fromkeys(unused, False)
     try:
         precision = environment.resolve_precision(precision or run.result["environment"]["precision"], accelerator)
         return pl.Trainer(accelerator=accelerator, devices=1, precision=precision, plugins=OneProcess(), **quiet)

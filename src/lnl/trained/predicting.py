@@ -1,17 +1,18 @@
-"""What a trained run says of pictures that were no part of it: file names in, a CSV out, in bounded memory."""
+"""Predictions of a trained run for new pictures: file names in, a CSV out, in bounded memory."""
 
 import os
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import track
 
 from lnl.config import listed
 from lnl.data.preparation import Preparation
@@ -28,21 +29,15 @@ Picture = NDArray[np.uint8] | PictureError
 
 
 def predict_new_images(cfg: DictConfig, run: FinishedRun) -> None:
-    """Writes ``cfg.output``: a row for each picture that ``cfg.images`` names, and says how it went.
+    """Writes ``cfg.output``, a row for each picture that ``cfg.images`` names, and prints a summary.
 
     Columns are ``file``, ``predicted`` (a class name), ``p_<class>`` for each class, and ``error``: why a picture could
     not be read; it then has no prediction.
 
-    Args:
-        cfg: as of ``conf/predict.yaml``.
-        run: whose model predicts.
-
     Raises:
-        UserError: if something is asked for that cannot be; and, once all else is predicted and written, if pictures
-            could not be read, unless ``on_error=skip``.
+        UserError: for a setting that cannot be; and, after all others are written, if pictures could not be read,
+            unless ``on_error=skip``.
     """
-    if cfg.on_error not in ("fail", "skip"):
-        raise UserError(f"on_error must be fail or skip, got '{cfg.on_error}'")
     if cfg.output is None:
         raise UserError("output must be given: output=FILE.csv")
     if cfg.batch_size < 1:
@@ -63,28 +58,26 @@ def predict_new_images(cfg: DictConfig, run: FinishedRun) -> None:
     if bad and cfg.on_error == "skip":
         print(f"  {len(bad):,} could not be read, and have the reason in their row:\n{_listed(bad)}")
     elif bad:
-        raise UserError(
-            f"{len(bad):,} of {len(files):,} pictures could not be read; all others are predicted:\n{_listed(bad)}\n"
-            "on_error=skip takes that for success."
-        )
+        few = f"{len(bad):,} of {len(files):,} pictures could not be read; all others are predicted"
+        raise UserError(f"{few}:\n{_listed(bad)}\non_error=skip takes that for success.")
 
 
 def find_pictures(
     given: str | Sequence[str] | None, column: str = "file", root: Path | None = None
 ) -> list[tuple[str, Path]]:
-    """Name and place of every picture that is asked for, each once.
+    """Name and path of every picture that ``given`` names, each once.
 
     Args:
-        given: a folder, searched to its depth for files called like pictures (hidden ones are left out); a picture; a
-            ``.csv`` with a ``column`` of file names; a ``.txt`` with one a line; or a list of these.
+        given: a folder, whose files and folders are searched for pictures that are not hidden; a picture; a ``.csv``
+            with a ``column`` of file names; a ``.txt`` with one a line; or a list of these.
         column: of a ``.csv``.
-        root: what names in a ``.csv`` or ``.txt`` are relative to; their own folder if None.
+        root: folder of relative names in a ``.csv`` or ``.txt``; their own folder if None.
 
     Returns:
-        Names are as given; in a folder relative to it, or, where there is more than it, with it.
+        Names are as given; in a folder relative to it, or, if there are several sources, with it.
 
     Raises:
-        UserError: if there is none.
+        UserError: if a source is missing or names no picture.
     """
     if not (sources := listed(given)):
         raise UserError("which images? images=FOLDER, or a picture, or a .csv or .txt that names pictures")
@@ -107,7 +100,7 @@ def find_pictures(
 
 
 def _pictures_in(folder: Path) -> list[str]:
-    """In a folder's own files first, then in the folders inside it."""
+    """The pictures of a folder, its own files first."""
     names = [name for name, _ in walk(folder) if is_picture(name)]
     return sorted(names, key=lambda name: [*((True, part) for part in Path(name).parts[:-1]), (False, Path(name).name)])
 
@@ -132,21 +125,22 @@ def _names_in(path: Path, column: str) -> list[str]:
 def _write(
     output: Path, files: Sequence[tuple[str, Path]], classifier: ImageClassifier, batch_size: int, threads: int | None
 ) -> list[tuple[str, PictureError]]:
-    """Writes the table, whole or not at all. Returns the pictures that could not be read, if there are others."""
+    """Writes the table, whole or not at all, and returns the unreadable pictures; raises UserError if all are."""
     size, channels = classifier.preparation.size, classifier.preparation.channels
     bad: list[tuple[str, PictureError]] = []
     with explained(output), replacing(output) as unfinished:
         output.parent.mkdir(parents=True, exist_ok=True)
-        # A file's name need not be text; written back as it is.
-        with unfinished.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file, _bar() as bar:
-            task = bar.add_task("predicting", total=len(files))
-            for names, pictures in _read(files, classifier.preparation, batch_size, threads):
+        # A file's name may have bytes that are no text; they are kept.
+        console = Console(stderr=True)
+        shown: dict[str, Any] = {"console": console, "transient": True, "disable": not console.is_terminal}
+        batches = _read(files, classifier.preparation, batch_size, threads)
+        with unfinished.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            for names, pictures in track(batches, "predicting", -(-len(files) // batch_size), **shown):
                 good = [picture for picture in pictures if not isinstance(picture, PictureError)]
                 images = np.array(good, dtype=np.uint8).reshape(-1, size, size, channels)
                 table = _rows(names, pictures, classifier.probabilities(images), classifier.classes)
                 file.write(csv_text(table, header=not file.tell()))
                 bad += [(name, p) for name, p in zip(names, pictures, strict=True) if isinstance(p, PictureError)]
-                bar.update(task, advance=len(names))
         if len(bad) == len(files):
             raise UserError(f"none of {len(files):,} pictures could be read:\n{_listed(bad)}")
     return bad
@@ -155,7 +149,7 @@ def _write(
 def _read(
     files: Sequence[tuple[str, Path]], preparation: Preparation, batch_size: int, threads: int | None
 ) -> Iterator[tuple[list[str], list[Picture]]]:
-    """Names and pixels, as the model takes them, a batch at a time; the next batch is read meanwhile."""
+    """Names and pixels at the model's size, a batch at a time; the next batch is read meanwhile."""
 
     def read(file: tuple[str, Path]) -> Picture:
         try:
@@ -175,24 +169,14 @@ def _rows(
     names: Sequence[str], pictures: Sequence[Picture], probabilities: NDArray[np.float32], classes: Sequence[str]
 ) -> pd.DataFrame:
     errors = [str(picture) if isinstance(picture, PictureError) else "" for picture in pictures]
-    good = [i for i, error in enumerate(errors) if not error]
-    every = np.full((len(names), len(classes)), np.nan)
-    every[good] = probabilities
-    predicted = np.full(len(names), "", dtype=object)
-    predicted[good] = np.asarray(classes, dtype=object)[every[good].argmax(axis=1)]
-    table = pd.DataFrame(every, columns=[f"p_{name}" for name in classes])
-    table.insert(0, "file", pd.Series(names, dtype=object))  # not pandas' text: a file's name may be none
-    table.insert(1, "predicted", predicted)
-    return table.assign(error=errors)
+    good, every = [i for i, error in enumerate(errors) if not error], range(len(names))
+    best = np.asarray(classes, dtype=object)[probabilities.argmax(axis=1)]
+    predicted = pd.Series(best, good, dtype=object).reindex(every, fill_value="")
+    files = pd.Series(names, dtype=object)  # pandas' own type for text refuses names that are no text
+    table = pd.DataFrame(probabilities.astype(float), good, [f"p_{name}" for name in classes]).reindex(every)
+    return pd.concat([pd.DataFrame({"file": files, "predicted": predicted}), table], axis=1).assign(error=errors)
 
 
 def _listed(bad: Sequence[tuple[str, PictureError]]) -> str:
     lines = [f"  {ascii(name)[1:-1] if not name.isprintable() else name}: {reason}" for name, reason in bad[:SHOWN]]
     return "\n".join(lines + ([f"  ... and {len(bad) - SHOWN:,} more"] if len(bad) > SHOWN else []))
-
-
-def _bar() -> Progress:
-    """Shown on a terminal alone."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

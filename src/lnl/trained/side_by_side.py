@@ -14,15 +14,15 @@ from lnl.trained.evaluating import Evaluation
 
 
 class SideBySide:
-    """A CSV in the making: ``index``, ``file`` of own data, ``label`` (true), and the predicted class of each run.
+    """A CSV of ``index``, ``file`` (own data), ``label`` (true), and the predicted class of each run.
 
     Args:
         path: of the CSV.
-        names: the runs' columns, one or several; None: what differs between the runs.
+        names: the runs' columns, one or several; None for the facts in which the runs differ.
         runs: in the order of the columns.
 
     Raises:
-        UserError: if there are too few or too many names, or two are the same.
+        UserError: for too few or too many names, or equal ones.
     """
 
     def __init__(self, path: str, names: str | Sequence[str] | None, runs: Sequence[FinishedRun]) -> None:
@@ -35,57 +35,39 @@ class SideBySide:
             raise UserError(f"names must be unique, and not index, file or label: {', '.join(twice)} is there twice")
         if not self.path.parent.is_dir():
             raise UserError(f"output={path}: there is no folder {self.path.parent}")
-        self.samples = self.table = pd.DataFrame()
-        self.first: Evaluation | None = None
+        self.evaluations: list[Evaluation] = []
 
     def add(self, evaluation: Evaluation) -> None:
-        """Adds the next run.
-
-        Raises:
-            UserError: if it was evaluated on other samples, or on other classes, than the first.
-        """
-        prediction = evaluation.prediction
-        samples = prediction.samples()
-        if self.first is None:
-            self.first = evaluation
-            self.samples, self.table = samples, samples.copy()
-        here, there = evaluation.record["data"], self.first.record["data"]
-        same_samples = samples.equals(self.samples)
-        if here["name"] != there["name"] or here["classes"] != there["classes"] or not same_samples:
-            raise UserError(
-                f"runs side by side need one test set: {self.first.run.folder.path.name} has {_describe(there)}, "
-                f"{evaluation.run.folder.path.name} has {_describe(here)}"
-            )
-        name = self.names[self.table.shape[1] - self.samples.shape[1]]
-        self.table[name] = prediction.logits.argmax(dim=1).numpy()
+        """Adds the next run; raises UserError if its samples or classes are not those of the first."""
+        self.evaluations.append(evaluation)
+        first, last = self.evaluations[0], evaluation
+        same = all(last.record["data"][key] == first.record["data"][key] for key in ("name", "classes"))
+        if not same or not last.prediction.samples().equals(first.prediction.samples()):
+            what = f"{_describe(first)}, {_describe(last)}"
+            raise UserError(f"runs side by side need one test set: {what}")
 
     def save(self) -> Path:
         """Writes the CSV."""
+        predicted = [evaluation.prediction.logits.argmax(dim=1).numpy() for evaluation in self.evaluations]
+        table = self.evaluations[0].prediction.samples().assign(**dict(zip(self.names, predicted, strict=True)))
         with explained(self.path):
-            self.path.write_text(csv_text(self.table), encoding="utf-8", newline="")
+            self.path.write_text(csv_text(table), encoding="utf-8", newline="")
         return self.path
 
 
 def column_names(runs: Sequence[FinishedRun]) -> list[str]:
-    """What tells runs apart, of data, model, method, loss, noise and seed; folder names where that does not."""
-    facts = [
-        [
-            run.result["data"]["name"],
-            run.result["model"],
-            run.result["method"],
-            run.result["loss"],
-            run.result["noise"]["kind"],
-            f"rate {run.result['noise']['rate']}",
-            f"seed {run.result['seeds']['seed']}",
-        ]
-        for run in runs
-    ]
-    differing = [len(set(values)) > 1 for values in zip(*facts, strict=True)]
-    names = [" ".join(value for value, differs in zip(fact, differing, strict=True) if differs) for fact in facts]
-    if len(set(names)) == len(runs) and all(names):
-        return names
-    return [run.folder.path.name for run in runs]
+    """The facts in which runs differ: data, model, method, loss, noise and seed; folder names if two are equal."""
+    results = [run.result for run in runs]
+    facts = pd.DataFrame([{key: result[key] for key in ("model", "method", "loss")} for result in results])
+    facts.insert(0, "data", [result["data"]["name"] for result in results])
+    facts["kind"] = [result["noise"]["kind"] for result in results]
+    facts["rate"] = [f"rate {result['noise']['rate']}" for result in results]
+    facts["seed"] = [f"seed {result['seeds']['seed']}" for result in results]
+    names = [" ".join(row) for row in facts.loc[:, facts.nunique() > 1].to_numpy()]
+    return names if len(set(names)) == len(runs) and all(names) else [run.folder.path.name for run in runs]
 
 
-def _describe(data: dict) -> str:
-    return f"{data['samples']:,} images of {data['name']} {data['split']} in {len(data['classes'])} classes"
+def _describe(evaluation: Evaluation) -> str:
+    data = evaluation.record["data"]
+    images = f"{data['samples']:,} images of {data['name']} {data['split']} in {len(data['classes'])} classes"
+    return f"{evaluation.run.folder.path.name} has {images}"

@@ -1,4 +1,4 @@
-"""What may be built of a configuration that came with a run folder or an exported model: both may be a stranger's."""
+"""Which classes of a configuration may be built: run folders and exported models may be a stranger's."""
 
 import importlib
 import inspect
@@ -18,7 +18,7 @@ from lnl.errors import UserError, first_line
 from lnl.methods import NoisyLabelMethod
 from lnl.noise import LabelNoise
 
-# What each part of a configuration has to be.
+# The class of each part of a configuration.
 KINDS: dict[str, type] = {
     "method": NoisyLabelMethod,
     "model": nn.Module,
@@ -30,7 +30,6 @@ KINDS: dict[str, type] = {
     "corruption": ImageCorruption,
 }
 NETWORK = ("method", "model", "loss", "optimizer", "scheduler")  # the parts of a classifier
-
 WHOLE = ("method", "data", "noise", "corruption")  # the others may be `_partial_`
 
 # The packages whose classes are built; of MODELS also the functions that return a model.
@@ -44,20 +43,14 @@ SAFE = (
 
 
 def check(config: Any, parts: Sequence[str], source: Path | str, trust: Any = None) -> None:
-    """Refuses a configuration of which one of ``parts`` names something that must not be built. Builds nothing.
+    """Refuses a configuration in which one of ``parts``, keys of :data:`KINDS`, names code that must not be run.
 
     Allowed are classes of lnl, torch and torchvision that are methods, modules, losses, optimizers, schedulers, data,
-    noise, corruption or transforms, functions of lnl and torchvision that return a model, and what a package in
-    ``trust`` defines.
-
-    Args:
-        config: of a ``result.json``, or of an exported file.
-        parts: of :data:`KINDS`, which are to be built.
-        source: the file or folder that it is from, for the message.
-        trust: names of packages, or one.
+    noise, corruption or transforms, functions of lnl and torchvision that return a model, and all definitions of a
+    package in ``trust``. Nothing is built.
 
     Raises:
-        UserError: naming what would be built and the source.
+        UserError: naming the code and ``source``, the file or folder of the configuration.
     """
     trusted = listed(trust)
     for name in trusted:
@@ -65,8 +58,8 @@ def check(config: Any, parts: Sequence[str], source: Path | str, trust: Any = No
             raise UserError(f"trust takes names of packages, such as trust=[mine], got '{name}'")
     if not isinstance(config, dict):
         raise UserError(f"{source} has no configuration that could be built")
-    for key, text in _texts(config):
-        if "${" in text:  # a run writes values
+    for key, text in _entries(config):
+        if isinstance(text, str) and "${" in text:  # a run writes values
             raise UserError(f"{source} is not loaded: it wants {key} to be computed, {_shown(text)}")
     for part in parts:
         node = config.get(part)
@@ -75,7 +68,8 @@ def check(config: Any, parts: Sequence[str], source: Path | str, trust: Any = No
         if not isinstance(node, dict) or "_target_" not in node:
             raise UserError(f"{source} is not loaded: it does not say what its {part} is")
         _check_target(node["_target_"], part, KINDS[part], source, trusted)
-        for target in (target for key, value in node.items() if key != "_target_" for target in _targets(value)):
+        others = {key: value for key, value in node.items() if key != "_target_"}
+        for target in (value for key, value in _entries(others) if key == "_target_"):
             _check_target(target, part, tuple(KINDS.values()), source, trusted)
         if part in WHOLE and node.get("_partial_"):
             raise UserError(f"{source} is not loaded: {part}._partial_ must be false")
@@ -84,20 +78,18 @@ def check(config: Any, parts: Sequence[str], source: Path | str, trust: Any = No
 def _check_target(
     target: Any, part: str, kind: type | tuple[type, ...], source: Path | str, trusted: Sequence[str]
 ) -> None:
-    named = isinstance(target, str) and _is_in(target, trusted)
+    found, named = None, isinstance(target, str) and _is_in(target, trusted)
     try:
         found = _located(target, (*trusted, *SAFE)) if isinstance(target, str) else None
-    except Exception as error:  # there is no such thing, or whatever a module raises that is imported
+    except Exception as error:  # it does not exist, or a module raises when it is imported
         if named:
             raise UserError(f"{target} cannot be imported: {first_line(error)}") from error
-        found = None
     home = str(getattr(found, "__module__", ""))
     if (named and _is_in(home, trusted)) or (_is_in(home, SAFE) and _makes(found, kind)):
         return
+    what = f"its {part} is {_shown(target)}, which is no {part} class"
     if isinstance(kind, tuple):
         what = f"its {part} contains {_shown(target)}, which is no module, loss, optimizer or transform"
-    else:
-        what = f"its {part} is {_shown(target)}, which is no {part} class"
     package = home if named else _package(target)
     advice = f" If you trust it, add trust=[{','.join([*trusted, package])}]." if package else ""
     packages = ", ".join([*trusted, "lnl", "torch"])
@@ -105,7 +97,7 @@ def _check_target(
 
 
 def _located(target: str, packages: Sequence[str]) -> Any:
-    """What one of the packages has by this name, else None. No module outside of them is imported, or looked into."""
+    """The object of this name in one of the packages, else None. No other module is imported or read."""
     root = next((package for package in packages if target.startswith(f"{package}.")), None)
     if root is None:
         return None
@@ -120,7 +112,7 @@ def _located(target: str, packages: Sequence[str]) -> Any:
 
 
 def _package(target: Any) -> str:
-    """The package that a user has to trust; empty if none could be named so. Of lnl and torch, a part of them."""
+    """The package that a user has to trust, a part of it for lnl and torch; empty if the name cannot be one."""
     names = target.split(".") if isinstance(target, str) else [""]
     if not all(name.isidentifier() for name in names):
         return ""
@@ -128,7 +120,7 @@ def _package(target: Any) -> str:
 
 
 def _makes(found: Any, kind: type | tuple[type, ...]) -> bool:
-    """Whether it is a class of that kind, or a function that says that it returns a model."""
+    """Whether it is a class of that kind, or a function that is annotated to return a model."""
     home = found.__module__
     if inspect.isfunction(found) and _is_in(home, MODELS):
         found = found.__annotations__.get("return")
@@ -141,30 +133,18 @@ def _is_in(name: str, packages: Sequence[str]) -> bool:
     return any(f"{name}.".startswith(f"{package}.") for package in packages)
 
 
-def _targets(value: Any) -> Iterator[Any]:
-    """Every ``_target_`` in it, however deep, whatever it is."""
+def _entries(value: Any, key: str = "config") -> Iterator[tuple[str, Any]]:
+    """Every value in it at any depth, itself included, each with the key that it belongs to."""
+    yield key, value
     if isinstance(value, dict):
-        if "_target_" in value:
-            yield value["_target_"]
-        value = list(value.values())
-    if isinstance(value, list):
-        for entry in value:
-            yield from _targets(entry)
-
-
-def _texts(value: Any, key: str = "config") -> Iterator[tuple[str, str]]:
-    """Every text in it, with the key that it belongs to."""
-    if isinstance(value, str):
-        yield key, value
-    elif isinstance(value, dict):
         for name, entry in value.items():
-            yield from _texts(entry, _shown(name))
+            yield from _entries(entry, _shown(name))
     elif isinstance(value, list):
         for entry in value:
-            yield from _texts(entry, key)
+            yield from _entries(entry, key)
 
 
 def _shown(given: Any) -> str:
-    """In one line, whatever it is."""
+    """In one short line."""
     text = ascii(given)[1:-1] if isinstance(given, str) else ascii(given)
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -16,31 +16,35 @@ from lnl.config import build, build_all, build_loss, factory
 from lnl.data import NoisyDataModule
 from lnl.data.reading import read_once
 from lnl.data.samples import Samples
+from lnl.datasets.source import Source
 from lnl.errors import UserError, first_line
 from lnl.losses import CrossEntropy
 from lnl.methods import NoisyLabelMethod
 from lnl.runs.folder import RunFolder
-from lnl.training.checkpoints import AtomicCheckpointIO, load_checkpoint, load_weights
+from lnl.training.checkpoints import AtomicCheckpointIO, EpochSeed, StaysStopped, load_checkpoint, load_weights
 from lnl.training.environment import resolve_precision
-from lnl.training.epoch_seed import EpochSeed
-from lnl.training.oracle import OracleBest
-from lnl.training.processes import ALONE, OneProcess, Process, strategy
-from lnl.training.shared_state import SharedState
-from lnl.training.stays_stopped import StaysStopped
+from lnl.training.evaluation import OracleBest
+from lnl.training.processes import ALONE, OneProcess, Process, SharedDDP, SharedState
 from lnl.training.trainer_options import check_batch_of_one, check_limit, check_monitors, check_options, check_schedule
 from lnl.training.training_metrics import TrainingMetrics
 
 
-def build_data(cfg: DictConfig, trusting: bool = False, contents: Mapping[str, Any] | None = None) -> NoisyDataModule:
-    """The data, read, with its noise drawn. What ``cfg`` left to the data (classes, size) is in it from then on.
+def build_data(
+    cfg: DictConfig, trusting: bool = False, contents: Mapping[str, Any] | None = None, source: Source | None = None
+) -> NoisyDataModule:
+    """The data, read, with its noise drawn. Classes and size that ``cfg`` left to the data are set in it.
 
     Args:
         cfg: of a run.
         trusting: training sees the right labels of trusted samples (:func:`uses_trusted`).
-        contents: what stands for the user's own data, if it was computed a moment ago (:mod:`lnl.datasets.contents`).
+        contents: fingerprints of the user's own data, if they are known (:mod:`lnl.datasets.contents`).
+        source: replaces that of the configured dataset.
     """
     progress = "callbacks" not in cfg or cfg.callbacks.get("progress") is not None
     corruption: Any = OmegaConf.to_container(cfg.corruption, resolve=True)
+    given: dict[str, Any] = {"reader": partial(read_once, progress=progress, config=corruption)}
+    if source is not None:
+        given = {"source": source}  # not kept for later runs
     data: NoisyDataModule = build(
         "data",
         cfg.data,
@@ -48,9 +52,9 @@ def build_data(cfg: DictConfig, trusting: bool = False, contents: Mapping[str, A
         corruption=build("corruption", cfg.corruption),
         augment=build_all("augment", cfg.get("augment")),
         views={name: build_all(f"views.{name}", node) for name, node in cfg.get("views", {}).items()},
-        reader=partial(read_once, progress=progress, config=corruption),
         trusting=trusting,
         contents=contents,
+        **given,
     )
     data.prepare_data()
     try:
@@ -67,45 +71,35 @@ def uses_trusted(method: DictConfig) -> bool:
     """Whether the configured method trains with the right labels of trusted samples."""
     try:
         return bool(getattr(get_object(str(method.get("_target_"))), "uses_trusted", False))
-    except Exception:  # whatever an import may raise: building the method says what is wrong
+    except Exception:  # an import may raise any: building the method says what is wrong
         return False
 
 
-def build_method(cfg: DictConfig, data: NoisyDataModule, num_samples: int | None = None) -> NoisyLabelMethod:
-    """The method with its networks, seen to take the data's images and to have an output for each of its classes.
+def build_method(cfg: DictConfig, data: NoisyDataModule) -> NoisyLabelMethod:
+    """The method with its networks, checked to take the data's images and to have an output for each class.
 
-    Args:
-        cfg, data: of the run.
-        num_samples: of the training set the method has its state for, if it is to be evaluated on other ``data``.
+    Raises:
+        UserError: if it cannot, does not use the chosen loss, or needs an augmentation that was not chosen.
     """
     oracle_options = tell_noise_rate(cfg.method, data)
-    samples = data.samples() if num_samples is None else Samples.unknown(num_samples, data.num_classes)
-    method = make_method(cfg, samples, data.channels, data.image_size)
+    method = make_method(cfg, data.samples(), data.channels, data.image_size)
     method.oracle_options = oracle_options
-    if num_samples is None:
-        check_parts(method, data)
-    if cfg.init_from:
-        load_networks(method, cfg.init_from)
-    return method
-
-
-def check_parts(method: NoisyLabelMethod, data: NoisyDataModule) -> None:
-    """Raises UserError if the method does not use the chosen loss, or needs an augmentation that was not chosen."""
     name = type(method).__name__
     if not method.any_loss and type(method.loss) is not CrossEntropy:
         loss = getattr(method.loss, "__name__", type(method.loss).__name__)
         raise UserError(f"loss: {name} does not use the one that was chosen ({loss}): leave out loss=")
     if missing := [view for view in method.views if view not in data.views]:
-        known = ", ".join(data.views)
-        raise UserError(
-            f"{name} needs the view '{missing[0]}', and there are {known}: +augment@views.{missing[0]}=OPTION adds it"
-        )
+        known, adds = ", ".join(data.views), f"+augment@views.{missing[0]}=OPTION adds it"
+        raise UserError(f"{name} needs the view '{missing[0]}', and there are {known}: {adds}")
+    if cfg.init_from:
+        load_networks(method, cfg.init_from)
+    return method
 
 
 def load_networks(method: NoisyLabelMethod, path: str) -> None:
-    """Starts a method's networks from a checkpoint's; a network that it has not from ``model``, which all methods have.
+    """Starts a method's networks from those of a checkpoint; a network that it lacks from ``model``.
 
-    A method's own buffers are state of its run, about its samples: they stay as they are.
+    Buffers of the method itself are about the samples of its run: they are not replaced.
     """
     weights = load_checkpoint(path)["state_dict"]
     state = {name: value for name, value in weights.items() if "." in name}
@@ -124,18 +118,15 @@ def tell_noise_rate(options: DictConfig, data: NoisyDataModule) -> list[str]:
     values: dict[Any, Any] = OmegaConf.to_container(options, resolve=True)  # type: ignore[assignment]
     names = [name for name, value in values.items() if value == "oracle"]
     rate = data.labels.noise.expected_rate if data.labels.noise and data.noise.drawn else None
-    for name in names:
-        if rate is None:
-            raise UserError(
-                f"method.{name}=oracle is the share of labels that the noise makes wrong, and here none is drawn: "
-                f"give the share of wrong labels that you expect, such as method.{name}=0.2"
-            )
-        options[name] = rate
+    if names and rate is None:
+        none = f"method.{names[0]}=oracle is the share of labels that the noise makes wrong, and here none is drawn"
+        raise UserError(f"{none}: give the share that you expect, such as method.{names[0]}=0.2")
+    options.update(dict.fromkeys(names, rate))
     return names
 
 
 def make_method(cfg: DictConfig, samples: Samples, channels: int, image_size: int) -> NoisyLabelMethod:
-    """The method as it is before anything is loaded into it, checked as :func:`build_method` says; needs no data."""
+    """The method with new weights; the model, the loss and the optimizer are checked without data."""
     num_classes = samples.num_classes
     method: NoisyLabelMethod = build(
         "method",
@@ -157,13 +148,11 @@ def make_method(cfg: DictConfig, samples: Samples, channels: int, image_size: in
     finally:
         method.train()
     if outputs != num_classes:
-        raise UserError(
-            f"the labels have {num_classes} classes, but the model has {outputs} outputs; "
-            f"leave out model.num_classes or set it to {num_classes}."
-        )
+        differ = f"the labels have {num_classes} classes, but the model has {outputs} outputs"
+        raise UserError(f"{differ}; leave out model.num_classes or set it to {num_classes}.")
     check_loss(method.loss, num_classes)
     try:
-        method.configure_optimizers()  # to hear of values that the optimizer refuses before training starts
+        method.configure_optimizers()  # raises for values that the optimizer refuses
     except (ValueError, TypeError) as error:
         raise UserError(f"optimizer or scheduler: {first_line(error)}") from error
     return method
@@ -178,9 +167,9 @@ def make_network(make: Callable[[], Any]) -> nn.Module:
 
 
 def check_loss(loss: Callable[[Tensor, Tensor], Tensor], num_classes: int) -> None:
-    """Raises UserError if a loss fails, or has not a value for each sample: of a mean no method could weigh them."""
+    """Raises UserError if a loss fails, or has no value for each sample: methods weigh samples."""
     try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):  # asking changes no number
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):  # the check changes no number
             values = loss(torch.zeros(2, num_classes), torch.tensor([0, 1]))
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
         raise UserError(f"loss: {first_line(error)}") from error
@@ -220,13 +209,13 @@ def build_trainer(
     }
     if process.count > 1:
         check_together(cfg, data, method, process.count)
-        options |= {"strategy": strategy(cfg.trainer.strategy), "use_distributed_sampler": False}
+        options |= {"strategy": SharedDDP(cfg.trainer.strategy), "use_distributed_sampler": False}
     else:
         options["plugins"].append(OneProcess())
     try:
         trainer: pl.Trainer = build("trainer", cfg.trainer, **options)
     except (MisconfigurationException, ImportError) as error:
-        hint = " (trainer.accelerator=auto takes what there is)" if "backend" in str(error) else ""
+        hint = " (trainer.accelerator=auto takes what the machine has)" if "backend" in str(error) else ""
         raise UserError(f"trainer: {first_line(error)}{hint}") from error
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, Timer) and callback.time_remaining() == 0:
@@ -237,9 +226,10 @@ def build_trainer(
 def build_callbacks(
     cfg: DictConfig, folder: RunFolder, data: NoisyDataModule, method: NoisyLabelMethod, others: Sequence[Callback]
 ) -> list[Callback]:
-    """What every run has, the callbacks that were chosen, ``others``, and the run's checkpoints."""
-    # Without a version in the name: what a run that was killed has left is written over.
+    """The callbacks of every run, the chosen ones, ``others``, and the run's checkpoints."""
+    # Without a version in the name, files of a run that was killed are replaced.
     overwrite: dict[str, Any] = {"dirpath": folder.checkpoints, "enable_version_counter": False}
+    best: dict[str, Any] = {"filename": folder.noisy_val_best.stem, "monitor": "val/accuracy", "mode": "max"}
     try:
         chosen = build_all("callbacks", cfg.callbacks)
     except MisconfigurationException as error:
@@ -247,20 +237,14 @@ def build_callbacks(
     check_monitors(chosen, method)
     return [
         EpochSeed(cfg.seed),
-        StaysStopped(cfg.trainer.get("max_steps") or -1),
+        StaysStopped(cfg.trainer.get("max_steps", -1)),
         SharedState(),
         TrainingMetrics(data.given, data.labels.truth),
         *([build("average", cfg.average)] if cfg.get("average") else []),
         *chosen,
         *others,
-        # With the validated weights: at an epoch's end it would look at what an earlier validation has said.
-        ModelCheckpoint(
-            monitor="val/accuracy",
-            mode="max",
-            save_on_train_epoch_end=False,
-            filename=folder.noisy_val_best.stem,
-            **overwrite,
-        ),
+        # After validation: at an epoch's end it would see the accuracy of an earlier validation.
+        ModelCheckpoint(save_on_train_epoch_end=False, **best, **overwrite),
         *([OracleBest(folder)] if cfg.oracle else []),
         ModelCheckpoint(save_on_train_epoch_end=True, filename=folder.last.stem, **overwrite),
     ]

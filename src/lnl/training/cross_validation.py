@@ -8,21 +8,18 @@ import numpy as np
 
 from lnl.data.splits import check_folds
 from lnl.errors import UserError
-from lnl.runs.closing import wrong_labels
-from lnl.runs.folder import RunFolder
+from lnl.runs.folder import SCHEMA_VERSION, RunFolder, write_json
 from lnl.runs.plan import Plan
-from lnl.runs.result import SCHEMA_VERSION, write_result
 from lnl.training.run import train
 
 
 def cross_validate(plan: Plan, say: Callable[[str], Any] = print) -> dict[str, Any]:
     """Trains ``data.folds`` runs in ``fold1``, ``fold2``, …, each with that part of the training labels held out.
 
-    Finished folds are not trained again. The whole run's ``out_of_fold.npz`` has, for every sample that is in a fold,
-    its ``index``, given ``labels`` and the ``probabilities[n, K]`` by the last epoch of the run that did not see it.
+    Finished folds are not trained again. The whole run's ``out_of_fold.npz`` has, for every sample in a fold, its
+    ``index``, given ``labels`` and the ``probabilities[n, K]`` by the last epoch of the run that did not see it.
 
-    Args, Returns, Raises: as of :func:`lnl.training.run.train`; the result's numbers are means over the folds, and
-    ``cross_validation`` has each of them.
+    Args, Returns, Raises: as of :func:`lnl.training.run.train`.
     """
     cfg, folder = plan.cfg, plan.folder
     if cfg.trainer.fast_dev_run:
@@ -48,33 +45,29 @@ def cross_validate(plan: Plan, say: Callable[[str], Any] = print) -> dict[str, A
     arrays: dict[str, Any] = {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0].files}
     np.savez_compressed(folder.out_of_fold, **arrays)
     result = merge(plan.experiment.config, folder, results)
-    write_result(folder, result)
+    write_json(folder.result, result)
     return result
 
 
 def merge(config: dict[str, Any], folder: RunFolder, results: list[dict[str, Any]]) -> dict[str, Any]:
-    """One result of the folds' results (``docs/run_folder.md`` says what of it are means)."""
+    """One result of the folds' results (``docs/run_folder.md`` says which of its numbers are means)."""
     first = {key: value for key, value in results[0].items() if key != "corrections"}
-    protocol = {
-        name: {"epoch": None}
-        | {
-            part: _means([result["protocol"][name][part] for result in results])
-            for part, metrics in entry.items()
-            if isinstance(metrics, dict)
-        }
-        for name, entry in first["protocol"].items()
-        if all(name in result["protocol"] for result in results)
-    }
-    accuracies = {
-        f"{split}_accuracy": [result["protocol"]["last"][split]["accuracy"] for result in results]
-        for split in ("val", "test")
-        if split in results[0]["protocol"]["last"]
-    }
+    protocol: dict[str, dict[str, Any]] = {}
+    for name, entry in first["protocol"].items():
+        each = [result["protocol"][name] for result in results if name in result["protocol"]]
+        if len(each) == len(results):
+            parts = [part for part, metrics in entry.items() if isinstance(metrics, dict)]
+            protocol[name] = {"epoch": None, **{part: _means([found[part] for found in each]) for part in parts}}
+    spreads = {}
+    for split in [split for split in ("val", "test") if split in first["protocol"]["last"]]:
+        values = [result["protocol"]["last"][split]["accuracy"] for result in results]
+        mean, std = statistics.mean(values), statistics.stdev(values)
+        spreads[f"{split}_accuracy"] = {"mean": mean, "std": std, "each": values}
     # Each fold's two splits are the whole set.
     labels = first["data"]["train"] + first["data"]["val"]
-    wrong, val_rate = wrong_labels(first), first["noise"]["val_rate"]
+    wrong, val_rate = first["noise"]["train_wrong"], first["noise"]["val_rate"]
     wrong_rate = None if wrong is None else (wrong + val_rate * first["data"]["val"]) / labels
-    seconds = [result["time"]["fit_seconds"] for result in results]
+    times = [result["time"] for result in results]
     return {
         **first,
         "schema_version": SCHEMA_VERSION,
@@ -83,17 +76,9 @@ def merge(config: dict[str, Any], folder: RunFolder, results: list[dict[str, Any
         "sweep": folder.path.parent.name,
         "data": {**first["data"], "val": sum(result["data"]["val"] for result in results)},
         "protocol": protocol,
-        "cross_validation": {
-            "folds": len(results),
-            "labels": labels,
-            "wrong_rate": wrong_rate,
-            **{
-                name: {"mean": statistics.mean(values), "std": statistics.stdev(values), "each": values}
-                for name, values in accuracies.items()
-            },
-        },
-        "time": {**_means([result["time"] for result in results]), "fit_seconds": sum(seconds)},
-        "config": {**config, "method": first["config"]["method"]},  # with what it was given of the noise
+        "cross_validation": {"folds": len(results), "labels": labels, "wrong_rate": wrong_rate, **spreads},
+        "time": {**_means(times), "fit_seconds": sum(time["fit_seconds"] for time in times)},
+        "config": {**config, "method": first["config"]["method"]},  # with the noise's rate for `oracle`
     }
 
 

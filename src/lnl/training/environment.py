@@ -1,4 +1,4 @@
-"""Where a run took place: hardware, versions, and settings of the process."""
+"""Hardware, versions, and settings of the process."""
 
 import functools
 import logging
@@ -14,12 +14,11 @@ import torch
 from lnl.errors import UserError
 
 PACKAGES = ("lnl", "torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy", "scikit-learn")
-
 PRECISIONS = ("auto", "32-true", "32", "bf16-mixed", "16-mixed")
 
 
 def send_warnings_to_the_log() -> None:
-    """Keeps the terminal for what a user can act on; Lightning's remarks and all warnings go to train.log."""
+    """Sends Lightning's remarks and all warnings to train.log, so that the terminal has only what a user can act on."""
     logging.captureWarnings(True)
     warnings.filterwarnings("ignore", module="torch.*", category=DeprecationWarning)
     for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
@@ -39,49 +38,42 @@ def resolve_precision(precision: str | int, accelerator: str) -> str | int:
     return "bf16-mixed" if native else "32-true"
 
 
-@functools.cache
 def _cpu_has_bfloat16() -> bool:
+    return not {"amx_bf16", "avx512_bf16", "bf16"}.isdisjoint(_cpu_info().split())
+
+
+@functools.cache
+def _cpu_info() -> str:
     try:
-        flags = Path("/proc/cpuinfo").read_text()
+        return Path("/proc/cpuinfo").read_text()
     except OSError:
-        return False
-    return any(f" {flag} " in flags or f" {flag}\n" in flags for flag in ("amx_bf16", "avx512_bf16", "bf16"))
+        return ""
 
 
 def describe(device: torch.device, precision: str | int) -> dict[str, Any]:
     """The part of ``result.json`` that is about hardware and software."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name()
     return {
         "device": str(device),
-        "device_name": name,
+        "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name(),
         "precision": str(precision),
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "versions": _versions(),
+        "versions": {package: version(package) for package in PACKAGES},
         "git_commit": git_commit(),
     }
 
 
-@functools.cache
-def _versions() -> dict[str, str]:
-    return {package: version(package) for package in PACKAGES}
-
-
-@functools.cache
 def _cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    names = (line.split(":")[1].strip() for line in _cpu_info().splitlines() if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
 
 
 @functools.cache
 def git_commit() -> str | None:
-    """The commit of lnl's own source, with ``+changes`` where it was edited since; None if it is not a checkout.
+    """The commit of lnl's own source, with ``+changes`` if it was edited since; None if it is not a checkout.
 
-    As of the first call: a process goes on with the code it started with, whatever is checked out meanwhile.
+    It is that of the first call: a process goes on with the code that it started with.
     """
 
     def git(*arguments: str) -> str:

@@ -1,4 +1,4 @@
-"""What a trained method is worth, on labels it has never seen."""
+"""Predictions and metrics of a trained method on labels that it has not seen."""
 
 import time
 from dataclasses import dataclass
@@ -10,26 +10,24 @@ import numpy as np
 import pandas as pd
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
 from lnl.data import NoisyDataModule
 from lnl.data.loader import Loader
 from lnl.data.splits import Split
+from lnl.errors import UserError
 from lnl.labels.tables import csv_text
 from lnl.methods import NoisyLabelMethod
 from lnl.metrics import classification_metrics
 from lnl.runs.folder import RunFolder
 from lnl.training.checkpoints import load_checkpoint, load_weights
-from lnl.training.metrics_table import MetricsTable
+from lnl.training.training_metrics import MetricsTable
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Logits ``[N, K]`` for test samples ``index[N]`` of true ``labels[N]``, and the time they took.
-
-    Attributes:
-        files: name of each sample, as of :class:`~lnl.labels.Labels`; None of benchmark sets.
-    """
+    """Logits ``[N, K]`` for test samples ``index[N]`` of true ``labels[N]``, their seconds, and names of own data."""
 
     index: np.ndarray
     labels: Tensor
@@ -65,22 +63,11 @@ def evaluate(
     rows: list[dict[str, float]],
     smoke: bool = False,
 ) -> tuple[dict[str, Any], Prediction | None]:
-    """The entries of the protocol, and the last epoch's prediction (None without a test set).
+    """The entries of the protocol (``docs/run_folder.md``), and the last epoch's prediction (None without a test set).
 
-    Test labels are used here, by :class:`lnl.training.oracle.OracleBest` if it was asked for, and nowhere else.
-
-    Args:
-        method: ends with the last epoch's weights.
-        data, trainer: as they trained it.
-        folder: with the checkpoints.
-        rows: the run's epochs (:class:`lnl.training.metrics_table.MetricsTable`).
-        smoke: after ``fast_dev_run``: evaluate one batch, with the weights in memory.
-
-    Returns:
-        For ``last``, ``noisy_val_best`` (chosen by noisy validation labels), of a method with stages the end of each
-        earlier one (``stage1``, …), and with ``oracle=true`` ``oracle_best``: ``epoch`` from 0, that epoch's ``train``
-        metrics (none if steps of it followed), and the ``val`` and ``test`` (and ``trusted_test``) metrics of its
-        weights.
+    Test labels are used only here, and with ``oracle=true`` by :class:`OracleBest`. The method ends with the last
+    epoch's weights. ``rows`` are those of :class:`MetricsTable`. After a ``smoke`` run, one batch is evaluated with
+    the weights in memory.
     """
     method.to(trainer.strategy.root_device)
     checkpoints = {} if smoke else {**folder.stages(), "noisy_val_best": folder.noisy_val_best}
@@ -90,15 +77,14 @@ def evaluate(
     prediction = None
     entries: dict[str, Any] = {}
     for protocol, path in {**checkpoints, "last": folder.last}.items():
-        epoch = len(rows) - 1
-        row = validated = rows[epoch]
+        checkpoint: dict[str, Any] = {"epoch": len(rows) - 1, "global_step": rows[-1]["step"]}
         if not smoke:
             checkpoint = load_checkpoint(path)
             load_weights(method, checkpoint["state_dict"], path)
-            epoch = checkpoint["epoch"]
-            row = validated = rows[epoch]
-            if checkpoint["global_step"] < row["step"]:
-                row, validated = {}, checkpoint["callbacks"][MetricsTable.__qualname__]["validated"]
+        epoch = checkpoint["epoch"]
+        row = validated = rows[epoch]
+        if checkpoint["global_step"] < row["step"]:
+            row, validated = {}, checkpoint["callbacks"][MetricsTable.__qualname__]["validated"]
         val = _part("val/", validated) or validate(method, data, trainer)
         entries[protocol] = {"epoch": epoch, "train": _part("train/", row), "val": val}
         for split in tested:
@@ -109,7 +95,7 @@ def evaluate(
 
 
 def validate(method: NoisyLabelMethod, data: NoisyDataModule, trainer: pl.Trainer) -> dict[str, float]:
-    """What training's validation would have said of the method as it is: loss and accuracy on the noisy labels."""
+    """Loss and accuracy on the noisy labels, as training's validation computes them."""
     loader, limit = data.loader("val", trainer.strategy.root_device), trainer.limit_val_batches
     batches = limit * trainer.world_size if isinstance(limit, int) else int(len(loader) * limit)
     logits = predict(method, loader, trainer, batches)
@@ -121,7 +107,7 @@ def validate(method: NoisyLabelMethod, data: NoisyDataModule, trainer: pl.Traine
 def predict_split(
     method: NoisyLabelMethod, data: NoisyDataModule, trainer: pl.Trainer, split: Split, batches: int | None = None
 ) -> Prediction:
-    """What the method says of ``test`` or ``trusted_test``, beside the true labels."""
+    """The prediction for ``test`` or ``trusted_test``, with the true labels."""
     loader = data.loader(split, trainer.strategy.root_device)
     started = time.perf_counter()
     logits = predict(method, loader, trainer, batches)
@@ -133,7 +119,7 @@ def predict_split(
 
 
 def save_out_of_fold(method: NoisyLabelMethod, data: NoisyDataModule, trainer: pl.Trainer, folder: RunFolder) -> None:
-    """Writes ``out_of_fold.npz``: what the method as it is says of the validation split, which it has not seen."""
+    """Writes ``out_of_fold.npz``: the prediction for the validation split, which the method has not seen."""
     index = data.splits["val"]
     logits = predict(method, data.loader("val", trainer.strategy.root_device), trainer)
     np.savez_compressed(
@@ -143,3 +129,35 @@ def save_out_of_fold(method: NoisyLabelMethod, data: NoisyDataModule, trainer: p
 
 def _part(prefix: str, row: dict[str, float]) -> dict[str, float]:
     return {name.removeprefix(prefix): value for name, value in row.items() if name.startswith(prefix)}
+
+
+class OracleBest(Callback):
+    """Keeps the weights of the epoch with the highest test accuracy, the first of equals (``oracle=true``).
+
+    ``oracle_best`` is for comparison with papers that report the best epoch on the test set: its accuracy is too high,
+    because the test set chose the epoch. It changes neither training nor the other protocols.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder, self.best = folder, -1.0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best = state_dict["best"]
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if "test" not in trainer.datamodule.splits:  # type: ignore[attr-defined]
+            raise UserError("oracle=true chooses an epoch by the test set, and this data has none.")
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        if trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        training = pl_module.training
+        found = predict_split(pl_module, trainer.datamodule, trainer, "test")  # type: ignore[attr-defined]
+        pl_module.train(training)
+        accuracy = float((found.logits.argmax(dim=1) == found.labels).float().mean())
+        if accuracy > self.best:
+            self.best = accuracy
+            trainer.save_checkpoint(self.folder.oracle_best, weights_only=True)

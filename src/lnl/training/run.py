@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import statistics
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,60 +15,46 @@ import pytorch_lightning as pl
 from lnl.data import NoisyDataModule
 from lnl.errors import UserError, first_line
 from lnl.methods import NoisyLabelMethod
-from lnl.metrics import reset_peak_memory
-from lnl.runs.folder import RunFolder
-from lnl.runs.identity import relevant_config
+from lnl.metrics import peak_device_memory, peak_memory, reset_peak_memory
+from lnl.runs.folder import SCHEMA_VERSION, RunFolder, write_json
+from lnl.runs.identity import NUMBERS_VERSION, relevant_config
 from lnl.runs.plan import Plan
-from lnl.runs.result import write_result
 from lnl.tracking.trackers import Trackers
+from lnl.training import environment
 from lnl.training.assembly import build_data, build_method, build_trainer, uses_trusted
 from lnl.training.checkpoints import load_checkpoint, load_weights
-from lnl.training.environment import git_commit, send_warnings_to_the_log
-from lnl.training.evaluation import evaluate, save_out_of_fold
-from lnl.training.metrics_table import MetricsTable
+from lnl.training.evaluation import Prediction, evaluate, save_out_of_fold
 from lnl.training.processes import ALONE, Process, count_processes, together
-from lnl.training.record import make_result
+from lnl.training.training_metrics import MetricsTable
 
 log = logging.getLogger(__name__)
 
 
 def train(plan: Plan, say: Callable[[str], Any] = print) -> dict[str, Any]:
-    """Trains, evaluates and records the run that a plan describes.
+    """Trains, evaluates and records the run that a plan describes, from its last checkpoint if it was interrupted.
 
-    Args:
-        plan: an interrupted run in its folder goes on from the last checkpoint.
-        say: is told what a user who waits wants to know.
-
-    Returns:
-        The content of ``result.json``.
-
-    Raises:
-        UserError: if something is asked for that cannot be; most of them before anything is written.
+    Messages for the user go to ``say``; the content of ``result.json`` is returned.
     """
     processes = count_processes(plan.cfg)
     return train_here(plan, say) if processes == 1 else together(processes, train_here, plan, say)
 
 
 def train_here(plan: Plan, say: Callable[[str], Any], process: Process = ALONE) -> dict[str, Any]:
-    """What :func:`train` does, in this process, one of those that train the run; the first one writes all files.
-
-    Returns:
-        As of :func:`train` in the first process; in the others nothing.
-    """
-    send_warnings_to_the_log()
-    git_commit()
+    """:func:`train` in one of the processes of a run. The first one writes all files and returns the result."""
+    environment.send_warnings_to_the_log()
+    environment.git_commit()
     reset_peak_memory()
     cfg, folder = plan.cfg, plan.folder
-    with process.first():  # downloads and decodes what the others then find
+    with process.first():  # it downloads and decodes for the others
         data = build_data(cfg, uses_trusted(cfg.method), plan.experiment.fingerprints)
     if not process.number:
         for remark in data.dataset.remarks:
             log.warning(remark)
-            if cfg.data.fold in (None, 1):  # the others would say the same
+            if cfg.data.fold in (None, 1):  # the other folds have the same remarks
                 say(remark.split("\n")[0])
     pl.seed_everything(cfg.seed, verbose=False)
     method = build_method(cfg, data)
-    if not method.any_loss:  # which the source of a class of the user's may not have said
+    if not method.any_loss:  # the source of a user's class may not have said so
         plan = replace(plan, options={**plan.options, "loss": "none"})
     table = MetricsTable(folder.metrics)
     trainer = build_trainer(cfg, folder, data, method, table, process=process)
@@ -85,7 +72,7 @@ def train_here(plan: Plan, say: Callable[[str], Any], process: Process = ALONE) 
         return fit_and_record(plan, data, method, trainer, table, say)
     except UserError:
         if new and not trainer.global_step:
-            folder.unclaim()  # a mistake that shows when fitting starts
+            folder.unclaim()  # a mistake that was found when fitting started
         raise
     except OSError as error:
         raise UserError(f"{error.filename or folder.path} cannot be written: {error.strerror or error}.") from error
@@ -99,14 +86,14 @@ def fit_and_record(
     table: MetricsTable,
     say: Callable[[str], Any],
 ) -> dict[str, Any]:
-    """Trains, evaluates, and writes what a run folder has of a run; a smoke run writes no result."""
+    """Trains, evaluates, and writes the files of a run; a smoke run writes no result."""
     folder, smoke = plan.folder, bool(plan.cfg.trainer.fast_dev_run)
     noise = data.labels.noise
     assert noise is not None
     noise.save(folder.noise)
     np.savez(folder.seen, train=data.digests("train"), val=data.digests("val"))  # evaluation leaves these out
     with Trackers(trainer.loggers) as trackers:
-        config = relevant_config(plan.cfg)  # with what it left to the data
+        config = relevant_config(plan.cfg)  # with the values from the data
         trackers.start({**config, "options": plan.options, "noise_rate": noise.rate})
         fit(trainer, method, data, folder, say)
         entries, prediction = evaluate(method, data, trainer, folder, table.rows, smoke)
@@ -117,49 +104,115 @@ def fit_and_record(
         result = make_result(plan, config, data, method, trainer, table.rows, entries, prediction)
         trackers.finish(result, data)
     if not smoke:
-        write_result(folder, result)
+        write_json(folder.result, result)
     return result
 
 
-def fit(
-    trainer: pl.Trainer,
-    method: NoisyLabelMethod,
+def make_result(
+    plan: Plan,
+    config: dict[str, Any],
     data: NoisyDataModule,
-    folder: RunFolder,
-    say: Callable[[str], Any],
+    method: NoisyLabelMethod,
+    trainer: pl.Trainer,
+    rows: list[dict[str, float]],
+    entries: dict[str, Any],
+    prediction: Prediction | None,
+) -> dict[str, Any]:
+    """The content of ``result.json``; ``config`` is the relevant configuration with values from the data."""
+    assert data.labels.noise is not None
+    options, folder, device = plan.options, plan.folder, trainer.strategy.root_device
+    seeds = {"seed": config["seed"], "noise": data.labels.noise.seed, "split": config["data"]["split_seed"]}
+    epoch_seconds = [row["seconds"] for row in rows]
+    callbacks: Any = trainer.callbacks  # type: ignore[attr-defined]
+    said = [callback.result_entries() for callback in callbacks if hasattr(callback, "result_entries")]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "identity": folder.identity,
+        "run": folder.path.name,
+        "sweep": folder.path.parent.name,
+        "fast_dev_run": bool(plan.cfg.trainer.fast_dev_run),
+        "data": {"name": options["data"], **_data(data)},
+        "corruption": options["corruption"],
+        "noise": _noise(data),
+        "method": options["method"],
+        "loss": options["loss"],
+        "oracle_options": {name: config["method"][name] for name in method.oracle_options},
+        "model": options["model"],
+        "seeds": seeds,
+        "epochs": len(rows),
+        "protocol": entries,
+        "time": {
+            "fit_seconds": sum(epoch_seconds),
+            "seconds_per_epoch": statistics.median(epoch_seconds),
+            "test_images_per_second": len(prediction.logits) / prediction.seconds if prediction else None,
+        },
+        "size": {
+            "parameters": sum(parameter.numel() for name, parameter in method.named_parameters() if "." in name),
+            "checkpoint_bytes": folder.last.stat().st_size if folder.last.exists() else None,
+            "peak_memory_bytes": peak_memory(),
+            "peak_device_memory_bytes": peak_device_memory(device),
+        },
+        **{key: value for entries in said for key, value in entries.items()},
+        "environment": {**environment.describe(device, trainer.precision), "processes": trainer.world_size},
+        "numbers_version": NUMBERS_VERSION,
+        "sources": plan.experiment.sources,
+        "files": plan.experiment.files,
+        "config": config,
+    }
+
+
+def _data(data: NoisyDataModule) -> dict[str, Any]:
+    found: dict[str, Any] = {"test": 0, **{split: len(index) for split, index in data.splits.items()}}
+    found |= {"classes": data.classes, "trusted": len(data.trusted), "skipped": len(data.dataset.skipped)}
+    if data.fingerprints is not None:
+        found["own"] = {"fingerprints": data.fingerprints, "test_drawn": data.dataset.test_drawn}
+    return found
+
+
+def _noise(data: NoisyDataModule) -> dict[str, Any]:
+    record, noise = data.labels.noise, type(data.noise)
+    assert record is not None
+    train, val = (record.actual_rate(data.splits[split]) for split in ("train", "val"))
+    kind = {} if "kind" in vars(noise) else {"kind": noise.__name__}  # else it has that of the class that it extends
+    index, truth = data.splits["train"], data.labels.truth
+    # As training sees the labels: those of trusted samples may be right.
+    wrong = None if truth is None else int((data.given[index] != truth[index]).sum())
+    return {**record.describe(), **kind, "train_rate": train, "val_rate": val, "train_wrong": wrong}
+
+
+def fit(
+    trainer: pl.Trainer, method: NoisyLabelMethod, data: NoisyDataModule, folder: RunFolder, say: Callable[[str], Any]
 ) -> None:
     """Trains to the last epoch, from the last checkpoint if there is one."""
     resume = folder.last if folder.last.exists() else None
+    note = "training starts"
     if resume is not None:
         checkpoint = load_checkpoint(resume)
         load_weights(method, checkpoint["state_dict"], resume)
         note = f"resuming an interrupted run after epoch {checkpoint['epoch'] + 1}"
-        log.info(note)
         say(note)
-    else:
-        log.info("training starts")
+    log.info(note)
     try:
         trainer.fit(method, datamodule=data, ckpt_path=resume, weights_only=True)
-    except SystemExit:  # Lightning's answer to Ctrl-C and to SIGTERM, to which it gives no exit code
+    except SystemExit:  # from Lightning for Ctrl-C and SIGTERM, without an exit code
         done = load_checkpoint(folder.last)["epoch"] + 1 if folder.last.exists() else 0
         say(f"stopped; the same command goes on after epoch {done}")
         raise SystemExit(1) from None
-    except UserError:
-        raise
     except Exception as error:
-        if part := refused_by(error):
-            raise UserError(f"{part}: {first_line(error).strip()}") from error
-        raise
+        part = refused_by(error)
+        if part is None or isinstance(error, UserError):
+            raise
+        raise UserError(f"{part}: {first_line(error).strip()}") from error
     if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
         return
     if not folder.last.exists():
         raise UserError("a callback ended training before its first step.")
-    if not folder.noisy_val_best.exists():  # training ended before it was validated: there is nothing to choose from
+    if not folder.noisy_val_best.exists():  # training ended before it was validated
         shutil.copyfile(folder.last, folder.noisy_val_best)
 
 
 def refused_by(error: Exception) -> str | None:
-    """What refused to go on: a part of the configuration, by the library that raised the error; None for other code."""
+    """The part of the configuration that an error is about, by the library that raised it; None for other code."""
     raised_in = Path(traceback.extract_tb(error.__traceback__)[-1].filename).as_posix()
     packages = {"trainer": ("/pytorch_lightning/", "/lightning_fabric/"), "optimizer or scheduler": ("/torch/optim/",)}
     return next((part for part, names in packages.items() if any(name in raised_in for name in names)), None)

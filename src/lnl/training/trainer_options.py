@@ -1,4 +1,4 @@
-"""What a run takes of the Trainer's options, and of what goes with them, before Lightning hears of it."""
+"""Checks of the Trainer's options, and of what goes with them, before Lightning sees them."""
 
 import copy
 import warnings
@@ -14,8 +14,9 @@ from lnl.data import NoisyDataModule
 from lnl.errors import UserError, first_line, nearest
 from lnl.methods import NoisyLabelMethod
 from lnl.methods.stages import StagedMethod
+from lnl.values import check_values
 
-# Arguments of Lightning's Trainer that would not reach what a run does, and what to do instead.
+# Arguments of Lightning's Trainer that would change nothing in a run, and what to do instead.
 REFUSED = {
     "barebones": "a run logs, validates and keeps checkpoints",
     "callbacks": "callbacks are options of their own: callbacks=early_stopping, +callbacks.NAME._target_=...",
@@ -36,7 +37,7 @@ REFUSED = {
     "use_distributed_sampler": "samples are divided among devices in any case",
 }
 
-# The least that these whole numbers may be.
+# The lower bounds of whole numbers.
 LEAST = {
     "accumulate_grad_batches": 1,
     "check_val_every_n_epoch": 1,
@@ -48,51 +49,34 @@ LEAST = {
     "num_sanity_val_steps": -1,
 }
 ABOVE_ZERO = ("gradient_clip_val", "limit_train_batches", "limit_val_batches", "val_check_interval")
-CHOICES: dict[str, tuple[Any, ...]] = {
-    "benchmark": (True, False, None),
-    "detect_anomaly": (True, False),
-    "deterministic": (True, False, "warn", None),
-    "profiler": ("simple", "advanced", "pytorch", None),
-    "sync_batchnorm": (True, False),
-}
 
 VALIDATION = ("val/accuracy", "val/loss")
-TRAINING = (
-    "train/loss",
-    "train/accuracy",
-    "train/accuracy_correct",
-    "train/accuracy_wrong",
-    "train/memorised",
-    "train/visited",
-)
+TRAINING = ("loss", "accuracy", "accuracy_correct", "accuracy_wrong", "memorised", "visited")
 
 
 def check_options(trainer: DictConfig, processes: int) -> None:
-    """Raises UserError, naming the key, for an option of the Trainer's that a run cannot take, or would not heed."""
+    """Raises UserError, naming the key, for an option of the Trainer that a run cannot take, or would ignore."""
     for name in trainer:
         if name in REFUSED:
             raise UserError(f"trainer.{name} would do nothing: {REFUSED[str(name)]}.")
+    check_values("trainer", trainer, skip=("trainer.precision",))
     for name, least in LEAST.items():
         value = trainer.get(name)
-        if isinstance(value, int | float) and (value < least or value % 1):
-            raise UserError(f"trainer.{name} must be a whole number, at least {least}, got {value}")
-    for name, choices in CHOICES.items():
-        if name in trainer and trainer[name] not in choices:
-            allowed = ", ".join("null" if choice is None else str(choice).lower() for choice in choices)
-            raise UserError(f"trainer.{name} must be one of {allowed}, got {trainer[name]}")
-    if trainer.max_epochs is None:
-        raise UserError("trainer.max_epochs must be a whole number, at least 1, got null")
+        if (value is None and name == "max_epochs") or (value is not None and value < least):
+            given = "null" if value is None else value
+            raise UserError(f"trainer.{name} must be a whole number, at least {least}, got {given}")
     for name in ABOVE_ZERO:
         value = trainer.get(name)
         if isinstance(value, int | float) and not value > 0:
             raise UserError(f"trainer.{name} must be above 0, got {value}; null leaves it out")
-    max_steps = -1 if trainer.get("max_steps") is None else trainer.max_steps
-    every = trainer.get("check_val_every_n_epoch") or 1
-    if isinstance(max_steps, int | float) and max_steps != -1 and (max_steps < 1 or max_steps % 1):
+    if trainer.get("profiler") not in ("simple", "advanced", "pytorch", None):
+        raise UserError(f"trainer.profiler must be one of simple, advanced, pytorch, null, got {trainer.profiler}")
+    max_steps, every = trainer.get("max_steps", -1), trainer.get("check_val_every_n_epoch") or 1
+    if max_steps != -1 and max_steps < 1:
         raise UserError(f"trainer.max_steps must be a whole number, at least 1, or -1 for no limit, got {max_steps}")
     if max_steps != -1 and (trainer.get("min_epochs") or trainer.get("min_steps")):
         raise UserError("trainer.max_steps cannot be kept with trainer.min_epochs or trainer.min_steps")
-    if isinstance(every, int | float) and isinstance(trainer.max_epochs, int | float) and every > trainer.max_epochs:
+    if every > trainer.max_epochs:
         raise UserError(f"trainer.check_val_every_n_epoch={every} validates none of {trainer.max_epochs} epochs")
     if trainer.get("gradient_clip_algorithm") is not None and trainer.gradient_clip_val is None:
         raise UserError("trainer.gradient_clip_algorithm clips nothing without trainer.gradient_clip_val")
@@ -104,24 +88,22 @@ def check_limit(limit: Any, data: NoisyDataModule, processes: int) -> None:
     """Raises UserError if ``trainer.limit_val_batches`` leaves nothing to validate on."""
     batches = -(-(len(data.splits["val"]) // processes) // data.eval_batch_size)
     if isinstance(limit, float) and int(limit * batches) == 0:
-        raise UserError(
-            f"trainer.limit_val_batches={limit} of {batches} validation batches is less than one; "
-            "a whole number counts batches"
-        )
+        less = f"trainer.limit_val_batches={limit} of {batches} validation batches is less than one"
+        raise UserError(f"{less}; a whole number counts batches")
 
 
 def check_monitors(callbacks: Sequence[Callback], method: NoisyLabelMethod) -> None:
-    """Raises UserError for a callback that watches the test set, or what is not logged, as far as that is known."""
+    """Raises UserError for a callback that monitors the test set, or a metric that is known not to be logged."""
     parts: list[Any] = [method, *callbacks]
     ours = all(type(part).__module__.split(".")[0] in ("lnl", "pytorch_lightning") for part in parts)
     for monitor in (str(getattr(callback, "monitor", None) or "") for callback in callbacks):
         if monitor.startswith(("test", "trusted_test")):
             raise UserError(f"callbacks: the test set chooses nothing: monitor val/accuracy or val/loss, not {monitor}")
-        # A method has train/... of its own, and code of the user's may log anything.
+        # A method logs train/... of its own, and a user's code may log anything.
         if ours and monitor and monitor not in VALIDATION and not monitor.startswith("train/"):
-            there = ", ".join(VALIDATION + TRAINING)
+            logged = ", ".join([*VALIDATION, *(f"train/{name}" for name in TRAINING)])
             near = nearest(monitor, VALIDATION)
-            raise UserError(f"callbacks: nothing is logged as {monitor}{near}\nThere are {there}.")
+            raise UserError(f"callbacks: nothing is logged as {monitor}{near}\nLogged are {logged}.")
 
 
 def check_schedule(method: NoisyLabelMethod, trainer: DictConfig) -> None:
@@ -134,12 +116,12 @@ def check_schedule(method: NoisyLabelMethod, trainer: DictConfig) -> None:
     if isinstance(schedule, ReduceLROnPlateau) or not isinstance(schedule, LRScheduler):
         hint = "is no schedule of epochs: choose scheduler=cosine, exponential, multistep or another LRScheduler"
         raise UserError(f"scheduler: {name} {hint}.")
-    if (trainer.get("max_steps") or -1) != -1:
-        return  # they may end training before the schedule ends
+    if trainer.get("max_steps", -1) != -1:
+        return  # training may end before the schedule does
     epochs = method.present.epochs if isinstance(method, StagedMethod) else int(trainer.max_epochs)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # there is no optimizer's step before it
+            warnings.simplefilter("ignore")  # about the missing optimizer steps
             for _ in range(epochs):
                 schedule.step()
     except (ValueError, TypeError, ZeroDivisionError, IndexError) as error:
@@ -149,7 +131,7 @@ def check_schedule(method: NoisyLabelMethod, trainer: DictConfig) -> None:
 
 
 def check_batch_of_one(method: NoisyLabelMethod, data: NoisyDataModule, processes: int) -> None:
-    """Raises UserError if all batches have a single sample, and the model cannot be trained on one: batch norm."""
+    """Raises UserError if all batches have one sample, and the model cannot be trained on one (batch norm)."""
     if min(data.batch_size, len(data.splits["train"])) > processes:
         return
     model, size = copy.deepcopy(method.model).train(), data.image_size
@@ -158,9 +140,7 @@ def check_batch_of_one(method: NoisyLabelMethod, data: NoisyDataModule, processe
             model(torch.zeros(1, data.channels, size, size))
     except ValueError as error:
         where = "" if processes == 1 else f" on each of {processes} devices"
+        few = f"data.batch_size={data.batch_size} is one sample{where}, too few for this model's batch norm"
         if data.batch_size > processes:
-            raise UserError(f"one training sample{where} is too few for this model: {first_line(error)}") from error
-        raise UserError(
-            f"data.batch_size={data.batch_size} is one sample{where}, too few for this model's batch norm: "
-            f"{first_line(error)}"
-        ) from error
+            few = f"one training sample{where} is too few for this model"
+        raise UserError(f"{few}: {first_line(error)}") from error

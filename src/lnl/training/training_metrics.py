@@ -1,41 +1,41 @@
-"""What a model makes of its training labels while it is trained on them."""
+"""The metrics of training: measured in every epoch, and kept in metrics.csv."""
 
 import logging
+import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
-from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.callbacks import Callback, Checkpoint
 from torch import Tensor
 
 from lnl.data import Batch
+from lnl.files import replacing
 from lnl.metrics import memorisation
 
 log = logging.getLogger(__name__)
 
 
 class TrainingMetrics(Callback):
-    """Logs loss and accuracy of every training epoch, on correctly and on wrongly labelled samples apart.
+    """Logs loss and accuracy of every training epoch, separately for correctly and wrongly labelled samples.
 
-    Each sample counts with the prediction made in the step that trained on it, so that measuring costs no further
-    pass: what the method observes (:meth:`lnl.methods.NoisyLabelMethod.observe`). A method that observes nothing gets
-    only the loss, and a remark in the log. ``train/visited`` is the share of the training samples
-    that an epoch's numbers are of. Clean labels stay in this callback. Of processes that train together all samples
-    count, in each of them.
+    Each sample counts with the prediction of the step that trained on it
+    (:meth:`lnl.methods.NoisyLabelMethod.observe`): no further pass is needed. A method that observes nothing gets only
+    the loss, and a remark in the log. ``train/visited`` is the share of the training samples that count. Samples of all
+    processes count. Clean labels stay in this callback.
 
     Args:
-        given: labels ``[N]`` of the whole training set, in the order that ``batch.index`` counts.
-        clean: the true ones, or None where nobody knows them.
+        given: labels ``[N]`` of the whole training set, in the order of ``batch.index``.
+        clean: the true labels, or None if they are unknown.
     """
 
     def __init__(self, given: NDArray[np.int64], clean: NDArray[np.int64] | None) -> None:
         self.given = torch.from_numpy(given)
         self.clean = None if clean is None else torch.from_numpy(clean)
-        self.losses: list[Tensor] = []
-        self.sizes: list[int] = []
-        self.predicted: list[tuple[Tensor, Tensor]] = []
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         self.method = pl_module
@@ -46,7 +46,9 @@ class TrainingMetrics(Callback):
             self.predicted.append((index, logits.argmax(dim=1)))
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.losses, self.predicted, self.sizes = [], [], []
+        self.losses: list[Tensor] = []
+        self.sizes: list[int] = []
+        self.predicted: list[tuple[Tensor, Tensor]] = []
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
@@ -58,7 +60,7 @@ class TrainingMetrics(Callback):
         sizes = torch.tensor(self.sizes, dtype=torch.float64)
         loss = (torch.stack(self.losses).cpu().double() * sizes).sum() / sizes.sum()
         if trainer.world_size > 1:
-            # Of a step, the mean of the processes' losses is that of its samples (lnl.training.processes.Shared).
+            # Of a step, the mean of the processes' losses is that of its samples (lnl.training.processes.SharedDDP).
             loss = trainer.strategy.reduce(loss.to(pl_module.device), reduce_op="mean")
         metrics = {"loss": loss.item()}
         if self.predicted:
@@ -77,7 +79,7 @@ class TrainingMetrics(Callback):
         pl_module.log_dict({f"train/{name}": value for name, value in metrics.items()}, sync_dist=True)
 
     def _of_all(self, trainer: pl.Trainer, index: Tensor, predicted: Tensor) -> tuple[Tensor, Tensor]:
-        """What all processes predicted, each for samples of its own."""
+        """The predictions of all processes."""
         everyone = torch.full_like(self.given, -1)
         everyone[index] = predicted
         device = trainer.strategy.root_device
@@ -88,3 +90,63 @@ class TrainingMetrics(Callback):
     def teardown(self, trainer: pl.Trainer, pl_module: Any, stage: str) -> None:
         if self._see in pl_module.listeners:
             pl_module.listeners.remove(self._see)
+
+
+class MetricsTable(Checkpoint):  # Lightning calls those last, when all metrics are logged
+    """Keeps every epoch's metrics, writes them to ``metrics.csv``, and lets checkpoints carry them.
+
+    A metric stands only in the row of the epoch that logged it; those of a validation only if no step followed it.
+    Checkpoints carry the rows, so that a resumed run's table has each epoch once.
+
+    Attributes:
+        rows: a dict an epoch: ``epoch``, ``step``, ``lr``, ``seconds`` (with validation) and all that was logged.
+        validated: metrics that validation logged for the present weights; empty after a further step.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: list[dict[str, float]] = []
+        self.validated: dict[str, float] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": self.rows, "validated": self.validated}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rows = list(state_dict["rows"])
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.started = time.perf_counter()
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        self.validated = {}
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not trainer.sanity_checking:
+            self.validated = logged_now(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        groups = trainer.optimizers[0].param_groups  # none for a method without gradients
+        row: dict[str, float] = {
+            "epoch": trainer.current_epoch,
+            "step": trainer.global_step,
+            "lr": float(groups[0]["lr"]) if groups else float("nan"),
+            "seconds": time.perf_counter() - self.started,
+        }
+        self.rows.append(row | self.validated | logged_now(trainer))
+        if not trainer.is_global_zero:
+            return
+        with replacing(self.path) as unfinished:
+            pd.DataFrame(self.rows).to_csv(unfinished, index=False, float_format="%.10g")
+
+
+def logged_now(trainer: pl.Trainer) -> dict[str, float]:
+    """The metrics that the present epoch, or validation, has logged.
+
+    ``callback_metrics`` also keeps the latest of all other names, for early stopping.
+    """
+    metrics = trainer.callback_metrics
+    kept = dict(metrics)
+    metrics.clear()
+    now = {name: float(value) for name, value in trainer.callback_metrics.items()}  # the property adds them again
+    metrics.update(kept)
+    return now
