@@ -8,7 +8,6 @@ from urllib.error import URLError
 
 import numpy as np
 import torchvision
-from numpy.typing import NDArray
 from torchvision.datasets.utils import check_integrity
 
 from lnl.datasets.images import Form
@@ -18,7 +17,7 @@ from lnl.labels import Labels
 
 
 def missing(name: str, folder: Path, reason: object) -> UserError:
-    """What to say when a dataset is neither on the disk nor to be had."""
+    """The error for a dataset that is not on the disk and cannot be downloaded."""
     return UserError(
         f"{name} is not in {folder} and could not be downloaded ({reason}).\n"
         "Set the folder with LNL_DATA_DIR or paths.data_dir=..., or use data=digits, which needs no download."
@@ -26,17 +25,13 @@ def missing(name: str, folder: Path, reason: object) -> UserError:
 
 
 def damaged(path: Path) -> UserError:
-    """What to say of a file that is there but not whole."""
+    """The error for an incomplete file."""
     return UserError(f"{path} is damaged or truncated: delete it, and it will be downloaded again.")
 
 
 @dataclass(frozen=True)
 class TorchvisionSet(Source):
-    """A dataset that torchvision knows how to download and read.
-
-    Args:
-        data_dir: where its files are or will be downloaded to.
-    """
+    """A dataset that torchvision's ``reader`` downloads to and reads from ``data_dir``."""
 
     reader: ClassVar[Any]
 
@@ -48,7 +43,7 @@ class TorchvisionSet(Source):
 
     def prepare(self) -> None:
         if all(path.exists() for path in self.needed_files()):
-            return  # whole or not, `read` will see
+            return  # read checks them
         try:
             for train in (True, False):
                 self.reader(self.folder, train=train, download=True)
@@ -63,24 +58,21 @@ class TorchvisionSet(Source):
             train, test = (self.reader(self.folder, train=train) for train in (True, False))
         except (RuntimeError, ValueError, AssertionError) as error:  # a checksum or header is wrong
             raise damaged(self.find_damaged()) from error
-        labels, test_labels = (np.asarray(part.targets, dtype=np.int64) for part in (train, test))
-        return Dataset(_images(train), Labels.true(labels, self.class_names(train)), _images(test), test_labels)
+        (images, labels), (test_images, test_labels) = (
+            (np.asarray(part.data).reshape(*part.data.shape[:3], -1), np.asarray(part.targets, dtype=np.int64))
+            for part in (train, test)
+        )
+        # MNIST's classes are called "0 - zero".
+        classes = [name.split(" - ")[0] for name in train.classes]
+        return Dataset(images, Labels.true(labels, classes), test_images, test_labels)
 
     @abstractmethod
     def needed_files(self) -> dict[Path, int | None]:
-        """The files that must be there, with their size in bytes where torchvision checks no sum of them."""
+        """The required files, with their size in bytes if torchvision does not check their sums."""
 
     def find_damaged(self) -> Path:
-        """What torchvision could not read: a file, or the folder where no checksum tells which."""
+        """The file that torchvision could not read; its folder if there are no checksums."""
         return self.folder / self.reader.__name__
-
-    def class_names(self, dataset: Any) -> list[str]:
-        return list(dataset.classes)
-
-
-def _images(dataset: Any) -> NDArray[np.uint8]:
-    images = np.asarray(dataset.data)
-    return images if images.ndim == 4 else images[..., None]
 
 
 @dataclass(frozen=True)
@@ -116,15 +108,9 @@ class MNIST(TorchvisionSet):
 
     def needed_files(self) -> dict[Path, int | None]:
         # torchvision checks the archives it downloads, not the unpacked files.
-        folder = self.folder / self.reader.__name__ / "raw"
-        sizes: dict[Path, int | None] = {}
-        for part, count in (("train", 60_000), ("t10k", 10_000)):
-            sizes[folder / f"{part}-images-idx3-ubyte"] = 16 + count * 28 * 28
-            sizes[folder / f"{part}-labels-idx1-ubyte"] = 8 + count
-        return sizes
-
-    def class_names(self, dataset: Any) -> list[str]:
-        return [name.split(" - ")[0] for name in dataset.classes]  # torchvision's are "0 - zero"
+        sizes = {"train-images-idx3": 16 + 60_000 * 784, "train-labels-idx1": 8 + 60_000}
+        sizes |= {"t10k-images-idx3": 16 + 10_000 * 784, "t10k-labels-idx1": 8 + 10_000}
+        return {self.folder / self.reader.__name__ / "raw" / f"{name}-ubyte": size for name, size in sizes.items()}
 
 
 @dataclass(frozen=True)
