@@ -1,4 +1,4 @@
-"""Samples as they were given, with their labels as text; and what a user is to hear of them."""
+"""Samples as a user's data lists them, with labels as text, and remarks on them."""
 
 import ast
 import json
@@ -9,26 +9,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-SPLITS = {
-    "train": ("train", "training"),
-    "val": ("val", "valid", "validation"),
-    "test": ("test", "testing"),
-}
-SPLIT_OF = {name: split for split, names in SPLITS.items() for name in names}
+SPLIT_OF = {"training": "train", "valid": "val", "validation": "val", "testing": "test"}
+SPLIT_OF |= {split: split for split in ("train", "val", "test")}
 
 
 @dataclass
 class Listing:
-    """Samples as they were given.
+    """The samples of a user's data.
 
     Attributes:
-        table: a row for each, with ``name`` (its file, or what else to call it), ``label``, and, where they were said,
-            ``split`` (train, val or test), ``true_label`` and ``trusted`` (bool). Labels are text.
-        bad: name and reason of each that cannot be used.
-        remarks: what the user is to hear.
-        named: labels are the names of folders or of classes: 1.0 is not 1 then, and nan is a class.
-        classes: their names in label order, where the data has them.
-        holds: what has the pictures, if they are not in files.
+        table: a row for each, with ``name`` (of the file, if there is one), ``label`` as text and, where the data has
+            them, ``split`` (train, val or test), ``true_label`` as text and ``trusted`` (bool).
+        bad: name and reason of each sample that cannot be used.
+        remarks: messages to the user.
+        named: labels are names of folders or classes: 1.0 is not the same as 1, and nan is a class.
+        classes: names in label order, if the data has them.
+        holds: the pictures, if they are not in files.
     """
 
     table: pd.DataFrame
@@ -40,29 +36,31 @@ class Listing:
 
 
 def no_single_label(row: Mapping[Hashable, Any]) -> str:
-    """What is wrong with a label, or a true label, that is a list or an object, as JSON or Python write them."""
+    """What is wrong if a label or true label is a list or an object, written in JSON or Python; else empty."""
     for key in ("label", "true_label"):
         text = row.get(key, "").strip()
         if text[:1] in tuple("[{(") and isinstance(value := _parsed(text), list | tuple | dict | set):
             what = f"its {key.replace('_', ' ')} {text if len(text) <= 60 else text[:57] + '...'}"
-            if not value:
-                return f"{what} is empty"
-            return f"{what} is a list or an object, of several labels perhaps: write one label"
+            return (
+                f"{what} is a list or an object, of several labels perhaps: write one label"
+                if value
+                else f"{what} is empty"
+            )
     return ""
 
 
 def _parsed(text: str) -> Any:
-    """The value of JSON, or of a Python literal; the text if it is neither."""
+    """The value of JSON or of a Python literal; None of other texts."""
     for parse in (json.loads, ast.literal_eval):
         try:
             return parse(text)
         except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
             continue
-    return text
+    return None
 
 
 def as_text(value: Any) -> str:
-    """A cell as text; lists and objects as JSON, what is not in JSON as Python writes it."""
+    """A cell as text; lists and objects in JSON if possible."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if isinstance(value, np.ndarray):
@@ -81,12 +79,12 @@ def many(count: int, one: str, several: str) -> str:
 
 
 def details(line: str, entries: list[str]) -> str:
-    """A remark: a line for the terminal, and an entry a line for the log."""
+    """A remark: ``line`` for the terminal, and one line for each entry for the log."""
     return "\n  ".join([line, *entries])
 
 
 def described(bad: Sequence[tuple[str, str]]) -> list[str]:
-    """Names and reasons, to be printed."""
+    """Printable lines of names and reasons."""
     return [f"{printable(name)}: {reason}" for name, reason in bad]
 
 
@@ -96,13 +94,13 @@ def printable(name: str) -> str:
 
 
 def left_out(bad: Sequence[tuple[str, str]], of: int | None = None) -> str:
-    """How many samples are left out, of how many if that is known, and the first of them."""
+    """How many samples are left out, out of how many if known, and the first one."""
     count = many(len(bad), "sample is", "samples are") if of is None else f"{len(bad):,} of {of:,} samples are"
     return f"{count} left out (data.on_error=skip), first {described(bad[:1])[0]}"
 
 
 def about_classes(table: pd.DataFrame, classes: Sequence[str]) -> list[str]:
-    """Remarks on classes that have too few samples."""
+    """Remarks on classes with too few samples."""
     counts = np.bincount(table.loc[table["split"] != "test", "label"], minlength=len(classes))
     remarks = []
     if none := [classes[label] for label in np.flatnonzero(counts == 0).tolist()]:
@@ -114,17 +112,17 @@ def about_classes(table: pd.DataFrame, classes: Sequence[str]) -> list[str]:
 
 
 def about_trust(table: pd.DataFrame) -> list[str]:
-    """Remarks on samples that are trusted, though their true label is another."""
+    """Remarks on trusted samples whose label is not the true one."""
     if not {"trusted", "true_label"} <= set(table):
         return []
-    wrong = table.loc[table["trusted"] & (table["split"] != "test") & (table["label"] != table["true_label"]), "name"]
+    of = table["trusted"] & (table["split"] != "test") & (table["label"] != table["true_label"])
+    wrong = table.loc[of, "name"].tolist()
     said = many(len(wrong), "sample is", "samples are")
-    line = f"{said} trusted with a label that is not the true one: {some(wrong.tolist())}"
-    return [details(line, wrong.tolist())] if len(wrong) else []
+    return [details(f"{said} trusted with a label that is not the true one: {some(wrong)}", wrong)] if wrong else []
 
 
 def about_copies(table: pd.DataFrame, classes: Sequence[str]) -> list[str]:
-    """Remarks on pictures that are there twice: with different labels, in training and test, and for no reason."""
+    """Remarks on pictures that occur twice: with different labels, in training and test, or otherwise."""
     several = table[table.duplicated("picture", keep=False)]
     differ, leaked = [], []
     for _, group in several.groupby("picture"):
@@ -134,13 +132,12 @@ def about_copies(table: pd.DataFrame, classes: Sequence[str]) -> list[str]:
             differ.append(same)
         if (group["split"] == "test").nunique() > 1:
             leaked.append(same)
-    copies = len(several) - several["picture"].nunique()
     remarks = []
     for groups, where in ((differ, "there again with another label"), (leaked, "in training and in test")):
         if groups:
             line = f"{many(len(groups), 'picture is', 'pictures are')} {where}: {some(groups, 1)}"
             remarks.append(details(line, groups))
-    if copies:
+    if copies := len(several) - several["picture"].nunique():
         said = many(copies, "picture is a copy", "pictures are copies")
         told = "where the data does not say, copies are all in one split, and in one fold"
         remarks.append(f"{said} of another, byte by byte: {told}")
