@@ -26,7 +26,7 @@ from lnl.datasets.images import Streamed
 from lnl.datasets.source import Dataset, Source
 from lnl.errors import UserError
 from lnl.labels import Integers, Labels, Trusted
-from lnl.labels.trusted import with_trusted
+from lnl.labels.files import with_trusted
 from lnl.noise import LabelNoise, NoNoise
 
 

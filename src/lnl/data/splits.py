@@ -27,7 +27,7 @@ class Splitting:
         subset, val_subset, test_subset: number of samples of each split; null for all. ``subset`` includes all trusted
             samples; with ``folds``, it limits the samples that are cut into folds, and trusted ones are added.
         subset_mode: ``stratified`` by true class (as a smaller dataset would be built), or ``first``.
-        trusted: samples whose label is known to be right (:func:`lnl.labels.trusted.with_trusted`).
+        trusted: samples whose label is known to be right (:func:`lnl.labels.files.with_trusted`).
         trusted_test: number of trusted samples held out as a second test split ``trusted_test``.
         folds, fold: validate on part ``fold`` (from 1) of ``folds`` equal parts instead of ``val_fraction``.
 

@@ -7,8 +7,8 @@ from scipy.stats import truncnorm
 
 from lnl.labels import Integers, Labels, Matrix
 from lnl.labels.choice import check_labels, round_half_up
-from lnl.noise.corrupt import draw_rows
 from lnl.noise.kinds import LabelNoise
+from lnl.noise.transition import draw_rows
 
 RATE_DEVIATION = 0.1
 
@@ -23,10 +23,10 @@ class InstanceNoise(LabelNoise):
 
     Args:
         rate: centre r of the flip rates, in [0, 1]. Truncation moves their mean inwards: at 0 about 8 % of labels are
-            wrong, at 1 about 92 %. ``actual_rate`` has what it came to.
+            wrong, at 1 about 92 %. The record has the ``actual_rate``.
         seed: of rates, W and draw.
-        exact: ``round(r n_c)`` samples of class c change, drawn without replacement in proportion to q, and the
-            recorded transition matrix is scaled to those counts.
+        exact: ``round(r n_c)`` samples of class c change, drawn without replacement in proportion to q; the recorded
+            transition matrix is scaled to those counts.
 
     Raises:
         ValueError: if a label is outside ``[0, K)``.

@@ -10,22 +10,21 @@ import numpy as np
 
 from lnl.labels import Integers, Labels, Matrix, NoiseRecord, empirical_transition
 from lnl.noise import transition
-from lnl.noise.corrupt import corrupt
-from lnl.noise.maps import ClassMap, resolve
+from lnl.noise.transition import ClassMap
 
 
 class LabelNoise(ABC):
-    """Labels in, the same with noise and a record of what was done out.
+    """Adds noise to labels, and a record of it.
 
     Args:
-        rate: share of labels to change, in [0, 1]; what "change" means is the kind's convention.
+        rate: share of labels to change, in [0, 1]; the kind's convention defines "change".
         seed: of the draw, independent of the training seed.
-        exact: exact counts per class in place of independent draws (see :func:`lnl.noise.corrupt`).
+        exact: exact counts per class instead of independent draws (:func:`lnl.noise.transition.corrupt`).
 
     Attributes:
-        drawn: false if the labels are read, so that a difference from the labels before is no noise that was added.
-        reads_files: its parameters that name a file whose content, not whose place, is part of a run's identity.
-        uses_images: true if the draw reads the images, which then have to be in memory.
+        drawn: false if the labels are read: differences from the given labels are then not added noise.
+        reads_files: parameters that name files, whose content but not place is part of a run's identity.
+        uses_images: true if the draw reads the images, which must then be in memory.
     """
 
     kind: ClassVar[str]
@@ -38,41 +37,38 @@ class LabelNoise(ABC):
         self.rate, self.seed, self.exact = transition.check_rate(rate), seed, exact
 
     def __call__(self, labels: Labels, images: Any, data_dir: Path = Path("data")) -> Labels:
-        """The labels with noise, by which no array of ``labels`` changes.
+        """New labels, with noise added to the given ones.
 
         Args:
-            labels: of the training set; noise is added to ``given``, be they right or not.
+            labels: of the training set, right or not.
             images: uint8 ``[N, H, W, C]``, for noise that ``uses_images``.
-            data_dir: the folder of datasets, where a noise may look for its file.
+            data_dir: folder of datasets, where a noise may look for its file.
         """
         noisy, matrix = self.draw(labels, images)
         return self.recorded(labels, noisy, matrix)
 
     @abstractmethod
     def draw(self, labels: Labels, images: Any) -> tuple[Integers, Matrix | None]:
-        """Noisy labels ``[N]``, and the transition matrix ``[K, K]`` that they were drawn by.
-
-        None in its place says that they were read, and that no rate was asked for.
-        """
+        """Noisy labels ``[N]`` and the transition matrix ``[K, K]`` of the draw; None if they were read from a file."""
 
     def recorded(self, labels: Labels, noisy: Integers, matrix: Matrix | None, convention: str | None = None) -> Labels:
-        """The ``labels`` with ``noisy`` ones in place of the given, and their record."""
+        """The ``labels`` with ``noisy`` ones instead of the given ones, and their record."""
         truth, rate = labels.truth, None if matrix is None else self.rate
-        if truth is None:  # noise that is drawn is compared with the labels that it was added to
+        if truth is None:  # drawn noise is compared with the labels that it was added to
             truth, matrix = (labels.given, matrix) if self.drawn else (None, None)
         elif labels.noise is not None or matrix is None:
             matrix = empirical_transition(truth, noisy, len(labels.classes))
-        convention = self.convention if convention is None else convention
+        convention = convention or self.convention
         record = NoiseRecord(noisy, truth, matrix, self.kind, convention, rate, self.seed, self.exact)
         return replace(labels, given=noisy, truth=truth, noise=record)
 
 
 class ClassConditionalNoise(LabelNoise):
-    """Noise that depends only on the true class; a kind of it is a transition matrix."""
+    """Noise that depends only on the true class, by a transition matrix."""
 
     def draw(self, labels: Labels, images: Any) -> tuple[Integers, Matrix]:
         matrix = self.matrix(labels.classes)
-        return corrupt(labels.given, matrix, self.seed, self.exact), matrix
+        return transition.corrupt(labels.given, matrix, self.seed, self.exact), matrix
 
     @abstractmethod
     def matrix(self, classes: Sequence[str]) -> Matrix:
@@ -95,7 +91,7 @@ class NoNoise(ClassConditionalNoise):
 
 
 class SymmetricNoise(ClassConditionalNoise):
-    """A share ``rate`` of labels becomes any other class (:func:`lnl.noise.symmetric`)."""
+    """A share ``rate`` of labels becomes any other class (:func:`lnl.noise.transition.symmetric`)."""
 
     kind, convention = "symmetric", "exclusive of the true class"
 
@@ -104,7 +100,7 @@ class SymmetricNoise(ClassConditionalNoise):
 
 
 class UniformNoise(ClassConditionalNoise):
-    """A share ``rate`` of labels is redrawn from all classes (:func:`lnl.noise.uniform`)."""
+    """A share ``rate`` of labels is redrawn from all classes (:func:`lnl.noise.transition.uniform`)."""
 
     kind, convention = "uniform", "inclusive of the true class"
 
@@ -113,7 +109,7 @@ class UniformNoise(ClassConditionalNoise):
 
 
 class PairflipNoise(ClassConditionalNoise):
-    """A share ``rate`` of each class becomes the next class (:func:`lnl.noise.pairflip`)."""
+    """A share ``rate`` of each class becomes the next class (:func:`lnl.noise.transition.pairflip`)."""
 
     kind, convention = "pairflip", "i -> i + 1 mod K"
 
@@ -122,12 +118,11 @@ class PairflipNoise(ClassConditionalNoise):
 
 
 class AsymmetricNoise(ClassConditionalNoise):
-    """A share ``rate`` of each mapped class becomes the class it is mapped to (:func:`lnl.noise.asymmetric`).
+    """A share ``rate`` of each mapped class becomes the class it is mapped to (:func:`~lnl.noise.transition.asymmetric`).
 
     Args:
-        mapping: ``{from: to}`` in names or numbers, ``blocks``, ``superclass``, or ``random``/null
-            (:func:`lnl.noise.maps.resolve`). Datasets bring their customary map.
-        rate, seed, exact: see :class:`LabelNoise`. Above 0.5, classes that map to each other have changed places.
+        mapping: see :func:`lnl.noise.transition.resolve`. Datasets have a customary map.
+        rate, seed, exact: see :class:`LabelNoise`. Above 0.5, classes that map to each other change places.
     """
 
     kind, convention = "asymmetric", "class map"
@@ -137,4 +132,4 @@ class AsymmetricNoise(ClassConditionalNoise):
         self.mapping = mapping
 
     def matrix(self, classes: Sequence[str]) -> Matrix:
-        return transition.asymmetric(resolve(self.mapping, classes, self.seed), len(classes), self.rate)
+        return transition.asymmetric(transition.resolve(self.mapping, classes, self.seed), len(classes), self.rate)

@@ -12,7 +12,7 @@ import pandas as pd
 from lnl.datasets.userdata.listing import SPLIT_OF, Listing, as_text, many, no_single_label
 from lnl.datasets.userdata.source import PictureSource
 from lnl.errors import UserError
-from lnl.labels.tables import missing_column, read_csv
+from lnl.labels.tables import check_columns, missing_column, read_csv
 
 YES, NO = ("true", "1", "1.0", "yes", "y", "t"), ("false", "0", "0.0", "no", "n", "f", "")
 COLUMNS = ("file", "label", "split", "trusted", "true_label")
@@ -74,8 +74,7 @@ class Table(PictureSource):
         parquet = path.suffix.lower() in (".parquet", ".pq")
         raw = _read_parquet(path) if parquet else read_csv(path, self.encoding, "data.encoding", "CSV or Parquet")
         raw.columns = raw.columns.map(lambda name: str(name).strip())
-        if not raw.columns.is_unique:
-            raise UserError(f"{path} has two columns '{raw.columns[raw.columns.duplicated()][0]}'.")
+        check_columns(path, raw)
         for key, name in columns.items():
             if (key in ("file", "label") or name != key) and name not in raw:
                 mend = f"data.columns.{key}=NAME says which is the {key}"
