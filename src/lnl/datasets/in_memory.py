@@ -1,7 +1,6 @@
 """Images and labels in memory."""
 
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,11 +20,6 @@ class InMemory(Source):
 
     def read(self, form: Form, progress: bool = False) -> Dataset:
         return self.dataset
-
-    def key(self) -> str:
-        data = self.dataset
-        arrays = (np.asarray(part) for part in (data.images, data.labels.given, data.test_images, data.test_labels))
-        return sha256(b"".join(sha256(array.tobytes()).digest() for array in arrays)).hexdigest()
 
 
 def as_images(array: NDArray[Any]) -> NDArray[np.uint8]:

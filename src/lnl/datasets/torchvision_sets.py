@@ -42,7 +42,7 @@ class TorchvisionSet(Source):
         return Path(self.data_dir).expanduser()
 
     def prepare(self) -> None:
-        if all(path.exists() for path in self.needed_files()):
+        if all(path.exists() for path in self.files()):
             return  # read checks them
         try:
             for train in (True, False):
@@ -51,28 +51,25 @@ class TorchvisionSet(Source):
             raise missing(self.reader.__name__, self.folder, error) from error
 
     def read(self, form: Form, progress: bool = False) -> Dataset:
-        for path, whole in self.needed_files().items():
-            if whole is not None and path.stat().st_size != whole:
+        for path, whole in self.files().items():
+            if isinstance(whole, int) and path.stat().st_size != whole:
                 raise damaged(path)
         try:
             train, test = (self.reader(self.folder, train=train) for train in (True, False))
         except (RuntimeError, ValueError, AssertionError) as error:  # a checksum or header is wrong
-            raise damaged(self.find_damaged()) from error
+            sums = ((path, whole) for path, whole in self.files().items() if isinstance(whole, str))
+            wrong = (path for path, md5 in sums if not check_integrity(path, md5))
+            raise damaged(next(wrong, self.folder / self.reader.__name__)) from error
         (images, labels), (test_images, test_labels) = (
             (np.asarray(part.data).reshape(*part.data.shape[:3], -1), np.asarray(part.targets, dtype=np.int64))
             for part in (train, test)
         )
-        # MNIST's classes are called "0 - zero".
-        classes = [name.split(" - ")[0] for name in train.classes]
+        classes = [name.split(" - ")[0] for name in train.classes]  # MNIST's are "0 - zero"
         return Dataset(images, Labels.true(labels, classes), test_images, test_labels)
 
     @abstractmethod
-    def needed_files(self) -> dict[Path, int | None]:
-        """The required files, with their size in bytes if torchvision does not check their sums."""
-
-    def find_damaged(self) -> Path:
-        """The file that torchvision could not read; its folder if there are no checksums."""
-        return self.folder / self.reader.__name__
+    def files(self) -> dict[Path, int | str]:
+        """The required files, each with its MD5 sum if torchvision checks it, else with its size in bytes."""
 
 
 @dataclass(frozen=True)
@@ -81,16 +78,10 @@ class CIFAR10(TorchvisionSet):
 
     reader = torchvision.datasets.CIFAR10
 
-    def checksums(self) -> dict[Path, str]:
+    def files(self) -> dict[Path, int | str]:
         folder = self.folder / self.reader.base_folder
         meta = (self.reader.meta["filename"], self.reader.meta["md5"])
         return {folder / name: md5 for name, md5 in [*self.reader.train_list, *self.reader.test_list, meta]}
-
-    def needed_files(self) -> dict[Path, int | None]:
-        return dict.fromkeys(self.checksums())
-
-    def find_damaged(self) -> Path:
-        return next(path for path, md5 in self.checksums().items() if not check_integrity(path, md5))
 
 
 @dataclass(frozen=True)
@@ -106,8 +97,8 @@ class MNIST(TorchvisionSet):
 
     reader = torchvision.datasets.MNIST
 
-    def needed_files(self) -> dict[Path, int | None]:
-        # torchvision checks the archives it downloads, not the unpacked files.
+    def files(self) -> dict[Path, int | str]:
+        # torchvision checks the archives that it downloads, not the unpacked files.
         sizes = {"train-images-idx3": 16 + 60_000 * 784, "train-labels-idx1": 8 + 60_000}
         sizes |= {"t10k-images-idx3": 16 + 10_000 * 784, "t10k-labels-idx1": 8 + 10_000}
         return {self.folder / self.reader.__name__ / "raw" / f"{name}-ubyte": size for name, size in sizes.items()}

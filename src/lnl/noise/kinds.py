@@ -118,7 +118,7 @@ class PairflipNoise(ClassConditionalNoise):
 
 
 class AsymmetricNoise(ClassConditionalNoise):
-    """A share ``rate`` of each mapped class becomes the class it is mapped to (:func:`~lnl.noise.transition.asymmetric`).
+    """A share ``rate`` of each mapped class becomes another one (:func:`lnl.noise.transition.asymmetric`).
 
     Args:
         mapping: see :func:`lnl.noise.transition.resolve`. Datasets have a customary map.
