@@ -35,21 +35,17 @@ class NoisyDataModule(pl.LightningDataModule):
 
     Noise is drawn once for the whole training set, before validation samples are split off: the noisy label of a sample
     depends neither on the split and its limits nor on the training seed. A batch's ``index`` is the sample's number in
-    the whole training set.
-
-    A subclass names its source, :attr:`reads`, and the :attr:`defaults` of the options.
+    the whole training set. A subclass names its source, :attr:`reads`, and the :attr:`defaults` of the options.
 
     Args:
         source: reads the images and labels; None for a :attr:`reads` made from ``options``.
         noise: of the labels; none by default. Instance-dependent noise sees the original images.
         corruption: of the images of all splits, after resizing; none by default.
-        data_dir: folder of the dataset's files, which are downloaded there if they are missing.
-        cache_dir: folder of decoded images.
+        data_dir, cache_dir: folders of the dataset's files, downloaded if missing, and of decoded images.
         num_classes: K; None for the number found in the data.
-        class_map: the dataset's customary map for asymmetric noise (read by ``conf/noise/asymmetric.yaml``).
+        class_map: the customary map for asymmetric noise (read by ``conf/noise/asymmetric.yaml``).
         seed: of order and augmentation, together with the epoch.
-        augment: transforms of a training image (:mod:`lnl.augment`): the view ``weak``, the only one of most methods.
-        views: further views by name.
+        augment, views: transforms of a training image (:mod:`lnl.augment`) for the view ``weak``, and for others.
         trusting: whether training replaces the given labels of trusted samples by the right ones.
         contents: :attr:`lnl.datasets.source.Source.contents`, if already known.
         reader: reads the source; :func:`lnl.data.reading.read_once` shares the data among runs.
@@ -57,14 +53,13 @@ class NoisyDataModule(pl.LightningDataModule):
             :class:`~lnl.data.preparation.Batching`.
 
     Attributes (after ``setup``):
-        dataset: the :class:`~lnl.datasets.source.Dataset` that was read.
+        dataset: the :class:`~lnl.datasets.source.Dataset` that was read, with ``test_labels`` for metrics only: test
+            batches carry -1 instead.
         classes: names; ``num_classes`` and ``image_size`` are numbers now.
         labels: :class:`~lnl.labels.Labels` of the whole training set. Their truth is for metrics only; trusted samples
             outside the training split are left out.
-        test_labels: clean labels of the test set, for metrics only: test batches carry -1 instead.
         fingerprints: of user data, just before it was read (:mod:`lnl.datasets.contents`); None of benchmarks.
-        splits: sample numbers of ``train``, ``val`` and ``trusted_test`` in the training set, of ``test`` in the test
-            set.
+        splits: sample numbers of ``train``, ``val`` and ``trusted_test`` in the training set, ``test`` in the test set.
         in_streams: bool ``[N]``, the samples that :meth:`endless` gave this process (of several) in this epoch.
     """
 
@@ -142,7 +137,8 @@ class NoisyDataModule(pl.LightningDataModule):
         self._trusted = labels.trusted
         labels = replace(labels, trusted=labels.trusted.among(self.splits.get("train", np.arange(0))))
         if self.trusting and not len(labels.trusted):
-            raise UserError(f"this method needs samples with trusted labels: {self.source.how_to_trust}")
+            how = "set data.trusted, e.g. to 1000 or a CSV; from Python, fit(images, labels, trusted=...)"
+            raise UserError(f"this method needs samples with trusted labels: {how}")
         # From the images as they are, so that instance noise does not depend on the size a model wants.
         labels = self.noise(labels, dataset.images, self.data_dir)
         self.labels = labels.trusting() if self.trusting else labels
@@ -171,7 +167,7 @@ class NoisyDataModule(pl.LightningDataModule):
 
     @property
     def image_size(self) -> Any:
-        """Side of the images in pixels; None if it is neither set nor read yet."""
+        """Side in pixels; None if it is neither set nor read yet."""
         return self.preparation.image_size
 
     @property
@@ -228,6 +224,8 @@ class NoisyDataModule(pl.LightningDataModule):
         chosen: Tensor | None = None,
         views: Sequence[str] = ("weak",),
         share: Share = WHOLE,
+        batch_size: int | None = None,
+        seeds: tuple[int, ...] = (),
     ) -> Loader:
         """Shuffled, augmented batches of one epoch.
 
@@ -237,9 +235,11 @@ class NoisyDataModule(pl.LightningDataModule):
             chosen: numbers of samples, int64 ``[n]``; None for all training samples.
             views: their names.
             share: of this process in each batch.
+            batch_size: samples of a step, in all processes together; by default the data's.
+            seeds: of order and augmentation, beside the data's and the epoch.
         """
         index = torch.from_numpy(self.splits["train"]) if chosen is None else chosen
-        sampler = EpochSampler(index, self.seed, True, self.batch_size, share)
+        sampler = EpochSampler(index, (self.seed, *seeds), True, batch_size or self.batch_size, share)
         sampler.set_epoch(epoch)
         return self._loader("train", sampler, device, views)
 
@@ -253,13 +253,9 @@ class NoisyDataModule(pl.LightningDataModule):
         device: torch.device,
         share: Share = WHOLE,
     ) -> Iterator[Batch]:
-        """Endless shuffled, augmented batches of the training samples ``chosen``: one pass over them after another.
+        """Endless shuffled, augmented batches: one pass over ``chosen`` after another (:meth:`training_loader`).
 
-        Args:
-            epoch, stream: seed order and augmentation, together with the data's seed. Streams of different numbers
-                differ; a resumed run has the same.
-            batch_size: samples of a step, in all processes together.
-            chosen, views, device, share: see :meth:`training_loader`.
+        A resumed run has the same. Streams of different numbers ``stream`` differ.
 
         Raises:
             UserError: if there are fewer samples than processes.
@@ -267,9 +263,7 @@ class NoisyDataModule(pl.LightningDataModule):
         if len(chosen) < share.processes:
             raise UserError(f"a stream of {len(chosen)} samples is too small for {share.processes} devices.")
         for lap in count():
-            sampler = EpochSampler(chosen, (self.seed, 1 + stream, lap), True, batch_size, share)
-            sampler.set_epoch(epoch)
-            for batch in self._loader("train", sampler, device, views):
+            for batch in self.training_loader(device, epoch, chosen, views, share, batch_size, (1 + stream, lap)):
                 if share.processes > 1:
                     self.in_streams = self.in_streams.to(device).index_fill_(0, batch.index, True)
                 yield batch

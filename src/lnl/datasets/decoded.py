@@ -111,7 +111,8 @@ def decode(pictures: Pictures, form: Form, *, cache_dir: Path, limit: float, sho
     with suppress(ValueError, KeyError, EOFError, FileNotFoundError):  # damaged, or removed by another process
         found = json.loads(record.read_text())
         bad = {int(place): reason for place, reason in found["bad"].items()}
-        if fresh or all(_fails_again(pictures, place, options) for place in found["passing"]):
+        again = (None if fresh else _read(pictures, place, options) for place in found["passing"])
+        if all(answer is None or (isinstance(answer, PictureError) and answer.passing) for answer in again):
             if streamed:
                 good = np.setdiff1d(np.arange(len(pictures)), np.array(list(bad), dtype=np.int64))
                 digests = np.array(found["digests"], dtype=np.uint64)
@@ -122,12 +123,6 @@ def decode(pictures: Pictures, form: Form, *, cache_dir: Path, limit: float, sho
             return Decoded(np.asarray(np.load(array, mmap_mode="c")), bad)
     record.unlink(missing_ok=True)
     return decode(pictures, replace(form, image_size=size), cache_dir=cache_dir, limit=limit, show=show)
-
-
-def _fails_again(pictures: Pictures, place: int, options: Options) -> bool:
-    """Whether a picture still cannot be read for a reason that may pass."""
-    answer = _read(pictures, place, options)
-    return isinstance(answer, PictureError) and answer.passing
 
 
 def _read(pictures: Pictures, place: int, options: Options) -> NDArray[np.uint8] | PictureError:

@@ -1,7 +1,7 @@
 """Images and labels in memory."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,8 +13,6 @@ from lnl.datasets.source import Dataset, Source
 @dataclass(frozen=True)
 class InMemory(Source):
     """A dataset that is already in memory."""
-
-    how_to_trust: ClassVar[str] = "fit(images, labels, trusted=...)"
 
     dataset: Dataset
 

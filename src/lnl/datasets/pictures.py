@@ -201,7 +201,7 @@ class Files(Pictures):
 
     @cached_property
     def states(self) -> NDArray[np.int64]:
-        """``[n, 3]``, each file's size and the times when its content and its inode changed; -1, 0, 0 if it is missing."""
+        """``[n, 3]``, each file's size and when its content and its inode changed; -1, 0, 0 if it is missing."""
         found = []
         for name in self.names:
             try:

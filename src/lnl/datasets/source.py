@@ -50,11 +50,9 @@ class Source(ABC):
 
     Attributes:
         elsewhere: names of arguments that do not change what is read, such as folders.
-        how_to_trust: how the user names trusted samples, for an error message.
     """
 
     elsewhere: ClassVar[frozenset[str]] = frozenset({"data_dir", "cache_dir", "cache_limit_gb"})
-    how_to_trust: ClassVar[str] = "set data.trusted, e.g. to 1000 or a CSV."
 
     def prepare(self) -> None:  # noqa: B027
         """Downloads missing files."""

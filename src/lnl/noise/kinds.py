@@ -1,7 +1,7 @@
 """The kinds of label noise, each an option of ``conf/noise``."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -64,15 +64,21 @@ class LabelNoise(ABC):
 
 
 class ClassConditionalNoise(LabelNoise):
-    """Noise that depends only on the true class, by a transition matrix."""
+    """Noise that depends only on the true class, by a transition matrix.
+
+    Attributes:
+        form: makes the matrix from the number of classes and the rate, unless :meth:`matrix` is overridden.
+    """
+
+    form: ClassVar[Callable[[int, float], Matrix]]
 
     def draw(self, labels: Labels, images: Any) -> tuple[Integers, Matrix]:
         matrix = self.matrix(labels.classes)
         return transition.corrupt(labels.given, matrix, self.seed, self.exact), matrix
 
-    @abstractmethod
     def matrix(self, classes: Sequence[str]) -> Matrix:
         """``T[K, K]`` for these classes."""
+        return type(self).form(len(classes), self.rate)
 
 
 class NoNoise(ClassConditionalNoise):
@@ -94,27 +100,21 @@ class SymmetricNoise(ClassConditionalNoise):
     """A share ``rate`` of labels becomes any other class (:func:`lnl.noise.transition.symmetric`)."""
 
     kind, convention = "symmetric", "exclusive of the true class"
-
-    def matrix(self, classes: Sequence[str]) -> Matrix:
-        return transition.symmetric(len(classes), self.rate)
+    form = transition.symmetric
 
 
 class UniformNoise(ClassConditionalNoise):
     """A share ``rate`` of labels is redrawn from all classes (:func:`lnl.noise.transition.uniform`)."""
 
     kind, convention = "uniform", "inclusive of the true class"
-
-    def matrix(self, classes: Sequence[str]) -> Matrix:
-        return transition.uniform(len(classes), self.rate)
+    form = transition.uniform
 
 
 class PairflipNoise(ClassConditionalNoise):
     """A share ``rate`` of each class becomes the next class (:func:`lnl.noise.transition.pairflip`)."""
 
     kind, convention = "pairflip", "i -> i + 1 mod K"
-
-    def matrix(self, classes: Sequence[str]) -> Matrix:
-        return transition.pairflip(len(classes), self.rate)
+    form = transition.pairflip
 
 
 class AsymmetricNoise(ClassConditionalNoise):

@@ -50,10 +50,8 @@ class Arrays(UserSource):
 
     def listing(self) -> Listing:
         arrays = self._arrays()
-        if self.only_test and not {"images", "labels"} & set(arrays):
-            pixels, table = self._part(arrays, "test", "test_")
-            return self._listed(pixels, table)
-        pixels, table = self._part(arrays, "train", "")
+        only = self.only_test and not {"images", "labels"} & set(arrays)
+        pixels, table = self._part(arrays, "test", "test_") if only else self._part(arrays, "train", "")
         if "true_labels" in arrays:
             table["true_label"] = self._text("true_labels", arrays["true_labels"], len(pixels))
         if "trusted" in arrays:
@@ -61,17 +59,14 @@ class Arrays(UserSource):
             if trusted.shape != (len(pixels),) or trusted.dtype != bool:
                 raise UserError(f"{self.file}: trusted must be {len(pixels)} of true and false, got {_kind(trusted)}")
             table["trusted"] = trusted
-        if "test_images" in arrays or "test_labels" in arrays:
+        if not only and {"test_images", "test_labels"} & set(arrays):
             others, test = self._part(arrays, "test", "test_")
             if others.shape[1:] != pixels.shape[1:]:
                 raise UserError(f"{self.file}: test_images are {_kind(others)}, images {_kind(pixels)}")
             pixels = np.concatenate([pixels, others])
             test = test.assign(true_label=test["label"], trusted=False)
             table = pd.concat([table, test[table.columns]], ignore_index=True)
-        return self._listed(pixels, table)
-
-    def _listed(self, pixels: NDArray[np.uint8], table: pd.DataFrame) -> Listing:
-        return Listing(table.assign(name=[f"sample {place}" for place in table.index]), holds=pixels)
+        return Listing(table.assign(name=[f"sample {place}" for place in table.index]), pixels)
 
     def copies(self, listing: Listing, table: pd.DataFrame, progress: bool) -> list[list[int]]:
         return same(sha256(listing.holds[place].tobytes()).hexdigest() for place in table.index)

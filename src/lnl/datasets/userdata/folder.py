@@ -4,12 +4,14 @@ import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
+from lnl.datasets.pictures import Files
 from lnl.datasets.userdata.listing import SPLIT_OF, Listing, details, many, some
-from lnl.datasets.userdata.source import PictureSource
+from lnl.datasets.userdata.source import UserSource
 from lnl.errors import UserError
 from lnl.files import entries, is_picture, walk
 
@@ -17,7 +19,7 @@ TABLES = (".csv", ".tsv", ".parquet")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Folder(PictureSource):
+class Folder(UserSource):
     """Pictures ``path/<class>/*`` or ``path/{train,val,test}/<class>/*``: a folder's name is the class.
 
     Folders with the names of splits are splits if one of them contains folders. Otherwise they are classes, which
@@ -68,7 +70,8 @@ class Folder(PictureSource):
             raise UserError(f"{train} has no class folders with pictures: expected are {train}/<class>/*.jpg")
         table = pd.DataFrame(rows, columns=["name", "label", "split"], dtype=object)
         remarks = self._left_out(empty, loose, deeper, others)
-        return Listing(table if splits else table.drop(columns="split"), remarks=remarks, named=True)
+        table = table if splits else table.drop(columns="split")
+        return Listing(table, partial(Files, path), remarks=remarks, named=True)
 
     def _splits(self, top: list[str]) -> dict[str, str]:
         """The split of each folder, if folders are splits."""

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,13 @@ import pandas as pd
 
 from lnl.datasets.pictures import PictureError, Pictures
 from lnl.datasets.userdata.listing import SPLIT_OF, Listing, as_text
-from lnl.datasets.userdata.source import PictureSource
+from lnl.datasets.userdata.source import UserSource
 from lnl.errors import UserError, first_line
 from lnl.labels.classes import cleaned
 
 
 @dataclass(frozen=True, kw_only=True)
-class HuggingFace(PictureSource):
+class HuggingFace(UserSource):
     """A dataset of images and classes, from the hub or from a folder.
 
     Args:
@@ -29,10 +30,6 @@ class HuggingFace(PictureSource):
     revision: str | None = None
     image: str | None = None
     label: str | None = None
-
-    @property
-    def folder(self) -> Path:
-        return Path(str(self.name)).expanduser()
 
     def listing(self) -> Listing:
         datasets = _library()
@@ -60,13 +57,11 @@ class HuggingFace(PictureSource):
             parts[part] = data.select_columns(image).cast_column(image, datasets.Image(decode=False))
         if not tables:
             raise UserError(f"{self.name} has the splits {', '.join(everything)}, and none called train.")
-        return Listing(pd.concat(tables, ignore_index=True), remarks=remarks, named=named, classes=classes, holds=parts)
-
-    def files(self, listing: Listing, names: list[str]) -> Pictures:
-        return _Rows(str(self.name), listing.holds, names)
+        holds = partial(_Rows, str(self.name), parts)
+        return Listing(pd.concat(tables, ignore_index=True), holds, remarks=remarks, named=named, classes=classes)
 
     def _load(self, datasets: Any) -> Any:
-        folder = self.folder
+        folder = Path(str(self.name)).expanduser()
         try:
             if (folder / "dataset_dict.json").exists() or (folder / "state.json").exists():
                 loaded = datasets.load_from_disk(str(folder))

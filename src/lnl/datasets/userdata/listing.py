@@ -1,7 +1,8 @@
-"""Samples as a user's data lists them, with labels as text, and remarks on them."""
+"""The samples that a user's data lists: which can be used, by their labels, which are for testing, and remarks."""
 
 import ast
 import json
+import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,8 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lnl.datasets.copies import choose_pictures, not_alone
+from lnl.errors import UserError
+from lnl.labels.classes import class_numbers, cleaned, no_class
+
 SPLIT_OF = {"training": "train", "valid": "val", "validation": "val", "testing": "test"}
 SPLIT_OF |= {split: split for split in ("train", "val", "test")}
+LABELS = ("label", "true_label")
 
 
 @dataclass
@@ -24,20 +30,146 @@ class Listing:
         remarks: messages to the user.
         named: labels are names of folders or classes: 1.0 is not the same as 1, and nan is a class.
         classes: names in label order, if the data has them.
-        holds: the pictures, if they are not in files.
+        holds: what makes :class:`~lnl.datasets.pictures.Pictures` of names; of arrays, the pixels.
     """
 
     table: pd.DataFrame
+    holds: Any
     bad: list[tuple[str, str]] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     named: bool = False
     classes: list[str] | None = None
-    holds: Any = None
+
+
+def clean_labels(table: pd.DataFrame, named: bool = False) -> tuple[pd.DataFrame, list[str]]:
+    """The table with :func:`cleaned` labels, and remarks.
+
+    Unless labels are ``named``, 1.0 becomes 1 and nan a missing label. True labels are dropped if some are missing.
+    """
+    remarks = []
+    for key in (key for key in LABELS if key in table):
+        before = table[key]
+        kinds = {name: cleaned(name) for name in before.unique()}
+        if changed := [name for name, stripped in kinds.items() if name != stripped]:
+            count = many(int(before.isin(changed).sum()), "label", "labels")
+            names = some([f"'{kinds[name]}'" for name in changed])
+            remarks.append(f"{count} had spaces or accents of another form, now gone: {names}")
+        if not named:
+            kinds = {name: "" if stripped.lower() == "nan" else stripped for name, stripped in kinds.items()}
+            if all(re.fullmatch(r"(-?[0-9]+(\.0*)?)?", name) for name in kinds.values()):
+                kinds = {name: stripped.partition(".")[0] for name, stripped in kinds.items()}
+        table = table.assign(**{key: before.map(kinds)})
+    if "true_label" in table and (absent := int((table["true_label"] == "").sum())):
+        table = table.drop(columns="true_label")
+        if absent < len(table):
+            remarks.append(f"true labels are missing in {absent:,} of {len(table):,} rows, and are not used")
+    labels = set(table["label"].unique())
+    joined = [label for label in labels if labels >= set(map(cleaned, re.split("[|;,]", label))) - {label} > set()]
+    if joined and not named:
+        count = many(int(table["label"].isin(joined).sum()), "label", "labels")
+        written = some([f"'{label}'" for label in sorted(joined)])
+        remarks.append(f"{count} may name several classes, and are read as one: {written}")
+    alike: dict[str, list[str]] = {}
+    for name in table["label"].unique():
+        alike.setdefault(name.lower(), []).append(name)
+    for group in (group for group in alike.values() if len(group) > 1):
+        remarks.append(f"{' and '.join(group)} are different classes, though they differ only by case")
+    return table, remarks
+
+
+def class_names(table: pd.DataFrame, only_test: bool = False) -> list[str]:
+    """The labels of the training samples, or of all with ``only_test``: numbers in their order, then names.
+
+    Raises:
+        UserError: if there are fewer than two, or others among the samples that are not for training.
+    """
+    if not len(table):
+        raise UserError("no sample can be used.")
+    if only_test or "split" not in table:
+        table = table.assign(split="train")
+    trained = table[table["split"] == "train"]
+    if not len(trained):
+        raise UserError("no sample is for training: the only splits of the data are val and test.")
+    labels = [key for key in LABELS if key in table]
+    names = set(np.unique(trained[labels])) - {""}
+    if len(names) < 2 and not only_test:
+        raise UserError(f"there is only one class ({some(sorted(names))}): a classifier needs two.")
+    for key in labels:
+        others = table[(table["split"] != "train") & ~table[key].isin({"", *names})]
+        if len(others):
+            row = others.iloc[0]
+            raise UserError(
+                f"{row['split']} has the class '{row[key]}' ({len(others):,} samples, such as {row['name']}), "
+                "which training has not: move samples of it to training, or leave it out."
+            )
+    return sorted(names, key=lambda name: (0, int(name), name) if re.fullmatch(r"-?[0-9]+", name) else (1, 0, name))
+
+
+def without_unusable(table: pd.DataFrame, named: bool, bad: list[tuple[str, str]]) -> pd.DataFrame:
+    """The samples that can be used whatever the classes are; the others go to ``bad``."""
+    reasons = []
+    for row in table.to_dict("records"):
+        reason = "" if row["label"] else "it has no label"
+        try:
+            str(row["name"]).encode()
+        except UnicodeEncodeError:
+            reason = "its name is not UTF-8: rename it"
+        reasons.append(reason or ("" if named else no_single_label(row)))
+    return _without(table, reasons, bad)
+
+
+def number_labels(table: pd.DataFrame, classes: Sequence[str], bad: list[tuple[str, str]]) -> pd.DataFrame:
+    """The samples whose labels have a class, with its number as label; the others go to ``bad``."""
+    columns = [key for key in LABELS if key in table]
+    numbers = class_numbers(np.unique(table[columns]), classes)
+    reasons = ["" for _ in range(len(table))]
+    for key in columns:
+        wrong = f"its {key.replace('_', ' ')}"
+        reasons = [
+            reason or ("" if label in numbers else f"{wrong} {no_class(label, classes)}")
+            for reason, label in zip(reasons, table[key], strict=True)
+        ]
+    table = _without(table, reasons, bad)
+    return table.assign(**{key: table[key].map(numbers).astype(np.int64) for key in columns})
+
+
+def _without(table: pd.DataFrame, reasons: Sequence[str], bad: list[tuple[str, str]]) -> pd.DataFrame:
+    """The samples without a reason against them; the others go to ``bad``."""
+    bad += [(name, reason) for name, reason in zip(table["name"], reasons, strict=True) if reason]
+    return table[[not reason for reason in reasons]]
+
+
+def divide(table: pd.DataFrame, fraction: float) -> tuple[pd.DataFrame, list[str]]:
+    """The table with a split for every sample, test samples last, and remarks.
+
+    If no sample is for testing, a ``fraction`` is held out: neither trusted samples nor the only picture of a class,
+    and all copies of a picture or none.
+    """
+    if "split" not in table:
+        table = table.assign(split="train")
+    remarks = []
+    if fraction and not (table["split"] == "test").any():
+        trusted = table["trusted"] if "trusted" in table else pd.Series(False, index=table.index)
+        is_free = (table["split"] == "train") & ~trusted
+        free = table[is_free & ~table["picture"].isin(table["picture"][~is_free])]
+        free = free[not_alone(free["label"].to_numpy(np.int64), free["picture"].to_numpy())]
+        labels, pictures = free["label"].to_numpy(np.int64), free["picture"].to_numpy(np.int64)
+        chosen = choose_pictures(labels, pictures, round(fraction * len(free)), np.random.default_rng(0))
+        if not len(chosen):
+            raise UserError(
+                f"{len(free)} of {len(table)} samples are too few to hold out some for testing; the others are "
+                "trusted, the only picture of their class, or copies of such.\n"
+                f"data.test_fraction=0 (it is {fraction}) does without a test set."
+            )
+        table = table.assign(split=table["split"].mask(table.index.isin(free.index[chosen]), "test"))
+        held_out = f"{len(chosen):,} of {len(table):,} are held out, by their given labels"
+        remarks.append(f"no sample is said to be for testing: {held_out}")
+    return table.sort_values("split", key=lambda split: split == "test", kind="stable"), remarks
 
 
 def no_single_label(row: Mapping[Hashable, Any]) -> str:
     """What is wrong if a label or true label is a list or an object, written in JSON or Python; else empty."""
-    for key in ("label", "true_label"):
+    for key in LABELS:
         text = row.get(key, "").strip()
         if text[:1] in tuple("[{(") and isinstance(value := _parsed(text), list | tuple | dict | set):
             what = f"its {key.replace('_', ' ')} {text if len(text) <= 60 else text[:57] + '...'}"

@@ -12,11 +12,9 @@ import pandas as pd
 from lnl.datasets.copies import are_copies, find_copies, picture_numbers
 from lnl.datasets.decoded import Decoded, decode
 from lnl.datasets.images import Form, Images, check_choice, natural_size
-from lnl.datasets.pictures import Files, Pictures
 from lnl.datasets.source import Dataset, Source
 from lnl.datasets.userdata import listing as said
-from lnl.datasets.userdata.checks import class_names, clean_labels, divide, number_labels, without_unusable
-from lnl.datasets.userdata.listing import Listing
+from lnl.datasets.userdata.listing import Listing, class_names, clean_labels, divide, number_labels, without_unusable
 from lnl.errors import UserError
 from lnl.labels import Labels, Trusted
 from lnl.labels.classes import cleaned
@@ -26,7 +24,7 @@ from lnl.labels.classes import cleaned
 class UserSource(Source):
     """A user's own data: labels as they were given, whose truth may not be known.
 
-    A subclass implements :meth:`listing`, :meth:`copies` and :meth:`pictures`.
+    A subclass implements :meth:`listing` and, if its listing holds arrays, :meth:`copies` and :meth:`pictures`.
 
     Args:
         classes: names, in label order; null for the labels that occur. With names, labels may be class numbers.
@@ -71,13 +69,14 @@ class UserSource(Source):
     def listing(self) -> Listing:
         """The samples, with their labels as text."""
 
-    @abstractmethod
     def copies(self, listing: Listing, table: pd.DataFrame, progress: bool) -> list[list[int]]:
         """Rows of ``table`` (see :meth:`pictures`) with the same picture, a list for each that occurs twice."""
+        return find_copies(listing.holds(table["name"].tolist()), Path(self.cache_dir).expanduser(), progress)
 
-    @abstractmethod
     def pictures(self, listing: Listing, table: pd.DataFrame, form: Form, progress: bool) -> Decoded:
         """The images of the samples in ``table``, whose index is their place in the listing."""
+        pictures, cache_dir = listing.holds(table["name"].tolist()), Path(self.cache_dir).expanduser()
+        return decode(pictures, form, cache_dir=cache_dir, limit=self.cache_limit_gb * 1e9, show=progress)
 
     def read(self, form: Form, progress: bool = False) -> Dataset:
         listing = self.listing()
@@ -163,23 +162,3 @@ class UserSource(Source):
         names = said.some([said.printable(name) for name, _ in bad])
         count = f"{len(bad):,} of {of:,} samples cannot be used: {names}. " if len(bad) > 1 else ""
         raise UserError(f"{lines[0]}\n{count}data.on_error=skip leaves out what cannot be used, and lists it.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class PictureSource(UserSource):
-    """Pictures to be decoded, by default from files in :attr:`folder`."""
-
-    @property
-    @abstractmethod
-    def folder(self) -> Path:
-        """The folder that file names are relative to."""
-
-    def files(self, listing: Listing, names: list[str]) -> Pictures:
-        return Files(self.folder, names)
-
-    def copies(self, listing: Listing, table: pd.DataFrame, progress: bool) -> list[list[int]]:
-        return find_copies(self.files(listing, table["name"].tolist()), Path(self.cache_dir).expanduser(), progress)
-
-    def pictures(self, listing: Listing, table: pd.DataFrame, form: Form, progress: bool) -> Decoded:
-        files, cache_dir = self.files(listing, table["name"].tolist()), Path(self.cache_dir).expanduser()
-        return decode(files, form, cache_dir=cache_dir, limit=self.cache_limit_gb * 1e9, show=progress)

@@ -4,13 +4,15 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from lnl.datasets.pictures import Files
 from lnl.datasets.userdata.listing import SPLIT_OF, Listing, as_text, many, no_single_label
-from lnl.datasets.userdata.source import PictureSource
+from lnl.datasets.userdata.source import UserSource
 from lnl.errors import UserError
 from lnl.labels.tables import check_columns, missing_column, read_csv
 
@@ -19,7 +21,7 @@ COLUMNS = ("file", "label", "split", "trusted", "true_label")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table(PictureSource):
+class Table(UserSource):
     """Pictures and labels that a CSV or Parquet file names.
 
     Args:
@@ -63,7 +65,7 @@ class Table(PictureSource):
             table["split"] = table["split"].map(SPLIT_OF)
         if "trusted" in table:
             table["trusted"] = table["trusted"].isin(YES)
-        return Listing(table, bad, remarks)
+        return Listing(table, partial(Files, self.folder), bad, remarks)
 
     def _given(self) -> pd.DataFrame:
         """All rows, with the columns by the names of COLUMNS."""
