@@ -25,13 +25,10 @@ def entries(folder: Path | str) -> list[os.DirEntry[str]]:
 
 
 def walk(folder: Path | str, depth: int | None = None, place: str = "") -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """The files below a folder, sorted, without hidden ones: names relative to it, with ``/``, and entries.
+    """The files below a folder, sorted, without hidden ones: names relative to it after ``place``, and entries.
 
-    Args:
-        folder: where to look.
-        depth: number of levels of folders to enter, links to folders included. None for all levels; it leaves out
-            links to folders, which may lead in a circle, and unreadable folders.
-        place: prefix of the names.
+    ``depth`` is the number of levels of folders to enter, links to folders included. None enters all levels, but no
+    links, which may lead in a circle, and no unreadable folders.
     """
     try:
         inside = entries(folder)
@@ -53,9 +50,7 @@ def walk(folder: Path | str, depth: int | None = None, place: str = "") -> Itera
 def replacing(path: Path, durable: bool = False) -> Iterator[Path]:
     """A temporary file that replaces ``path`` when the block ends; if the block fails, it is removed.
 
-    Args:
-        path: in an existing folder.
-        durable: whether the file survives a crash of the machine whole.
+    If ``durable``, the file survives a crash of the machine whole.
     """
     # Named by machine and process: others may write the same file, and remove what a killed process left.
     unfinished = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}.tmp")
@@ -90,11 +85,7 @@ def explained(path: Path) -> Iterator[None]:
 
 
 def read_arrays(path: Path, *needed: str) -> dict[str, Any]:
-    """The arrays of an ``.npz``; nothing in it is executed.
-
-    Raises:
-        UserError: if it cannot be read, or lacks a ``needed`` one.
-    """
+    """The arrays of an ``.npz``; nothing in it is executed. UserError if it cannot be read or lacks ``needed`` ones."""
     import numpy as np  # slow to import: finding a finished run takes less time
 
     try:

@@ -25,7 +25,7 @@ from lnl.data.training_set import training_set
 from lnl.datasets.images import Streamed
 from lnl.datasets.source import Dataset, Source
 from lnl.errors import UserError
-from lnl.labels import Integers, Labels, Trusted
+from lnl.labels import Integers, Trusted
 from lnl.labels.files import with_trusted
 from lnl.noise import LabelNoise, NoNoise
 
@@ -65,10 +65,6 @@ class NoisyDataModule(pl.LightningDataModule):
 
     reads: ClassVar[type[Source] | None] = None
     defaults: ClassVar[Mapping[str, Any]] = {}
-
-    dataset: Dataset
-    labels: Labels
-    splits: dict[Split, Integers]
 
     def __init__(
         self,

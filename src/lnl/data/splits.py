@@ -30,9 +30,6 @@ class Splitting:
         trusted: samples whose label is known to be right (:func:`lnl.labels.files.with_trusted`).
         trusted_test: number of trusted samples held out as a second test split ``trusted_test``.
         folds, fold: validate on part ``fold`` (from 1) of ``folds`` equal parts instead of ``val_fraction``.
-
-    Raises:
-        ValueError: for a value out of range.
     """
 
     val_fraction: float = 0.2

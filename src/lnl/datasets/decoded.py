@@ -175,11 +175,7 @@ def _each(pictures: Pictures, options: Options, show: bool) -> Iterator[NDArray[
 
 
 def make_room(cache_dir: Path, stem: str, needed: int) -> bool:
-    """Removes the least recently used arrays ``stem*``, to make room for another one of ``needed`` bytes.
-
-    Returns:
-        Whether the disk has room for it.
-    """
+    """Removes the least recently used arrays ``stem*``; whether there is then room for one of ``needed`` bytes."""
     for left in cache_dir.glob(f".pictures-*.{socket.gethostname()}-*.tmp"):
         if process_is_gone(left.stem.rpartition("-")[2]):
             left.unlink(missing_ok=True)

@@ -95,13 +95,9 @@ class Form:
         return self.image_size
 
     def fit_to(self, images: Images) -> Images:
-        """Images ``[N, H, W, C]`` in this form, ``[N, S, S, channels]``; streamed ones already have it.
-
-        Raises:
-            ValueError: if they are too small for ``center_crop``.
-        """
+        """Images ``[N, H, W, C]`` in this form, ``[N, S, S, channels]``; ValueError if they are too small to crop."""
         if isinstance(images, Streamed):
-            return images
+            return images  # they already have it
         height, width = images.shape[1:3]
         size = self.image_size or natural_size(images.shape)
         side = size if self.fit == "center_crop" else min(height, width)

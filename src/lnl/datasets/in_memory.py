@@ -21,11 +21,7 @@ class InMemory(Source):
 
 
 def as_images(array: NDArray[Any]) -> NDArray[np.uint8]:
-    """uint8 ``[n, H, W, C]`` of images ``[n, H, W]`` or ``[n, H, W, C]``, integers in 0..255 or floats in [0, 1].
-
-    Raises:
-        ValueError: for other arrays.
-    """
+    """uint8 ``[n, H, W, C]`` of images ``[n, H, W(, C)]``, integers in 0..255 or floats in [0, 1], else ValueError."""
     images = array[..., None] if array.ndim == 3 else array
     if images.ndim != 4 or images.shape[3] not in (1, 3) or not all(images.shape):
         hint = "; images.transpose(0, 2, 3, 1) puts channels last" if images.shape[1:2] in ((1,), (3,)) else ""
@@ -43,11 +39,7 @@ def as_images(array: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def as_mask(chosen: ArrayLike | None, count: int) -> NDArray[np.bool_] | None:
-    """``[count]`` bool of samples given as such or by their numbers; None for None.
-
-    Raises:
-        ValueError: for other arrays, or numbers outside ``[0, count)``.
-    """
+    """``[count]`` bool of samples given as such or by numbers in ``[0, count)``, else ValueError; None for None."""
     if chosen is None:
         return None
     trusted = np.asarray(chosen)

@@ -59,11 +59,9 @@ class Source(ABC):
 
     @abstractmethod
     def read(self, form: Form, progress: bool = False) -> Dataset:
-        """Reads the dataset, after :meth:`prepare`. Several runs may share the returned one.
+        """Reads the dataset, after :meth:`prepare`, if wanted with a progress bar. Several runs may share it.
 
-        Args:
-            form: of the images for the model; a source that decodes pictures returns them in it, others need not.
-            progress: whether to show a progress bar on a terminal.
+        A source that decodes pictures returns them in ``form``; others need not, as all images are brought into it.
         """
 
     @cached_property

@@ -1,8 +1,9 @@
 """Labels from a file, and trusted samples."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,7 @@ def read_labels(path: Path, classes: Sequence[str], files: Sequence[str] | None 
         files: names of the samples, if they have names: a column ``file`` then identifies them.
 
     Returns:
-        index ``[n]``, sorted, and labels ``[n]`` in ``[0, K)``.
-
-    Raises:
-        ValueError, UserError: naming the file, if it cannot be read.
+        Sorted index ``[n]``, and labels ``[n]`` in ``[0, K)``. A ValueError or UserError names a file without them.
     """
     if not path.is_file():
         raise ValueError(f"there is no file of labels at {path}")
@@ -71,11 +69,7 @@ def read_labels(path: Path, classes: Sequence[str], files: Sequence[str] | None 
 
 
 def label_texts(labels: NDArray[Any]) -> NDArray[np.str_]:
-    """Labels ``[N]`` or ``[N, 1]``, numbers or names, as text; missing ones (NaN) are empty.
-
-    Raises:
-        ValueError: for other arrays.
-    """
+    """Labels ``[N]`` or ``[N, 1]``, numbers or names, as text, NaN as empty text; ValueError for other arrays."""
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1:
@@ -115,12 +109,8 @@ def _places(named: Sequence[str], files: Sequence[str], path: Path) -> Integers:
 
 def _numbered(names: Sequence[str]) -> list[tuple[str, int]]:
     """Each name, stripped, and how often it occurred before."""
-    before: Counter[str] = Counter()
-    keys = []
-    for name in map(str.strip, names):
-        keys.append((name, before[name]))
-        before[name] += 1
-    return keys
+    before: defaultdict[str, Iterator[int]] = defaultdict(count)
+    return [(name, next(before[name])) for name in map(str.strip, names)]
 
 
 def with_trusted(labels: Labels, spec: int | str | None, seed: int) -> Labels:
@@ -130,18 +120,17 @@ def with_trusted(labels: Labels, spec: int | str | None, seed: int) -> Labels:
         labels: of the training set, before noise. Their truth is read only to draw a number of samples.
         spec: null for the samples that the data itself calls trusted; a number of samples, drawn with ``seed`` and
             stratified; ``first-n`` for the first n samples, whose given labels are right; or a file of right labels
-            (:func:`read_labels`; without ``index`` or ``file``, of the first samples).
-        seed: of the draw.
+            (:func:`read_labels`).
 
     Raises:
         ValueError: for samples outside the training set, or a draw from labels whose truth is not known.
     """
     if spec is None:
         return labels
-    first, count, right = str(spec).removeprefix("first-"), len(labels), labels.given
+    first, total, right = str(spec).removeprefix("first-"), len(labels), labels.given
     if type(spec) is int or str(spec).isdecimal():
-        if not 0 <= int(spec) <= count:
-            raise ValueError(f"data.trusted must be between 0 and the {count} training samples, got {spec}")
+        if not 0 <= int(spec) <= total:
+            raise ValueError(f"data.trusted must be between 0 and the {total} training samples, got {spec}")
         if labels.truth is None:
             raise ValueError(
                 f"data.trusted={spec} would be drawn from labels that may all be wrong: name those that are right, "
@@ -150,13 +139,13 @@ def with_trusted(labels: Labels, spec: int | str | None, seed: int) -> Labels:
         right = labels.truth
         index = stratified_choice(right, int(spec), np.random.default_rng([seed, *b"trusted"]))
     elif str(spec).startswith("first-") and first.isdecimal():
-        if int(first) > count:
-            raise ValueError(f"data.trusted={spec}, but there are {count} training samples")
+        if int(first) > total:
+            raise ValueError(f"data.trusted={spec}, but there are {total} training samples")
         index = np.arange(int(first))
     elif isinstance(spec, str) and Path(spec).suffix in (".csv", ".npy"):
         index, written = read_labels(Path(spec).expanduser(), labels.classes, labels.names)
-        if len(index) and index.max() >= count:
-            raise ValueError(f"{spec} names sample {index.max()}, but there are {count} training samples from 0")
+        if len(index) and index.max() >= total:
+            raise ValueError(f"{spec} names sample {index.max()}, but there are {total} training samples from 0")
         return replace(labels, trusted=Trusted(index, written))
     else:
         raise ValueError(f"data.trusted must be a number, first-<n>, or a .csv or .npy file, got '{spec}'")

@@ -70,10 +70,7 @@ class NoiseRecord:
 def empirical_transition(truth: Integers, labels: Integers, num_classes: int, smoothing: float = 0.0) -> Matrix:
     """``T[i, j]``, the share of samples of true class i that are labelled j; identity rows for absent classes.
 
-    Args:
-        truth, labels: ``[N]`` in ``[0, num_classes)``.
-        num_classes: K.
-        smoothing: added to every count, so that an unseen pair is not impossible.
+    ``smoothing`` is added to every count, so that an unseen pair is not impossible.
     """
     counts = np.zeros((num_classes, num_classes))
     np.add.at(counts, (truth, labels), 1)

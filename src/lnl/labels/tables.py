@@ -29,13 +29,9 @@ KINDS = {
 
 
 def read_csv(path: Path, encoding: str = "utf-8", option: str = "", reads: str = "CSV") -> pd.DataFrame:
-    """All values of a CSV as text, without empty rows and columns without a name.
+    """All values of a CSV, delimited by commas, semicolons or tabs, as text, without empty rows and unnamed columns.
 
-    Args:
-        path: of the file; its delimiter is a comma, semicolon or tab.
-        encoding: of the file, with or without a byte order mark.
-        option: that sets the encoding, if there is one, for messages.
-        reads: what may be given here, for messages.
+    Messages name the ``option`` that sets the encoding, if there is one, and what the caller ``reads``.
 
     Raises:
         UserError: naming the file and what is wrong with it.
@@ -85,13 +81,11 @@ def check_columns(path: Path, table: pd.DataFrame) -> None:
 
 
 def missing_column(path: Path, table: pd.DataFrame, name: str, mend: str, header: str) -> UserError:
-    """The error for a table without a required column.
+    """The error for a table without the column ``name``.
 
     Args:
-        path, table: of the table.
-        name: of the column.
-        mend: what to type if it has another name.
-        header: a right one; empty if the table surely has a header.
+        mend: what to type if the column has another name.
+        header: an example of one; empty if the table certainly has a header.
     """
     columns = [str(column) for column in table.columns]
     near = nearest(name, columns).rstrip(".")

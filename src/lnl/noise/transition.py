@@ -59,11 +59,10 @@ def asymmetric(mapping: Mapping[int, int], num_classes: int, rate: float) -> Mat
         ValueError: if ``mapping`` names a class outside ``[0, num_classes)``, or ``rate`` is outside [0, 1].
     """
     check_rate(rate)
+    if outside := {*mapping, *mapping.values()} - set(range(num_classes)):
+        raise ValueError(f"the noise map names class {min(outside)}, but classes go from 0 to {num_classes - 1}")
     matrix = np.eye(num_classes)
     for source, target in mapping.items():
-        for label in (source, target):
-            if not 0 <= label < num_classes:
-                raise ValueError(f"the noise map names class {label}, but classes go from 0 to {num_classes - 1}")
         matrix[source, source] -= rate
         matrix[source, target] += rate
     return matrix

@@ -51,7 +51,9 @@ class Table(UserSource):
         copies, remarks = len(given) - len(table), []
         if copies:
             remarks.append(f"{many(copies, 'row', 'rows')} of {self.file.name} repeat another and do not count")
-        table["name"] = [_relative(name, self.folder) for name in table.pop("file")]
+        names, root = table.pop("file").str.strip(), self.folder
+        relative = (name and os.path.relpath(os.path.join(root, name), root) for name in names)
+        table["name"] = [name.replace(os.sep, "/") for name in relative]  # "../..." if it leads out of the root
         for key in {"split", "trusted"} & set(table):
             table[key] = table[key].str.strip().str.lower()
         reasons = pd.Series([self._reason(row) for row in table.to_dict("records")], table.index, dtype=object)
@@ -106,11 +108,6 @@ class Table(UserSource):
         if row.get("trusted", "") not in YES + NO:
             return f"trusted is '{row['trusted']}', and not true or false"
         return no_single_label(row)
-
-
-def _relative(name: str, root: Path) -> str:
-    """The name relative to the root; it starts with two dots if it leads out of the root."""
-    return os.path.relpath(os.path.join(root, name.strip()), root).replace(os.sep, "/") if name.strip() else ""
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
