@@ -163,7 +163,7 @@ class NoisyDataModule(pl.LightningDataModule):
 
     @property
     def image_size(self) -> Any:
-        """Side in pixels; None if it is neither set nor read yet."""
+        """Side in pixels; None if not known yet."""
         return self.preparation.image_size
 
     @property

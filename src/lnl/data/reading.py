@@ -16,7 +16,7 @@ from lnl.corruption import ImageCorruption, NoCorruption
 from lnl.datasets.images import Form, Images, Streamed, digests, natural_size
 from lnl.datasets.source import Dataset, Source
 
-MAX_BYTES = 2 * 2**30  # of images that are kept; the latest are, whatever their size
+MAX_BYTES = 2 * 2**30  # of images that are kept; the latest ones are always kept
 
 
 class CleanData:

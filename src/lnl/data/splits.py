@@ -10,7 +10,7 @@ from lnl.datasets.images import check_choice
 from lnl.errors import UserError
 from lnl.labels import Integers as Index
 from lnl.labels import Labels, Trusted
-from lnl.labels.choice import stratified_choice
+from lnl.labels.labels import stratified_choice
 
 Split = Literal["train", "val", "test", "trusted_test"]
 

@@ -15,7 +15,7 @@ from lnl.datasets.decoded import make_room, shown
 from lnl.datasets.pictures import PictureError, Pictures
 from lnl.files import write_atomically
 from lnl.labels import Integers
-from lnl.labels.choice import apportion, stratified_choice
+from lnl.labels.labels import apportion, stratified_choice
 
 
 def same(digests: Iterable[str]) -> list[list[int]]:
@@ -81,7 +81,7 @@ def not_alone(labels: Integers, pictures: Integers) -> NDArray[np.bool_]:
 def choose_pictures(labels: Integers, pictures: Integers, count: int, rng: np.random.Generator) -> Integers:
     """Sorted places of about ``count`` samples, with all copies of each, in which every class keeps its share.
 
-    Without copies it is exact to within one sample (:func:`~lnl.labels.choice.stratified_choice`). With copies, a class
+    Without copies it is exact to within one sample (:func:`~lnl.labels.labels.stratified_choice`). With copies, a class
     is off by at most half the copies of its smallest remaining picture. The first label of a picture counts.
     """
     if not are_copies(pictures):

@@ -13,7 +13,7 @@ import numpy as np
 from lnl.datasets.contents import fingerprints
 from lnl.datasets.images import Form, Images
 from lnl.labels import Integers, Labels
-from lnl.labels.choice import stratified_choice
+from lnl.labels.labels import stratified_choice
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lnl.labels.choice import stratified_choice
 from lnl.labels.classes import class_numbers, cleaned, no_class
-from lnl.labels.labels import Integers, Labels, Trusted
+from lnl.labels.labels import Integers, Labels, Trusted, stratified_choice
 from lnl.labels.tables import missing_column, read_csv
 
 

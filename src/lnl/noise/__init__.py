@@ -1,10 +1,10 @@
 """Label noise, drawn once from the given labels, with its own seed."""
 
 from lnl.noise.files import FileNoise, HumanNoise
-from lnl.noise.instance import InstanceNoise
 from lnl.noise.kinds import (
     AsymmetricNoise,
     ClassConditionalNoise,
+    InstanceNoise,
     LabelNoise,
     NoNoise,
     PairflipNoise,

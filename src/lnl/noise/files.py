@@ -10,15 +10,12 @@ import numpy as np
 
 from lnl.errors import first_line
 from lnl.labels import Integers, Labels
-from lnl.labels.choice import check_labels
 from lnl.labels.files import read_labels
+from lnl.labels.labels import check_labels
 from lnl.noise.kinds import LabelNoise
 
-# Paths in the data folder by number of classes: our plain arrays come before the authors' file.
-FILES = {
-    10: ("cifar-n/cifar10n.npz", "cifar-n/CIFAR-10_human.pt", "CIFAR-10_human.pt"),
-    100: ("cifar-n/cifar100n.npz", "cifar-n/CIFAR-100_human.pt", "CIFAR-100_human.pt"),
-}
+# Paths in the data folder for K classes: our plain arrays come before the authors' file.
+FILES = ("cifar-n/cifar{}n.npz", "cifar-n/CIFAR-{}_human.pt", "CIFAR-{}_human.pt")
 ARRAYS = {"worse": "worse_label", "aggre": "aggre_label", "random1": "random_label1", "random2": "random_label2"}
 ARRAYS |= {"random3": "random_label3", "noisy": "noisy_label"}
 
@@ -97,9 +94,9 @@ class HumanNoise(LabelNoise):
 
 
 def _find(data_dir: Path, num_classes: int) -> Path:
-    if num_classes not in FILES:
+    if num_classes not in (10, 100):
         raise ValueError(f"noise=human is of CIFAR-10 and CIFAR-100, but this data has {num_classes} classes")
-    places = [data_dir / name for name in FILES[num_classes]]
+    places = [data_dir / name.format(num_classes) for name in FILES]
     if found := next((place for place in places if place.is_file()), None):
         return found
     raise ValueError(

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lnl.labels import Integers, Matrix
-from lnl.labels.choice import apportion, check_labels
 from lnl.labels.classes import class_numbers, no_class
+from lnl.labels.labels import apportion, check_labels
 
 ClassMap = Mapping[str | int, str | int] | str | None
 

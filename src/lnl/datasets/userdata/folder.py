@@ -161,5 +161,5 @@ def _has_folders(path: Path) -> bool:
 
 
 def _first_table(root: Path, files: list[Path]) -> str:
-    """What to type to read the first table among ``files``; empty if there is none."""
+    """What to type to read the first table among ``files``, if there is one."""
     return next((f"data.path={root / file}" for file in files if file.suffix in TABLES), "")

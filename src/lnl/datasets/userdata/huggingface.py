@@ -32,8 +32,7 @@ class HuggingFace(UserSource):
     label: str | None = None
 
     def listing(self) -> Listing:
-        datasets = _library()
-        everything = self._load(datasets)
+        datasets, everything = self._load()
         found = {part: SPLIT_OF[part.lower()] for part in everything if part.lower() in SPLIT_OF}
         others = [part for part in everything if part not in found]
         remarks = [f"the splits {', '.join(others)} of {self.name} are left out"] if others else []
@@ -60,7 +59,13 @@ class HuggingFace(UserSource):
         holds = partial(_Rows, str(self.name), parts)
         return Listing(pd.concat(tables, ignore_index=True), holds, remarks=remarks, named=named, classes=classes)
 
-    def _load(self, datasets: Any) -> Any:
+    def _load(self) -> tuple[Any, Any]:
+        """The library, and the datasets by split."""
+        try:
+            import datasets
+        except ImportError:
+            raise UserError("data=huggingface needs their library: pip install 'lnl[hf]'") from None
+        datasets.disable_progress_bars()
         folder = Path(str(self.name)).expanduser()
         try:
             if (folder / "dataset_dict.json").exists() or (folder / "state.json").exists():
@@ -71,7 +76,7 @@ class HuggingFace(UserSource):
         except Exception as error:  # of the hub, the network or the dataset's script
             what = f"data.name={self.name} cannot be loaded ({type(error).__name__})"
             raise UserError(f"{what}: {first_line(error)}") from error
-        return loaded if isinstance(loaded, dict) else {"train": loaded}
+        return datasets, loaded if isinstance(loaded, dict) else {"train": loaded}
 
     def _only(self, data: Any, what: str, kind: type) -> str:
         """The name of the only column of a kind, or of the column called ``what``."""
@@ -104,12 +109,3 @@ class _Rows(Pictures):
     def digest(self, place: int) -> str:
         picture = self[place]
         return hashlib.sha256(picture if isinstance(picture, bytes) else picture.read_bytes()).hexdigest()
-
-
-def _library() -> Any:
-    try:
-        import datasets
-    except ImportError:
-        raise UserError("data=huggingface needs their library: pip install 'lnl[hf]'") from None
-    datasets.disable_progress_bars()
-    return datasets

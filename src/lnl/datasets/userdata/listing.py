@@ -106,7 +106,7 @@ def class_names(table: pd.DataFrame, only_test: bool = False) -> list[str]:
 
 
 def without_unusable(table: pd.DataFrame, named: bool, bad: list[tuple[str, str]]) -> pd.DataFrame:
-    """The samples that can be used whatever the classes are; the others go to ``bad``."""
+    """The samples that can be used, before classes are known; the others go to ``bad``."""
     reasons = []
     for row in table.to_dict("records"):
         reason = "" if row["label"] else "it has no label"
@@ -221,7 +221,7 @@ def described(bad: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def printable(name: str) -> str:
-    """A file's name as text, whatever its bytes are."""
+    """A file's name as text, with bytes that are not UTF-8 escaped."""
     return name.encode("utf-8", "backslashreplace").decode()
 
 

@@ -104,7 +104,7 @@ class Table(UserSource):
         if name.split("/")[0] == "..":
             return "it leaves the folder that files are relative to: set data.root to one that holds them all"
         if row.get("split", "train") not in SPLIT_OF:
-            return f"its split '{row['split']}' is none of train, val and test"
+            return f"its split '{row['split']}' is not train, val or test"
         if row.get("trusted", "") not in YES + NO:
             return f"trusted is '{row['trusted']}', and not true or false"
         return no_single_label(row)
