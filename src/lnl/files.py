@@ -1,4 +1,4 @@
-"""Files in folders, and which are pictures; files that are whole or not there; what is said of writing that fails."""
+"""Walking folders, writing files atomically, and errors that name the file."""
 
 import os
 import socket
@@ -14,27 +14,21 @@ PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", "
 
 
 def is_picture(name: str) -> bool:
-    """Whether a file is called like a picture."""
+    """Whether a file has the name of a picture."""
     return name.lower().endswith(PICTURES)
 
 
 def entries(folder: Path | str) -> list[os.DirEntry[str]]:
-    """What is in a folder, by name, without what is hidden."""
+    """What is in a folder, sorted by name, without hidden entries."""
     with os.scandir(folder) as found:
         return sorted((entry for entry in found if entry.name[0] != "."), key=lambda entry: entry.name)
 
 
 def walk(folder: Path | str, depth: int | None = None, place: str = "") -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """The files in a folder and in the folders inside it, by name, without what is hidden.
+    """The files below a folder, sorted, without hidden ones: names relative to it after ``place``, and entries.
 
-    Args:
-        folder: to look in.
-        depth: how many folders deep to look, and then also in folders that are links, which may lead in a circle.
-            None for all the way down; such links, and folders that cannot be read, are then left out.
-        place: what relative names begin with.
-
-    Yields:
-        Each file's name relative to the folder, with ``/``, and its entry.
+    ``depth`` is the number of levels of folders to enter, links to folders included. None enters all levels, but no
+    links, which may lead in a circle, and no unreadable folders.
     """
     try:
         inside = entries(folder)
@@ -43,7 +37,8 @@ def walk(folder: Path | str, depth: int | None = None, place: str = "") -> Itera
             raise
         return
     for entry in inside:
-        if not _is_folder(entry):
+        # A link in a circle is no folder.
+        if not (os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()):
             yield place + entry.name, entry
         elif depth is None and not entry.is_symlink():
             yield from walk(entry.path, None, f"{place}{entry.name}/")
@@ -51,22 +46,13 @@ def walk(folder: Path | str, depth: int | None = None, place: str = "") -> Itera
             yield from walk(entry.path, depth - 1, f"{place}{entry.name}/")
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link in a circle
-        return False
-
-
 @contextmanager
 def replacing(path: Path, durable: bool = False) -> Iterator[Path]:
-    """Where to write what is to be ``path``: it takes that place at the end, or, if the block fails, is removed.
+    """A temporary file that replaces ``path`` when the block ends; if the block fails, it is removed.
 
-    Args:
-        path: in a folder that is there.
-        durable: whether the file is whole even if the machine stops meanwhile.
+    If ``durable``, the file survives a crash of the machine whole.
     """
-    # Of one process on one machine: others may write the same file, and see what was left by one that is gone.
+    # Named by machine and process: others may write the same file, and remove what a killed process left.
     unfinished = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}.tmp")
     try:
         yield unfinished
@@ -76,7 +62,7 @@ def replacing(path: Path, durable: bool = False) -> Iterator[Path]:
         unfinished.replace(path)
     except OSError as error:
         if error.filename in (unfinished, str(unfinished)):
-            error.filename = str(path)  # the name that is known to whoever reads of it
+            error.filename = str(path)  # the name that the user knows
         raise
     finally:
         with suppress(OSError):  # nothing is there, or not even its folder
@@ -91,7 +77,7 @@ def write_atomically(path: Path, text: str, durable: bool = True) -> None:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Makes a UserError of what the system has against a file's being written: ``path``, if it does not name one."""
+    """Turns an OSError into a UserError that names the file which cannot be written, by default ``path``."""
     try:
         yield
     except OSError as error:
@@ -99,12 +85,8 @@ def explained(path: Path) -> Iterator[None]:
 
 
 def read_arrays(path: Path, *needed: str) -> dict[str, Any]:
-    """The arrays in an ``.npz``, read without executing anything that may be in it.
-
-    Raises:
-        UserError: if it cannot be read, or lacks one of those that are ``needed``.
-    """
-    import numpy as np  # takes longer than a finished run is found in
+    """The arrays of an ``.npz``; nothing in it is executed. UserError if it cannot be read or lacks ``needed`` ones."""
+    import numpy as np  # slow to import: finding a finished run takes less time
 
     try:
         with np.load(path, allow_pickle=False) as arrays:
@@ -114,7 +96,7 @@ def read_arrays(path: Path, *needed: str) -> dict[str, Any]:
 
 
 def process_is_gone(pid: Any) -> bool:
-    """Whether no process of this machine has this number."""
+    """Whether no process of this machine has this id."""
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:

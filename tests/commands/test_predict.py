@@ -226,7 +226,7 @@ def test_photographs_are_cut_as_the_flowers_were(train, predict, tmp_path):
     run = train("data=tf_flowers", f"paths.data_dir={DATA_DIR}", *small)
     assert run.code == 0, run.err
     from lnl.datasets.flowers import TFFlowers
-    from lnl.labels.choice import stratified_choice
+    from lnl.labels.labels import stratified_choice
 
     source = TFFlowers(DATA_DIR)
     files = [source.folder / name for name in source.photos()]

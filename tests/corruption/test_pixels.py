@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from lnl import corruption as module
 from lnl.corruption import GaussianPixels, NoCorruption, RandomPixels, ShuffledPixels
-from lnl.corruption import pixels as module
 
 KINDS = pytest.mark.parametrize("kind", [ShuffledPixels, RandomPixels, GaussianPixels])
 PERMUTATIONS = pytest.mark.parametrize("kind", [ShuffledPixels, RandomPixels])

@@ -170,7 +170,7 @@ def standardized(image):
 def test_per_image_normalisation_is_that_of_tensorflow(fake, device_cache, split):
     data = fake(device_cache=device_cache, normalize="per_image")
     flat = data.splits[split][0]  # one image of a single colour but for one pixel, and one without any
-    source = data._images["test" if split == "test" else "train"]
+    source = data.clean.tensors["test" if split == "test" else "train"]
     source[flat], source[flat, 0, 0, 0], source[data.splits[split][1]] = 100, 101, 7
     expected = np.stack([standardized(image) for image in data.images(split)])
     batch = whole(data.loader(split, CPU))

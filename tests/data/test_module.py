@@ -117,7 +117,7 @@ def test_images_of_every_split_are_corrupted_once_they_have_their_size(fake, dev
 @pytest.mark.parametrize("other", [{"seed": 1}, {"split_seed": 1}, {"subset": 20}, {"noise": SymmetricNoise(0.4)}])
 def test_the_corruption_of_an_image_depends_on_nothing_but_the_corruption(fake, other):
     reference, varied = fake(corruption=GaussianPixels()), fake(corruption=GaussianPixels(), **other)
-    for mine, its in zip(reference._images.values(), varied._images.values(), strict=True):
+    for mine, its in zip(reference.clean.tensors.values(), varied.clean.tensors.values(), strict=True):
         torch.testing.assert_close(mine, its, rtol=0, atol=0)
 
 

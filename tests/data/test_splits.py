@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lnl.data.splits import Splitting
 from lnl.errors import UserError
 from lnl.labels import Labels, Trusted
-from lnl.labels.trusted import with_trusted
+from lnl.labels.files import with_trusted
 
 CLASSES = ("a", "b", "c")
 

@@ -130,7 +130,7 @@ MISTAKES = {
     "an empty folder": (folder, "there are no pictures"),
     "pictures without classes": (flat, "3 pictures are in .* itself"),
     "a table in a folder": (table_in_folder, "data=table data.path=.*labels.csv"),
-    "one class": (lambda root: folder(write_folder(root, classes=("cat",))), r"one class alone \(cat\)"),
+    "one class": (lambda root: folder(write_folder(root, classes=("cat",))), r"only one class \(cat\)"),
     "too few": (lambda root: folder(write_folder(root, 1)), "too few to hold out"),
     "test without train": (without_train, "no train/"),
     "a true class in test alone": (true_class_in_test_alone, r"test has the class 'emu' \(1 samples, .* has not"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lnl.datasets.copies import choose_pictures, deal_pictures, not_alone, picture_numbers
 from lnl.errors import UserError
 from lnl.labels import Trusted
-from lnl.labels.choice import stratified_choice
+from lnl.labels.labels import stratified_choice
 from tests.data.test_splits import splitting, trusted_of
 from tests.datasets.own import arrays, folder, picture, table, write_arrays, write_folder
 

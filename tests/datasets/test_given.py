@@ -133,7 +133,7 @@ def test_a_sample_of_arrays_has_the_name_of_its_place_there(tmp_path):
     ):
         assert names[0].startswith("sample ")
         places = [int(name.removeprefix("sample ")) for name in names]
-        np.testing.assert_array_equal(data._images[source].numpy()[part], images[places])
+        np.testing.assert_array_equal(data.clean.tensors[source].numpy()[part], images[places])
     labels = corrected(tmp_path / "l.csv", read(arrays(path, test_fraction=0)), {"sample 17": "0"})
     whole = read(arrays(path, test_fraction=0, noise=FileNoise(labels))).given
     assert np.flatnonzero(whole != np.arange(30) % 3).tolist() == [17]
@@ -389,7 +389,7 @@ def test_pictures_that_are_streamed_are_those_that_are_kept(tmp_path):
             read(folder(root, on_error="skip", cache_limit_gb=0, noise=noise))
     (root / streamed.labels.names[3]).unlink()
     with pytest.raises(UserError, match=f"{streamed.labels.names[3]} could be read when the run started"):
-        streamed._images["train"][3]
+        streamed.clean.tensors["train"][3]
 
 
 def test_names_are_cut():

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lnl.data import Digits, Form, hold_out_test
-from lnl.labels.choice import stratified_choice
+from lnl.labels.labels import stratified_choice
 
 RANDOM = np.random.default_rng(0)
 sizes = st.lists(st.integers(1, 40), min_size=2, max_size=6)

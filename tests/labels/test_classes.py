@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lnl.errors import UserError
 from lnl.labels.classes import class_numbers
 from lnl.noise import FileNoise
-from lnl.noise.maps import class_index
+from lnl.noise.transition import class_index
 from tests.datasets.own import arrays, write_arrays
 from tests.noise.drawn import record_of
 

@@ -75,7 +75,7 @@ def zipped(name: str) -> bytes:
         (written(np.save, np.arange(3)), "is a NumPy array"),
         (written(lambda file: torch.save({"a": torch.zeros(1)}, file)), "is a file of torch.save"),
         (pickle.dumps([1]), "is a pickle"),
-        (gzip.compress(b"file,label\n", mtime=0), "is compressed by gzip"),
+        (gzip.compress(b"file,label\n", mtime=0), r"is compressed \(decompress it\)"),
         (b"PAR1\x15\x04", "is a Parquet file"),
         (b"<!DOCTYPE html><html>", "is a page of HTML"),
         (b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS"),

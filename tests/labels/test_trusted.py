@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lnl.labels import Labels, Trusted
-from lnl.labels.trusted import with_trusted
+from lnl.labels.files import with_trusted
 
 CLASSES = ("a", "b", "c")
 

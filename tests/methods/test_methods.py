@@ -95,7 +95,7 @@ def test_the_truth_changes_no_weight_and_no_choice_of_epoch(digits, monkeypatch,
     setup = NoisyDataModule.setup
 
     def setup_with_nonsense(self, stage=None):
-        fresh = not self._images
+        fresh = not self._clean
         setup(self, stage)
         if fresh:
             rng = np.random.default_rng(0)

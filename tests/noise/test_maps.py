@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from lnl.noise import AsymmetricNoise
-from lnl.noise.maps import resolve
+from lnl.noise.transition import resolve
 from tests.conftest import DATA_DIR, needs
 
 CONF = Path(__file__).parents[2] / "conf/data"

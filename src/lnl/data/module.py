@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,56 +25,46 @@ from lnl.data.training_set import training_set
 from lnl.datasets.images import Streamed
 from lnl.datasets.source import Dataset, Source
 from lnl.errors import UserError
-from lnl.labels import Integers, Labels, Trusted
-from lnl.labels.trusted import with_trusted
+from lnl.labels import Integers, Trusted
+from lnl.labels.files import with_trusted
 from lnl.noise import LabelNoise, NoNoise
 
 
 class NoisyDataModule(pl.LightningDataModule):
-    """Any dataset, with training and validation labels that are noisy and test labels that are clean.
+    """A dataset with noisy labels for training and validation, and clean labels for testing.
 
-    Noise is drawn once over the whole training set, before validation is split off and before any limit: a sample has
-    the same noisy label whatever the split, the limits and the training seed. A batch's ``index`` is the sample's
-    number in that whole training set.
-
-    A subclass names its source: :attr:`reads`, and :attr:`defaults` of the options.
+    Noise is drawn once for the whole training set, before validation samples are split off: the noisy label of a sample
+    depends neither on the split and its limits nor on the training seed. A batch's ``index`` is the sample's number in
+    the whole training set. A subclass names its source, :attr:`reads`, and the :attr:`defaults` of the options.
 
     Args:
-        source: what reads the images and labels; None for one of the class :attr:`reads`, made of ``options``.
-        noise: what happens to the labels; none by default.
-        corruption: what happens to the images of training, validation and test, once they have their size and
-            channels; nothing by default. Noise that depends on the images sees them as they were.
-        data_dir: where the dataset's files are or will be downloaded to.
-        cache_dir: where decoded images are kept.
-        num_classes: K; None for as many as the data has.
-        class_map: the dataset's customary map for asymmetric noise (read by ``conf/noise/asymmetric.yaml``).
-        seed: seeds order and augmentation, with the epoch.
-        augment: transforms of a training image (:mod:`lnl.augment`): the view ``weak``, and all that most methods take.
-        views: further views by name, for methods that take them.
-        trusting: training sees the right labels of trusted samples in place of the given ones.
-        contents: what stands for the source's files, if it is known (:attr:`lnl.datasets.source.Source.contents`).
-        reader: reads the source; :func:`lnl.data.reading.read_once` shares what it reads.
+        source: reads the images and labels; None for a :attr:`reads` made from ``options``.
+        noise: of the labels; none by default. Instance-dependent noise sees the original images.
+        corruption: of the images of all splits, after resizing; none by default.
+        data_dir, cache_dir: folders of the dataset's files, downloaded if missing, and of decoded images.
+        num_classes: K; None for the number found in the data.
+        class_map: the customary map for asymmetric noise (read by ``conf/noise/asymmetric.yaml``).
+        seed: of order and augmentation, together with the epoch.
+        augment, views: transforms of a training image (:mod:`lnl.augment`) for the view ``weak``, and for others.
+        trusting: whether training replaces the given labels of trusted samples by the right ones.
+        contents: :attr:`lnl.datasets.source.Source.contents`, if already known.
+        reader: reads the source; :func:`lnl.data.reading.read_once` shares the data among runs.
         options: of the source, :class:`~lnl.data.preparation.Preparation`, :class:`~lnl.data.splits.Splitting` and
             :class:`~lnl.data.preparation.Batching`.
 
     Attributes (after ``setup``):
-        dataset: as it was read: names, remarks, what was skipped.
+        dataset: the :class:`~lnl.datasets.source.Dataset` that was read, with ``test_labels`` for metrics only: test
+            batches carry -1 instead.
         classes: names; ``num_classes`` and ``image_size`` are numbers now.
-        labels: :class:`~lnl.labels.Labels` of the whole training set. Its truth is for metrics only, and its trusted
-            samples are those of the training split.
-        test_labels: clean labels of the test set, for metrics only: test batches carry -1 in their place.
-        fingerprints: of a user's own data, just before it was read (:mod:`lnl.datasets.contents`); None of benchmarks.
-        splits: sample numbers of ``train``, ``val``, ``trusted_test`` (in the training set) and ``test`` (in the test
-            set).
-        in_streams: ``[N]``, the samples that this process, of several, had from :meth:`endless` in this epoch.
+        labels: :class:`~lnl.labels.Labels` of the whole training set. Their truth is for metrics only; trusted samples
+            outside the training split are left out.
+        fingerprints: of user data, just before it was read (:mod:`lnl.datasets.contents`); None of benchmarks.
+        splits: sample numbers of ``train``, ``val`` and ``trusted_test`` in the training set, ``test`` in the test set.
+        in_streams: bool ``[N]``, the samples that :meth:`endless` gave this process (of several) in this epoch.
     """
 
     reads: ClassVar[type[Source] | None] = None
     defaults: ClassVar[Mapping[str, Any]] = {}
-
-    dataset: Dataset
-    labels: Labels
-    splits: dict[Split, Integers]
 
     def __init__(
         self,
@@ -97,28 +87,26 @@ class NoisyDataModule(pl.LightningDataModule):
         super().__init__()
         given = {**self.defaults, **options}
         kinds = [kind for kind in self.options_of() if source is None or kind is not self.reads]
-        if unknown := given.keys() - {name for kind in kinds for name in _names(kind)}:
+        names = {kind: list(inspect.signature(kind).parameters) for kind in kinds}
+        if unknown := given.keys() - set(chain(*names.values())):
             raise TypeError(f"{type(self).__name__}.__init__() got an unexpected keyword argument '{min(unknown)}'")
         given |= {"data_dir": data_dir, "cache_dir": cache_dir}
-        made = {kind: kind(**{name: given[name] for name in _names(kind) if name in given}) for kind in kinds}
+        made: dict[Any, Any] = {
+            kind: kind(**{name: given[name] for name in names[kind] if name in given}) for kind in kinds
+        }
+        source = source or made.get(self.reads)
         if source is None:
-            if self.reads is None:
-                raise TypeError(f"{type(self).__name__}.__init__() needs a source")
-            source = made[self.reads]
+            raise TypeError(f"{type(self).__name__}.__init__() needs a source")
         self.source = source if contents is None else source.knowing(contents)
         self.preparation: Preparation = made[Preparation]
         self.splitting: Splitting = made[Splitting]
-        batching: Batching = made[Batching]
+        self.batching: Batching = made[Batching]
+        self.batch_size, self.eval_batch_size = self.batching.batch_size, self.batching.eval_batch_size
         self.noise, self.corruption = noise or NoNoise(), corruption or NoCorruption()
         self.data_dir, self.trusting, self.seed, self._reader = Path(data_dir).expanduser(), trusting, seed, reader
         self.num_classes: Any = num_classes  # a number once the data is read
-        self.mean, self.std, self.normalize = self.preparation.mean, self.preparation.std, self.preparation.normalize
-        self.batch_size, self.eval_batch_size = batching.batch_size, batching.eval_batch_size
-        self.device_cache, self.num_workers = batching.device_cache, batching.num_workers
         self.views = {"weak": augment, **(views or {})}
         self._clean: CleanData | None = None
-        self._images: dict[str, Tensor | Streamed] = {}
-        self._labels: dict[str, Tensor] = {}
         self._on_device: dict[tuple[int, torch.device], Tensor] = {}
 
     @classmethod
@@ -131,7 +119,7 @@ class NoisyDataModule(pl.LightningDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         """Reads the data and draws the noise, once."""
-        if self._images:
+        if self._clean:
             return
         contents = self.source.contents  # before it is read
         clean = self._reader(self.source, self.preparation, self.corruption)
@@ -145,14 +133,14 @@ class NoisyDataModule(pl.LightningDataModule):
         self._trusted = labels.trusted
         labels = replace(labels, trusted=labels.trusted.among(self.splits.get("train", np.arange(0))))
         if self.trusting and not len(labels.trusted):
-            raise UserError(f"this method needs samples with trusted labels: {self.source.how_to_trust}")
+            how = "set data.trusted, e.g. to 1000 or a CSV; from Python, fit(images, labels, trusted=...)"
+            raise UserError(f"this method needs samples with trusted labels: {how}")
         # From the images as they are, so that instance noise does not depend on the size a model wants.
         labels = self.noise(labels, dataset.images, self.data_dir)
         self.labels = labels.trusting() if self.trusting else labels
         self.classes, self.num_classes = list(labels.classes), len(labels.classes)
         self.preparation = replace(self.preparation, image_size=clean.form.image_size)
         self.dataset, self.test_labels, self._clean = dataset, dataset.test_labels, clean
-        self._images = clean.tensors
         self.in_streams = torch.zeros(len(labels), dtype=torch.bool)
         self._labels = {
             "train": torch.from_numpy(self.labels.given.copy()),
@@ -164,20 +152,18 @@ class NoisyDataModule(pl.LightningDataModule):
         count = len(dataset.labels.classes)
         if self.num_classes not in (None, count):
             raise UserError(f"data.num_classes is {self.num_classes}, but the labels have {count} classes")
-        if not isinstance(dataset.images, Streamed):
-            return
-        fitting = "images that fit on the disk: raise data.cache_limit_gb, or set a smaller data.image_size"
-        for name, asked in (
-            (f"noise={self.noise.kind}", self.noise.uses_images),
-            ("corruption", not isinstance(self.corruption, NoCorruption)),
-            ("data.device_cache=true", self.device_cache is True),
-        ):
-            if asked:
-                raise UserError(f"{name} needs {fitting}.")
+        needing = {
+            f"noise={self.noise.kind}": self.noise.uses_images,
+            "corruption": not isinstance(self.corruption, NoCorruption),
+            "data.device_cache=true": self.batching.device_cache is True,
+        }
+        if isinstance(dataset.images, Streamed) and (names := [name for name, needs in needing.items() if needs]):
+            fitting = "images that fit on the disk: raise data.cache_limit_gb, or set a smaller data.image_size"
+            raise UserError(f"{names[0]} needs {fitting}.")
 
     @property
     def image_size(self) -> Any:
-        """Side of the images in pixels; a number once the data is read."""
+        """Side in pixels; None if not known yet."""
         return self.preparation.image_size
 
     @property
@@ -185,17 +171,17 @@ class NoisyDataModule(pl.LightningDataModule):
         return self.preparation.channels
 
     def samples(self) -> Samples:
-        """What a method may know of the training samples."""
+        """The training samples as a method may see them."""
         assert self.labels.noise is not None
-        index, said = torch.from_numpy(self.splits["train"]), torch.from_numpy(self.labels.noise.labels)
-        given = torch.full((len(said),), -1)
-        given[index] = said[index]
+        index, noisy = torch.from_numpy(self.splits["train"]), torch.from_numpy(self.labels.noise.labels)
+        given = torch.full((len(noisy),), -1)
+        given[index] = noisy[index]
         trusted = (torch.from_numpy(array) for array in (self.trusted.index, self.trusted.labels))
         return Samples(len(given), self.num_classes, index, given, *trusted)
 
     @property
     def given(self) -> Integers:
-        """The labels ``[N]`` that training sees, in the training set's order."""
+        """``[N]``, the labels that training sees, in the training set's order."""
         return self.labels.given
 
     @property
@@ -205,26 +191,24 @@ class NoisyDataModule(pl.LightningDataModule):
 
     def right_labels(self, split: Split) -> Integers:
         """True labels of ``test`` or ``trusted_test``, in the split's order: for evaluation only."""
-        return (
-            self.test_labels[self.splits["test"]] if split == "test" else self._trusted.among(self.splits[split]).labels
-        )
+        index = self.splits[split]
+        return self.test_labels[index] if split == "test" else self._trusted.among(index).labels
+
+    @property
+    def clean(self) -> CleanData:
+        assert self._clean is not None, "setup comes first"
+        return self._clean
 
     def images(self, split: Split, places: Any = slice(None)) -> np.ndarray:
-        """The images of a split as they are, uint8 ``[n, H, W, C]``; all of them, or those at ``places`` in it."""
-        images = self._images["test" if split == "test" else "train"]
-        return (images.numpy() if isinstance(images, Tensor) else images)[self.splits[split][places]]
+        """The images of a split, or those at ``places`` in it, uint8 ``[n, H, W, C]``, not augmented."""
+        return self.clean.images["test" if split == "test" else "train"][self.splits[split][places]]
 
     def digests(self, split: Split) -> NDArray[np.uint64]:
-        """Of each image of a split, at the size and with the channels that models see, before any corruption."""
-        assert self._clean is not None, "setup comes first"
-        corrupted = not isinstance(self.corruption, NoCorruption)
-        return self._clean.digests("test" if split == "test" else "train", corrupted)[self.splits[split]]
+        """``[n]``, a hash of each image of a split, in the form that models see, before any corruption."""
+        return self.clean.digests("test" if split == "test" else "train")[self.splits[split]]
 
     def loader(self, split: Split, device: torch.device, share: Share = WHOLE) -> Loader:
-        """Batches of a split on ``device``, in its order and not augmented; of several processes, the ``share`` of one.
-
-        Each process has batches of the full size.
-        """
+        """Batches of a split on ``device``, in order, not augmented: those of one process, each of the full size."""
         index = torch.from_numpy(self.splits[split])
         sampler = EpochSampler(index, self.seed, False, self.eval_batch_size * share.processes, share)
         return self._loader(split, sampler, device)
@@ -236,18 +220,22 @@ class NoisyDataModule(pl.LightningDataModule):
         chosen: Tensor | None = None,
         views: Sequence[str] = ("weak",),
         share: Share = WHOLE,
+        batch_size: int | None = None,
+        seeds: tuple[int, ...] = (),
     ) -> Loader:
-        """Shuffled, augmented batches of one epoch, of the training samples ``chosen`` or of all.
+        """Shuffled, augmented batches of one epoch.
 
         Args:
-            device: that the batches are on.
+            device: of the batches.
             epoch: from 0.
-            chosen: numbers of samples, int64 ``[n]``, or None.
+            chosen: numbers of samples, int64 ``[n]``; None for all training samples.
             views: their names.
-            share: of this process, which has its part of each batch.
+            share: of this process in each batch.
+            batch_size: samples of a step, in all processes together; by default the data's.
+            seeds: of order and augmentation, beside the data's and the epoch.
         """
         index = torch.from_numpy(self.splits["train"]) if chosen is None else chosen
-        sampler = EpochSampler(index, self.seed, True, self.batch_size, share)
+        sampler = EpochSampler(index, (self.seed, *seeds), True, batch_size or self.batch_size, share)
         sampler.set_epoch(epoch)
         return self._loader("train", sampler, device, views)
 
@@ -261,14 +249,9 @@ class NoisyDataModule(pl.LightningDataModule):
         device: torch.device,
         share: Share = WHOLE,
     ) -> Iterator[Batch]:
-        """Shuffled, augmented batches of the training samples ``chosen``, for ever: pass after pass over them.
+        """Endless shuffled, augmented batches: one pass over ``chosen`` after another (:meth:`training_loader`).
 
-        Args:
-            chosen: numbers of samples, int64 ``[n]``.
-            epoch, stream: seed the order and the augmentation, with the data's own seed: streams of one epoch that
-                have different numbers differ, and a resumed run has the same.
-            batch_size: samples of a step, of all processes together.
-            views, device, share: as of :meth:`training_loader`.
+        A resumed run has the same. Streams of different numbers ``stream`` differ.
 
         Raises:
             UserError: if there are fewer samples than processes.
@@ -276,9 +259,7 @@ class NoisyDataModule(pl.LightningDataModule):
         if len(chosen) < share.processes:
             raise UserError(f"a stream of {len(chosen)} samples is too small for {share.processes} devices.")
         for lap in count():
-            sampler = EpochSampler(chosen, (self.seed, 1 + stream, lap), True, batch_size, share)
-            sampler.set_epoch(epoch)
-            for batch in self._loader("train", sampler, device, views):
+            for batch in self.training_loader(device, epoch, chosen, views, share, batch_size, (1 + stream, lap)):
                 if share.processes > 1:
                     self.in_streams = self.in_streams.to(device).index_fill_(0, batch.index, True)
                 yield batch
@@ -286,18 +267,18 @@ class NoisyDataModule(pl.LightningDataModule):
     def _loader(
         self, split: Split, sampler: EpochSampler, device: torch.device, views: Sequence[str] | None = None
     ) -> Loader:
-        images, workers = self._images["test" if split == "test" else "train"], None
+        images, workers = self.clean.tensors["test" if split == "test" else "train"], None
         if isinstance(images, Tensor) and self._fits(device):
             images = self._moved(images, device)
         else:
-            workers = Workers(self.num_workers, pin_memory=device.type == "cuda")
+            workers = Workers(self.batching.num_workers, pin_memory=device.type == "cuda")
         return Loader(
             images,
             self._moved(self._labels[split if split in ("test", "trusted_test") else "train"], device),
             sampler,
-            mean=self.mean,
-            std=self.std,
-            normalize=self.normalize,
+            mean=self.preparation.mean,
+            std=self.preparation.std,
+            normalize=self.preparation.normalize,
             views=[()] if views is None else [self.views[name] for name in views],
             workers=workers,
         )
@@ -309,12 +290,12 @@ class NoisyDataModule(pl.LightningDataModule):
         return self._on_device[key]
 
     def _fits(self, device: torch.device) -> bool:
-        if self.device_cache != "auto":
-            return self.device_cache
+        if self.batching.device_cache != "auto":
+            return self.batching.device_cache
         if device.type != "cuda" or self._on_device:
             return True  # in memory already
         free, _ = torch.cuda.mem_get_info(device)
-        return sum(images.nbytes for images in self._images.values()) <= free / 2
+        return sum(images.nbytes for images in self.clean.tensors.values()) <= free / 2
 
     @property
     def _device(self) -> torch.device:
@@ -322,14 +303,14 @@ class NoisyDataModule(pl.LightningDataModule):
 
     @property
     def share(self) -> Share:
-        """This process's, of those that train together."""
+        """Of this process among those that train together."""
         return Share(self.trainer.global_rank, self.trainer.world_size) if self.trainer else WHOLE
 
     def train_dataloader(self) -> Loader:
         if not self.trainer:
             return self.training_loader(self._device)
         progress: Any = self.trainer.fit_loop.epoch_progress.current
-        # Resuming, Lightning does this only after it has asked for the loader, and would ask for it a second time.
+        # When it resumes, Lightning does this only after asking for the loader, and would ask for it a second time.
         progress.completed = epoch = progress.processed
         views = getattr(self.trainer.lightning_module, "views", ("weak",))
         self.in_streams.fill_(False)
@@ -341,8 +322,3 @@ class NoisyDataModule(pl.LightningDataModule):
 
     def test_dataloader(self) -> Loader:
         return self.loader("test", self._device)
-
-
-def _names(kind: type) -> Sequence[str]:
-    """Of the parameters that a class is made of."""
-    return list(inspect.signature(kind).parameters)

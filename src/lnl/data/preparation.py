@@ -1,4 +1,4 @@
-"""What images go through before a model sees them, and the batches that they come in."""
+"""How images are prepared and batched."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self, get_args
@@ -12,9 +12,9 @@ class Preparation(Form):
     """How images are prepared.
 
     Args:
-        image_size, channels, fit: as of :class:`~lnl.datasets.images.Form`.
-        normalize: ``dataset``, by ``mean`` and ``std``, or ``per_image`` (:func:`lnl.data.loader.whiten`).
-        mean, std: per channel, for pixels scaled to [0, 1]; those of ImageNet by default.
+        image_size, channels, fit: see :class:`~lnl.datasets.images.Form`.
+        normalize: ``dataset`` (by ``mean`` and ``std``) or ``per_image`` (:func:`lnl.data.loader.whiten`).
+        mean, std: per channel, of pixels in [0, 1]; those of ImageNet by default.
     """
 
     normalize: Normalize = "dataset"
@@ -32,7 +32,7 @@ class Preparation(Form):
 
     @classmethod
     def of(cls, data: Any) -> Self:
-        """Of the ``data`` of a run's configuration."""
+        """From ``data`` of a run's configuration."""
         return cls(**{name: data[name] for name in cls.__dataclass_fields__})
 
 
@@ -41,9 +41,9 @@ class Batching:
     """How batches are made.
 
     Args:
-        batch_size, eval_batch_size: samples in a step, of all processes together, and in a step of evaluation.
-        device_cache: keep images on the device as uint8: true, false, or auto (where they take at most half of what
-            is free). If not, ``num_workers`` processes read them (0: this one does).
+        batch_size, eval_batch_size: samples in a step of training, in all processes together, and of evaluation.
+        device_cache: whether images are kept on the device as uint8; ``auto`` if they take at most half of its free
+            memory. Otherwise ``num_workers`` processes read them (0: the main process).
     """
 
     batch_size: int = 256

@@ -1,4 +1,4 @@
-"""Which sample is for what."""
+"""Which samples are for training, validation and testing."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,7 +10,7 @@ from lnl.datasets.images import check_choice
 from lnl.errors import UserError
 from lnl.labels import Integers as Index
 from lnl.labels import Labels, Trusted
-from lnl.labels.choice import stratified_choice
+from lnl.labels.labels import stratified_choice
 
 Split = Literal["train", "val", "test", "trusted_test"]
 
@@ -19,20 +19,17 @@ NONE: Index = np.arange(0)
 
 @dataclass(frozen=True, kw_only=True)
 class Splitting:
-    """How samples are divided.
+    """Divides the samples of a dataset into splits.
 
     Args:
-        val_fraction: share of the training set that is held out, at random, to choose the epoch by noisy labels.
-        split_seed: seeds that split and the limits below.
-        subset, val_subset, test_subset: keep this many samples of each split, null for all. ``subset`` counts trusted
-            samples and keeps all of them; with ``folds``, it limits what is cut into folds, and they come on top.
-        subset_mode: ``stratified`` by true class (as one would build a smaller dataset), or ``first``.
-        trusted: samples whose label is known to be right (:func:`lnl.labels.trusted.with_trusted`).
-        trusted_test: hold so many of them out, as a second test split ``trusted_test``.
-        folds, fold: validate on the fold-th (from 1) of so many equal parts in place of ``val_fraction``.
-
-    Raises:
-        ValueError: for values that cannot be.
+        val_fraction: share of the training set, in (0, 1), held out at random to choose the epoch by noisy labels.
+        split_seed: of that split and of the limits below.
+        subset, val_subset, test_subset: number of samples of each split; null for all. ``subset`` includes all trusted
+            samples; with ``folds``, it limits the samples that are cut into folds, and trusted ones are added.
+        subset_mode: ``stratified`` by true class (as a smaller dataset would be built), or ``first``.
+        trusted: samples whose label is known to be right (:func:`lnl.labels.files.with_trusted`).
+        trusted_test: number of trusted samples held out as a second test split ``trusted_test``.
+        folds, fold: validate on part ``fold`` (from 1) of ``folds`` equal parts instead of ``val_fraction``.
     """
 
     val_fraction: float = 0.2
@@ -54,9 +51,7 @@ class Splitting:
         if self.fold is not None and not 1 <= self.fold <= (self.folds or 0):
             raise ValueError(f"data.fold must be in 1..data.folds ({self.folds}), got {self.fold}")
         if self.folds and self.val_subset is not None:
-            raise ValueError(
-                "data.val_subset has no meaning with data.folds: data.subset limits what is cut into folds"
-            )
+            raise ValueError("data.val_subset has no effect with data.folds: data.subset limits what is cut into folds")
         if type(self.trusted_test) is not int:
             raise ValueError(f"data.trusted_test must be a number of samples, got {self.trusted_test}")
 
@@ -65,17 +60,16 @@ class Splitting:
     ) -> dict[Split, Index]:
         """Sorted sample numbers of each split, in the training set or the test set.
 
-        Every class keeps its share under a limit. Of doubtful labels, every class has its share in each fold; without
-        folds, unless ``val`` says what is for validation, its share there, and one with a single sample none. Copies of
-        a picture are not divided: what is validated on is not trained on under another name, not even where that is
-        trusted.
+        Limits keep the share of every class. Of doubtful labels, each fold, and validation unless ``val`` names its
+        samples, gets a share of every class, except classes with a single sample. Copies of a picture stay together,
+        also where some of them are trusted: no picture is in training and in validation.
 
         Args:
-            labels: of the training set, before noise. Where nothing is for training, ``test`` is the only split.
-                Trusted samples are never validated on, because validation is to be as noisy as the rest; those that are
-                not held out in ``trusted_test`` are trained on.
+            labels: of the training set, before noise. If it is empty, ``test`` is the only split. Trusted samples are
+                never validated on, because validation labels must be as noisy as the others; those not held out in
+                ``trusted_test`` are trained on.
             test_labels: of the test set.
-            val, pictures: as of :class:`~lnl.datasets.source.Dataset`.
+            val, pictures: see :class:`~lnl.datasets.source.Dataset`.
         """
         given, trusted, doubted = labels.given, labels.trusted, labels.noise is not None
         if not len(given):
@@ -85,7 +79,7 @@ class Splitting:
         pictures = np.arange(len(given)) if pictures is None else pictures
         tested = self._trusted_test(trusted, pictures[doubtful], pictures[trusted.index])
         kept = np.setdiff1d(trusted.index, tested)
-        if self.folds:  # a limit is on what is cut into folds, so that each of it is in one
+        if self.folds:  # the limit comes first, so that each sample it leaves is in one fold
             doubtful = doubtful[np.isin(doubtful, self.limited("train", np.sort(doubtful), given))]
             held_out = self._fold(doubtful, given, pictures if doubted else None)
             kept = kept[~np.isin(pictures[kept], pictures[held_out])] if doubted else kept
@@ -95,7 +89,7 @@ class Splitting:
             held_out = doubtful[: round(self.val_fraction * len(doubtful))]
         train = np.sort(np.concatenate([np.setdiff1d(doubtful, held_out), kept]))
         parts: dict[Split, Index] = {"train": train, "val": np.sort(held_out)}
-        if not doubted or len(test_labels):  # of a user's own samples, all may be for training
+        if not doubted or len(test_labels):  # user data may have no test set
             parts["test"] = np.arange(len(test_labels))
         for split, index in parts.items():
             if not (self.folds and split != "test"):
@@ -107,7 +101,7 @@ class Splitting:
         return {**parts, "trusted_test": tested} if len(tested) else parts
 
     def _fold(self, doubtful: Index, given: Index, pictures: Index | None) -> Index:
-        """The part of ``doubtful`` that is validated on; where copies count, by ``pictures``."""
+        """The samples of ``doubtful`` in this fold; with ``pictures``, copies stay together."""
         assert self.folds is not None
         number = (self.fold or 1) - 1
         if pictures is None:
@@ -123,12 +117,12 @@ class Splitting:
         return common[choose_pictures(given[common], pictures[common], min(count, len(common)), rng)]
 
     def _trusted_test(self, trusted: Trusted, doubtful: Index, pictures: Index) -> Index:
-        """Trusted samples to test on, of the given ``pictures``, but for those that are ``doubtful`` too."""
+        """Trusted samples to test on, whose ``pictures`` are not among the ``doubtful`` ones."""
+        free = np.flatnonzero(~np.isin(pictures, doubtful))
         if not 0 <= self.trusted_test <= len(trusted):
             raise UserError(
                 f"data.trusted_test must be between 0 and the {len(trusted)} trusted samples, got {self.trusted_test}"
             )
-        free = np.flatnonzero(~np.isin(pictures, doubtful))
         if self.trusted_test > len(free):
             raise UserError(
                 f"data.trusted_test={self.trusted_test}, but {len(trusted) - len(free)} of {len(trusted)} trusted "
@@ -138,7 +132,7 @@ class Splitting:
         return trusted.index[free[choose_pictures(trusted.labels[free], pictures[free], self.trusted_test, rng)]]
 
     def limited(self, split: Split, index: Index, truth: Index, kept: Index = NONE) -> Index:
-        """As many of the samples ``index`` as the limit allows; those to be ``kept`` (trusted ones) are among them."""
+        """The samples ``index``, at most as many as the limit of the split, among them all ``kept`` ones."""
         limit = {"train": self.subset, "val": self.val_subset, "test": self.test_subset}.get(split)
         if limit is None:
             return index
@@ -157,6 +151,6 @@ class Splitting:
 
 
 def check_folds(folds: int | None) -> None:
-    """Raises ValueError unless ``data.folds`` is None or a number that can be."""
+    """Raises ValueError unless ``data.folds`` is None or a whole number of at least 2."""
     if folds is not None and (type(folds) is not int or folds < 2):
         raise ValueError(f"data.folds must be a number of at least 2, got {folds}")

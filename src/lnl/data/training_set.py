@@ -12,25 +12,16 @@ from lnl.labels import Integers
 
 
 def training_set(trainer: Any, epoch: int, seed: int, allowed: Integers) -> Tensor | None:
-    """The answer of the method's ``training_set(epoch)``, the same in all processes.
+    """What the method's ``training_set(epoch)`` returns, the same in all processes: int64 ``[n]``; None for all.
 
-    It is asked with global generators that ``seed`` and ``epoch`` decide.
-
-    Args:
-        trainer: of the method.
-        epoch: that comes next. After the last one the method is not asked.
-        seed: of the run.
-        allowed: numbers of the samples that may be trained on.
-
-    Returns:
-        int64 ``[n]``, n > 0; None for all samples.
+    ``seed`` and ``epoch`` decide the state of the global generators during the call.
 
     Raises:
-        UserError: if the answer is something else.
+        UserError: if it returns anything but ``allowed`` numbers of samples.
     """
     method = trainer.lightning_module
     if epoch >= trainer.max_epochs or not hasattr(method, "training_set"):
-        return None  # a run that was stopped between its last epoch and its result; or no method of lnl
+        return None  # the run was stopped between its last epoch and its result, or the method is not one of lnl
     (state,) = np.random.SeedSequence([seed, epoch, *b"training_set"]).generate_state(1)
     pl.seed_everything(int(state), verbose=False)
     answer = method.training_set(epoch)

@@ -1,63 +1,58 @@
-"""What stands for files and folders in the identity of data: what is in them, wherever they lie."""
+"""Hashes of files and folders, for the identity of data: by content, not by place."""
 
 import contextlib
 import csv
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from lnl.files import is_picture, walk
 
-WHOLE = 64 * 2**20  # bytes of a file that is hashed whole; of a larger one, parts
+WHOLE = 64 * 2**20  # bytes up to which arrays are hashed whole; of larger ones, parts
 PARTS, PART = 256, 2**16
 
 
 def fingerprints(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Hashes in place of the names of files and folders that exist, among ``path``, ``labels``, ``root``, ``name``.
+    """Hashes of the existing files and folders that ``path``, ``labels`` and ``name`` of the data name.
 
-    Of a folder of pictures, their names and sizes: the names are the labels. Of another folder, all files'. Of a table,
-    its content, and the sizes of the files that it names. Of arrays their content, if they are large in 256 places (an
-    .npz has checksums at its end). What is hidden does not count. Replacing a picture by another of the same size goes
-    unnoticed.
+    They are made of the names (which are the labels) and sizes of a folder's pictures, or of all files of another
+    folder; of a table's content and the sizes of the files it names; of the content of arrays, at 256 places if they
+    are large (an .npz ends with checksums). Hidden files do not count. A picture replaced by another of the same size
+    goes unnoticed.
     """
     found = {}
     for key in ("path", "labels", "name"):
         if data.get(key) is None:
             continue
         path = Path(str(data[key])).expanduser()
-        # What is wrong with it, the data says when it is loaded.
+        # Errors are reported when the data is loaded.
         with contextlib.suppress(OSError, csv.Error, LookupError, ValueError, ImportError, TypeError, AttributeError):
-            if path.is_dir():
-                found[key] = _hash(_pictures(path) if key == "path" else _places(walk(path, depth=4)))
-            elif path.is_file():
-                found[key] = _hash(chain(_content(path), _sizes(path, data)))
+            if path.is_file():
+                parts: Iterator[bytes] = chain(_content(path), _sizes(path, data))
+            elif path.is_dir():
+                parts = _names(path, pictures=key == "path")
+            else:
+                continue
+            digest = hashlib.sha256()
+            for part in parts:
+                digest.update(part)
+            found[key] = digest.hexdigest()
     return found | ({"root": None} if "root" in data else {})
 
 
-def _hash(parts: Iterable[bytes]) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part)
-    return digest.hexdigest()
-
-
-def _pictures(folder: Path) -> Iterator[bytes]:
-    """Those that have a class: a run's own output may lie in the same folder."""
-    return _places((place, entry) for place, entry in walk(folder, depth=2) if "/" in place and is_picture(place))
-
-
-def _places(files: Iterable[tuple[str, os.DirEntry[str]]]) -> Iterator[bytes]:
-    """Names and sizes."""
-    for place, entry in files:
-        yield f"{place} {_size(entry.path)}\n".encode("utf-8", "surrogateescape")
+def _names(folder: Path, pictures: bool) -> Iterator[bytes]:
+    """Names and sizes of files; of ``pictures``, only those in a class: the output of runs may be in the folder too."""
+    for place, entry in walk(folder, depth=2 if pictures else 4):
+        if not pictures or ("/" in place and is_picture(place)):
+            yield f"{place} {_size(entry.path)}\n".encode("utf-8", "surrogateescape")
 
 
 def _size(path: str) -> int:
-    """Of an ordinary file; of what is none, -1."""
+    """The size in bytes; -1 of anything but a regular file."""
     try:
         status = os.stat(path)
     except (OSError, ValueError):
@@ -78,17 +73,16 @@ def _content(path: Path) -> Iterator[bytes]:
 
 
 def _sizes(path: Path, data: Mapping[str, Any]) -> Iterator[bytes]:
-    """Of the files that a table names; of what is no table, none."""
-    if data.get("columns") is None:
-        return
-    root = Path(str(data.get("root") or path.parent)).expanduser()
-    for name in _named(path, data):
-        yield f"{_size(os.path.join(root, name.strip()))}\n".encode()
+    """The sizes of the files that a table names."""
+    if data.get("columns") is not None:
+        root = Path(str(data.get("root") or path.parent)).expanduser()
+        for name in _named(path, data):
+            yield f"{_size(os.path.join(root, name.strip()))}\n".encode()
 
 
 def _named(path: Path, data: Mapping[str, Any]) -> Iterator[str]:
     if path.suffix.lower() in (".parquet", ".pq"):
-        import pandas as pd  # takes longer than a finished run is found in
+        import pandas as pd  # slow to import: finding a finished run takes less time
 
         yield from pd.read_parquet(path, columns=[data["columns"]["file"]]).iloc[:, 0].astype(str)
         return

@@ -1,4 +1,4 @@
-"""Pictures that are there several times. All of one picture go to one part: a model knows what it was trained on."""
+"""Copies of a picture. All of them go to one split: a model must not be tested on a picture it was trained on."""
 
 import hashlib
 import json
@@ -15,11 +15,11 @@ from lnl.datasets.decoded import make_room, shown
 from lnl.datasets.pictures import PictureError, Pictures
 from lnl.files import write_atomically
 from lnl.labels import Integers
-from lnl.labels.choice import apportion, stratified_choice
+from lnl.labels.labels import apportion, stratified_choice
 
 
 def same(digests: Iterable[str]) -> list[list[int]]:
-    """Places of equal digests, a list for each that is there twice; empty ones equal none."""
+    """The places of each digest that occurs more than once; empty digests do not count."""
     places = defaultdict(list)
     for place, content in enumerate(digests):
         if content:
@@ -28,9 +28,9 @@ def same(digests: Iterable[str]) -> list[list[int]]:
 
 
 def find_copies(pictures: Pictures, cache_dir: Path, show: bool = False) -> list[list[int]]:
-    """Places of pictures with the same content, byte by byte: a list for each such content, kept in ``cache_dir``.
+    """The places of pictures with the same bytes, a list for each such content, cached in ``cache_dir``.
 
-    What cannot be read now has no copy; then nothing is kept.
+    A picture that cannot be read has no copies; if it may be readable later, nothing is cached.
     """
     failed = []
 
@@ -45,9 +45,9 @@ def find_copies(pictures: Pictures, cache_dir: Path, show: bool = False) -> list
 
     stem = f"pictures-{pictures.prefix}-copies-"
     record = cache_dir / f"{stem}{hashlib.sha256(pictures.key().encode()).hexdigest()[:16]}.json"
-    with suppress(FileNotFoundError, ValueError):  # of a damaged one
+    with suppress(FileNotFoundError, ValueError):  # not cached, or damaged
         copies: list[list[int]] = json.loads(record.read_text())
-        os.utime(record)  # was used
+        os.utime(record)  # marks it as used
         return copies
     copies = same(shown(map(one, range(len(pictures))), "looking for copies", len(pictures), show))
     if not failed:
@@ -58,12 +58,7 @@ def find_copies(pictures: Pictures, cache_dir: Path, show: bool = False) -> list
 
 
 def picture_numbers(copies: Sequence[Sequence[int]], count: int) -> Integers:
-    """``[count]``, a number for each sample that is the same for the same picture: the first one's place.
-
-    Args:
-        copies: places of samples that are the same picture, a list for each such picture.
-        count: of samples.
-    """
+    """``[count]``, for each sample the place of the first of its ``copies``: the same number for the same picture."""
     numbers = np.arange(count)
     for places in copies:
         numbers[list(places)] = min(places)
@@ -71,12 +66,12 @@ def picture_numbers(copies: Sequence[Sequence[int]], count: int) -> Integers:
 
 
 def are_copies(pictures: Integers) -> bool:
-    """Whether a picture is there twice."""
+    """Whether a picture occurs twice."""
     return len(np.unique(pictures)) < len(pictures)
 
 
 def not_alone(labels: Integers, pictures: Integers) -> NDArray[np.bool_]:
-    """Which samples may go without a class losing its only picture."""
+    """Bool ``[n]``, false where the sample's picture is the only one of a class."""
     if not len(labels):
         return np.zeros(0, bool)
     label, picture = np.divmod(np.unique(labels * (pictures.max() + 1) + pictures), pictures.max() + 1)
@@ -84,11 +79,10 @@ def not_alone(labels: Integers, pictures: Integers) -> NDArray[np.bool_]:
 
 
 def choose_pictures(labels: Integers, pictures: Integers, count: int, rng: np.random.Generator) -> Integers:
-    """Sorted places of ``count`` samples, with all copies of each, in which every class keeps its share.
+    """Sorted places of about ``count`` samples, with all copies of each, in which every class keeps its share.
 
-    Without copies, to within one sample (:func:`~lnl.labels.choice.stratified_choice`). Else as well as copies allow: a
-    class has too few by less than half of its smallest picture's copies that are left, or too many by less than that.
-    A picture with several labels counts for the first of them.
+    Without copies it is exact to within one sample (:func:`~lnl.labels.labels.stratified_choice`). With copies, a class
+    is off by at most half the copies of its smallest remaining picture. The first label of a picture counts.
     """
     if not are_copies(pictures):
         return stratified_choice(labels, count, rng)
@@ -111,13 +105,10 @@ def choose_pictures(labels: Integers, pictures: Integers, count: int, rng: np.ra
 
 
 def deal_pictures(labels: Integers, pictures: Integers, parts: int) -> Integers:
-    """The part of each sample, from 0: of every class, and of all, each has the same number as well as it can.
+    """The part of each sample, from 0 to ``parts - 1``: parts are as equal as possible, in all and in every class.
 
-    scikit-learn's StratifiedGroupKFold does the same, and takes 12 s for 20,000 pictures.
-
-    Args:
-        labels, pictures: of samples in an order that is random already.
-        parts: how many.
+    scikit-learn's StratifiedGroupKFold does the same, but takes 12 s for 20,000 pictures. The order of the samples must
+    be random.
     """
     dealt = np.empty(len(labels), np.int64)
     if not are_copies(pictures):  # class by class
@@ -127,7 +118,7 @@ def deal_pictures(labels: Integers, pictures: Integers, parts: int) -> Integers:
     for place, picture in enumerate(pictures.tolist()):
         members[picture].append(place)
     label = labels.tolist()
-    # The single ones last, class by class, to fill up what copies have left uneven.
+    # Single pictures come last, class by class, to even out what copies have left uneven.
     groups = sorted(members.values(), key=lambda places: (-len(places), label[places[0]]))
     have = [[0] * (max(label) + 1) for _ in range(parts)]
     sizes = [0] * parts

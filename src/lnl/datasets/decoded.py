@@ -1,4 +1,4 @@
-"""Many pictures -> one array on the disk, decoded once; or a stream, where the array would be too large."""
+"""Decodes many pictures once, into one array on the disk, or streams them if the array would be too large."""
 
 import hashlib
 import json
@@ -24,8 +24,8 @@ from lnl.datasets.pictures import PictureError, Pictures, common_size, read_pict
 from lnl.errors import UserError
 from lnl.files import process_is_gone, replacing
 
-KEPT = 4  # arrays of pictures of the same origin: other splits, or other tables, have them in another order
-VERSION = 2  # to be raised when the same files would be decoded to other pixels
+KEPT = 4  # arrays of pictures of one origin: other splits and tables order them differently
+VERSION = 2  # raise it when the same files are decoded to other pixels
 CHUNK_BYTES = 64 * 2**20  # of decoded pictures in memory at a time
 
 T = TypeVar("T")
@@ -34,18 +34,18 @@ Options = tuple[int, int, Fit]  # size, channels, fit
 
 @dataclass(frozen=True)
 class Decoded:
-    """Pictures, those of them that could be read.
+    """The readable ones among some pictures.
 
     Attributes:
-        images: uint8 ``[n, S, S, C]`` of the readable ones, in their order.
-        bad: place and reason of each of the others.
+        images: uint8 ``[n, S, S, C]``, in order.
+        bad: reasons why others cannot be read, by place among all pictures.
     """
 
     images: "NDArray[np.uint8] | StreamedPictures"
     bad: dict[int, str]
 
     def cut(self, place: int) -> tuple[Images, Images]:
-        """The images before a place and those from there on, without a copy; bad ones count in places."""
+        """The images before a place among all pictures, and the others, without copying."""
         kept = place - sum(bad < place for bad in self.bad)
         if isinstance(self.images, StreamedPictures):
             return self.images.part(slice(kept)), self.images.part(slice(kept, None))
@@ -53,7 +53,7 @@ class Decoded:
 
 
 class StreamedPictures(Streamed):
-    """Pictures at ``places``, decoded whenever they are asked for."""
+    """Pictures at ``places``, decoded on access."""
 
     def __init__(
         self, pictures: Pictures, places: NDArray[np.int64], digests: NDArray[np.uint64], options: Options
@@ -67,9 +67,7 @@ class StreamedPictures(Streamed):
 
     def __getitem__(self, places: Any) -> NDArray[np.uint8]:
         chosen = self.places[places]
-        if chosen.ndim:
-            return np.stack([self._read(place) for place in chosen])
-        return self._read(chosen)
+        return np.stack([self._read(place) for place in chosen]) if chosen.ndim else self._read(chosen)
 
     def _read(self, place: np.int64) -> NDArray[np.uint8]:
         try:
@@ -80,14 +78,15 @@ class StreamedPictures(Streamed):
 
 
 def decode(pictures: Pictures, form: Form, *, cache_dir: Path, limit: float, show: bool = False) -> Decoded:
-    """All pictures in a form, on all cores the first time, from ``cache_dir`` from then on.
+    """All pictures in a form: decoded on all cores the first time, then read from ``cache_dir``.
 
     Args:
-        pictures: to be decoded.
-        form: as of :func:`lnl.datasets.pictures.read_picture`; without a size, of :func:`common_size`.
+        pictures: to decode.
+        form: see :func:`lnl.datasets.pictures.read_picture`; the default size is :func:`common_size`.
         cache_dir: of the array.
-        limit: in bytes; of a larger array nothing is kept: every picture is looked at once, and decoded when wanted.
-        show: a progress bar, if there is a terminal.
+        limit: bytes of the largest array to keep. Above it, pictures are decoded once to find the bad ones, and again
+            on every access.
+        show: whether to show a progress bar on a terminal.
 
     Raises:
         UserError: if the disk has no room for the array.
@@ -108,27 +107,22 @@ def decode(pictures: Pictures, form: Form, *, cache_dir: Path, limit: float, sho
             )
         _decode_all(pictures, options, None if streamed else array, record, show)
     with suppress(OSError):
-        os.utime(record, ns=(time.time_ns(),) * 2)  # was used
-    with suppress(ValueError, KeyError, EOFError, FileNotFoundError):  # damaged or old, or another process made room
+        os.utime(record, ns=(time.time_ns(),) * 2)  # marks it as used
+    with suppress(ValueError, KeyError, EOFError, FileNotFoundError):  # damaged, or removed by another process
         found = json.loads(record.read_text())
         bad = {int(place): reason for place, reason in found["bad"].items()}
-        if fresh or all(_fails_again(pictures, place, options) for place in found["passing"]):
+        again = (None if fresh else _read(pictures, place, options) for place in found["passing"])
+        if all(answer is None or (isinstance(answer, PictureError) and answer.passing) for answer in again):
             if streamed:
                 good = np.setdiff1d(np.arange(len(pictures)), np.array(list(bad), dtype=np.int64))
                 digests = np.array(found["digests"], dtype=np.uint64)
                 return Decoded(StreamedPictures(pictures, good, digests, options), bad)
             if len(bad) == len(pictures):
                 return Decoded(np.zeros((0, size, size, channels), np.uint8), bad)
-            # Copied on write: nobody writes, but torch wants to be able to.
+            # Copy-on-write: torch wants writable memory, though nothing writes to it.
             return Decoded(np.asarray(np.load(array, mmap_mode="c")), bad)
     record.unlink(missing_ok=True)
     return decode(pictures, replace(form, image_size=size), cache_dir=cache_dir, limit=limit, show=show)
-
-
-def _fails_again(pictures: Pictures, place: int, options: Options) -> bool:
-    """Whether a picture cannot be read, still for a reason that may pass."""
-    answer = _read(pictures, place, options)
-    return isinstance(answer, PictureError) and answer.passing
 
 
 def _read(pictures: Pictures, place: int, options: Options) -> NDArray[np.uint8] | PictureError:
@@ -136,20 +130,24 @@ def _read(pictures: Pictures, place: int, options: Options) -> NDArray[np.uint8]
         return read_picture(pictures[place], *options)
     except PictureError as error:
         return PictureError(str(error), error.passing)  # its cause would keep the file's content
-    except OSError as error:  # of a row
+    except OSError as error:  # of a row of a Hugging Face dataset
         return PictureError(str(error), passing=True)
 
 
 def _decode_all(pictures: Pictures, options: Options, array: Path | None, record: Path, show: bool) -> None:
-    """Writes the array, if one is wanted, and then the record of what could not be read."""
+    """Writes the array, unless pictures are streamed, and then the record of the bad ones."""
     size, channels, _ = options
     bad: dict[int, PictureError] = {}
-    digests: list[int] = []  # of pictures that are not kept: of the others, the array has the pixels
+    digests: list[int] = []  # of streamed pictures only: the array has the pixels of others
+
+    def header(count: int) -> dict[str, Any]:  # numpy gives it the same length for every count
+        return {"descr": "|u1", "fortran_order": False, "shape": (count, size, size, channels)}
+
     with replacing(record) as unfinished:
-        # Durable, or a record could outlive a crash, and its array be zeros.
+        # Durable, or a record could outlive a crash that leaves its array full of zeros.
         writing = nullcontext(unfinished) if array is None else replacing(array, durable=True)
         with writing as target, target.open("wb") as file:
-            _write_header(file, len(pictures), size, channels)
+            np.lib.format.write_array_header_1_0(file, header(len(pictures)))
             for number, pixels in enumerate(_each(pictures, options, show)):
                 if isinstance(pixels, PictureError):
                     bad[number] = pixels
@@ -158,24 +156,18 @@ def _decode_all(pictures: Pictures, options: Options, array: Path | None, record
                 else:
                     file.write(pixels.tobytes())
             file.seek(0)
-            _write_header(file, len(pictures) - len(bad), size, channels)
+            np.lib.format.write_array_header_1_0(file, header(len(pictures) - len(bad)))
         reasons = {number: str(error) for number, error in bad.items()}
         passing = [number for number, error in bad.items() if error.passing]
         unfinished.write_text(json.dumps({"bad": reasons, "passing": passing, "digests": digests}))
 
 
-def _write_header(file: Any, count: int, size: int, channels: int) -> None:
-    """Of an .npy file; numpy gives it the same length for every count."""
-    form = {"descr": "|u1", "fortran_order": False, "shape": (count, size, size, channels)}
-    np.lib.format.write_array_header_1_0(file, form)
-
-
 def _each(pictures: Pictures, options: Options, show: bool) -> Iterator[NDArray[np.uint8] | PictureError]:
-    """Pixels, or the reason why there are none, of each picture in its order, with a progress bar."""
+    """The pixels of each picture in order, or the reason why it cannot be read."""
     size, channels, _ = options
-    at_once = max(16, min(2048, CHUNK_BYTES // (size * size * channels)))
+    places, at_once = range(len(pictures)), max(16, min(2048, CHUNK_BYTES // (size * size * channels)))
     with ThreadPoolExecutor() as pool:
-        chunks = (range(start, min(start + at_once, len(pictures))) for start in range(0, len(pictures), at_once))
+        chunks = (places[start : start + at_once] for start in places[::at_once])
         every = (
             answer for chunk in chunks for answer in pool.map(lambda place: _read(pictures, place, options), chunk)
         )
@@ -183,13 +175,13 @@ def _each(pictures: Pictures, options: Options, show: bool) -> Iterator[NDArray[
 
 
 def make_room(cache_dir: Path, stem: str, needed: int) -> bool:
-    """Whether there is room for so many bytes, and for another array called ``stem*``. Those used longest ago go."""
+    """Removes the least recently used arrays ``stem*``; whether there is then room for one of ``needed`` bytes."""
     for left in cache_dir.glob(f".pictures-*.{socket.gethostname()}-*.tmp"):
         if process_is_gone(left.stem.rpartition("-")[2]):
             left.unlink(missing_ok=True)
     used: dict[str, float] = defaultdict(float)
     for path in (*cache_dir.glob(f"{stem}*.npy"), *cache_dir.glob(f"{stem}*.json")):
-        with suppress(FileNotFoundError):  # another process may have been faster
+        with suppress(FileNotFoundError):  # another process may have removed it
             used[path.stem] = max(used[path.stem], path.stat().st_mtime)
     kept = sorted(used, key=used.__getitem__)
     while kept and (len(kept) >= KEPT or needed > shutil.disk_usage(cache_dir).free):
@@ -200,6 +192,6 @@ def make_room(cache_dir: Path, stem: str, needed: int) -> bool:
 
 
 def shown(every: Iterable[T], what: str, total: int, show: bool) -> Iterable[T]:
-    """With a progress bar, if there is a terminal."""
+    """Iterates with a progress bar, if there is a terminal."""
     console = Console(stderr=True)
     return track(every, what, total, console=console, transient=True, disable=not (show and console.is_terminal))

@@ -31,11 +31,8 @@ COUNT = 3670
 class TFFlowers(Source):
     """tf_flowers: 3,670 photographs in 5 classes (The TensorFlow Team, 2019).
 
-    Read from ``data_dir/flower_photos/<class>/*.jpg``, downloaded there on first use. Photographs are decoded once, and
-    the array is kept in ``cache_dir``. A fixed, stratified fifth (734) is the test set.
-
-    Args:
-        data_dir, cache_dir: for these files.
+    They are in ``data_dir/flower_photos/<class>/*.jpg``, downloaded on first use, and decoded once, into ``cache_dir``.
+    A fixed, stratified fifth (734) is the test set.
     """
 
     data_dir: str | Path = "data"
@@ -85,15 +82,14 @@ class TFFlowersSunflower(TFFlowers):
 
 
 def download(data_dir: Path) -> None:
-    """Fetches the public archive and unpacks it, nothing of it outside ``data_dir``."""
+    """Downloads the public archive and unpacks it, nothing outside ``data_dir``."""
     data_dir.mkdir(parents=True, exist_ok=True)
     archive = data_dir / "flower_photos.tgz"
     download_url(URL, str(data_dir), archive.name)
-    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-    if digest != SHA256:
+    if hashlib.sha256(archive.read_bytes()).hexdigest() != SHA256:
         raise damaged(archive)
     unpacking = data_dir / f"flower_photos.unpacking-{os.getpid()}"
-    # Python before 3.11.4 has no filter; but the checksum says what is in the archive.
+    # Python before 3.11.4 has no filter; the checksum guarantees the archive's content.
     safely: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
     with tarfile.open(archive) as tar:
         tar.extractall(unpacking, **safely)

@@ -1,4 +1,4 @@
-"""Images as a dataset delivers them, in memory or streamed, and the form that models want."""
+"""Images in memory or streamed, and the form in which models take them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -15,29 +15,28 @@ Fit = Literal["resize", "center_crop", "center_square"]
 
 
 def check_choice(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
-    """Raises ValueError unless ``data.<name>`` is one of those allowed."""
+    """Raises ValueError unless ``value`` of ``data.<name>`` is allowed."""
     if value not in allowed:
         *others, last = (str(choice).lower() for choice in allowed)
         raise ValueError(f"data.{name} must be {', '.join(others)} or {last}, got '{value}'")
 
 
 def check_positive(**counts: int | None) -> None:
-    """Raises ValueError unless all of ``data.<name>`` that are not null are at least 1."""
+    """Raises ValueError unless every ``data.<name>`` is null or at least 1."""
     for name, value in counts.items():
         if value is not None and value < 1:
             raise ValueError(f"data.{name} must be at least 1, got {value}")
 
 
 class Streamed(ABC):
-    """Images ``[N, H, W, C]`` that are read when they are asked for, because they do not fit in memory.
+    """Images ``[N, H, W, C]`` that are read on access, because they do not fit in memory.
 
     Attributes:
-        shape: what the array of them would have.
-        digests: of each image (:func:`digests`).
+        shape: ``(N, H, W, C)``.
+        digests: ``[N]``, see :func:`digests`.
     """
 
     digests: NDArray[np.uint64]
-
     nbytes = 0  # in memory
 
     def __init__(self, shape: tuple[int, int, int, int]) -> None:
@@ -48,14 +47,14 @@ class Streamed(ABC):
 
     @abstractmethod
     def __getitem__(self, places: Any) -> NDArray[np.uint8]:
-        """The image at a place ``[H, W, C]``, or those at several ``[n, H, W, C]``."""
+        """The image ``[H, W, C]`` at one place, or the images ``[n, H, W, C]`` at several."""
 
 
 Images = NDArray[np.uint8] | Streamed
 
 
 def digest(pixels: NDArray[np.uint8]) -> int:
-    """64 bits that are the same for images of the same pixels."""
+    """A hash of 64 bits of an image's pixels."""
     return int.from_bytes(blake2b(np.ascontiguousarray(pixels).data, digest_size=8).digest())
 
 
@@ -65,20 +64,20 @@ def digests(images: Images) -> NDArray[np.uint64]:
 
 
 def natural_size(shape: tuple[int, ...]) -> int:
-    """The side in pixels that images ``[N, H, W, C]`` get if none is asked for: their own, if it is small; else 64."""
+    """The default side in pixels of images ``[N, H, W, C]``: their own if they are square and at most 96, else 64."""
     height, width = shape[1:3]
     return height if height == width and height <= 96 else 64
 
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """The form that a model wants images in.
+    """The form in which a model takes images.
 
     Args:
-        image_size: the side in pixels that images are brought to; None for what :func:`natural_size` says.
+        image_size: side in pixels; None for :func:`natural_size`.
         channels: 1 or 3.
-        fit: ``resize`` (bilinear, antialiased), ``center_crop`` (what is left over is cut off, the odd pixel at the
-            bottom and the right) or ``center_square`` (the largest square in the middle, resized).
+        fit: ``resize`` (bilinear, antialiased), ``center_crop`` (not resized; an odd pixel is cut off at the bottom
+            and the right) or ``center_square`` (the largest square in the middle, resized).
     """
 
     image_size: int | None = None
@@ -91,24 +90,21 @@ class Form:
 
     @property
     def size(self) -> int:
-        """``image_size``, where it is known."""
+        """``image_size``, which must be known."""
         assert self.image_size is not None
         return self.image_size
 
     def fit_to(self, images: Images) -> Images:
-        """Images ``[N, H, W, C]`` in this form, ``[N, S, S, channels]``; streamed ones have it already.
-
-        Raises:
-            ValueError: if there is less to crop from than is wanted.
-        """
+        """Images ``[N, H, W, C]`` in this form, ``[N, S, S, channels]``; ValueError if they are too small to crop."""
         if isinstance(images, Streamed):
-            return images
+            return images  # they already have it
         height, width = images.shape[1:3]
         size = self.image_size or natural_size(images.shape)
         side = size if self.fit == "center_crop" else min(height, width)
         if side > min(height, width):
-            wanted = f"data.image_size={size}"
-            raise ValueError(f"data.fit=center_crop needs images no smaller than {wanted}, got {height}x{width}")
+            raise ValueError(
+                f"data.fit=center_crop needs images no smaller than data.image_size={size}, got {height}x{width}"
+            )
         if self.fit != "resize":
             top, left = (height - side) // 2, (width - side) // 2
             images = images[:, top : top + side, left : left + side]
@@ -120,7 +116,7 @@ class Form:
             images = np.repeat(images, 3, axis=3)
         if images.shape[3] == 3 and self.channels == 1:
             images = _applied(images, F.rgb_to_grayscale)
-        # Torchvision's CIFAR images are a transposed view, and picking single images out of one is slow.
+        # Torchvision's CIFAR images are a transposed view; taking single images from one is slow.
         return np.ascontiguousarray(images)
 
 

@@ -1,8 +1,7 @@
 """Images and labels in memory."""
 
 from dataclasses import dataclass
-from hashlib import sha256
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,37 +12,22 @@ from lnl.datasets.source import Dataset, Source
 
 @dataclass(frozen=True)
 class InMemory(Source):
-    """A dataset that is there already.
-
-    Args:
-        dataset: with labels as they were given.
-    """
-
-    how_to_trust: ClassVar[str] = "fit(images, labels, trusted=...)"
+    """A dataset that is already in memory."""
 
     dataset: Dataset
 
     def read(self, form: Form, progress: bool = False) -> Dataset:
         return self.dataset
 
-    def key(self) -> str:
-        data = self.dataset
-        arrays = (np.asarray(part) for part in (data.images, data.labels.given, data.test_images, data.test_labels))
-        return sha256(b"".join(sha256(array.tobytes()).digest() for array in arrays)).hexdigest()
-
 
 def as_images(array: NDArray[Any]) -> NDArray[np.uint8]:
-    """uint8 ``[n, H, W, C]`` of images ``[n, H, W]`` or ``[n, H, W, C]`` that are whole numbers or in [0, 1].
-
-    Raises:
-        ValueError: if they are neither.
-    """
+    """uint8 ``[n, H, W, C]`` of images ``[n, H, W(, C)]``, integers in 0..255 or floats in [0, 1], else ValueError."""
     images = array[..., None] if array.ndim == 3 else array
     if images.ndim != 4 or images.shape[3] not in (1, 3) or not all(images.shape):
         hint = "; images.transpose(0, 2, 3, 1) puts channels last" if images.shape[1:2] in ((1,), (3,)) else ""
         raise ValueError(f"images must be [n, H, W] or [n, H, W, C] of 1 or 3 channels, got {array.shape}{hint}")
     if images.dtype == np.uint8:
-        return images.view()  # what holds it may forbid writing to it, but not to the user's
+        return images.view()  # a view may become read-only, the user's array must not
     low, high = images.min(), images.max()
     if np.issubdtype(images.dtype, np.floating) and low >= 0 and high <= 1:
         return (images * 255).round().astype(np.uint8)
@@ -55,11 +39,7 @@ def as_images(array: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def as_mask(chosen: ArrayLike | None, count: int) -> NDArray[np.bool_] | None:
-    """Trusted samples, given as ``[count]`` bool or by their numbers, as the former; None of none.
-
-    Raises:
-        ValueError: if they are neither, or there is no such sample.
-    """
+    """``[count]`` bool of samples given as such or by numbers in ``[0, count)``, else ValueError; None for None."""
     if chosen is None:
         return None
     trusted = np.asarray(chosen)

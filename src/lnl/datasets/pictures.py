@@ -1,4 +1,4 @@
-"""Pictures of any size and kind, in files or elsewhere -> uint8 arrays, or the reason why not."""
+"""Pictures of any size and kind as uint8 arrays, or the reason why they cannot be read."""
 
 import errno
 import hashlib
@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lnl.datasets.images import Fit, natural_size
+from lnl.errors import first_line
 
-# Named, because Pillow would hand a PostScript file, whatever it is called, to an interpreter.
+# Listed, because Pillow would hand a PostScript file of any name to an interpreter.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000")
-LOOKED_AT = 1000  # pictures, to learn what size they have
-MAX_PIXELS = 150_000_000  # of a picture; a small file can unpack to more than the memory holds
+LOOKED_AT = 1000  # pictures, to find their common size
+MAX_PIXELS = 150_000_000  # of a picture: a small file can unpack to more than fits in memory
 TOO_LARGE = f"larger than the {MAX_PIXELS:,} pixels that are decoded at most"
 GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N")
 
@@ -34,10 +35,10 @@ REASONS = {
 
 
 class PictureError(Exception):
-    """A file that cannot be read as a picture; the message is the reason, in one line, without the file's name.
+    """A picture cannot be read; the message is the reason, in one line, without the file's name.
 
     Attributes:
-        passing: it is not the file's fault, and another time it may be read: too many files are open, say.
+        passing: whether it may be readable later, because the file is not the cause: too many open files, say.
     """
 
     def __init__(self, reason: str, passing: bool = False) -> None:
@@ -48,18 +49,15 @@ class PictureError(Exception):
 def read_picture(
     path: Path | bytes, size: int | None = None, channels: int | None = None, fit: Fit = "resize"
 ) -> NDArray[np.uint8]:
-    """A picture's pixels, turned as its EXIF says; of an animation the first one.
+    """The pixels of a picture, uint8 ``[H, W, channels]``, turned as its EXIF says.
 
-    What is transparent becomes white, 16 bits become 8, and a palette the colours it stands for.
+    Transparent pixels become white, 16 bits become 8, a palette its colours, and an animation its first picture.
 
     Args:
-        path: of a JPEG, PNG, WebP, BMP, GIF, TIFF, PPM or JPEG 2000 file, whatever it is called; or its content.
-        size: side in pixels that it is brought to; null leaves it as it is.
-        channels: 1 or 3; null gives 1 for a grey picture, else 3.
-        fit: how it is brought to ``size``: :class:`lnl.datasets.images.Form`.
-
-    Returns:
-        uint8 ``[H, W, channels]``.
+        path: of a JPEG, PNG, WebP, BMP, GIF, TIFF, PPM or JPEG 2000 file of any name; or its content.
+        size: side in pixels; None for the picture's own size.
+        channels: 1 or 3; None for 1 if the picture is grey, else 3.
+        fit: see :class:`lnl.datasets.images.Form`.
 
     Raises:
         PictureError: if it cannot be read, or is too small to be cropped.
@@ -69,16 +67,12 @@ def read_picture(
         picture = picture.convert("L" if channels == 1 else "RGB")
     if size is not None:
         picture = _fitted(picture, size, fit)
-    pixels = np.array(picture)  # a copy, which may be written to, as torch wants it
+    pixels = np.array(picture)  # a writable copy, as torch wants it
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
 
 def picture_size(path: Path | bytes) -> tuple[int, int]:
-    """Width and height, as its EXIF turns it, from the header alone.
-
-    Raises:
-        PictureError: if it cannot be read.
-    """
+    """Width and height from the header, turned as its EXIF says; PictureError if it cannot be read."""
     with _opened(path) as picture:
         turned = picture.getexif().get(0x0112, 1) in (5, 6, 7, 8)
         return picture.size[::-1] if turned else picture.size
@@ -86,10 +80,16 @@ def picture_size(path: Path | bytes) -> tuple[int, int]:
 
 @contextmanager
 def _opened(path: Path | bytes) -> Iterator[Image.Image]:
-    """The picture with its header read. Whatever is raised while it is open becomes a PictureError."""
+    """The picture with its header read. Any exception while it is open becomes a PictureError."""
     try:
         if not isinstance(path, bytes):
-            _check_file(path)
+            status = path.stat()
+            if stat.S_ISDIR(status.st_mode):
+                raise PictureError("it is a folder")
+            if not stat.S_ISREG(status.st_mode):  # reading from a pipe would wait for ever
+                raise PictureError("it is no ordinary file")
+            if not status.st_size:
+                raise PictureError("it is empty (0 bytes)")
         with Image.open(io.BytesIO(path) if isinstance(path, bytes) else path, formats=FORMATS) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise PictureError(f"it is {picture.width}x{picture.height}, {TOO_LARGE}")
@@ -97,12 +97,9 @@ def _opened(path: Path | bytes) -> Iterator[Image.Image]:
     except PictureError:
         raise
     except Exception as error:  # broken data makes decoders raise nearly everything
-        raise PictureError(_reason(error), _passes(error)) from error
-
-
-def _passes(error: Exception) -> bool:
-    lasting = (None, errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)  # None is a decoder's
-    return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno not in lasting)
+        lasting = {None, *REASONS} - {errno.EACCES}  # None is a decoder's
+        passing = isinstance(error, OSError) and error.errno not in lasting
+        raise PictureError(_reason(error), passing or isinstance(error, MemoryError)) from error
 
 
 def _reason(error: Exception) -> str:
@@ -116,29 +113,19 @@ def _reason(error: Exception) -> str:
         return REASONS.get(error.errno, error.strerror or "it cannot be read")
     if "truncated" in str(error).lower():
         return "it is truncated: the end of the file is missing"
-    return f"it is damaged ({(str(error) or type(error).__name__).splitlines()[0]})"
-
-
-def _check_file(path: Path) -> None:
-    status = path.stat()
-    if stat.S_ISDIR(status.st_mode):
-        raise PictureError("it is a folder")
-    if not stat.S_ISREG(status.st_mode):  # reading from a pipe would wait for ever
-        raise PictureError("it is no ordinary file")
-    if not status.st_size:
-        raise PictureError("it is empty (0 bytes)")
+    return f"it is damaged ({first_line(error)})"
 
 
 def _decoded(path: Path | bytes, size: int | None) -> Image.Image:
-    """The whole picture in mode L or RGB, upright; a JPEG at no more than it needs for ``size``."""
+    """The whole picture in mode L or RGB, upright; a JPEG no larger than ``size`` needs."""
     with _opened(path) as opened:
         if size is not None:
-            opened.draft(None, (size, size))  # lets the decoder skip what would be scaled away
+            opened.draft(None, (size, size))  # the decoder skips what would be scaled away
         opened.load()
         grey = opened.mode in GREY
         picture = ImageOps.exif_transpose(opened)
         if picture.mode.startswith("I"):
-            # 16-bit PNG and PGM may be in the same mode as a TIFF of 32 bits, or of signed numbers.
+            # 16-bit PNG and PGM may have the same mode as a TIFF of 32 bits or signed numbers.
             picture = _eight_bits(picture, opened.format != "TIFF" or opened.mode != "I")
         elif picture.mode == "F":
             raise PictureError("its pixels are floating-point numbers, of no known range")
@@ -149,7 +136,7 @@ def _decoded(path: Path | bytes, size: int | None) -> Image.Image:
 
 
 def _eight_bits(picture: Image.Image, sixteen: bool) -> Image.Image:
-    """16 bits as 8; if they are not surely ``sixteen``, by their values."""
+    """8 bits of 16; the values must show that they have 16, unless that is certain (``sixteen``)."""
     values = np.asarray(picture).astype(np.int64)
     if values.min() < 0 or values.max() > 65535:
         raise PictureError(f"its pixels are in {values.min()}..{values.max()}, which is neither 8 nor 16 bits")
@@ -175,11 +162,11 @@ def _fitted(picture: Image.Image, size: int, fit: Fit) -> Image.Image:
 
 
 class Pictures(ABC):
-    """Pictures that are to be read.
+    """Pictures to read, with their names.
 
     Args:
-        origin: where they are from; of each origin, a few arrays of decoded pictures are kept.
-        names: what to call each.
+        origin: where they are; the cache keeps a few arrays of each origin.
+        names: of the pictures.
     """
 
     def __init__(self, origin: str, names: Sequence[str]) -> None:
@@ -191,15 +178,15 @@ class Pictures(ABC):
 
     @abstractmethod
     def __getitem__(self, place: int) -> Path | bytes:
-        """A file or its content, for :func:`lnl.datasets.pictures.read_picture`."""
+        """A file or its content, for :func:`read_picture`."""
 
     @abstractmethod
     def key(self) -> str:
-        """Changes with any of the pictures."""
+        """A hash that changes with any of the pictures."""
 
     @abstractmethod
     def digest(self, place: int) -> str:
-        """The same for pictures of the same content; empty where it is certain that there is no other."""
+        """A hash of a picture's bytes; empty if no other picture can have the same."""
 
 
 class Files(Pictures):
@@ -214,10 +201,7 @@ class Files(Pictures):
 
     @cached_property
     def states(self) -> NDArray[np.int64]:
-        """``[n, 3]``, size and times of change of each file's content and of its inode (its name, who may read it).
-
-        -1, 0 and 0 of one that is not there: reading it says so.
-        """
+        """``[n, 3]``, each file's size and when its content and its inode changed; -1, 0, 0 if it is missing."""
         found = []
         for name in self.names:
             try:
@@ -243,7 +227,7 @@ class Files(Pictures):
 
 
 def common_size(pictures: Pictures) -> int:
-    """What :func:`natural_size` says of pictures that are all alike; else 64. A thousand of them are looked at."""
+    """:func:`natural_size` of pictures of one size, else 64, judged by up to a thousand of them."""
     sizes = set()
     for place in np.unique(np.linspace(0, len(pictures) - 1, min(LOOKED_AT, len(pictures))).astype(int)).tolist():
         try:

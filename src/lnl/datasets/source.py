@@ -1,4 +1,4 @@
-"""What a dataset is, and what reads it."""
+"""A dataset, and the base class of what reads it."""
 
 import hashlib
 import json
@@ -13,27 +13,24 @@ import numpy as np
 from lnl.datasets.contents import fingerprints
 from lnl.datasets.images import Form, Images
 from lnl.labels import Integers, Labels
-from lnl.labels.choice import stratified_choice
+from lnl.labels.labels import stratified_choice
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images and labels as they were read, before any noise.
+    """Images and labels as they were read, before noise is added.
 
     Attributes:
-        images: of the training set, uint8 ``[N, H, W, C]``, in the dataset's own order; validation is split off later.
-            Streamed ones have the form that is wanted already.
+        images: of the training set including validation, uint8 ``[N, H, W, C]``, in the dataset's own order. Streamed
+            ones already have the form that was asked for.
         labels: of the training set.
-        test_images: likewise.
-        test_labels: ``[M]``, right as far as is known.
-        test_names: of the test samples, where they have names.
-        val: numbers of the training samples that are for validation; None if the data does not say which.
-        pictures: ``[N]``, the same number for samples that are copies of one picture (:mod:`lnl.datasets.copies`); None
-            if there are none.
-        test_drawn: the test set was drawn from samples of which none was said to be for testing: of other samples
-            another one would be drawn.
+        test_images, test_labels: uint8 ``[M, H, W, C]`` and ``[M]``, right as far as known.
+        test_names: of the test samples, if they have names.
+        val: numbers of the training samples for validation; None if the data does not name them.
+        pictures: ``[N]``, the same number for copies of one picture (:mod:`lnl.datasets.copies`); None without copies.
+        test_drawn: whether the test set was drawn, because the data names no samples for testing.
         skipped: name and reason of each sample that was left out.
-        remarks: what the user is to hear; the first line of each on the terminal, the rest in the log.
+        remarks: messages to the user: the first line of each goes to the terminal, the rest to the log.
     """
 
     images: Images
@@ -49,40 +46,36 @@ class Dataset:
 
 
 class Source(ABC):
-    """Reads a dataset. A dataset of your own is a dataclass that extends this one, with :meth:`read`.
+    """Reads a dataset. To add one, write a dataclass that extends this class and implements :meth:`read`.
 
     Attributes:
-        elsewhere: names of arguments that do not change what is read: where files are, what is kept of them.
-        how_to_trust: what a user has to give for samples to be trusted.
+        elsewhere: names of arguments that do not change what is read, such as folders.
     """
 
     elsewhere: ClassVar[frozenset[str]] = frozenset({"data_dir", "cache_dir", "cache_limit_gb"})
-    how_to_trust: ClassVar[str] = "set data.trusted, e.g. to 1000 or a CSV."
 
     def prepare(self) -> None:  # noqa: B027
-        """Fetches what is to be fetched."""
+        """Downloads missing files."""
 
     @abstractmethod
     def read(self, form: Form, progress: bool = False) -> Dataset:
-        """The dataset, from files that :meth:`prepare` made sure are there. Several runs may share what it returns.
+        """Reads the dataset, after :meth:`prepare`, if wanted with a progress bar. Several runs may share it.
 
-        Args:
-            form: that images will be brought to; a source that decodes pictures returns them in it.
-            progress: show a progress bar on a terminal.
+        A source that decodes pictures returns them in ``form``; others need not, as all images are brought into it.
         """
 
     @cached_property
     def contents(self) -> dict[str, Any]:
-        """What stands for the files and folders that arguments name: :func:`lnl.datasets.contents.fingerprints`."""
+        """Hashes of the files and folders that arguments name (:func:`lnl.datasets.contents.fingerprints`)."""
         return fingerprints(vars(self))
 
     def knowing(self, contents: Mapping[str, Any]) -> Self:
-        """This source, told its :attr:`contents`, which were computed a moment ago."""
+        """This source with known :attr:`contents`, which saves hashing the files again."""
         vars(self)["contents"] = dict(contents)
         return self
 
     def key(self) -> str:
-        """The same for the same data, wherever it lies; found without reading an image."""
+        """A hash of the data, wherever it lies, computed without reading images."""
         beside = {*self.elsewhere, "contents"}
         arguments = {name: value for name, value in vars(self).items() if name not in beside}
         kind = f"{type(self).__module__}.{type(self).__qualname__}"
@@ -91,7 +84,7 @@ class Source(ABC):
 
 
 def hold_out_test(images: Any, labels: Integers, classes: Sequence[str], fraction: float = 0.2) -> Dataset:
-    """A dataset without a test set of its own gets one: stratified, and the same in every run whatever the seeds."""
+    """A dataset with a stratified test set split off, the same one in every run."""
     test = stratified_choice(labels, round(fraction * len(labels)), np.random.default_rng(0))
     train = np.setdiff1d(np.arange(len(labels)), test)
     return Dataset(images[train], Labels.true(labels[train], classes), images[test], labels[test])

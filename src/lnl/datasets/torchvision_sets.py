@@ -8,7 +8,6 @@ from urllib.error import URLError
 
 import numpy as np
 import torchvision
-from numpy.typing import NDArray
 from torchvision.datasets.utils import check_integrity
 
 from lnl.datasets.images import Form
@@ -18,7 +17,7 @@ from lnl.labels import Labels
 
 
 def missing(name: str, folder: Path, reason: object) -> UserError:
-    """What to say when a dataset is neither on the disk nor to be had."""
+    """The error for a dataset that is not on the disk and cannot be downloaded."""
     return UserError(
         f"{name} is not in {folder} and could not be downloaded ({reason}).\n"
         "Set the folder with LNL_DATA_DIR or paths.data_dir=..., or use data=digits, which needs no download."
@@ -26,17 +25,13 @@ def missing(name: str, folder: Path, reason: object) -> UserError:
 
 
 def damaged(path: Path) -> UserError:
-    """What to say of a file that is there but not whole."""
+    """The error for an incomplete file."""
     return UserError(f"{path} is damaged or truncated: delete it, and it will be downloaded again.")
 
 
 @dataclass(frozen=True)
 class TorchvisionSet(Source):
-    """A dataset that torchvision knows how to download and read.
-
-    Args:
-        data_dir: where its files are or will be downloaded to.
-    """
+    """A dataset that torchvision's ``reader`` downloads to and reads from ``data_dir``."""
 
     reader: ClassVar[Any]
 
@@ -47,8 +42,8 @@ class TorchvisionSet(Source):
         return Path(self.data_dir).expanduser()
 
     def prepare(self) -> None:
-        if all(path.exists() for path in self.needed_files()):
-            return  # whole or not, `read` will see
+        if all(path.exists() for path in self.files()):
+            return  # read checks them
         try:
             for train in (True, False):
                 self.reader(self.folder, train=train, download=True)
@@ -56,31 +51,25 @@ class TorchvisionSet(Source):
             raise missing(self.reader.__name__, self.folder, error) from error
 
     def read(self, form: Form, progress: bool = False) -> Dataset:
-        for path, whole in self.needed_files().items():
-            if whole is not None and path.stat().st_size != whole:
+        for path, whole in self.files().items():
+            if isinstance(whole, int) and path.stat().st_size != whole:
                 raise damaged(path)
         try:
             train, test = (self.reader(self.folder, train=train) for train in (True, False))
         except (RuntimeError, ValueError, AssertionError) as error:  # a checksum or header is wrong
-            raise damaged(self.find_damaged()) from error
-        labels, test_labels = (np.asarray(part.targets, dtype=np.int64) for part in (train, test))
-        return Dataset(_images(train), Labels.true(labels, self.class_names(train)), _images(test), test_labels)
+            sums = ((path, whole) for path, whole in self.files().items() if isinstance(whole, str))
+            wrong = (path for path, md5 in sums if not check_integrity(path, md5))
+            raise damaged(next(wrong, self.folder / self.reader.__name__)) from error
+        (images, labels), (test_images, test_labels) = (
+            (np.asarray(part.data).reshape(*part.data.shape[:3], -1), np.asarray(part.targets, dtype=np.int64))
+            for part in (train, test)
+        )
+        classes = [name.split(" - ")[0] for name in train.classes]  # MNIST's are "0 - zero"
+        return Dataset(images, Labels.true(labels, classes), test_images, test_labels)
 
     @abstractmethod
-    def needed_files(self) -> dict[Path, int | None]:
-        """The files that must be there, with their size in bytes where torchvision checks no sum of them."""
-
-    def find_damaged(self) -> Path:
-        """What torchvision could not read: a file, or the folder where no checksum tells which."""
-        return self.folder / self.reader.__name__
-
-    def class_names(self, dataset: Any) -> list[str]:
-        return list(dataset.classes)
-
-
-def _images(dataset: Any) -> NDArray[np.uint8]:
-    images = np.asarray(dataset.data)
-    return images if images.ndim == 4 else images[..., None]
+    def files(self) -> dict[Path, int | str]:
+        """The required files, each with its MD5 sum if torchvision checks it, else with its size in bytes."""
 
 
 @dataclass(frozen=True)
@@ -89,16 +78,10 @@ class CIFAR10(TorchvisionSet):
 
     reader = torchvision.datasets.CIFAR10
 
-    def checksums(self) -> dict[Path, str]:
+    def files(self) -> dict[Path, int | str]:
         folder = self.folder / self.reader.base_folder
         meta = (self.reader.meta["filename"], self.reader.meta["md5"])
         return {folder / name: md5 for name, md5 in [*self.reader.train_list, *self.reader.test_list, meta]}
-
-    def needed_files(self) -> dict[Path, int | None]:
-        return dict.fromkeys(self.checksums())
-
-    def find_damaged(self) -> Path:
-        return next(path for path, md5 in self.checksums().items() if not check_integrity(path, md5))
 
 
 @dataclass(frozen=True)
@@ -114,17 +97,11 @@ class MNIST(TorchvisionSet):
 
     reader = torchvision.datasets.MNIST
 
-    def needed_files(self) -> dict[Path, int | None]:
-        # torchvision checks the archives it downloads, not the unpacked files.
-        folder = self.folder / self.reader.__name__ / "raw"
-        sizes: dict[Path, int | None] = {}
-        for part, count in (("train", 60_000), ("t10k", 10_000)):
-            sizes[folder / f"{part}-images-idx3-ubyte"] = 16 + count * 28 * 28
-            sizes[folder / f"{part}-labels-idx1-ubyte"] = 8 + count
-        return sizes
-
-    def class_names(self, dataset: Any) -> list[str]:
-        return [name.split(" - ")[0] for name in dataset.classes]  # torchvision's are "0 - zero"
+    def files(self) -> dict[Path, int | str]:
+        # torchvision checks the archives that it downloads, not the unpacked files.
+        sizes = {"train-images-idx3": 16 + 60_000 * 784, "train-labels-idx1": 8 + 60_000}
+        sizes |= {"t10k-images-idx3": 16 + 10_000 * 784, "t10k-labels-idx1": 8 + 10_000}
+        return {self.folder / self.reader.__name__ / "raw" / f"{name}-ubyte": size for name, size in sizes.items()}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Which class a label means that somebody wrote: by its name, or by its number."""
+"""Which class a written label means: by its name or its number."""
 
 import re
 import unicodedata
@@ -8,18 +8,18 @@ SHOWN = 10  # classes in a message
 
 
 def cleaned(name: str) -> str:
-    """Without spaces around it, in one Unicode form."""
+    """Without surrounding spaces, in Unicode form NFC."""
     return unicodedata.normalize("NFC", name).strip()
 
 
 def class_numbers(labels: Iterable[str], classes: Sequence[str]) -> dict[str, int]:
     """The class of each label that has one.
 
-    Labels are names of classes; or all are numbers from 0, unless a class is called by the number of another: some of
-    the labels, read alone, could then mean other classes than all of them do. 1.0 is 1 where no class is called 1.0.
+    Labels are names of classes; or all of them are numbers from 0, unless the name of a class is the number of another
+    one, because some of the labels would then be ambiguous. 1.0 means 1 unless a class is called 1.0.
 
     Args:
-        labels: as :func:`cleaned`, all that are to be read alike.
+        labels: all labels to be read by one rule, as :func:`cleaned`.
         classes: K names.
     """
     labels = list(labels)
@@ -31,14 +31,14 @@ def class_numbers(labels: Iterable[str], classes: Sequence[str]) -> dict[str, in
 
 
 def no_class(label: str, classes: Sequence[str]) -> str:
-    """What to say of a label that :func:`class_numbers` has no class for."""
+    """The error for a label without a class."""
     more = f" and {len(classes) - SHOWN:,} more" if len(classes) > SHOWN else ""
     why = ", by name and not by number" if _clash(classes) and _number(label, classes) is not None else ""
     return f"'{label}' is no class; the classes are {', '.join(classes[:SHOWN])}{more}{why}"
 
 
 def _clash(classes: Sequence[str]) -> bool:
-    """Whether a class is called by the number of another."""
+    """Whether the name of a class is the number of another one."""
     return any(_number(name, classes) not in (None, number) for number, name in enumerate(classes))
 
 
@@ -48,5 +48,4 @@ def _number(label: str, classes: Sequence[str]) -> int | None:
 
 
 def _plain(label: str) -> str:
-    whole = re.fullmatch(r"([0-9]+)\.0*", label)
-    return whole[1] if whole else label
+    return label.partition(".")[0] if re.fullmatch(r"[0-9]+\.0*", label) else label

@@ -1,7 +1,9 @@
-"""Labels from a file."""
+"""Labels from a file, and trusted samples."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -9,29 +11,25 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lnl.labels.choice import check_labels
 from lnl.labels.classes import class_numbers, cleaned, no_class
-from lnl.labels.labels import Integers
+from lnl.labels.labels import Integers, Labels, Trusted, stratified_choice
 from lnl.labels.tables import missing_column, read_csv
 
 
 def read_labels(path: Path, classes: Sequence[str], files: Sequence[str] | None = None) -> tuple[Integers, Integers]:
     """Sample numbers and labels from a file.
 
-    A ``.npy`` array ``[n]`` or ``[n, 1]`` of numbers or names, or a CSV: with a header, the columns ``label`` and,
-    unless the labels are in the dataset's order, ``index`` (from 0) or ``file``; without one, a label a line. Labels
-    are class names, or class numbers (:func:`lnl.labels.classes.class_numbers`).
+    The file is a ``.npy`` array ``[n]`` or ``[n, 1]`` of numbers or names, or a CSV. A CSV has the columns ``label``
+    and, unless labels are in the dataset's order, ``index`` (from 0) or ``file``; or no header and one label per line.
+    Labels are class names or numbers (:func:`lnl.labels.classes.class_numbers`).
 
     Args:
         path: of the file.
         classes: K names.
-        files: of the samples, where they have names. A ``file`` that the table has then says which sample is meant.
+        files: names of the samples, if they have names: a column ``file`` then identifies them.
 
     Returns:
-        index ``[n]``, sorted, and labels ``[n]`` in ``[0, K)``.
-
-    Raises:
-        ValueError, UserError: naming the file, if it cannot be read so.
+        Sorted index ``[n]``, and labels ``[n]`` in ``[0, K)``. A ValueError or UserError names a file without them.
     """
     if not path.is_file():
         raise ValueError(f"there is no file of labels at {path}")
@@ -45,15 +43,23 @@ def read_labels(path: Path, classes: Sequence[str], files: Sequence[str] | None 
                 table = pd.DataFrame({"label": [first, *table[first]]})
         if "label" not in table:
             raise missing_column(path, table, "label", "rename the one of the labels to label", "index,label")
-        labels = _numbers(table["label"].astype(str), classes)
-        check_labels(labels, len(classes))
+        written = [cleaned(label) for label in table["label"].astype(str)]
+        if "" in written:
+            raise ValueError(f"the label in row {written.index('') + 1} is empty")
+        numbers = class_numbers(dict.fromkeys(written), classes)
+        if unknown := next((label for label in written if label not in numbers), None):
+            raise ValueError(no_class(unknown, classes))
+        labels = np.array([numbers[label] for label in written], dtype=np.int64)
         index = pd.to_numeric(table["index"]).to_numpy() if "index" in table else np.arange(len(table))
         if len(np.unique(index)) != len(index) or not (index % 1 == 0).all() or (index < 0).any():
             raise ValueError("its `index` must be different whole numbers from 0")
     except (ValueError, OSError) as error:
         raise ValueError(f"{path} cannot be used as labels: {error}") from error
     order = np.argsort(index)
-    index, labels = index.astype(np.int64)[order], labels.astype(np.int64)[order]
+    index, labels = (
+        index.astype(np.int64)[order],
+        np.array([numbers[label] for label in written], dtype=np.int64)[order],
+    )
     if files is not None and "file" in table and ((named := table["file"].iloc[order]) != "").any():
         index = _places(named.tolist(), files, path)
         order = np.argsort(index)
@@ -62,11 +68,7 @@ def read_labels(path: Path, classes: Sequence[str], files: Sequence[str] | None 
 
 
 def label_texts(labels: NDArray[Any]) -> NDArray[np.str_]:
-    """Labels ``[N]`` or ``[N, 1]``, numbers or names, as text; the missing ones empty.
-
-    Raises:
-        ValueError: if they are of another form.
-    """
+    """Labels ``[N]`` or ``[N, 1]``, numbers or names, as text, NaN as empty text; ValueError for other arrays."""
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1:
@@ -76,9 +78,8 @@ def label_texts(labels: NDArray[Any]) -> NDArray[np.str_]:
         raise ValueError(f"it must be numbers or names, got {labels.dtype}")
     if labels.dtype.kind == "S":
         return np.char.decode(labels, "utf-8")
-    if labels.dtype.kind == "f":
-        return np.where(np.isnan(labels), "", labels.astype(str))
-    return labels.astype(str)
+    missing = np.isnan(labels) if labels.dtype.kind == "f" else False
+    return np.where(missing, "", labels.astype(str))
 
 
 def _load(path: Path) -> NDArray[Any]:
@@ -93,9 +94,9 @@ def _load(path: Path) -> NDArray[Any]:
 
 
 def _places(named: Sequence[str], files: Sequence[str], path: Path) -> Integers:
-    """Where in ``files`` each is that a table names; those of one name follow one another."""
-    place = {key: number for number, key in enumerate(_numbered([name.strip() for name in files]))}
-    keys = _numbered([name.strip() for name in named])
+    """The places of ``named`` files in ``files``; repeated names are matched in order."""
+    place = {key: number for number, key in enumerate(_numbered(files))}
+    keys = _numbered(named)
     if unknown := [name for name, turn in keys if (name, turn) not in place]:
         raise ValueError(
             f"{path} is of other files: {len(unknown)} of {len(keys)} are not for training, first {unknown[0]}.\n"
@@ -106,20 +107,45 @@ def _places(named: Sequence[str], files: Sequence[str], path: Path) -> Integers:
 
 
 def _numbered(names: Sequence[str]) -> list[tuple[str, int]]:
-    """Each name, and how often it was there before."""
-    before: Counter[str] = Counter()
-    keys = []
-    for name in names:
-        keys.append((name, before[name]))
-        before[name] += 1
-    return keys
+    """Each name, stripped, and how often it occurred before."""
+    before: defaultdict[str, Iterator[int]] = defaultdict(count)
+    return [(name, next(before[name])) for name in map(str.strip, names)]
 
 
-def _numbers(written: "pd.Series[str]", classes: Sequence[str]) -> Integers:
-    labels = [cleaned(label) for label in written]
-    if "" in labels:
-        raise ValueError(f"the label in row {labels.index('') + 1} is empty")
-    numbers = class_numbers(dict.fromkeys(labels), classes)
-    if unknown := next((label for label in labels if label not in numbers), None):
-        raise ValueError(no_class(unknown, classes))
-    return np.array([numbers[label] for label in labels], dtype=np.int64)
+def with_trusted(labels: Labels, spec: int | str | None, seed: int) -> Labels:
+    """The labels with the trusted samples that ``data.trusted`` names.
+
+    Args:
+        labels: of the training set, before noise. Their truth is read only to draw a number of samples.
+        spec: null for the samples that the data itself calls trusted; a number of samples, drawn with ``seed`` and
+            stratified; ``first-n`` for the first n samples, whose given labels are right; or a file of right labels
+            (:func:`read_labels`).
+
+    Raises:
+        ValueError: for samples outside the training set, or a draw from labels whose truth is not known.
+    """
+    if spec is None:
+        return labels
+    first, total, right = str(spec).removeprefix("first-"), len(labels), labels.given
+    if type(spec) is int or str(spec).isdecimal():
+        if not 0 <= int(spec) <= total:
+            raise ValueError(f"data.trusted must be between 0 and the {total} training samples, got {spec}")
+        if labels.truth is None:
+            raise ValueError(
+                f"data.trusted={spec} would be drawn from labels that may all be wrong: name those that are right, "
+                "in a .csv (index,label), as first-<n>, or in a table's column `trusted`."
+            )
+        right = labels.truth
+        index = stratified_choice(right, int(spec), np.random.default_rng([seed, *b"trusted"]))
+    elif str(spec).startswith("first-") and first.isdecimal():
+        if int(first) > total:
+            raise ValueError(f"data.trusted={spec}, but there are {total} training samples")
+        index = np.arange(int(first))
+    elif isinstance(spec, str) and Path(spec).suffix in (".csv", ".npy"):
+        index, written = read_labels(Path(spec).expanduser(), labels.classes, labels.names)
+        if len(index) and index.max() >= total:
+            raise ValueError(f"{spec} names sample {index.max()}, but there are {total} training samples from 0")
+        return replace(labels, trusted=Trusted(index, written))
+    else:
+        raise ValueError(f"data.trusted must be a number, first-<n>, or a .csv or .npy file, got '{spec}'")
+    return replace(labels, trusted=Trusted(index, right[index]))

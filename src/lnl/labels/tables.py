@@ -1,10 +1,11 @@
-"""CSV files as spreadsheets and people write them, read as text; and tables that name files, as CSV."""
+"""CSV files of spreadsheets and people, read as text; and tables written as CSV."""
 
 import csv
 import io
 import json
 import re
 import zipfile
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import Literal
@@ -13,34 +14,24 @@ import pandas as pd
 
 from lnl.errors import UserError, nearest
 
-# How files begin that are sometimes taken for tables.
+# How files that are no CSV begin.
 KINDS = {
-    b"PAR1": "a Parquet file (its name must end in .parquet)",
-    b"\x93NUMPY": "a NumPy array (its name must end in .npy)",
-    b"\xd0\xcf\x11\xe0": "an Excel workbook (save it as CSV)",
-    b"ARROW1": "an Arrow file",
-    b"\x89HDF": "an HDF5 file",
-    b"MATLAB 5.0 MAT": "a MATLAB file",
-    b"SQLite format 3": "an SQLite database",
-    b"\x1f\x8b": "compressed by gzip",
-    b"BZh": "compressed by bzip2",
-    b"\xfd7zXZ": "compressed by xz",
-    b"\x28\xb5\x2f\xfd": "compressed by Zstandard",
-    b"%PDF": "a PDF",
-    b"\x89PNG": "a picture",
-    b"\xff\xd8\xff": "a picture",
-    b"version https://git-lfs": "a pointer of Git LFS (git lfs pull fetches the file)",
+    rb"PAR1": "a Parquet file (its name must end in .parquet)",
+    rb"\x93NUMPY": "a NumPy array (its name must end in .npy)",
+    rb"\xd0\xcf\x11\xe0": "an Excel workbook (save it as CSV)",
+    rb"\x1f\x8b|BZh|\xfd7zXZ|\x28\xb5\x2f\xfd": "compressed (decompress it)",
+    rb"\x89HDF|ARROW1|SQLite format 3|MATLAB 5": "a file of another program (save it as CSV)",
+    rb"%PDF|\x89PNG|\xff\xd8\xff": "a PDF or a picture",
+    rb"version https://git-lfs": "a pointer of Git LFS (git lfs pull fetches the file)",
+    rb"\x80[\x02-\x05]": "a pickle, which could run code",
+    rb"(?i)(\xef\xbb\xbf)?\s*<(!doctype|html|\?xml|svg)": "a page of HTML or XML",
 }
 
 
 def read_csv(path: Path, encoding: str = "utf-8", option: str = "", reads: str = "CSV") -> pd.DataFrame:
-    """All values as text. Rows without a value do not count, nor do columns without a name.
+    """All values of a CSV, delimited by commas, semicolons or tabs, as text, without empty rows and unnamed columns.
 
-    Args:
-        path: of the file; its delimiter is a comma, semicolon or tab.
-        encoding: of the file, with or without a byte order mark.
-        option: what sets the encoding, if something does: for messages.
-        reads: what is read here: for messages.
+    Messages name the ``option`` that sets the encoding, if there is one, and what the caller ``reads``.
 
     Raises:
         UserError: naming the file and what is wrong with it.
@@ -79,19 +70,22 @@ def read_csv(path: Path, encoding: str = "utf-8", option: str = "", reads: str =
         if len(row) != len(names):
             raise UserError(f"{path} has {len(row)} values in row {number}, and {len(names)} columns.")
     table = pd.DataFrame(rows, columns=names, dtype=str).loc[:, [name != "" for name in names]]
-    if not table.columns.is_unique:
-        raise UserError(f"{path} has two columns '{table.columns[table.columns.duplicated()][0]}'.")
+    check_columns(path, table)
     return table
 
 
+def check_columns(path: Path, table: pd.DataFrame) -> None:
+    """Raises UserError if two columns have the same name."""
+    if not table.columns.is_unique:
+        raise UserError(f"{path} has two columns '{table.columns[table.columns.duplicated()][0]}'.")
+
+
 def missing_column(path: Path, table: pd.DataFrame, name: str, mend: str, header: str) -> UserError:
-    """What to say of a table without a column that is needed.
+    """The error for a table without the column ``name``.
 
     Args:
-        path, table: as they were read.
-        name: of the column.
-        mend: what to type if it has another name.
-        header: that would be right; empty if there is surely one.
+        mend: what to type if the column has another name.
+        header: an example of one; empty if the table certainly has a header.
     """
     columns = [str(column) for column in table.columns]
     near = nearest(name, columns).rstrip(".")
@@ -107,26 +101,16 @@ def missing_column(path: Path, table: pd.DataFrame, name: str, mend: str, header
 
 def _kind(content: bytes) -> str:
     """What a file is that is no CSV; empty if it may be one."""
-    if content[:4] == b"PK\x03\x04":
+    if content.startswith(b"PK\x03\x04"):
         return _zip_kind(content)
-    if kind := next((kind for start, kind in KINDS.items() if content.startswith(start)), ""):
+    if kind := next((kind for start, kind in KINDS.items() if re.match(start, content)), ""):
         return kind
-    if re.match(rb"\x80[\x02-\x05]", content):
-        return "a pickle, which could run code"
     start = content[:2000].removeprefix(b"\xef\xbb\xbf").lstrip()
-    if re.match(rb"<(!doctype|html|\?xml|svg)", start, re.IGNORECASE):
-        return "a page of HTML or XML"
-    if start[:1] in (b"{", b"["):
-        json_like = re.match(rb'[{\[]\s*["{\[\]}]', start) or _is_json(content)
-        return "JSON (pandas.read_json(...).to_csv(..., index=False) makes a CSV of it)" if json_like else ""
-    return ""
-
-
-def _is_json(content: bytes) -> bool:
-    try:
-        return isinstance(json.loads(content), dict | list)
-    except ValueError:
-        return False
+    is_json = re.match(rb'[{\[]\s*["{\[\]}]', start) is not None
+    if start[:1] in (b"{", b"[") and not is_json:
+        with suppress(ValueError):
+            is_json = isinstance(json.loads(content), dict | list)
+    return "JSON (pandas.read_json(...).to_csv(..., index=False) makes a CSV of it)" if is_json else ""
 
 
 def _zip_kind(content: bytes) -> str:
@@ -148,7 +132,8 @@ def _zip_kind(content: bytes) -> str:
 def csv_text(table: pd.DataFrame, header: bool = True) -> str:
     """A table as CSV, numbers with six digits.
 
-    Texts are quoted if one has a carriage return, which Python before 3.13 takes for no end of a line; readers do.
+    Texts are quoted if one contains a carriage return: Python before 3.13 writes it without quotes, but readers take it
+    for the end of a line.
     """
     texts = chain(table.columns, *(column for _, column in table.items() if not pd.api.types.is_numeric_dtype(column)))
     quoting: Literal[0, 2] = 2 if any("\r" in str(text) for text in texts) else 0  # csv.QUOTE_NONNUMERIC, QUOTE_MINIMAL

@@ -1,19 +1,17 @@
-"""Label noise: drawn once, vectorised, from the clean labels, with a seed of its own."""
+"""Label noise, drawn once from the given labels, with its own seed."""
 
-from lnl.noise.corrupt import corrupt
-from lnl.noise.files import FileNoise
-from lnl.noise.human import HumanNoise
-from lnl.noise.instance import InstanceNoise
+from lnl.noise.files import FileNoise, HumanNoise
 from lnl.noise.kinds import (
     AsymmetricNoise,
     ClassConditionalNoise,
+    InstanceNoise,
     LabelNoise,
     NoNoise,
     PairflipNoise,
     SymmetricNoise,
     UniformNoise,
 )
-from lnl.noise.transition import asymmetric, pairflip, symmetric, uniform
+from lnl.noise.transition import asymmetric, corrupt, pairflip, symmetric, uniform
 
 __all__ = [
     "AsymmetricNoise",

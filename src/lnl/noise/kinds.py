@@ -1,31 +1,36 @@
 """The kinds of label noise, each an option of ``conf/noise``."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+from scipy.stats import truncnorm
 
 from lnl.labels import Integers, Labels, Matrix, NoiseRecord, empirical_transition
+from lnl.labels.labels import check_labels, round_half_up
 from lnl.noise import transition
-from lnl.noise.corrupt import corrupt
-from lnl.noise.maps import ClassMap, resolve
+from lnl.noise.transition import ClassMap
+
+RATE_DEVIATION = 0.1  # of the flip rates of InstanceNoise
 
 
 class LabelNoise(ABC):
-    """Labels in, the same with noise and a record of what was done out.
+    """Adds noise to labels, and a record of it.
 
     Args:
-        rate: share of labels to change, in [0, 1]; what "change" means is the kind's convention.
+        rate: share of labels to change, in [0, 1]; the kind's convention defines "change".
         seed: of the draw, independent of the training seed.
-        exact: exact counts per class in place of independent draws (see :func:`lnl.noise.corrupt`).
+        exact: exact counts per class instead of independent draws (:func:`lnl.noise.transition.corrupt`).
 
     Attributes:
-        drawn: false if the labels are read, so that a difference from the labels before is no noise that was added.
-        reads_files: its parameters that name a file whose content, not whose place, is part of a run's identity.
-        uses_images: true if the draw reads the images, which then have to be in memory.
+        drawn: false if the labels are read: differences from the given labels are then not added noise.
+        reads_files: parameters that name files, whose content but not place is part of a run's identity.
+        uses_images: true if the draw reads the images, which must then be in memory.
     """
 
     kind: ClassVar[str]
@@ -38,45 +43,48 @@ class LabelNoise(ABC):
         self.rate, self.seed, self.exact = transition.check_rate(rate), seed, exact
 
     def __call__(self, labels: Labels, images: Any, data_dir: Path = Path("data")) -> Labels:
-        """The labels with noise, by which no array of ``labels`` changes.
+        """New labels, with noise added to the given ones.
 
         Args:
-            labels: of the training set; noise is added to ``given``, be they right or not.
+            labels: of the training set, right or not.
             images: uint8 ``[N, H, W, C]``, for noise that ``uses_images``.
-            data_dir: the folder of datasets, where a noise may look for its file.
+            data_dir: folder of datasets, where a noise may look for its file.
         """
         noisy, matrix = self.draw(labels, images)
         return self.recorded(labels, noisy, matrix)
 
     @abstractmethod
     def draw(self, labels: Labels, images: Any) -> tuple[Integers, Matrix | None]:
-        """Noisy labels ``[N]``, and the transition matrix ``[K, K]`` that they were drawn by.
-
-        None in its place says that they were read, and that no rate was asked for.
-        """
+        """Noisy labels ``[N]`` and the transition matrix ``[K, K]`` of the draw; None if they were read from a file."""
 
     def recorded(self, labels: Labels, noisy: Integers, matrix: Matrix | None, convention: str | None = None) -> Labels:
-        """The ``labels`` with ``noisy`` ones in place of the given, and their record."""
+        """The ``labels`` with ``noisy`` ones instead of the given ones, and their record."""
         truth, rate = labels.truth, None if matrix is None else self.rate
-        if truth is None:  # noise that is drawn is compared with the labels that it was added to
+        if truth is None:  # drawn noise is compared with the labels that it was added to
             truth, matrix = (labels.given, matrix) if self.drawn else (None, None)
         elif labels.noise is not None or matrix is None:
             matrix = empirical_transition(truth, noisy, len(labels.classes))
-        convention = self.convention if convention is None else convention
+        convention = convention or self.convention
         record = NoiseRecord(noisy, truth, matrix, self.kind, convention, rate, self.seed, self.exact)
         return replace(labels, given=noisy, truth=truth, noise=record)
 
 
 class ClassConditionalNoise(LabelNoise):
-    """Noise that depends only on the true class; a kind of it is a transition matrix."""
+    """Noise that depends only on the true class, by a transition matrix.
+
+    Attributes:
+        form: makes the matrix from the number of classes and the rate, unless :meth:`matrix` is overridden.
+    """
+
+    form: ClassVar[Callable[[int, float], Matrix]]
 
     def draw(self, labels: Labels, images: Any) -> tuple[Integers, Matrix]:
         matrix = self.matrix(labels.classes)
-        return corrupt(labels.given, matrix, self.seed, self.exact), matrix
+        return transition.corrupt(labels.given, matrix, self.seed, self.exact), matrix
 
-    @abstractmethod
     def matrix(self, classes: Sequence[str]) -> Matrix:
         """``T[K, K]`` for these classes."""
+        return type(self).form(len(classes), self.rate)
 
 
 class NoNoise(ClassConditionalNoise):
@@ -95,39 +103,32 @@ class NoNoise(ClassConditionalNoise):
 
 
 class SymmetricNoise(ClassConditionalNoise):
-    """A share ``rate`` of labels becomes any other class (:func:`lnl.noise.symmetric`)."""
+    """A share ``rate`` of labels becomes any other class (:func:`lnl.noise.transition.symmetric`)."""
 
     kind, convention = "symmetric", "exclusive of the true class"
-
-    def matrix(self, classes: Sequence[str]) -> Matrix:
-        return transition.symmetric(len(classes), self.rate)
+    form = transition.symmetric
 
 
 class UniformNoise(ClassConditionalNoise):
-    """A share ``rate`` of labels is redrawn from all classes (:func:`lnl.noise.uniform`)."""
+    """A share ``rate`` of labels is redrawn from all classes (:func:`lnl.noise.transition.uniform`)."""
 
     kind, convention = "uniform", "inclusive of the true class"
-
-    def matrix(self, classes: Sequence[str]) -> Matrix:
-        return transition.uniform(len(classes), self.rate)
+    form = transition.uniform
 
 
 class PairflipNoise(ClassConditionalNoise):
-    """A share ``rate`` of each class becomes the next class (:func:`lnl.noise.pairflip`)."""
+    """A share ``rate`` of each class becomes the next class (:func:`lnl.noise.transition.pairflip`)."""
 
     kind, convention = "pairflip", "i -> i + 1 mod K"
-
-    def matrix(self, classes: Sequence[str]) -> Matrix:
-        return transition.pairflip(len(classes), self.rate)
+    form = transition.pairflip
 
 
 class AsymmetricNoise(ClassConditionalNoise):
-    """A share ``rate`` of each mapped class becomes the class it is mapped to (:func:`lnl.noise.asymmetric`).
+    """A share ``rate`` of each mapped class becomes another one (:func:`lnl.noise.transition.asymmetric`).
 
     Args:
-        mapping: ``{from: to}`` in names or numbers, ``blocks``, ``superclass``, or ``random``/null
-            (:func:`lnl.noise.maps.resolve`). Datasets bring their customary map.
-        rate, seed, exact: see :class:`LabelNoise`. Above 0.5, classes that map to each other have changed places.
+        mapping: see :func:`lnl.noise.transition.resolve`. Datasets have a customary map.
+        rate, seed, exact: see :class:`LabelNoise`. Above 0.5, classes that map to each other change places.
     """
 
     kind, convention = "asymmetric", "class map"
@@ -137,4 +138,53 @@ class AsymmetricNoise(ClassConditionalNoise):
         self.mapping = mapping
 
     def matrix(self, classes: Sequence[str]) -> Matrix:
-        return transition.asymmetric(resolve(self.mapping, classes, self.seed), len(classes), self.rate)
+        return transition.asymmetric(transition.resolve(self.mapping, classes, self.seed), len(classes), self.rate)
+
+
+class InstanceNoise(LabelNoise):
+    r"""Part-dependent instance noise, PMD (arXiv:2006.07836, algorithm 2).
+
+    Each sample has its own flip rate :math:`q_i \sim \mathcal N(r, 0.1^2)` truncated to [0, 1]; each class has a matrix
+    :math:`W_y \in \mathbb R^{d \times K}` of standard normal entries; and
+    :math:`P_i = q_i\,\mathrm{softmax}(x_i W_y \text{ without } y) + (1 - q_i)\,\mathrm{onehot}(y)`,
+    where x are the pixels scaled to [0, 1].
+
+    Args:
+        rate: centre r of the flip rates, in [0, 1]. Truncation moves their mean inwards: at 0 about 8 % of labels are
+            wrong, at 1 about 92 %. The record has the ``actual_rate``.
+        seed: of rates, W and draw.
+        exact: ``round(r n_c)`` samples of class c change, drawn without replacement in proportion to q; the recorded
+            transition matrix is scaled to those counts.
+
+    Raises:
+        ValueError: if a label is outside ``[0, K)``.
+    """
+
+    kind, convention, uses_images = "instance", "PMD, exclusive of the true class", True
+
+    def draw(self, labels: Labels, images: NDArray[np.uint8]) -> tuple[Integers, Matrix]:
+        clean, num_classes = labels.given, len(labels.classes)
+        check_labels(clean, num_classes)
+        rng = np.random.default_rng(self.seed)
+        bounds = (0 - self.rate) / RATE_DEVIATION, (1 - self.rate) / RATE_DEVIATION
+        flip_rate = truncnorm.rvs(*bounds, loc=self.rate, scale=RATE_DEVIATION, size=len(clean), random_state=rng)
+        changes = rng.random(len(clean)) < flip_rate
+        pixels = images.reshape(len(images), -1)
+        wrong_class = np.empty((len(clean), num_classes))
+        matrix = np.eye(num_classes)
+        for label in range(num_classes):
+            members = np.flatnonzero(clean == label)
+            weights = rng.standard_normal((pixels.shape[1], num_classes), dtype=np.float32)
+            if not len(members):
+                continue
+            scores = (pixels[members].astype(np.float32) / 255) @ weights
+            scores[:, label] = -np.inf
+            wrong_class[members] = softmax(scores.astype(np.float64), axis=1)
+            share = flip_rate[members]
+            if self.exact:
+                count = round_half_up(self.rate * len(members))
+                changes[members] = np.isin(members, rng.choice(members, count, replace=False, p=share / share.sum()))
+                share = share * count / share.sum()
+            matrix[label] = (share[:, None] * wrong_class[members]).mean(axis=0)
+            matrix[label, label] = 1 - matrix[label].sum()
+        return np.where(changes, transition.draw_rows(wrong_class, rng), clean), matrix

@@ -16,10 +16,10 @@ from lnl.datasets.decoded import Decoded
 from lnl.datasets.images import Form
 from lnl.datasets.userdata.listing import Listing
 from lnl.datasets.userdata.source import UserSource
-from lnl.errors import UserError
+from lnl.errors import UserError, first_line
 from lnl.labels.files import label_texts
 
-# What arrays may be called in an .npz; the second are those of Keras.
+# Names of the arrays in an .npz; the later ones are those of Keras.
 ARRAYS = {
     "images": ("images", "x_train", "x"),
     "labels": ("labels", "y_train", "y"),
@@ -35,10 +35,10 @@ class Arrays(UserSource):
     """Images and labels in NumPy's files. Nothing in them is ever unpickled.
 
     Args:
-        path: an .npz with ``images`` and ``labels``, and if there are ``test_images`` and ``test_labels``, and
-            ``true_labels`` and ``trusted`` of the training set; or an .npy of images.
+        path: an .npz with ``images`` and ``labels`` and, optionally, ``test_images`` and ``test_labels``, and
+            ``true_labels`` and ``trusted`` (bool ``[N]``) of the training set; or an .npy of images.
             Images are uint8 ``[N, H, W]``, ``[N, H, W, 1]`` or ``[N, H, W, 3]``, labels ``[N]`` numbers or names.
-        labels: an .npy of labels for the latter.
+        labels: an .npy of labels for an .npy of images.
     """
 
     path: str | Path
@@ -50,9 +50,8 @@ class Arrays(UserSource):
 
     def listing(self) -> Listing:
         arrays = self._arrays()
-        if self.only_test and not {"images", "labels"} & set(arrays):
-            return self._listed(*self._part(arrays, "test", "test_"))
-        pixels, table = self._part(arrays, "train", "")
+        only = self.only_test and not {"images", "labels"} & set(arrays)
+        pixels, table = self._part(arrays, "test", "test_") if only else self._part(arrays, "train", "")
         if "true_labels" in arrays:
             table["true_label"] = self._text("true_labels", arrays["true_labels"], len(pixels))
         if "trusted" in arrays:
@@ -60,17 +59,14 @@ class Arrays(UserSource):
             if trusted.shape != (len(pixels),) or trusted.dtype != bool:
                 raise UserError(f"{self.file}: trusted must be {len(pixels)} of true and false, got {_kind(trusted)}")
             table["trusted"] = trusted
-        if "test_images" in arrays or "test_labels" in arrays:
+        if not only and {"test_images", "test_labels"} & set(arrays):
             others, test = self._part(arrays, "test", "test_")
             if others.shape[1:] != pixels.shape[1:]:
                 raise UserError(f"{self.file}: test_images are {_kind(others)}, images {_kind(pixels)}")
             pixels = np.concatenate([pixels, others])
             test = test.assign(true_label=test["label"], trusted=False)
             table = pd.concat([table, test[table.columns]], ignore_index=True)
-        return self._listed(pixels, table)
-
-    def _listed(self, pixels: NDArray[np.uint8], table: pd.DataFrame) -> Listing:
-        return Listing(table.assign(name=[f"sample {place}" for place in table.index]), holds=pixels)
+        return Listing(table.assign(name=[f"sample {place}" for place in table.index]), pixels)
 
     def copies(self, listing: Listing, table: pd.DataFrame, progress: bool) -> list[list[int]]:
         return same(sha256(listing.holds[place].tobytes()).hexdigest() for place in table.index)
@@ -80,11 +76,11 @@ class Arrays(UserSource):
         return Decoded(pixels if np.array_equal(places, np.arange(len(pixels))) else pixels[places], {})
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
-        if self.file.suffix.lower() == ".npy":
-            if self.labels is None:
-                raise UserError(f"{self.file} has images alone: set data.labels to an .npy of their labels.")
-            return {"images": _load(self.file), "labels": _load(Path(str(self.labels)).expanduser())}
-        return _load(self.file)
+        if self.file.suffix.lower() != ".npy":
+            return _load(self.file)
+        if self.labels is None:
+            raise UserError(f"{self.file} has only images: set data.labels to an .npy of their labels.")
+        return {"images": _load(self.file), "labels": _load(Path(str(self.labels)).expanduser())}
 
     def _part(
         self, arrays: Mapping[str, NDArray[Any]], split: str, prefix: str
@@ -93,23 +89,20 @@ class Arrays(UserSource):
         for name in (images, labels):
             if name not in arrays:
                 raise UserError(f"{self.file} has no array `{name}` (or {', '.join(ARRAYS[name][1:])}).")
-        pixels = self._checked(images, arrays[images])
-        return pixels, pd.DataFrame({"label": self._text(labels, arrays[labels], len(pixels)), "split": split})
-
-    def _checked(self, name: str, pixels: NDArray[Any]) -> NDArray[np.uint8]:
-        if pixels.ndim == 3:
-            pixels = pixels[..., None]
+        pixels = arrays[images]
+        pixels = pixels[..., None] if pixels.ndim == 3 else pixels
+        wrong, hint = "", ""
         if pixels.ndim != 4 or pixels.shape[3] not in (1, 3) or not pixels.size:
-            hint = (
-                "; images.transpose(0, 2, 3, 1) brings channels to the end" if pixels.shape[1:2] in ((1,), (3,)) else ""
-            )
-            raise UserError(
-                f"{self.file}: {name} must be [N, H, W], [N, H, W, 1] or [N, H, W, 3], got {_kind(pixels)}{hint}"
-            )
-        if pixels.dtype != np.uint8:
-            hint = "np.round(255 * images).astype('uint8') if they are in 0..1" if pixels.dtype.kind == "f" else "uint8"
-            raise UserError(f"{self.file}: {name} must be uint8 in 0..255, got {pixels.dtype}: save {hint}")
-        return pixels
+            wrong = f"[N, H, W], [N, H, W, 1] or [N, H, W, 3], got {_kind(pixels)}"
+            if pixels.shape[1:2] in ((1,), (3,)):
+                hint = "; images.transpose(0, 2, 3, 1) brings channels to the end"
+        elif pixels.dtype != np.uint8:
+            scaled = "np.round(255 * images).astype('uint8') if they are in 0..1"
+            wrong = f"uint8 in 0..255, got {pixels.dtype}"
+            hint = f": save {scaled if pixels.dtype.kind == 'f' else 'uint8'}"
+        if wrong:
+            raise UserError(f"{self.file}: {images} must be {wrong}{hint}")
+        return pixels, pd.DataFrame({"label": self._text(labels, arrays[labels], len(pixels)), "split": split})
 
     def _text(self, name: str, labels: NDArray[Any], count: int) -> "pd.Series[str]":
         try:
@@ -118,13 +111,11 @@ class Arrays(UserSource):
             raise UserError(f"{self.file}: {name} must be [N] numbers or names, got {_kind(labels)}") from error
         if len(labels) != count:
             raise UserError(f"{self.file}: there are {count:,} images and {len(labels):,} {name}")
-        if labels.dtype.kind in "if":
-            odd = labels[~np.isnan(labels) & ((labels < 0) | (labels % 1 != 0))]
-            if len(odd):
-                raise UserError(
-                    f"{self.file}: {name} must be whole numbers from 0, or names; {len(odd):,} are not, first "
-                    f"{odd[0]}.\nImages without a label are to be left out."
-                )
+        if labels.dtype.kind in "if" and len(odd := labels[~np.isnan(labels) & ~((labels >= 0) & (labels % 1 == 0))]):
+            raise UserError(
+                f"{self.file}: {name} must be whole numbers from 0, or names; {len(odd):,} are not, first {odd[0]}.\n"
+                "Leave out images without a label."
+            )
         return pd.Series(texts)
 
 
@@ -133,20 +124,20 @@ def _kind(array: NDArray[Any]) -> str:
 
 
 def _load(path: Path) -> Any:
-    """The array of an .npy, or those of an .npz that have a name of ARRAYS."""
+    """The array of an .npy, or the arrays of an .npz by the keys of ARRAYS."""
     if not path.is_file():
         raise UserError(f"there is no file {path}: set data.path (and data.labels)")
     is_npy = path.suffix.lower() == ".npy"
     try:
         loaded = np.load(path, mmap_mode="c" if is_npy else None, allow_pickle=False)
         if isinstance(loaded, np.ndarray) != is_npy:
-            raise UserError(f"{path} is not what its name says: .npy holds one array, .npz several by name.")
+            raise UserError(f"{path} does not match its name: .npy holds one array, .npz several by name.")
         if is_npy:
             return loaded
         names = {name: next((key for key in keys if key in loaded), None) for name, keys in ARRAYS.items()}
         return {name: loaded[key] for name, key in names.items() if key is not None}
     except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
-        what = f"is damaged or no file of NumPy's: {(str(error) or type(error).__name__).splitlines()[0]}"
+        what = f"is damaged or not a NumPy file: {first_line(error)}"
         if "pickle" in str(error):
             what = "holds pickled Python objects, which could run code and are not read: save numbers and texts."
         raise UserError(f"{path} {what}") from error

@@ -1,7 +1,8 @@
-"""Datasets of the Hugging Face hub, through their own library."""
+"""Datasets of the Hugging Face hub, read by its own library."""
 
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,20 +10,19 @@ import pandas as pd
 
 from lnl.datasets.pictures import PictureError, Pictures
 from lnl.datasets.userdata.listing import SPLIT_OF, Listing, as_text
-from lnl.datasets.userdata.source import PictureSource
-from lnl.errors import UserError
+from lnl.datasets.userdata.source import UserSource
+from lnl.errors import UserError, first_line
 from lnl.labels.classes import cleaned
 
 
 @dataclass(frozen=True, kw_only=True)
-class HuggingFace(PictureSource):
+class HuggingFace(UserSource):
     """A dataset of images and classes, from the hub or from a folder.
 
     Args:
-        name: on the hub, or a folder: of pictures or Parquet files, or one that ``save_to_disk`` wrote.
-        config, revision: which of it.
-        image, label: the columns; null for the only one of images, and the only one of classes or the one that is
-            called ``label``.
+        name: on the hub, or a folder of pictures, of Parquet files or from ``save_to_disk``.
+        config, revision: of the dataset.
+        image, label: columns; null for the only one of images or of classes, or those called ``image``, ``label``.
     """
 
     name: str
@@ -31,24 +31,17 @@ class HuggingFace(PictureSource):
     image: str | None = None
     label: str | None = None
 
-    @property
-    def folder(self) -> Path:
-        return Path(str(self.name)).expanduser()
-
     def listing(self) -> Listing:
-        datasets = _library()
-        everything = self._load(datasets)
-        found = {part: SPLIT_OF.get(part.lower()) for part in everything}
-        others = [part for part, split in found.items() if split is None]
+        datasets, everything = self._load()
+        found = {part: SPLIT_OF[part.lower()] for part in everything if part.lower() in SPLIT_OF}
+        others = [part for part in everything if part not in found]
         remarks = [f"the splits {', '.join(others)} of {self.name} are left out"] if others else []
         classes: list[str] | None = None
         parts, tables, named = {}, [], False
         for part, split in found.items():
-            if split is None:
-                continue
             data = everything[part]
-            image = self.image or _only(data, str(self.name), "image", datasets.Image)
-            label = self.label or _only(data, str(self.name), "label", datasets.ClassLabel)
+            image = self.image or self._only(data, "image", datasets.Image)
+            label = self.label or self._only(data, "label", datasets.ClassLabel)
             for column in (image, label):
                 if column not in data.features:
                     raise UserError(f"{self.name} has no column '{column}', but {', '.join(data.features)}")
@@ -62,28 +55,41 @@ class HuggingFace(PictureSource):
             tables.append(pd.DataFrame({"name": places, "label": labels, "split": split}))
             parts[part] = data.select_columns(image).cast_column(image, datasets.Image(decode=False))
         if not tables:
-            raise UserError(f"{self.name} has the splits {', '.join(found)}, and none called train.")
-        return Listing(pd.concat(tables, ignore_index=True), remarks=remarks, named=named, classes=classes, holds=parts)
+            raise UserError(f"{self.name} has the splits {', '.join(everything)}, and none called train.")
+        holds = partial(_Rows, str(self.name), parts)
+        return Listing(pd.concat(tables, ignore_index=True), holds, remarks=remarks, named=named, classes=classes)
 
-    def files(self, listing: Listing, names: list[str]) -> Pictures:
-        return _Rows(str(self.name), listing.holds, names)
-
-    def _load(self, datasets: Any) -> Any:
-        folder = self.folder
+    def _load(self) -> tuple[Any, Any]:
+        """The library, and the datasets by split."""
         try:
-            if folder.is_dir() and ((folder / "dataset_dict.json").exists() or (folder / "state.json").exists()):
+            import datasets
+        except ImportError:
+            raise UserError("data=huggingface needs their library: pip install 'lnl[hf]'") from None
+        datasets.disable_progress_bars()
+        folder = Path(str(self.name)).expanduser()
+        try:
+            if (folder / "dataset_dict.json").exists() or (folder / "state.json").exists():
                 loaded = datasets.load_from_disk(str(folder))
             else:
                 name = str(folder if folder.is_dir() else self.name)
                 loaded = datasets.load_dataset(name, self.config, revision=self.revision)
-        except Exception as error:  # of the hub, of the network, of a script's
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise UserError(f"data.name={self.name} cannot be loaded ({type(error).__name__}): {reason}") from error
-        return loaded if isinstance(loaded, dict) else {"train": loaded}
+        except Exception as error:  # of the hub, the network or the dataset's script
+            what = f"data.name={self.name} cannot be loaded ({type(error).__name__})"
+            raise UserError(f"{what}: {first_line(error)}") from error
+        return datasets, loaded if isinstance(loaded, dict) else {"train": loaded}
+
+    def _only(self, data: Any, what: str, kind: type) -> str:
+        """The name of the only column of a kind, or of the column called ``what``."""
+        found = [name for name, feature in data.features.items() if isinstance(feature, kind)]
+        if len(found) == 1 or what in data.features:
+            return found[0] if len(found) == 1 else what
+        raise UserError(
+            f"which column of {self.name} has the {what}s? data.{what}=NAME; there are {', '.join(data.features)}."
+        )
 
 
 class _Rows(Pictures):
-    """Pictures in the rows of datasets, which are called ``<split>/<row>``."""
+    """Pictures in the rows of datasets, with the names ``<split>/<row>``."""
 
     def __init__(self, origin: str, parts: dict[str, Any], names: list[str]) -> None:
         super().__init__(origin, names)
@@ -103,24 +109,3 @@ class _Rows(Pictures):
     def digest(self, place: int) -> str:
         picture = self[place]
         return hashlib.sha256(picture if isinstance(picture, bytes) else picture.read_bytes()).hexdigest()
-
-
-def _library() -> Any:
-    try:
-        import datasets
-    except ImportError:
-        raise UserError("data=huggingface needs their library: pip install 'lnl[hf]'") from None
-    datasets.disable_progress_bars()
-    return datasets
-
-
-def _only(data: Any, dataset: str, what: str, kind: type) -> str:
-    """The name of the only column of a kind, or of that which is called by it."""
-    found = [name for name, feature in data.features.items() if isinstance(feature, kind)]
-    if len(found) != 1 and what in data.features:
-        return what
-    if len(found) != 1:
-        raise UserError(
-            f"which column of {dataset} has the {what}s? data.{what}=NAME; there are {', '.join(data.features)}."
-        )
-    return found[0]

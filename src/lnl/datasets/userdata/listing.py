@@ -1,7 +1,8 @@
-"""Samples as they were given, with their labels as text; and what a user is to hear of them."""
+"""The samples that a user's data lists: which can be used, by their labels, which are for testing, and remarks."""
 
 import ast
 import json
+import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,60 +10,189 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-SPLITS = {
-    "train": ("train", "training"),
-    "val": ("val", "valid", "validation"),
-    "test": ("test", "testing"),
-}
-SPLIT_OF = {name: split for split, names in SPLITS.items() for name in names}
+from lnl.datasets.copies import choose_pictures, not_alone
+from lnl.errors import UserError
+from lnl.labels.classes import class_numbers, cleaned, no_class
+
+SPLIT_OF = {"training": "train", "valid": "val", "validation": "val", "testing": "test"}
+SPLIT_OF |= {split: split for split in ("train", "val", "test")}
+LABELS = ("label", "true_label")
 
 
 @dataclass
 class Listing:
-    """Samples as they were given.
+    """The samples of a user's data.
 
     Attributes:
-        table: a row for each, with ``name`` (its file, or what else to call it), ``label``, and, where they were said,
-            ``split`` (train, val or test), ``true_label`` and ``trusted`` (bool). Labels are text.
-        bad: name and reason of each that cannot be used.
-        remarks: what the user is to hear.
-        named: labels are the names of folders or of classes: 1.0 is not 1 then, and nan is a class.
-        classes: their names in label order, where the data has them.
-        holds: what has the pictures, if they are not in files.
+        table: a row for each, with ``name`` (of the file, if there is one), ``label`` as text and, where the data has
+            them, ``split`` (train, val or test), ``true_label`` as text and ``trusted`` (bool).
+        bad: name and reason of each sample that cannot be used.
+        remarks: messages to the user.
+        named: labels are names of folders or classes: 1.0 is not the same as 1, and nan is a class.
+        classes: names in label order, if the data has them.
+        holds: what makes :class:`~lnl.datasets.pictures.Pictures` of names; of arrays, the pixels.
     """
 
     table: pd.DataFrame
+    holds: Any
     bad: list[tuple[str, str]] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     named: bool = False
     classes: list[str] | None = None
-    holds: Any = None
+
+
+def clean_labels(table: pd.DataFrame, named: bool = False) -> tuple[pd.DataFrame, list[str]]:
+    """The table with :func:`cleaned` labels, and remarks.
+
+    Unless labels are ``named``, 1.0 becomes 1 and nan a missing label. True labels are dropped if some are missing.
+    """
+    remarks = []
+    for key in (key for key in LABELS if key in table):
+        before = table[key]
+        kinds = {name: cleaned(name) for name in before.unique()}
+        if changed := [name for name, stripped in kinds.items() if name != stripped]:
+            count = many(int(before.isin(changed).sum()), "label", "labels")
+            names = some([f"'{kinds[name]}'" for name in changed])
+            remarks.append(f"{count} had spaces or accents of another form, now gone: {names}")
+        if not named:
+            kinds = {name: "" if stripped.lower() == "nan" else stripped for name, stripped in kinds.items()}
+            if all(re.fullmatch(r"(-?[0-9]+(\.0*)?)?", name) for name in kinds.values()):
+                kinds = {name: stripped.partition(".")[0] for name, stripped in kinds.items()}
+        table = table.assign(**{key: before.map(kinds)})
+    if "true_label" in table and (absent := int((table["true_label"] == "").sum())):
+        table = table.drop(columns="true_label")
+        if absent < len(table):
+            remarks.append(f"true labels are missing in {absent:,} of {len(table):,} rows, and are not used")
+    labels = set(table["label"].unique())
+    joined = [label for label in labels if labels >= set(map(cleaned, re.split("[|;,]", label))) - {label} > set()]
+    if joined and not named:
+        count = many(int(table["label"].isin(joined).sum()), "label", "labels")
+        written = some([f"'{label}'" for label in sorted(joined)])
+        remarks.append(f"{count} may name several classes, and are read as one: {written}")
+    alike: dict[str, list[str]] = {}
+    for name in table["label"].unique():
+        alike.setdefault(name.lower(), []).append(name)
+    for group in (group for group in alike.values() if len(group) > 1):
+        remarks.append(f"{' and '.join(group)} are different classes, though they differ only by case")
+    return table, remarks
+
+
+def class_names(table: pd.DataFrame, only_test: bool = False) -> list[str]:
+    """The labels of the training samples, or of all with ``only_test``: numbers in their order, then names.
+
+    Raises:
+        UserError: if there are fewer than two, or others among the samples that are not for training.
+    """
+    if not len(table):
+        raise UserError("no sample can be used.")
+    if only_test or "split" not in table:
+        table = table.assign(split="train")
+    trained = table[table["split"] == "train"]
+    if not len(trained):
+        raise UserError("no sample is for training: the only splits of the data are val and test.")
+    labels = [key for key in LABELS if key in table]
+    names = set(np.unique(trained[labels])) - {""}
+    if len(names) < 2 and not only_test:
+        raise UserError(f"there is only one class ({some(sorted(names))}): a classifier needs two.")
+    for key in labels:
+        others = table[(table["split"] != "train") & ~table[key].isin({"", *names})]
+        if len(others):
+            row = others.iloc[0]
+            raise UserError(
+                f"{row['split']} has the class '{row[key]}' ({len(others):,} samples, such as {row['name']}), "
+                "which training has not: move samples of it to training, or leave it out."
+            )
+    return sorted(names, key=lambda name: (0, int(name), name) if re.fullmatch(r"-?[0-9]+", name) else (1, 0, name))
+
+
+def without_unusable(table: pd.DataFrame, named: bool, bad: list[tuple[str, str]]) -> pd.DataFrame:
+    """The samples that can be used, before classes are known; the others go to ``bad``."""
+    reasons = []
+    for row in table.to_dict("records"):
+        reason = "" if row["label"] else "it has no label"
+        try:
+            str(row["name"]).encode()
+        except UnicodeEncodeError:
+            reason = "its name is not UTF-8: rename it"
+        reasons.append(reason or ("" if named else no_single_label(row)))
+    return _without(table, reasons, bad)
+
+
+def number_labels(table: pd.DataFrame, classes: Sequence[str], bad: list[tuple[str, str]]) -> pd.DataFrame:
+    """The samples whose labels have a class, with its number as label; the others go to ``bad``."""
+    columns = [key for key in LABELS if key in table]
+    numbers = class_numbers(np.unique(table[columns]), classes)
+    reasons = ["" for _ in range(len(table))]
+    for key in columns:
+        wrong = f"its {key.replace('_', ' ')}"
+        reasons = [
+            reason or ("" if label in numbers else f"{wrong} {no_class(label, classes)}")
+            for reason, label in zip(reasons, table[key], strict=True)
+        ]
+    table = _without(table, reasons, bad)
+    return table.assign(**{key: table[key].map(numbers).astype(np.int64) for key in columns})
+
+
+def _without(table: pd.DataFrame, reasons: Sequence[str], bad: list[tuple[str, str]]) -> pd.DataFrame:
+    """The samples without a reason against them; the others go to ``bad``."""
+    bad += [(name, reason) for name, reason in zip(table["name"], reasons, strict=True) if reason]
+    return table[[not reason for reason in reasons]]
+
+
+def divide(table: pd.DataFrame, fraction: float) -> tuple[pd.DataFrame, list[str]]:
+    """The table with a split for every sample, test samples last, and remarks.
+
+    If no sample is for testing, a ``fraction`` is held out: neither trusted samples nor the only picture of a class,
+    and all copies of a picture or none.
+    """
+    if "split" not in table:
+        table = table.assign(split="train")
+    remarks = []
+    if fraction and not (table["split"] == "test").any():
+        trusted = table["trusted"] if "trusted" in table else pd.Series(False, index=table.index)
+        is_free = (table["split"] == "train") & ~trusted
+        free = table[is_free & ~table["picture"].isin(table["picture"][~is_free])]
+        free = free[not_alone(free["label"].to_numpy(np.int64), free["picture"].to_numpy())]
+        labels, pictures = free["label"].to_numpy(np.int64), free["picture"].to_numpy(np.int64)
+        chosen = choose_pictures(labels, pictures, round(fraction * len(free)), np.random.default_rng(0))
+        if not len(chosen):
+            raise UserError(
+                f"{len(free)} of {len(table)} samples are too few to hold out some for testing; the others are "
+                "trusted, the only picture of their class, or copies of such.\n"
+                f"data.test_fraction=0 (it is {fraction}) does without a test set."
+            )
+        table = table.assign(split=table["split"].mask(table.index.isin(free.index[chosen]), "test"))
+        held_out = f"{len(chosen):,} of {len(table):,} are held out, by their given labels"
+        remarks.append(f"no sample is said to be for testing: {held_out}")
+    return table.sort_values("split", key=lambda split: split == "test", kind="stable"), remarks
 
 
 def no_single_label(row: Mapping[Hashable, Any]) -> str:
-    """What is wrong with a label, or a true label, that is a list or an object, as JSON or Python write them."""
-    for key in ("label", "true_label"):
+    """What is wrong if a label or true label is a list or an object, written in JSON or Python; else empty."""
+    for key in LABELS:
         text = row.get(key, "").strip()
         if text[:1] in tuple("[{(") and isinstance(value := _parsed(text), list | tuple | dict | set):
             what = f"its {key.replace('_', ' ')} {text if len(text) <= 60 else text[:57] + '...'}"
-            if not value:
-                return f"{what} is empty"
-            return f"{what} is a list or an object, of several labels perhaps: write one label"
+            return (
+                f"{what} is a list or an object, of several labels perhaps: write one label"
+                if value
+                else f"{what} is empty"
+            )
     return ""
 
 
 def _parsed(text: str) -> Any:
-    """The value of JSON, or of a Python literal; the text if it is neither."""
+    """The value of JSON or of a Python literal; None of other texts."""
     for parse in (json.loads, ast.literal_eval):
         try:
             return parse(text)
         except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
             continue
-    return text
+    return None
 
 
 def as_text(value: Any) -> str:
-    """A cell as text; lists and objects as JSON, what is not in JSON as Python writes it."""
+    """A cell as text; lists and objects in JSON if possible."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if isinstance(value, np.ndarray):
@@ -81,28 +211,28 @@ def many(count: int, one: str, several: str) -> str:
 
 
 def details(line: str, entries: list[str]) -> str:
-    """A remark: a line for the terminal, and an entry a line for the log."""
+    """A remark: ``line`` for the terminal, and one line for each entry for the log."""
     return "\n  ".join([line, *entries])
 
 
 def described(bad: Sequence[tuple[str, str]]) -> list[str]:
-    """Names and reasons, to be printed."""
+    """Printable lines of names and reasons."""
     return [f"{printable(name)}: {reason}" for name, reason in bad]
 
 
 def printable(name: str) -> str:
-    """A file's name as text, whatever its bytes are."""
+    """A file's name as text, with bytes that are not UTF-8 escaped."""
     return name.encode("utf-8", "backslashreplace").decode()
 
 
 def left_out(bad: Sequence[tuple[str, str]], of: int | None = None) -> str:
-    """How many samples are left out, of how many if that is known, and the first of them."""
+    """How many samples are left out, out of how many if known, and the first one."""
     count = many(len(bad), "sample is", "samples are") if of is None else f"{len(bad):,} of {of:,} samples are"
     return f"{count} left out (data.on_error=skip), first {described(bad[:1])[0]}"
 
 
 def about_classes(table: pd.DataFrame, classes: Sequence[str]) -> list[str]:
-    """Remarks on classes that have too few samples."""
+    """Remarks on classes with too few samples."""
     counts = np.bincount(table.loc[table["split"] != "test", "label"], minlength=len(classes))
     remarks = []
     if none := [classes[label] for label in np.flatnonzero(counts == 0).tolist()]:
@@ -114,17 +244,17 @@ def about_classes(table: pd.DataFrame, classes: Sequence[str]) -> list[str]:
 
 
 def about_trust(table: pd.DataFrame) -> list[str]:
-    """Remarks on samples that are trusted, though their true label is another."""
+    """Remarks on trusted samples whose label is not the true one."""
     if not {"trusted", "true_label"} <= set(table):
         return []
-    wrong = table.loc[table["trusted"] & (table["split"] != "test") & (table["label"] != table["true_label"]), "name"]
+    of = table["trusted"] & (table["split"] != "test") & (table["label"] != table["true_label"])
+    wrong = table.loc[of, "name"].tolist()
     said = many(len(wrong), "sample is", "samples are")
-    line = f"{said} trusted with a label that is not the true one: {some(wrong.tolist())}"
-    return [details(line, wrong.tolist())] if len(wrong) else []
+    return [details(f"{said} trusted with a label that is not the true one: {some(wrong)}", wrong)] if wrong else []
 
 
 def about_copies(table: pd.DataFrame, classes: Sequence[str]) -> list[str]:
-    """Remarks on pictures that are there twice: with different labels, in training and test, and for no reason."""
+    """Remarks on pictures that occur twice: with different labels, in training and test, or otherwise."""
     several = table[table.duplicated("picture", keep=False)]
     differ, leaked = [], []
     for _, group in several.groupby("picture"):
@@ -134,13 +264,12 @@ def about_copies(table: pd.DataFrame, classes: Sequence[str]) -> list[str]:
             differ.append(same)
         if (group["split"] == "test").nunique() > 1:
             leaked.append(same)
-    copies = len(several) - several["picture"].nunique()
     remarks = []
     for groups, where in ((differ, "there again with another label"), (leaked, "in training and in test")):
         if groups:
             line = f"{many(len(groups), 'picture is', 'pictures are')} {where}: {some(groups, 1)}"
             remarks.append(details(line, groups))
-    if copies:
+    if copies := len(several) - several["picture"].nunique():
         said = many(copies, "picture is a copy", "pictures are copies")
         told = "where the data does not say, copies are all in one split, and in one fold"
         remarks.append(f"{said} of another, byte by byte: {told}")

@@ -12,33 +12,30 @@ import pandas as pd
 from lnl.datasets.copies import are_copies, find_copies, picture_numbers
 from lnl.datasets.decoded import Decoded, decode
 from lnl.datasets.images import Form, Images, check_choice, natural_size
-from lnl.datasets.pictures import Files, Pictures
 from lnl.datasets.source import Dataset, Source
 from lnl.datasets.userdata import listing as said
-from lnl.datasets.userdata.checks import LABELS, class_names, clean_labels, divide, no_class_of, unusable, without
-from lnl.datasets.userdata.listing import Listing
+from lnl.datasets.userdata.listing import Listing, class_names, clean_labels, divide, number_labels, without_unusable
 from lnl.errors import UserError
 from lnl.labels import Labels, Trusted
-from lnl.labels.classes import class_numbers, cleaned
+from lnl.labels.classes import cleaned
 
 
 @dataclass(frozen=True, kw_only=True)
 class UserSource(Source):
     """A user's own data: labels as they were given, whose truth may not be known.
 
-    A source of it extends this class with :meth:`listing`, :meth:`copies` and :meth:`pictures`.
+    A subclass implements :meth:`listing` and, if its listing holds arrays, :meth:`copies` and :meth:`pictures`.
 
     Args:
-        classes: names, in label order, if they are not to be taken from the labels. Labels may then be their numbers.
-        on_error: ``fail`` names what cannot be used, ``skip`` leaves it out, counts and lists it.
-        test_fraction: the share that is held out for testing where no sample is said to be: always the same samples,
-            whatever the seeds, every class with its share. With 0 there is no test set. Null is 0.2, and 0 with
-            ``folds``, which hold every sample out once.
-        only_test: nothing is trained: only samples for testing are read, all where none is said to be. Null is then a
-            ``test_fraction`` of 1.
-        cache_limit_gb: pictures that take more when they are decoded are read from their files in each epoch.
-        cache_dir: where decoded pictures are kept.
-        folds: as of :class:`lnl.data.splits.Splitting`.
+        classes: names, in label order; null for the labels that occur. With names, labels may be class numbers.
+        on_error: ``fail`` names samples that cannot be used, ``skip`` leaves them out, counts and lists them.
+        test_fraction: share of samples, in [0, 1), held out for testing if the data names none: stratified, the same
+            in every run. With 0 there is no test set. Null for 0.2, or 0 with ``folds``, which hold every sample out
+            once, or 1 with ``only_test``.
+        only_test: read only samples for testing, or all if the data names none; nothing is trained.
+        cache_limit_gb: decoded pictures that take more are read from their files in each epoch.
+        cache_dir: folder of decoded pictures.
+        folds: see :class:`lnl.data.splits.Splitting`.
     """
 
     classes: Sequence[str] | None = None
@@ -59,7 +56,7 @@ class UserSource(Source):
 
     @property
     def held_out(self) -> float:
-        """``test_fraction``, or what it is where it is null."""
+        """``test_fraction``, or its default."""
         if self.test_fraction is not None:
             return self.test_fraction
         return 1.0 if self.only_test else 0.0 if self.folds else 0.2
@@ -72,22 +69,23 @@ class UserSource(Source):
     def listing(self) -> Listing:
         """The samples, with their labels as text."""
 
-    @abstractmethod
     def copies(self, listing: Listing, table: pd.DataFrame, progress: bool) -> list[list[int]]:
-        """Rows of ``table`` (as of :meth:`pictures`) that are the same picture, for each that is there twice."""
+        """Rows of ``table`` (see :meth:`pictures`) with the same picture, a list for each that occurs twice."""
+        return find_copies(listing.holds(table["name"].tolist()), Path(self.cache_dir).expanduser(), progress)
 
-    @abstractmethod
     def pictures(self, listing: Listing, table: pd.DataFrame, form: Form, progress: bool) -> Decoded:
         """The images of the samples in ``table``, whose index is their place in the listing."""
+        pictures, cache_dir = listing.holds(table["name"].tolist()), Path(self.cache_dir).expanduser()
+        return decode(pictures, form, cache_dir=cache_dir, limit=self.cache_limit_gb * 1e9, show=progress)
 
     def read(self, form: Form, progress: bool = False) -> Dataset:
         listing = self.listing()
         bad, everything = list(listing.bad), len(listing.table) + len(listing.bad)
         table, about_labels = clean_labels(self._for_testing(listing.table), listing.named)
-        table = without(table, [unusable(row, listing.named) for row in table.to_dict("records")], bad)
+        table = without_unusable(table, listing.named, bad)
         with self._cause_first(bad, everything):
             classes = self.class_names or listing.classes or class_names(table, self.only_test)
-        table = self._numbered(table, classes, bad)
+        table = number_labels(table, classes, bad)
         self._fail(bad, everything)  # before decoding takes its time
         table = table.assign(picture=picture_numbers(self.copies(listing, table, progress), len(table)))
         with self._cause_first(bad, everything):
@@ -111,13 +109,6 @@ class UserSource(Source):
         dataset = self._dataset(table, classes, images, bad)
         return replace(dataset, test_drawn=bool(about_test), skipped=bad, remarks=remarks)
 
-    def _numbered(self, table: pd.DataFrame, classes: Sequence[str], bad: list[tuple[str, str]]) -> pd.DataFrame:
-        """The samples whose labels have a class, with its number in their place; the others go to ``bad``."""
-        columns = [key for key in LABELS if key in table]
-        numbers = class_numbers(pd.concat([table[key] for key in columns]).unique(), classes)
-        table = without(table, [no_class_of(row, numbers, classes) for row in table.to_dict("records")], bad)
-        return table.assign(**{key: table[key].map(numbers).astype(np.int64) for key in columns})
-
     def _dataset(
         self, table: pd.DataFrame, classes: Sequence[str], images: tuple[Images, Images], bad: list[tuple[str, str]]
     ) -> Dataset:
@@ -127,9 +118,8 @@ class UserSource(Source):
         if lacking:
             why = said.some(said.described(bad)) or f"data.test_fraction={self.held_out}"
             raise UserError(f"no sample is left for {lacking[0]}: {why}")
-        given, truth = train["label"].to_numpy(np.int64), None
-        if "true_label" in train:
-            truth = train["true_label"].to_numpy(np.int64)
+        given = train["label"].to_numpy(np.int64)
+        truth = train["true_label"].to_numpy(np.int64) if "true_label" in train else None
         labels = Labels.doubtful(given, classes, truth, train["name"].tolist())
         if "trusted" in train:
             index = np.flatnonzero(train["trusted"].to_numpy(bool))
@@ -146,7 +136,7 @@ class UserSource(Source):
         )
 
     def _for_testing(self, table: pd.DataFrame) -> pd.DataFrame:
-        """The samples that may be for testing, if nothing else is asked for."""
+        """The samples that may be for testing, if only these are read; else all."""
         if not self.only_test:
             return table
         if "split" in table and (table["split"] == "test").any():
@@ -155,7 +145,7 @@ class UserSource(Source):
 
     @contextmanager
     def _cause_first(self, bad: Sequence[tuple[str, str]], of: int) -> Iterator[None]:
-        """Says first, of what may follow from samples that cannot be used, what is wrong with those."""
+        """Names unusable samples in an error that may follow from them."""
         try:
             yield
         except UserError as error:
@@ -165,34 +155,10 @@ class UserSource(Source):
             raise UserError(f"{str(error).replace(chr(10), ' ')}\n{said.left_out(bad, of)}") from error
 
     def _fail(self, bad: Sequence[tuple[str, str]], of: int) -> None:
-        """Raises UserError if something is bad and nothing may be."""
+        """Raises UserError if there are bad samples and none are allowed."""
         if not bad or self.on_error == "skip":
             return
         lines = said.described(bad)
         names = said.some([said.printable(name) for name, _ in bad])
         count = f"{len(bad):,} of {of:,} samples cannot be used: {names}. " if len(bad) > 1 else ""
         raise UserError(f"{lines[0]}\n{count}data.on_error=skip leaves out what cannot be used, and lists it.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class PictureSource(UserSource):
-    """Pictures that are to be decoded, in files of :attr:`folder` unless a source says otherwise."""
-
-    @property
-    @abstractmethod
-    def folder(self) -> Path:
-        """What the names of files are relative to."""
-
-    def files(self, listing: Listing, names: list[str]) -> Pictures:
-        return Files(self.folder, names)
-
-    def copies(self, listing: Listing, table: pd.DataFrame, progress: bool) -> list[list[int]]:
-        return find_copies(self.files(listing, table["name"].tolist()), self._cache, progress)
-
-    def pictures(self, listing: Listing, table: pd.DataFrame, form: Form, progress: bool) -> Decoded:
-        files = self.files(listing, table["name"].tolist())
-        return decode(files, form, cache_dir=self._cache, limit=self.cache_limit_gb * 1e9, show=progress)
-
-    @property
-    def _cache(self) -> Path:
-        return Path(self.cache_dir).expanduser()

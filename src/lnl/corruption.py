@@ -1,4 +1,4 @@
-"""The kinds of image corruption of arXiv:1611.03530, each an option of ``conf/corruption``."""
+"""Image corruption (arXiv:1611.03530): pixels that tell less of the class, or nothing."""
 
 from abc import ABC, abstractmethod
 
@@ -6,13 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Images = NDArray[np.uint8]
-BLOCK = 256  # images at a time, so that the random numbers of a whole dataset need not be in memory
+BLOCK = 256  # images at a time, which limits the random numbers in memory
 
 
 class ImageCorruption(ABC):
-    """Images in, images of the same shape out: a function of seed, split and an image's number in its split.
-
-    What is done to an image depends neither on how many follow it nor on method, model or training seed.
+    """Corrupts images: a function of the seed, the split and an image's number in the split.
 
     Args:
         seed: of the draw, at least 0, independent of the training seed.
@@ -23,18 +21,15 @@ class ImageCorruption(ABC):
             raise ValueError(f"corruption.seed must be at least 0, got {seed}")
         self.seed = seed
 
-    def fit(self, images: Images) -> None:  # noqa: B027, for most kinds need not look
-        """Looks at the uncorrupted training images ``[N, H, W, C]`` before anything is corrupted."""
+    def fit(self, images: Images) -> None:  # noqa: B027, most kinds need nothing
+        """Sees the uncorrupted training images ``[N, H, W, C]`` first."""
 
     def __call__(self, images: Images, split: str) -> Images:
-        """Corrupted images.
+        """Corrupted images, uint8 ``[N, H, W, C]``.
 
         Args:
-            images: uint8 ``[N, H, W, C]``, the whole of a split in the dataset's order.
-            split: ``train`` (validation is part of it) or ``test``: each is drawn by itself.
-
-        Returns:
-            uint8 ``[N, H, W, C]``.
+            images: uint8 ``[N, H, W, C]``, a whole split in the dataset's order.
+            split: ``train`` (which includes validation) or ``test``; each has its own draw.
         """
         count, height, width, channels = images.shape
         rng = np.random.default_rng([self.seed, *split.encode()])
@@ -47,7 +42,7 @@ class ImageCorruption(ABC):
 
     @abstractmethod
     def corrupt(self, pixels: Images, rng: np.random.Generator) -> Images:
-        """The next images of the split, uint8 ``[n, H * W, C]``; ``rng`` goes on from those before."""
+        """The next images of the split, uint8 ``[n, H * W, C]``; ``rng`` continues from the ones before."""
 
 
 class NoCorruption(ImageCorruption):
@@ -80,14 +75,14 @@ class RandomPixels(ImageCorruption):
 
 
 class GaussianPixels(ImageCorruption):
-    """Every value drawn from the normal distribution with the training images' mean and variance.
+    """Values from a normal distribution with each channel's mean and variance over all training images.
 
-    The paper matches "the original image dataset"; here each channel has its own mean and variance over all training
-    images. Values are rounded and clipped to 0..255, so that the variance that is left is a little smaller.
+    The paper only says that they match "the original image dataset". Values are rounded and clipped to 0..255, which
+    lowers the variance a little.
     """
 
     def fit(self, images: Images) -> None:
-        # From counts of the 256 values: a copy of the images as floats would take many times their memory.
+        # By counts of the 256 values, because the images as floats would take many times the memory.
         values = np.arange(256)
         counts = np.stack([np.bincount(images[..., c].ravel(), minlength=256) for c in range(images.shape[3])])
         share = counts / counts.sum(axis=1, keepdims=True)
