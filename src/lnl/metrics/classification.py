@@ -1,4 +1,4 @@
-"""How good predictions are, given labels that are right."""
+"""The quality of predictions: on true labels, and on training labels."""
 
 from typing import Any
 
@@ -18,9 +18,8 @@ def classification_metrics(logits: Tensor, labels: Tensor) -> dict[str, Any]:
 
     Returns:
         ``accuracy``, ``macro_f1`` and ``ece`` (expected calibration error, 15 bins of equal width, L1;
-        arXiv:1706.04599) in [0, 1]; ``precision`` and ``recall``, K values each
-        (0 for a class never predicted, or without samples);
-        ``confusion_matrix``, K x K counts, true class by row.
+        arXiv:1706.04599) in [0, 1]; ``precision`` and ``recall``, K values each (0 for a class never predicted, or
+        without samples); ``confusion_matrix``, K x K counts, true class by row.
     """
     num_classes = logits.shape[1]
     # torchmetrics puts a confidence of exactly 1 into a bin of its own.
@@ -40,7 +39,7 @@ def classification_metrics(logits: Tensor, labels: Tensor) -> dict[str, Any]:
 
 
 def memorisation(predicted: Tensor, given: Tensor, clean: Tensor | None) -> dict[str, float]:
-    """What a model made of its training labels, the right and the wrong ones apart.
+    """How a model predicts its training labels, correct and wrong ones apart.
 
     Args:
         predicted, given, clean: int64 ``[N]``; clean is None where the truth is not known.
@@ -48,7 +47,7 @@ def memorisation(predicted: Tensor, given: Tensor, clean: Tensor | None) -> dict
     Returns:
         ``accuracy``: share of samples predicted as labelled. With the truth known also ``accuracy_correct`` and
         ``accuracy_wrong``: share predicted as the *true* class among correctly and among wrongly labelled samples;
-        and ``memorised``: share of wrong labels that the model predicts. What has no samples is left out.
+        and ``memorised``: share of wrong labels that the model predicts. A share without samples is left out.
     """
     shares = {"accuracy": predicted == given}
     if clean is not None:

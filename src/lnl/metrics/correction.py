@@ -13,19 +13,18 @@ def correction_metrics(
     clean: NDArray[np.int64] | None,
     num_classes: int,
 ) -> dict[str, Any]:
-    """What a correction did to labels.
+    """What a correction did to labels: counts and, with the truth known, shares in [0, 1] (None: a share of nothing).
 
     Args:
         given, new: ``[n]`` labels before and after, in ``[0, K)``.
         kept: ``[n]``, which samples are trained on under their new label.
-        clean: ``[n]`` true labels, or None where nobody knows them.
+        clean: ``[n]`` true labels, or None if unknown.
         num_classes: K.
 
     Returns:
-        Counts ``candidates``, ``kept``, ``changed`` (kept under another label than given), the last two also
-        ``…_per_class`` (by new class). With the truth known, in [0, 1]: ``kept_accuracy``, the share of kept samples
-        whose new label is right; ``precision``, of changed labels; ``recall``, the share of all wrong given labels
-        that were put right. A share of nothing is None.
+        ``candidates``, ``kept``, ``changed`` (kept under another label than given), the last two also ``…_per_class``
+        (by new class); ``kept_accuracy``, the share of kept samples whose new label is right; ``precision``, that of
+        changed ones; ``recall``, the share of all wrong given labels that were put right.
     """
     changed = kept & (new != given)
     counts: dict[str, Any] = {"candidates": len(given), "kept": int(kept.sum()), "changed": int(changed.sum())}

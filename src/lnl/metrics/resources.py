@@ -1,4 +1,4 @@
-"""What a run costs in memory."""
+"""The memory that a run takes."""
 
 import contextlib
 import sys
@@ -16,7 +16,7 @@ def reset_peak_memory() -> None:
 
 
 def peak_memory() -> int | None:
-    """Largest resident memory of this process in bytes since :func:`reset_peak_memory`; None where nobody counts it."""
+    """Largest resident memory of this process in bytes since :func:`reset_peak_memory`; None on Windows."""
     try:
         status = Path("/proc/self/status").read_text()
         return 1024 * int(status.split("VmHWM:")[1].split()[0])
