@@ -1,6 +1,6 @@
 """Models: images ``[B, C, H, W]`` -> logits ``[B, K]``.
 
-Models take ``num_classes`` (K), ``in_channels`` (C) and, if they need it, ``image_size``: the side of the square images.
+Models take ``num_classes`` (K), ``in_channels`` (C) and, if they need it, ``image_size``, the side of square images.
 """
 
 from lnl.models.cnn import CNN8, DropoutCNN, SmallCNN

@@ -1,6 +1,6 @@
-"""Which runs stand in one table, and in which of its rows: no cell holds runs that differ in more than their seeds."""
+"""The table, row and column of each run: the runs of a cell differ in their seeds only."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,23 +10,23 @@ from lnl.errors import UserError, nearest
 from lnl.reporting.settings import short_names, value_text
 from lnl.reporting.tables import what_differs
 
-SETTING = ("data", "corruption", "noise", "model")  # what makes a table of its own, unless it is a row or column
-WITHOUT = {"none": "no noise", "given": "labels as given"}  # kinds that add none
+SETTING = ("data", "corruption", "noise", "model")  # a table has one of each, unless it is a row or column
+WITHOUT = {"none": "no noise", "given": "labels as given"}  # kinds without added noise
 
 
 def arrange(
     runs: pd.DataFrame, rows: Sequence[str], columns: str, names: Mapping[str, str] | None = None
 ) -> pd.DataFrame:
-    """Adds to each run its ``setting`` (the table it belongs to), and the ``row`` and ``column`` in that table.
+    """Adds to each run its ``setting`` (the table that it belongs to), and its ``row`` and ``column`` in that table.
 
-    A row is named by its values and its callbacks: ``ce + mixup``. Runs of one cell that differ in more than their
-    seeds get rows of their own, named by the difference: ``dynamic_weight + ce, threshold=0.4``.
+    The name of a row has its values and its callbacks: ``ce + mixup``. Runs of one cell that differ in more than their
+    seeds get rows of their own, with the difference in their names: ``dynamic_weight + ce, threshold=0.4``.
 
     Args:
         runs: of one protocol or several, as of :func:`lnl.reporting.results.read_runs`.
         rows: columns of ``runs`` that make a row.
         columns: the column of ``runs`` that makes a column.
-        names: the name to show for the name that a row would have.
+        names: other names for rows, by the names that they would have.
 
     Returns:
         ``runs`` with ``setting`` (text), ``row`` (an ordered categorical, in the order of tables and colours) and
@@ -35,8 +35,9 @@ def arrange(
     Raises:
         UserError: for a column that no run has, or names of rows that do not exist.
     """
-    for key, given in [("rows", name) for name in rows] + [("columns", columns)]:
-        check_column(runs, key, given)
+    for name in rows:
+        check_column(runs, "rows", name)
+    check_column(runs, "columns", columns)
     parts = [*rows, *({"callbacks"} - {*rows, columns})]
     runs = runs.assign(
         setting=[_setting(run, {*rows, columns}) for _, run in runs.iterrows()],
@@ -45,33 +46,31 @@ def arrange(
     runs["column"] = runs.groupby("setting")[columns].transform(column_values) if len(runs) else runs[columns]
     runs["row"] = _split(runs)
     order = _order(runs)
-    unknown = [name for name in names or {} if name not in order]
-    if unknown:
+    names = names or {}
+    if unknown := [name for name in names if name not in order]:
         raise UserError(f"names: there is no row '{unknown[0]}'{nearest(unknown[0], order)}")
-    shown = {row: str((names or {}).get(row, row)) for row in order}
-    if len(set(shown.values())) < len(shown):
+    shown = {row: str(names.get(row, row)) for row in [*names, *order]}
+    ordered = list(dict.fromkeys(shown.values()))
+    if len(ordered) < len(shown):
         raise UserError("names: two rows cannot have the same name")
-    named_first = [shown[row] for row in names or {}]
-    ordered = list(dict.fromkeys([*named_first, *shown.values()]))
     return runs.assign(row=pd.Categorical(runs["row"].map(shown), ordered, ordered=True))
 
 
 def check_column(runs: pd.DataFrame, key: str, given: str, known: Sequence[str] | None = None) -> None:
-    """Raises UserError if no run has this column."""
-    there = list(known) if known is not None else [str(name) for name in runs]
+    """Raises UserError if no run has this column, or if it is not one of ``known``."""
+    there = [str(name) for name in runs] if known is None else known
     if not isinstance(given, str):
         raise UserError(f"{key} must be the name of a column, got {given}")
-    if given.startswith("test/") and known is not None and not any(name.startswith("test/") for name in there):
+    if given.startswith("test/") and not any(name.startswith("test/") for name in there):
         raise UserError(
             f"{key}={given}: none of these runs has a test set; {key}=val/accuracy is measured on the given labels "
             "of samples that were held out of training."
         )
     if given not in there:
-        parts = ("method", "loss", "model", "rate", "noise", "data", "seed") if known is None else there
-        more = " and every key of the configuration" if known is None else ", …" if len(parts) > 12 else ""
-        raise UserError(
-            f"{key}={given}: no run has such a column{nearest(given, there)}\nThere are {', '.join(parts[:12])}{more}."
-        )
+        some = "method, loss, model, rate, noise, data, seed and every key of the configuration"
+        if known is not None:
+            some = ", ".join([*known[:12], *(["…"] if len(known) > 12 else [])])
+        raise UserError(f"{key}={given}: no run has such a column{nearest(given, there)}\nThere are {some}.")
 
 
 def _setting(run: pd.Series, taken: set[str]) -> str:
@@ -84,10 +83,10 @@ def _setting(run: pd.Series, taken: set[str]) -> str:
 
 
 def _row(run: pd.Series, parts: Sequence[str]) -> str:
-    """The values joined; of method and loss only what is needed to know both."""
+    """The values joined; of method and loss one, if that says both."""
     values = {name: value_text(name, run[name]) for name in parts}
     method, loss = values.get("method"), values.get("loss")
-    if method and loss and loss == "none":
+    if method and loss == "none":
         del values["loss"]
     elif method and loss and (method == "baseline" or loss.startswith(f"{method}_")):
         del values["method"]
@@ -95,7 +94,7 @@ def _row(run: pd.Series, parts: Sequence[str]) -> str:
 
 
 def column_values(values: pd.Series) -> pd.Series:
-    """Numbers if all values are numbers; else text, because "not given" is a column too."""
+    """The values; as text if some are missing, because "not given" is a column too."""
     text = values.map(lambda value: value_text(str(values.name), value))
     return (text if values.isna().any() else values).astype(object)
 
@@ -106,8 +105,7 @@ def _split(runs: pd.DataFrame) -> pd.Series:
     for _, row in runs.groupby(["setting", "row"]):
         # All protocols of a run have the same configuration.
         cells = [cell.drop_duplicates("path") for _, cell in row.groupby("column")]
-        keys = _needed(row, list(dict.fromkeys(key for cell in cells for key in what_differs(cell))))
-        if keys:
+        if keys := _needed(row, dict.fromkeys(key for cell in cells for key in what_differs(cell))):
             short = short_names(keys)
             split[row.index] = [
                 ", ".join([run["row"], *(f"{short[key]}={value_text(key, run[key])}" for key in keys)])
@@ -116,7 +114,7 @@ def _split(runs: pd.DataFrame) -> pd.Series:
     return split if split.equals(runs["row"]) else _split(runs.assign(row=split))
 
 
-def _needed(runs: pd.DataFrame, keys: list[str]) -> list[str]:
+def _needed(runs: pd.DataFrame, keys: Iterable[str]) -> list[str]:
     """The keys that tell apart runs which the keys before them do not."""
     needed: list[str] = []
     for key in keys:

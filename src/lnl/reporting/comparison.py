@@ -1,4 +1,4 @@
-"""One table of a report: a metric by rows and columns at one setting and protocol, and what it is compared with."""
+"""One table of a report: a metric by rows and columns at one setting and protocol, and its comparisons."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,12 +16,10 @@ from lnl.reporting.tables import (
     Format,
     Markup,
     Summary,
-    beside,
-    in_markup,
+    cells,
     latex,
     markdown,
     pivot,
-    published_text,
     seeds_note,
     shown,
 )
@@ -49,7 +47,7 @@ UNITS = {
 
 
 def metric_text(metric: str) -> str:
-    """A metric as a reader wants it: ``test accuracy, %`` for ``test/accuracy``."""
+    """The name of a metric: ``test accuracy, %`` for ``test/accuracy``."""
     if metric in UNITS:
         return UNITS[metric][0]
     words = metric.replace("/", " ").replace("_", " ").replace("macro f1", "macro F1").replace("val ", "validation ")
@@ -57,7 +55,7 @@ def metric_text(metric: str) -> str:
 
 
 def metric_format(metric: str) -> Format:
-    """How a metric is written, and which end of it is better: none on training labels, some of which are wrong."""
+    """How a metric is written, and whether it should be low or high: neither on training labels, which may be wrong."""
     if metric in UNITS:
         return UNITS[metric][1]
     split, _, name = metric.rpartition("/")
@@ -68,36 +66,25 @@ def metric_format(metric: str) -> Format:
 
 def metrics_of(runs: pd.DataFrame) -> list[str]:
     """The columns that can be the metric of a table: numbers that some run has."""
-    numbers = [str(name) for name in runs.select_dtypes("number") if runs[name].notna().any()]
+    numbers = map(str, runs.select_dtypes("number").dropna(axis="columns", how="all"))
     return [name for name in numbers if name in UNITS or ("/" in name and "." not in name)]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A table.
-
-    Attributes:
-        setting, protocol, metric: what all its cells have in common.
-        rows, columns: what the axes are called.
-        values: the numbers.
-        others: published numbers, as printed (percentages), with some of the same rows and columns.
-        visited: remarks on cells whose epochs visited a part of the training samples.
-        tests: as of :func:`lnl.reporting.significance.against_baseline`; empty without a baseline.
-        baseline: the row that tests compare with, or None.
-        notes: sentences below the table.
-    """
+    """A table of one setting, protocol and metric."""
 
     setting: str
     protocol: str
     metric: str
-    rows: str
+    rows: str  # the name of that axis
     columns: str
     values: Summary
-    others: pd.DataFrame
-    visited: pd.DataFrame
-    tests: pd.DataFrame
-    baseline: str | None
-    notes: tuple[str, ...]
+    others: pd.DataFrame  # published numbers, as printed (percentages), with some of the same rows and columns
+    visited: pd.DataFrame  # remarks on cells whose epochs visited a part of the training samples
+    tests: pd.DataFrame  # of `against_baseline`; empty without a baseline
+    baseline: str | None  # the row that tests compare with
+    notes: tuple[str, ...]  # sentences below the table
 
     @property
     def title(self) -> str:
@@ -115,60 +102,49 @@ class Comparison:
     def corner(self) -> str:
         return f"{self.rows} \\ {self.columns}"
 
-    def cells(self) -> dict[str, list[tuple[Cell, str]]]:
-        """Each row's cells, each with the published number that belongs below it, or an empty text."""
-        rows = zip(self.values.mean.index, shown(self.values, self.form, self.visited), strict=True)
-        columns = self.values.mean.columns
-        return {
-            str(row): [
-                (cell, published_text(self.values, self.others, row, column, self.form))
-                for cell, column in zip(cells, columns, strict=True)
-            ]
-            for row, cells in rows
-        }
+    def cells(self) -> dict[str, list[Cell]]:
+        """Each row's cells."""
+        return {str(row): line for row, line in shown(self.values, self.form, self.others, self.visited).items()}
 
     def differences(self) -> dict[str, list[Cell]]:
         """Each tested row's differences from the baseline: ``+2.3, p 0.012 (n 3)``, with the interval as a remark."""
         scale, form = self.form.scale, self.form
         columns = list(self.values.mean.columns)
-        found: dict[str, list[Cell]] = {}
+        tested = set(self.tests["row"].astype(str))
+        found = {row: [Cell(np.nan)] * len(columns) for row in map(str, self.values.mean.index) if row in tested}
         for test in self.tests.to_dict("records"):
-            p, pairs = test["p_holm"], f"(n {test['pairs']})"
-            tested = np.isfinite(p)
-            chance = f", p {p:.3f}" if p >= 0.0005 else ", p <0.001" if tested else ""
-            text = f"{form.signed(scale * test['difference'])}{chance} {pairs}"
+            p, known = test["p_holm"], bool(np.isfinite(test["p_holm"]))
+            chance = f", p {p:.3f}" if p >= 0.0005 else ", p <0.001" if known else ""
+            text = f"{form.signed(scale * test['difference'])}{chance} (n {test['pairs']})"
             low, high = (f"{scale * test[end]:+.{form.digits}f}" for end in ("low", "high"))
             interval = f"95 % interval {low} to {high}; p {test['p']:.4f} before correction"
-            row = found.setdefault(str(test["row"]), [Cell(np.nan)] * len(columns))
-            row[columns.index(test["column"])] = Cell(
-                test["difference"], text, (interval,) if tested else (), tested and p < 0.05
-            )
-        return {str(row): found[str(row)] for row in self.values.mean.index if str(row) in found}
+            cell = Cell(test["difference"], text, (interval,) if known else (), known and p < 0.05)
+            found[str(test["row"])][columns.index(test["column"])] = cell
+        return found
 
     def markdown(self) -> str:
         """The table, its notes, and the differences from the baseline."""
-        table = beside(self.values, self.others, self.form, MARKDOWN, self.visited)
-        parts = [f"### {self.title}", markdown(table, self.corner), " ".join(self.notes)]
+        parts = [f"### {self.title}", markdown(self._table(MARKDOWN), self.corner), " ".join(self.notes)]
         if len(self.tests):
             title = f"Difference from {MARKDOWN.escape(str(self.baseline))}"
-            parts += [markdown(self._difference_table(MARKDOWN), title), self.tests_note()]
+            parts += [markdown(self._differences(MARKDOWN), title), self.tests_note()]
         return "\n\n".join(parts)
 
     def latex(self) -> str:
         """Both tables, for ``booktabs``."""
-        table = beside(self.values, self.others, self.form, LATEX, self.visited)
-        text = latex(table, self.corner, f"{self.title}. {' '.join(self.notes)}", self.slug)
+        text = latex(self._table(LATEX), self.corner, f"{self.title}. {' '.join(self.notes)}", self.slug)
         if len(self.tests):
             caption = f"{self.title}: difference from {self.baseline}. {self.tests_note()}"
-            text += "\n" + latex(self._difference_table(LATEX), self.corner, caption, f"{self.slug}-tests")
+            text += "\n" + latex(self._differences(LATEX), self.corner, caption, f"{self.slug}-tests")
         return text
 
-    def _difference_table(self, markup: Markup) -> pd.DataFrame:
-        rows = {
-            markup.escape(row): [in_markup(cell._replace(remarks=()), markup) for cell in cells]
-            for row, cells in self.differences().items()
-        }
-        return pd.DataFrame(list(rows.values()), index=list(rows), columns=self.values.mean.columns)
+    def _table(self, markup: Markup) -> pd.DataFrame:
+        return cells(self.values, self.form, markup, self.others, self.visited)
+
+    def _differences(self, markup: Markup) -> pd.DataFrame:
+        rows = self.differences()
+        lines = [[cell._replace(remarks=()).written(markup) for cell in line] for line in rows.values()]
+        return pd.DataFrame(lines, index=[markup.escape(row) for row in rows], columns=self.values.mean.columns)
 
     def frame(self) -> pd.DataFrame:
         """The numbers, a row for each cell, in the metric's own unit, published ones too."""
@@ -217,7 +193,7 @@ def compare(
     rows: str,
     columns: str,
     metric: str,
-    others: pd.DataFrame,
+    others: pd.DataFrame | None,
     baseline: str | None,
     named: Sequence[str],
 ) -> list[Comparison]:
@@ -225,21 +201,23 @@ def compare(
 
     Args:
         runs: as of :func:`lnl.reporting.arrange.arrange`.
-        rows, columns: what the axes are called.
+        rows, columns: the names of the axes.
         metric: a column of numbers.
-        others: published numbers, as of :func:`lnl.reporting.published.published_beside`; may be empty.
+        others: published numbers, as of :func:`lnl.reporting.published.published_beside`; None for none.
         baseline: the row to test against, in the tables that have it.
         named: the columns of ``runs`` that the names of rows and columns are made of.
     """
+    if others is None:
+        others = pd.DataFrame(columns=["setting", "protocol", "row", "column", "value"])
+    # A published number is of the last epoch unless it says otherwise.
+    others = others.assign(protocol=others["protocol"].fillna("last").str.split().str[0])
     made = []
     for (setting, protocol), members in runs.groupby(["setting", "protocol"], sort=False):
         here = members.assign(
             row=members["row"].cat.remove_unused_categories(), column=members["column"].infer_objects()
         )
         values = pivot(here, "row", "column", metric)
-        theirs = others[others["setting"] == setting] if len(others) else others
-        # A published number is of the last epoch unless it says otherwise.
-        theirs = theirs[theirs["protocol"].fillna("last").str.split().str[0] == protocol] if len(theirs) else theirs
+        theirs = others[(others["setting"] == setting) & (others["protocol"] == protocol)]
         table = theirs.pivot_table(index="row", columns="column", values="value", observed=True, sort=False)
         base = baseline if baseline in values.mean.index else None
         partial = visits_part(here) & metric.startswith("train/") & (metric != "train/visited")

@@ -110,8 +110,7 @@ def gather(options: Options) -> Material:
     named = [*rows, options.columns, "callbacks"]
     tables = []
     for metric in metrics:
-        nothing = pd.DataFrame(columns=["setting", "row", "column", "value", "protocol"])
-        others = published_beside(runs, options.against, metric) if options.against else nothing
+        others = published_beside(runs, options.against, metric) if options.against else None
         tables += compare(runs, shown_rows, options.columns, metric, others, baseline, named)
     epochs = _epochs(runs, skipped)
     settings = [

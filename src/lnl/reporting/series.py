@@ -1,4 +1,4 @@
-"""What figures show: means, spreads, shares and counts, each computed once, for the pictures and for the page."""
+"""The numbers of figures, computed once for the pictures and for the page: means, spreads, shares and counts."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -11,7 +11,7 @@ from lnl.reporting.results import read_confusions, read_transition
 from lnl.reporting.settings import visits_part
 from lnl.reporting.tables import averages
 
-CURVES = {  # of metrics.csv and of `fitted`: how they are called, and what they are multiplied by
+CURVES = {  # of metrics.csv and of `fitted`: name and scale
     "val/loss": ("validation loss (noisy labels)", 1.0),
     "val/accuracy": ("validation accuracy (noisy labels), %", 100.0),
     "train/loss": ("training loss", 1.0),
@@ -28,7 +28,7 @@ class Setting:
         name: of the setting.
         runs: as of :func:`lnl.reporting.arrange.arrange`, with ``repeated``.
         epochs: ``metrics.csv`` of these runs, one row for each epoch.
-        metrics: columns of numbers that are to be averaged.
+        metrics: columns of numbers to average.
     """
 
     def __init__(self, name: str, runs: pd.DataFrame, epochs: pd.DataFrame, metrics: Sequence[str]) -> None:
@@ -79,13 +79,11 @@ class Setting:
 
 
 def fitted(epochs: pd.DataFrame) -> pd.DataFrame:
-    """Adds how many training samples have the label that the model predicts.
+    """Adds ``fitted_correct`` and ``fitted_wrong``: how many correctly and wrongly labelled samples the model fits.
 
-    ``fitted_correct`` counts correctly labelled samples, ``fitted_wrong`` wrongly labelled ones. Both are NaN where the
-    number of wrong labels is unknown, and for epochs that visited a part of the samples.
+    Both are NaN if the number of wrong labels is unknown, and for epochs that visited a part of the samples.
     """
-    size, rate = epochs["train_samples"].astype(float), epochs["train_rate"].astype(float)
-    size = size.mask(visits_part(epochs))
+    size, rate = epochs["train_samples"].astype(float).mask(visits_part(epochs)), epochs["train_rate"].astype(float)
     nothing = pd.Series(np.nan, index=epochs.index)
     return epochs.assign(
         fitted_correct=(size * (1 - rate)).round() * epochs.get("train/accuracy_correct", nothing),
@@ -111,5 +109,4 @@ def by_epoch(epochs: pd.DataFrame, by: Sequence[str], curves: Sequence[str] = tu
 
 def shares(counts: np.ndarray) -> np.ndarray:
     """Each row of ``counts[K, K]`` divided by its sum; zeros stay zeros."""
-    result: np.ndarray = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    return result
+    return np.asarray(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))

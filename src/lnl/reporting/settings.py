@@ -1,4 +1,4 @@
-"""The configuration of runs as text, and the differences in it that the names of rows do not tell."""
+"""The configuration of runs as text, and the differences in it that the names of rows leave out."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from lnl.runs.identity import acting
 
 CALLBACK = r"callbacks\.[^.]+\._target_"
 UNKNOWN = "not given"
-OPTIONS = ("data", "corruption", "noise", "model", "method", "loss", "callbacks")  # each has keys of its own
+OPTIONS = ("data", "corruption", "noise", "model", "method", "loss", "callbacks")  # groups, with keys of their own
 HASHES = ("sources", "files", "fingerprints")
 FEW = 3  # if more rows have the most common value, they are "the others"
 
@@ -24,7 +24,7 @@ def short_names(keys: Sequence[str]) -> dict[str, str]:
 
 
 def value_text(key: str, value: Any) -> str:
-    """A value as it is shown; of a hash, a run's name or a class only the part that tells it apart."""
+    """The text of a value; of a hash, a run's name or a class only the part that tells it from others."""
     text = UNKNOWN if pd.isna(value) else column_text(value)
     if pd.notna(value) and (key == "variant" or key.split(".")[0] in HASHES):
         return text[:8]
@@ -32,18 +32,16 @@ def value_text(key: str, value: Any) -> str:
 
 
 def unnamed(runs: pd.DataFrame, named: Sequence[str], axis: str) -> str:
-    """A sentence on the differences between runs of a table that no name of a row or column tells; may be empty.
+    """A sentence on the differences between runs that no name of a row or column tells; may be empty.
 
     A key of an option (a method's threshold) is compared between runs with that option.
 
     Args:
         runs: of one table and protocol, as of :func:`lnl.reporting.arrange.arrange`.
-        named: the columns of ``runs`` that rows and columns are made of.
-        axis: what the columns are called.
+        named: the columns of ``runs`` in the names of rows and columns.
+        axis: the name of the columns.
     """
-    said = [key for key in named if key in runs]
-    told = []
-    keys = _keys(runs)
+    said, told, keys = [key for key in named if key in runs], [], _keys(runs)
     short = short_names(keys)
     for key in keys:
         if key in said or not _differs(runs, key):
@@ -57,7 +55,7 @@ def unnamed(runs: pd.DataFrame, named: Sequence[str], axis: str) -> str:
 
 
 def _keys(runs: pd.DataFrame) -> list[str]:
-    """The keys to compare, the most telling first."""
+    """The keys to compare, in order of importance."""
     config = [str(key) for key in runs if "." in str(key) and "/" not in str(key) and not str(key).endswith("seed")]
     targets = {str(key).split(".")[1]: runs[key].dropna() for key in runs if re.fullmatch(CALLBACK, str(key))}
     nodes = {name: {"_target_": target} for name, found in targets.items() for target in found.unique()}
@@ -69,14 +67,14 @@ def _keys(runs: pd.DataFrame) -> list[str]:
 
 
 def _differs(runs: pd.DataFrame, key: str) -> bool:
-    """Whether a key has several values among runs that have it."""
+    """Whether a key has several values among runs with that key."""
     part = key.partition(".")[0]
     if part in OPTIONS and part != key:
-        return bool((runs.groupby(part)[key].nunique(dropna=False) > 1).any())
+        return bool(runs.groupby(part)[key].nunique(dropna=False).gt(1).any())
     if part in HASHES:  # of files with the same name
         name = {"files": "", "fingerprints": "data."}.get(part, "sources.") + key.partition(".")[2]
         groups = runs.groupby(name, dropna=False)[key] if name in runs and name != key else runs[[key]]
-        return bool((groups.nunique() > 1).any())
+        return bool(groups.nunique().gt(1).any())
     target = f"{key.rpartition('.')[0]}._target_"
     # A key that only one of two optimizers has goes with its name.
     absent = target != key and target in runs and runs[target].nunique(dropna=False) > 1
@@ -84,7 +82,7 @@ def _differs(runs: pd.DataFrame, key: str) -> bool:
 
 
 def _same(runs: pd.DataFrame, key: str, other: str) -> bool:
-    """Whether a key has the same values as another wherever it has one."""
+    """Whether a key has the same values as another one, in the runs with that key."""
     there = runs[runs[key].notna()]
     return there[key].nunique() > 1 and bool((there[key].astype(str) == there[other].astype(str)).all())
 
@@ -122,7 +120,7 @@ VISITED = "(of n %): measured on the n % of the training samples that the epoch 
 
 
 def visits_part(runs: pd.DataFrame) -> pd.Series:
-    """Marks runs, or epochs, whose training metrics are known to be of a part of the samples."""
+    """Marks runs, or epochs, with training metrics of a part of the samples."""
     return runs.get("train/visited", pd.Series(1.0, index=runs.index)).fillna(1.0) < 0.995  # up to a few samples
 
 
@@ -142,12 +140,7 @@ def shares_visited(runs: pd.DataFrame, like: pd.DataFrame, partial: pd.Series) -
 
 
 def partial_note(runs: pd.DataFrame, metric: str = "train/accuracy") -> str:
-    """Names the rows whose training metric is of a part of the samples, with its share; empty if there are none.
-
-    Args:
-        runs: or epochs of runs, with their ``row``.
-        metric: any metric; only those of training are affected.
-    """
+    """A sentence on the rows of runs, or epochs, whose training metric is of a part of the samples; may be empty."""
     partial = runs[visits_part(runs) & metric.startswith("train/")]
     rows = [f"{row}, {share_text(part['train/visited'])}" for row, part in partial.groupby("row", observed=True)]
     return f" Measured on the training samples that an epoch visited: {'; '.join(rows)}." if rows else ""
