@@ -1,5 +1,6 @@
-"""From decisions to a corrected label file."""
+"""Decisions about labels -> a corrected label file."""
 
+import contextlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,16 +21,14 @@ def corrected_labels(labels: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFr
 
     Args:
         labels: ``index``, ``file``, ``given_label`` of every sample.
-        decisions: ``index`` (no duplicates) and ``label`` of the samples that were decided on.
+        decisions: ``index`` (no duplicates) and ``label`` of samples with a decision.
 
     Returns:
         ``labels`` with ``label`` and ``changed``.
     """
-    table = labels[["index", "file", "given_label"]].copy()
-    decided = table["index"].map(decisions.set_index("index")["label"])
-    table["label"] = decided.where(decided.notna(), table["given_label"])
-    table["changed"] = table["label"] != table["given_label"]
-    return table
+    table = labels[["index", "file", "given_label"]]
+    label = table["index"].map(decisions.set_index("index")["label"]).fillna(table["given_label"])
+    return table.assign(label=label, changed=label != table["given_label"])
 
 
 def read_labels_so_far(output: Path) -> tuple[pd.DataFrame, list[str]]:
@@ -51,27 +50,25 @@ def read_estimate(output: Path) -> dict[str, Any]:
         UserError: if it is damaged.
     """
     path = output / "estimate.json"
-    try:
+    with contextlib.suppress(OSError, ValueError):
         estimate = json.loads(path.read_text())
         if isinstance(estimate, dict) and "classes" in estimate:
             return estimate
-    except (OSError, ValueError):
-        pass
     raise UserError(f"{path} is not the estimate of an audit: repeat the audit with force=true.")
 
 
 def read_decisions(
     path: Path, labels: pd.DataFrame, classes: Sequence[str], audited: str | None = None
 ) -> pd.DataFrame:
-    """Decisions as the audit's page exports them, checked to be about these labels.
+    """A CSV of decisions as the audit's page exports them, checked to be about these labels.
 
     Args:
-        path: of a CSV.
+        path: of the file.
         labels, classes: of the audit.
         audited: the name of the audited data; a column ``audited`` in the file must have the same.
 
     Raises:
-        UserError: naming the file and what is wrong with it.
+        UserError: with the file and the mistake in it.
     """
     if not path.is_file():
         raise UserError(f"there is no file of decisions at {path}")

@@ -1,4 +1,4 @@
-"""How many labels are wrong, and which class is mistaken for which: confident learning, by cleanlab."""
+"""The share of wrong labels, and the classes that are mistaken for others: confident learning, by cleanlab."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,7 +24,7 @@ def estimate_noise(
     issues: pd.DataFrame | None = None,
     confidence: float = 0.95,
 ) -> dict[str, Any]:
-    """Confident learning (arXiv:1911.00068): the joint distribution of given and true labels, and what follows from it.
+    """Confident learning (arXiv:1911.00068): the joint distribution of given and true labels, with its consequences.
 
     Intervals are Wilson's. For a class pair they count the confident samples labelled ``given``; for the noise rate,
     the samples that give the variance of the sum over the classes. They cover other samples, not the models' errors: if
@@ -44,7 +44,11 @@ def estimate_noise(
         and ``suggested`` class, ``rate`` (the share of samples labelled ``given`` that are truly ``suggested``), its
         ``interval``, ``count`` of issues, and ``systematic``, of :func:`systematic_pairs`.
     """
-    flagged = _count(issues, classes)
+    flagged = np.zeros((len(classes), len(classes)), dtype=np.int64)  # issues by given and suggested class
+    if issues is not None:
+        place = {name: i for i, name in enumerate(classes)}
+        pairs_flagged = issues.loc[issues["issue"], ["given_label", "suggested_label"]]
+        np.add.at(flagged, tuple(pairs_flagged[name].map(place) for name in pairs_flagged), 1)
     systematic = systematic_pairs(labels, probabilities)
     at_random, at_random_interval = wrong_at_random(labels, probabilities, confidence)
     counts = compute_confident_joint(labels, probabilities, calibrate=False)
@@ -131,16 +135,6 @@ def systematic_pairs(labels: Integers, probabilities: Probabilities) -> NDArray[
     within = np.ix_(present, present)
     systematic[within] = share[within] >= TIMES * (np.nanmedian(share[within], axis=0) + 1 / counts[present, None])
     return systematic
-
-
-def _count(issues: pd.DataFrame | None, classes: Sequence[str]) -> NDArray[np.int64]:
-    """The number of issues by given class (row) and suggested class."""
-    counts = np.zeros((len(classes), len(classes)), dtype=np.int64)
-    if issues is not None:
-        place = {name: i for i, name in enumerate(classes)}
-        pairs = issues.loc[issues["issue"], ["given_label", "suggested_label"]]
-        np.add.at(counts, (pairs["given_label"].map(place), pairs["suggested_label"].map(place)), 1)
-    return counts
 
 
 def _wilson(successes: float, trials: int, confidence: float) -> list[float]:

@@ -51,7 +51,7 @@ HISTORY = (*HELD_OUT, "training_margin")  # the last from all other folds
 
 
 def read_evidence(runs: Sequence[Path]) -> Evidence:
-    """The evidence of cross-validated runs of the same labels, averaged over the runs.
+    """The mean evidence of cross-validated runs of the same labels.
 
     Raises:
         UserError: if a run is not cross-validated, or has other samples or labels than the first.
@@ -72,10 +72,9 @@ def read_evidence(runs: Sequence[Path]) -> Evidence:
 
 def _of_run(run: Path) -> Evidence:
     folder = RunFolder(run)
-    path = folder.out_of_fold
-    if not path.is_file():
+    if not folder.out_of_fold.is_file():
         raise UserError(f"{run} has no out_of_fold.npz: it is not a finished run with data.folds=...")
-    arrays = read_arrays(path)
+    arrays = read_arrays(folder.out_of_fold)
     index, labels, probabilities = (arrays[name] for name in ("index", "labels", "probabilities"))
     parts = [fold.sample_history for fold in folder.folds()]
     if not parts or not all(part.is_file() for part in parts):

@@ -16,9 +16,9 @@ TINY = float(np.finfo(np.float32).tiny)
 
 
 def mean_rank(suspicions: Sequence[Floats]) -> Floats:
-    """The mean of the ranks that samples have in each of several scores ``[n]``, in [0, 1]; 1 is first in all of them.
+    """The mean rank of samples over several scores ``[n]``, in [0, 1]; 1 is first in all of them.
 
-    Scores have scales of their own, hence ranks; there is nothing to fit weights to.
+    Ranks, because scores have scales of their own, and no data could tell their weights.
     """
     ranks = [(rankdata(suspicion) - 0.5) / len(suspicion) for suspicion in suspicions]
     return np.mean(ranks, axis=0)

@@ -71,11 +71,9 @@ def _overview(material: Material) -> dict[str, str]:
 
 
 def payload(material: Material, folder: Path) -> dict[str, Any]:
-    """All that the page draws. A cell has averages, which figures show while none of its runs is hidden.
+    """All that the page draws; links to run folders start at its ``folder``.
 
-    Args:
-        material: of the report.
-        folder: the folder of the page, where links to run folders start.
+    A cell has averages, which figures show while none of its runs is hidden.
     """
     settings = material.settings
     scales = {name: metric_format(name).scale for name in metrics_of(material.runs)}
@@ -95,7 +93,7 @@ def payload(material: Material, folder: Path) -> dict[str, Any]:
         "classes": [setting.classes for setting in settings],
         "common": common,
         "transitions": [
-            {column_text(column): _grid(matrix) for column, matrix in setting.transitions.items() if _small(matrix)}
+            {column_text(key): _grid(matrix) for key, matrix in setting.transitions.items() if _small(matrix)}
             for setting in settings
         ],
         "cells": [cell for place in range(len(settings)) for cell in _cells(material, place, scales, thin)],
