@@ -9,9 +9,12 @@ const state = {}; // what is chosen, by the id of its control; `off`, values tha
 const unique = (values) => [...new Set(values)];
 const present = (value) => value !== null && value !== undefined;
 const escaped = (text) => text.replace(/[&<>]/g, (sign) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[sign]); // Plotly reads tags
-const variable = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const probe = document.body.appendChild(make("i")); // has each colour as the theme gives it
+const variable = (name) => {
+  probe.style.color = `var(${name})`;
+  return getComputedStyle(probe).color; // rgb(0, 114, 178)
+};
 const colour = (row) => variable(`--series-${row % COLOURS}`);
-const faint = (hex) => `rgba(${[1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16)).join(",")},0.15)`;
 const metricPlace = (key) => Object.keys(data.metrics).indexOf(key);
 const axis = (text, more = {}) => ({ title: { text: escaped(text) }, ...more });
 
@@ -42,7 +45,7 @@ function lines(row, points, dash, name = "") {
   if (points.some(({ std }) => std > 0) && points.every((one) => typeof one.x === "number")) {
     made.push({
       x: [...x, ...x.toReversed()], y: [...points.map(({ y, std }) => y + std), ...points.map(({ y, std }) => y - std).reverse()],
-      fill: "toself", fillcolor: faint(colour(row)), line: { width: 0 }, mode: "lines", hoverinfo: "skip", meta: "band",
+      fill: "toself", fillcolor: colour(row).replace("rgb(", "rgba(").replace(")", ", 0.15)"), line: { width: 0 }, mode: "lines", hoverinfo: "skip", meta: "band",
     });
   }
   made.push({
