@@ -4,8 +4,7 @@ from cleanlab.count import estimate_joint
 from scipy.stats import norm
 
 from lnl.auditing import estimate_noise, find_issues
-from lnl.auditing.estimate import systematic_pairs, wrong_at_random
-from lnl.auditing.scores import margins, relative
+from lnl.auditing.estimate import margins, relative, systematic_pairs, wrong_at_random
 from tests.auditing.generated import CLASSES, noisy_problem
 
 

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from lnl.auditing.decisions import corrected_labels, read_decisions, read_estimate, read_labels_so_far
 from lnl.auditing.estimate import estimate_noise
-from lnl.auditing.evidence import Evidence, read_evidence
+from lnl.auditing.evidence import HISTORY, Evidence, read_evidence
 from lnl.auditing.issues import SEEN, UNSEEN, find_issues, ranking_quality
 from lnl.auditing.page import write_page
 from lnl.data import NoisyDataModule
@@ -94,7 +94,7 @@ def make_audit(evidence: Evidence, data: NoisyDataModule) -> tuple[pd.DataFrame,
         data.classes,
         index=index,
         files=None if data.labels.names is None else [data.labels.names[i] for i in index],
-        **evidence.history,
+        **{name: getattr(evidence, name) for name in HISTORY},
     )
     averaged = evidence.probabilities if evidence.epoch_probabilities is None else evidence.epoch_probabilities
     estimate = estimate_noise(labels, averaged, data.classes, issues)

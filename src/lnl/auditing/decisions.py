@@ -40,7 +40,8 @@ def read_labels_so_far(output: Path) -> tuple[pd.DataFrame, list[str]]:
     for name in ("corrected_labels.csv", "estimate.json"):
         if not (output / name).is_file():
             raise UserError(f"there is no audit in {output}: {name} is missing; output= names the folder")
-    return _read(output / "corrected_labels.csv"), read_estimate(output)["classes"]
+    labels = read_csv(output / "corrected_labels.csv")
+    return labels.assign(index=pd.to_numeric(labels["index"])), read_estimate(output)["classes"]
 
 
 def read_estimate(output: Path) -> dict[str, Any]:
@@ -73,7 +74,7 @@ def read_decisions(
     if not path.is_file():
         raise UserError(f"there is no file of decisions at {path}")
     try:
-        table = _read(path)
+        table = read_csv(path)  # labels and files are text: a class may be called 1, or NA
     except (ValueError, OSError) as error:
         raise UserError(f"{path} cannot be read as decisions: {str(error).splitlines()[0]}") from error
     if missing := [name for name in COLUMNS if name not in table]:
@@ -101,11 +102,3 @@ def _refuse(path: Path, table: pd.DataFrame, wrong: "pd.Series[bool]", reason: s
         row = table[wrong].iloc[0]
         what = f"sample {row['index']}, given '{row['given_label']}', {row['decision']}, label '{row['label']}'"
         raise UserError(f"{path}: {reason}; the first of {int(wrong.sum())} such rows: {what}")
-
-
-def _read(path: Path) -> pd.DataFrame:
-    """A CSV whose labels and files are text, whatever they look like: a class may be called 1, or NA."""
-    table = read_csv(path)
-    if "index" in table:
-        table["index"] = pd.to_numeric(table["index"], errors="coerce")
-    return table

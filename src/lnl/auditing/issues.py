@@ -9,10 +9,10 @@ import pandas as pd
 from cleanlab.filter import find_label_issues
 from cleanlab.rank import get_label_quality_scores
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score
 
-from lnl.auditing.estimate import systematic_pairs, wrong_at_random
-from lnl.auditing.scores import TINY, Floats, margins, mean_rank, relative, within_class
+from lnl.auditing.estimate import TINY, Floats, margins, relative, systematic_pairs, wrong_at_random
 from lnl.labels import Integers
 
 # The parts of the combined score, as far as a run has them.
@@ -118,6 +118,20 @@ def flagged(
     in_system = systematic_pairs(labels, probabilities)[labels, suggested]
     mask: NDArray[np.bool_] = pruned & agreed & (first | in_system)
     return mask
+
+
+def mean_rank(suspicions: Sequence[Floats]) -> Floats:
+    """The mean rank of samples over several scores ``[n]``, in [0, 1]; 1 is first in all of them.
+
+    Ranks, because scores have scales of their own, and no data could tell their weights.
+    """
+    ranks = [(rankdata(suspicion) - 0.5) / len(suspicion) for suspicion in suspicions]
+    return np.mean(ranks, axis=0)
+
+
+def within_class(labels: Integers, score: Floats) -> Floats:
+    """The score ``[n]`` minus the median of its given class."""
+    return score - pd.Series(score).groupby(labels).transform("median").to_numpy()
 
 
 def _check(labels: Integers, probabilities: Floats) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from lnl.models.cnn import initialise
 
 
-class MLP(nn.Module):
+class MLP(nn.Sequential):
     """Fully connected network with ReLU on raw pixels.
 
     At 28x28 pixels, 3 channels and 10 classes, 1x512 and 3x512 have the paper's 1,209,866 and 1,735,178 parameters.
@@ -29,17 +29,13 @@ class MLP(nn.Module):
         width: int = 512,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__()
         sizes = [in_channels * image_size**2] + [width] * depth
         layers: list[nn.Module] = [nn.Flatten()]
         for fan_in, fan_out in itertools.pairwise(sizes):
             layers += [nn.Linear(fan_in, fan_out), nn.ReLU(inplace=True)]
             if dropout:
                 layers.append(nn.Dropout(dropout))
-        self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], num_classes))
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.layers(images)
+        super().__init__(OrderedDict(layers=nn.Sequential(*layers, nn.Linear(sizes[-1], num_classes))))
 
 
 class AlexNetSmall(nn.Sequential):

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from lnl.reporting.arrange import VISITED, shares_visited, unnamed, visits_part
 from lnl.reporting.published import source_note
-from lnl.reporting.settings import VISITED, shares_visited, unnamed, visits_part
 from lnl.reporting.significance import FEWEST_PAIRS, against_baseline, wrong_note
 from lnl.reporting.tables import (
     LATEX,

@@ -10,12 +10,12 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 from plotly.offline import get_plotlyjs
 
+from lnl.reporting.arrange import UNKNOWN, partial_note
 from lnl.reporting.comparison import PROTOCOLS, metric_format, metric_text, metrics_of
 from lnl.reporting.figures import COLORS
 from lnl.reporting.html import page_text
 from lnl.reporting.material import Material, facts
 from lnl.reporting.series import CURVES, by_epoch, shares
-from lnl.reporting.settings import UNKNOWN, partial_note
 from lnl.reporting.tables import column_text
 
 FILTERS = ("data", "noise", "rate", "method", "loss", "model", "seed")
@@ -93,8 +93,8 @@ def payload(material: Material, folder: Path) -> dict[str, Any]:
         "classes": [setting.classes for setting in settings],
         "common": common,
         "transitions": [
-            {column_text(key): _grid(matrix) for key, matrix in setting.transitions.items() if _small(matrix)}
-            for setting in settings
+            {column_text(key): _grid(drawn) for key, drawn in one.transitions.items() if len(drawn) <= MOST_CLASSES}
+            for one in settings
         ],
         "cells": [cell for place in range(len(settings)) for cell in _cells(material, place, scales, thin)],
         "runs": [run | {"config": values} for run, values in runs],
@@ -123,7 +123,7 @@ def _cells(material: Material, place: int, scales: Mapping[str, float], thin: bo
             "confusion": {
                 protocol: {"share": _grid(shares(counts)), "count": counts.tolist()}
                 for protocol, counts in found.items()
-                if _small(counts)
+                if len(counts) <= MOST_CLASSES
             },
         }
         if len(paths) > 1:
@@ -142,12 +142,11 @@ def _runs(material: Material, folder: Path, scales: Mapping[str, float], thin: b
     names = [setting.name for setting in material.settings]
     for run in material.single.to_dict("records"):
         yield {
-            **{key: _text(run[key]) for key in ("sweep", "run", "column", *FILTERS)},
+            **{key: _text(run[key]) for key in ("run", "column", *FILTERS)},
             "path": _short(run["path"]),
             "link": Path(os.path.relpath(run["path"], folder)).as_posix(),
             "setting": names.index(run["setting"]),
             "row": material.numbers[str(run["row"])],
-            "repeated": bool(run["repeated"]),
             "seconds": _number(run["fit_seconds"]),
             "metrics": metrics[run["path"]],
             "curves": curves.get((run["path"],), {}),
@@ -183,12 +182,8 @@ def _curves_by(curves: pd.DataFrame, by: list[str], thin: bool) -> dict[tuple[An
 
 
 def _point(scale: float, mean: float, std: float = np.nan, count: float = 1) -> list[float | None]:
-    """The mean; where it is of several runs, their standard deviation and number too."""
+    """The mean; of several runs with their standard deviation and number."""
     return [_number(scale * mean)] if count < 2 else [_number(scale * mean), _number(scale * std), int(count)]
-
-
-def _small(matrix: np.ndarray) -> bool:
-    return len(matrix) <= MOST_CLASSES
 
 
 def _grid(matrix: np.ndarray) -> list[list[float | None]]:

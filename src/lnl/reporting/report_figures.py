@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 from pandas.api.types import is_numeric_dtype
 
 from lnl.reporting import figures
+from lnl.reporting.arrange import partial_note
 from lnl.reporting.comparison import PROTOCOLS, Comparison, metric_format, metric_text, slug
 from lnl.reporting.material import Material
 from lnl.reporting.series import CURVES, Setting, shares
-from lnl.reporting.settings import partial_note
 from lnl.reporting.tables import column_text, pivot
 
 Grid = list[list[Axes]]
@@ -101,16 +101,14 @@ class SettingFigures:
 
     def epochs(self) -> Drawn | None:
         """Validation loss above training accuracy, a panel for each column of the tables."""
-        lines = {
-            "val/loss": "validation loss\n(noisy labels)",
-            "train/accuracy": "training accuracy\n(noisy labels), %",
-        }
+        lines = {"val/loss": "validation loss\n(noisy labels)"}
+        lines["train/accuracy"] = "training accuracy\n(noisy labels), %"
         text = f"Validation loss and training accuracy, both on noisy labels, against epoch: {self.name}."
         here = self.setting.epochs[self.setting.epochs["column"].isin(self.shown)]
         return self._by_epoch("epochs", text + partial_note(here), lines)
 
     def memorisation(self) -> Drawn | None:
-        """How many training samples are fitted, correctly and wrongly labelled ones."""
+        """The numbers of correctly and of wrongly labelled training samples that the model fits."""
         lines = {"fitted_correct": "correct labels\nfitted", "fitted_wrong": "wrong labels\nfitted"}
         text = "Training samples whose given label the model predicts, against epoch: correctly and wrongly labelled"
         return self._by_epoch("memorisation", f"{text} ones: {self.name}.", lines)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lnl.reporting.arrange import visits_part
 from lnl.reporting.results import read_confusions, read_transition
-from lnl.reporting.settings import visits_part
 from lnl.reporting.tables import averages
 
 CURVES = {  # of metrics.csv and of `fitted`: name and scale
@@ -95,7 +95,7 @@ def by_epoch(epochs: pd.DataFrame, by: Sequence[str], curves: Sequence[str] = tu
     """``mean``, ``std`` and ``count`` of each curve at each epoch, over the runs of each group.
 
     Args:
-        epochs: one row for each run and epoch; ``epoch`` from 0.
+        epochs: a row for each run and epoch (from 0).
         by: the columns that make a group.
         curves: columns of numbers; those without a number are left out.
 

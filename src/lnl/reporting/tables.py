@@ -73,8 +73,8 @@ def averages(runs: pd.DataFrame, by: Sequence[str], metrics: Sequence[str], obse
     """``mean``, ``std`` (sample) and ``count`` of each metric in each cell; runs that repeat another count once.
 
     Args:
-        runs: as of :func:`lnl.reporting.arrange.arrange`.
-        by: the columns that make a cell, the protocol among them if there are several.
+        runs: as of :func:`lnl.reporting.results.read_runs`.
+        by: the columns that make a cell, with the protocol if there are several.
         metrics: columns of numbers.
         observed: false adds cells without runs, of columns that are categories.
 
@@ -103,11 +103,7 @@ def pivot(runs: pd.DataFrame, rows: str, columns: str, metric: str) -> Summary:
 
 
 def checked(runs: pd.DataFrame, by: list[str], metrics: list[str]) -> tuple[str, int]:
-    """What the runs of the largest cells are (``3 seeds``), and how many runs repeat another run of their cell.
-
-    Raises:
-        ValueError: as of :func:`pivot`.
-    """
+    """``over`` and ``repeated`` of a :class:`Summary`; raises ValueError as :func:`pivot`."""
     for cell, group in runs.groupby(by, observed=True):
         if differing := what_differs(group):
             where = ", ".join(f"{name} {value}" for name, value in zip(by, cell, strict=True))

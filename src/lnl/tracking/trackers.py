@@ -26,7 +26,7 @@ def wandb_tracker(
         save_dir: the run folder.
         choices: the option chosen in each group; those of data, noise, method, loss and model become tags.
         tags: further tags.
-        options: as of ``wandb.init``: ``project``, ``entity``.
+        options: of ``wandb.init``, such as ``project`` and ``entity``.
     """
     folder = Path(save_dir)
     is_fold = RunFolder(folder.parent).hydra.exists()  # of a cross-validated run, whose folder is one level up
@@ -41,9 +41,8 @@ def wandb_tracker(
 def overview(config: Mapping[str, Any]) -> dict[str, Any]:
     """What a run is, under names that the runs of all methods, losses and noises have, for panels over several sweeps.
 
-    Args:
-        config: :func:`lnl.runs.identity.relevant_config`, with the ``options`` chosen in each group and the
-            ``noise_rate`` asked for (None of labels as they were given).
+    ``config`` is that of :func:`lnl.runs.identity.relevant_config`, with the ``options`` chosen in each group and the
+    ``noise_rate`` asked for (None of labels as given).
     """
     options, noise = config["options"], config["noise"]
     return {
@@ -64,7 +63,7 @@ def overview(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def compared(config: Mapping[str, Any]) -> dict[str, Any]:
-    """:func:`overview` and the values of method, loss, model and optimizer: what runs are compared by."""
+    """The columns of TensorBoard's table: :func:`overview` and the values of method, loss, model and optimizer."""
     values = {
         f"{section}.{name}": value
         for section in ("method", "loss", "model", "optimizer")

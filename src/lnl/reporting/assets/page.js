@@ -79,6 +79,7 @@ function byEpoch(curve, dash, name) {
 }
 
 function heatmap(shares, counts, unit) {
+  if (!shares) return [[], {}];
   const named = (data.classes[state.setting] ?? []).map(escaped);
   const names = new Set(named).size === shares.length ? named : shares.map((_, place) => String(place));
   const traces = [{
@@ -115,12 +116,9 @@ const FIGURES = {
   ],
   confusion() {
     const matrix = atColumn(visible()).find((cell) => cell.row === +state.row)?.confusion[state.protocol];
-    return matrix ? heatmap(matrix.share, matrix.count, "predicted") : [[], {}];
+    return heatmap(matrix?.share, matrix?.count, "predicted");
   },
-  transition() {
-    const matrix = data.transitions[state.setting]?.[state.column];
-    return matrix ? heatmap(matrix, null, "given label") : [[], {}];
-  },
+  transition: () => heatmap(data.transitions[state.setting]?.[state.column], null, "given label"),
   time() {
     const value = (run) => run.metrics[state.protocol]?.[metricPlace(state.metric)]?.[0];
     const runs = atColumn(data.runs).filter((run) =>
@@ -138,7 +136,8 @@ const FIGURES = {
 };
 
 function draw(id) {
-  ready();
+  // The tables do not wait for 5 MB of Plotly: it stands in the page as text, and runs before the first figure.
+  if (!window.Plotly) document.head.append(make("script", { textContent: byId("plotly").textContent }));
   const element = byId(id);
   const [traces, layout] = FIGURES[id]();
   element.setAttribute("role", "img");
@@ -162,11 +161,6 @@ function draw(id) {
   const names = ["xaxis", "yaxis", ...(layout.yaxis2 ? ["yaxis2"] : [])];
   const axes = Object.fromEntries(names.map((name) => [name, { ...line, ...layout[name] }]));
   Plotly.react(element, traces, { ...base, ...layout, ...axes }, { responsive: true, displayModeBar: false });
-}
-
-// The tables do not wait for 5 MB of Plotly: it stands in the page as text, and is run when a figure first wants it.
-function ready() {
-  if (!window.Plotly) document.head.append(make("script", { textContent: byId("plotly").textContent }));
 }
 
 // Only what can be seen is drawn; the rest when it comes into view.
