@@ -31,14 +31,9 @@ def write_page(
 ) -> None:
     """Writes the page, one file that needs no network.
 
-    Args:
-        path: of the page.
-        issues: of :func:`~lnl.auditing.issues.find_issues`. The matrix counts all rows with ``issue``.
-        pictures: of the first m rows, which the page shows: ``[m, H, W, C]``, C 1 or 3.
-        classes: K different names.
-        estimate: of :func:`~lnl.auditing.estimate.estimate_noise`, with ``quality`` if the truth is known;
-            ``audited`` names the data, so that decisions about other data are recognised.
-        title: the heading.
+    It shows the first m of the ``issues``, with their ``pictures`` ``[m, H, W, C]`` (C 1 or 3); its matrix counts all.
+    ``estimate`` has ``quality`` if the truth is known, and in ``audited`` the name of the data, by which the page
+    recognises decisions about other data.
     """
     quality = estimate.get("quality", {})
     text = page_text(
@@ -76,7 +71,7 @@ def payload(
     }
     rows = suspects.to_dict("records")
     return {
-        # The browser keeps decisions under this key: the same suspects have the same one, whatever their scores.
+        # The browser keeps decisions under this key: the same suspects have the same one, with any scores.
         "key": "lnl-audit-" + hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16],
         **shown,
         "audited": estimate.get("audited", ""),

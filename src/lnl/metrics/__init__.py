@@ -1,7 +1,6 @@
-"""What is measured."""
+"""Measurements."""
 
-from lnl.metrics.classification import classification_metrics, memorisation
-from lnl.metrics.correction import correction_metrics
+from lnl.metrics.classification import classification_metrics, correction_metrics, memorisation
 from lnl.metrics.resources import peak_device_memory, peak_memory, reset_peak_memory
 
 __all__ = [

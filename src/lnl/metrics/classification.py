@@ -1,8 +1,10 @@
-"""The quality of predictions: on true labels, and on training labels."""
+"""The quality of predictions, on true labels and on training labels, and of corrected labels."""
 
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_calibration_error, multiclass_confusion_matrix
 
@@ -57,3 +59,34 @@ def memorisation(predicted: Tensor, given: Tensor, clean: Tensor | None) -> dict
         shares["memorised"] = (predicted == given)[wrong]
     means = {name: share.double().mean() for name, share in shares.items() if len(share)}
     return dict(zip(means, torch.stack(list(means.values())).tolist(), strict=True)) if means else {}
+
+
+def correction_metrics(
+    given: NDArray[np.int64],
+    new: NDArray[np.int64],
+    kept: NDArray[np.bool_],
+    clean: NDArray[np.int64] | None,
+    num_classes: int,
+) -> dict[str, Any]:
+    """What a correction did to labels: counts and, with the truth known, shares in [0, 1] (None: a share of nothing).
+
+    Args:
+        given, new: ``[n]`` labels before and after, in ``[0, K)``.
+        kept: ``[n]``, which samples are trained on under their new label.
+        clean: ``[n]`` true labels, or None if unknown.
+        num_classes: K.
+
+    Returns:
+        ``candidates``, ``kept``, ``changed`` (kept under another label than given), the last two also ``…_per_class``
+        (by new class); ``kept_accuracy``, the share of kept samples whose new label is right; ``precision``, that of
+        changed ones; ``recall``, the share of all wrong given labels that were put right.
+    """
+    changed = kept & (new != given)
+    counts: dict[str, Any] = {"candidates": len(given), "kept": int(kept.sum()), "changed": int(changed.sum())}
+    counts["kept_per_class"] = np.bincount(new[kept], minlength=num_classes).tolist()
+    counts["changed_per_class"] = np.bincount(new[changed], minlength=num_classes).tolist()
+    if clean is None:
+        return counts
+    right = new == clean
+    shares = {"kept_accuracy": right[kept], "precision": right[changed], "recall": (kept & right)[given != clean]}
+    return counts | {name: float(share.mean()) if share.size else None for name, share in shares.items()}

@@ -165,7 +165,7 @@ def unnamed(runs: pd.DataFrame, named: Sequence[str], axis: str) -> str:
     A key of an option (a method's threshold) is compared between runs with that option.
 
     Args:
-        runs: of one table and protocol, as of :func:`lnl.reporting.arrange.arrange`.
+        runs: of one table and protocol, as of :func:`arrange`.
         named: the columns of ``runs`` in the names of rows and columns.
         axis: the name of the columns.
     """

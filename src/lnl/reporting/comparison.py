@@ -1,28 +1,17 @@
 """One table of a report: a metric by rows and columns at one setting and protocol, and its comparisons."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from lnl.reporting import tables
 from lnl.reporting.arrange import VISITED, shares_visited, unnamed, visits_part
 from lnl.reporting.published import source_note
 from lnl.reporting.significance import FEWEST_PAIRS, against_baseline, wrong_note
-from lnl.reporting.tables import (
-    LATEX,
-    MARKDOWN,
-    Cell,
-    Format,
-    Markup,
-    Summary,
-    cells,
-    latex,
-    markdown,
-    pivot,
-    seeds_note,
-    shown,
-)
+from lnl.reporting.tables import LATEX, MARKDOWN, Cell, Format, Markup, Summary
 
 ORACLE = "oracle_best"
 PROTOCOLS = {
@@ -104,7 +93,7 @@ class Comparison:
 
     def cells(self) -> dict[str, list[Cell]]:
         """Each row's cells."""
-        return {str(row): line for row, line in shown(self.values, self.form, self.others, self.visited).items()}
+        return {str(row): line for row, line in tables.shown(self.values, self.form, self.others, self.visited).items()}
 
     def differences(self) -> dict[str, list[Cell]]:
         """Each tested row's differences from the baseline: ``+2.3, p 0.012 (n 3)``, with the interval as a remark."""
@@ -124,22 +113,22 @@ class Comparison:
 
     def markdown(self) -> str:
         """The table, its notes, and the differences from the baseline."""
-        parts = [f"### {self.title}", markdown(self._table(MARKDOWN), self.corner), " ".join(self.notes)]
+        parts = [f"### {self.title}", tables.markdown(self._table(MARKDOWN), self.corner), " ".join(self.notes)]
         if len(self.tests):
             title = f"Difference from {MARKDOWN.escape(str(self.baseline))}"
-            parts += [markdown(self._differences(MARKDOWN), title), self.tests_note()]
+            parts += [tables.markdown(self._differences(MARKDOWN), title), self.tests_note()]
         return "\n\n".join(parts)
 
     def latex(self) -> str:
         """Both tables, for ``booktabs``."""
-        text = latex(self._table(LATEX), self.corner, f"{self.title}. {' '.join(self.notes)}", self.slug)
+        text = tables.latex(self._table(LATEX), self.corner, f"{self.title}. {' '.join(self.notes)}", self.slug)
         if len(self.tests):
             caption = f"{self.title}: difference from {self.baseline}. {self.tests_note()}"
-            text += "\n" + latex(self._differences(LATEX), self.corner, caption, f"{self.slug}-tests")
+            text += "\n" + tables.latex(self._differences(LATEX), self.corner, caption, f"{self.slug}-tests")
         return text
 
     def _table(self, markup: Markup) -> pd.DataFrame:
-        return cells(self.values, self.form, markup, self.others, self.visited)
+        return tables.cells(self.values, self.form, markup, self.others, self.visited)
 
     def _differences(self, markup: Markup) -> pd.DataFrame:
         rows = self.differences()
@@ -184,8 +173,7 @@ class Comparison:
 
 def slug(*parts: str) -> str:
     """A name for a file."""
-    kept = ["".join(sign if sign.isalnum() or sign in "_." else "-" for sign in part.lower()) for part in parts if part]
-    return "-".join("-".join(filter(None, part.split("-"))) for part in kept)
+    return "-".join(re.sub(r"[^\w.]+", "-", part.lower()).strip("-") for part in parts if part)
 
 
 def compare(
@@ -197,15 +185,13 @@ def compare(
     baseline: str | None,
     named: Sequence[str],
 ) -> list[Comparison]:
-    """A table for every setting and protocol.
+    """A table of ``metric`` for every setting and protocol of :func:`lnl.reporting.arrange.arrange`.
 
     Args:
-        runs: as of :func:`lnl.reporting.arrange.arrange`.
         rows, columns: the names of the axes.
-        metric: a column of numbers.
         others: published numbers, as of :func:`lnl.reporting.published.published_beside`; None for none.
         baseline: the row to test against, in the tables that have it.
-        named: the columns of ``runs`` that the names of rows and columns are made of.
+        named: the columns of ``runs`` in the names of rows and columns.
     """
     if others is None:
         others = pd.DataFrame(columns=["setting", "protocol", "row", "column", "value"])
@@ -216,7 +202,7 @@ def compare(
         here = members.assign(
             row=members["row"].cat.remove_unused_categories(), column=members["column"].infer_objects()
         )
-        values = pivot(here, "row", "column", metric)
+        values = tables.pivot(here, "row", "column", metric)
         theirs = others[(others["setting"] == setting) & (others["protocol"] == protocol)]
         table = theirs.pivot_table(index="row", columns="column", values="value", observed=True, sort=False)
         base = baseline if baseline in values.mean.index else None
@@ -229,7 +215,7 @@ def compare(
         wrong = wrong_note(here, "column") if here["column"].equals(here["rate"]) else ""
         leak = "The epoch was selected on the test set: an upper bound, not a result." if protocol == ORACLE else ""
         part = VISITED if partial.any() else ""
-        notes = leak, seeds_note(values, ran), part, unnamed(here, named, columns), wrong, source_note(theirs)
+        notes = leak, tables.seeds_note(values, ran), part, unnamed(here, named, columns), wrong, source_note(theirs)
         about = str(setting), str(protocol), metric, rows, columns
         made.append(Comparison(*about, values, table, visited, tests, base, tuple(filter(None, notes))))
     order = list(PROTOCOLS)

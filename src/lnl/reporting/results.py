@@ -69,7 +69,7 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
     own = {key: result.get(key, {}) for key in ("sources", "files")}
     own["fingerprints"] = result["data"].get("own", {}).get("fingerprints", {})
     whole = {**_without_seeds(result["config"]), **own, "numbers_version": result.get("numbers_version")}
-    images_per_second = time.get("test_images_per_second")  # without a test set there is none
+    images_per_second = time.get("test_images_per_second")  # missing without a test set
     run = {
         "path": str(folder),
         **{key: result[key] for key in ("sweep", "run", "identity", "epochs", "model", "loss")},
@@ -152,7 +152,7 @@ def read_confusions(run: Path | str) -> tuple[list[str], dict[str, np.ndarray]]:
 
 
 def read_transition(run: Path | str) -> np.ndarray | None:
-    """The matrix ``[K, K]`` that a run's wrong labels were drawn from, true class by row; None if there is none."""
+    """The matrix ``[K, K]`` that a run's wrong labels were drawn from, true class by row; None without one."""
     try:
         with np.load(RunFolder(run).noise) as noise:
             return np.asarray(noise["transition_matrix"]) if "transition_matrix" in noise else None

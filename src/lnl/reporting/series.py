@@ -48,27 +48,22 @@ class Setting:
         return by_epoch(self.epochs, ["row", "column"])
 
     @cached_property
-    def _confusions(self) -> tuple[list[str], dict[tuple[str, str, Any], np.ndarray]]:
-        classes: list[str] = []
+    def classes(self) -> list[str]:
+        """The classes of the first run."""
+        return read_confusions(self.runs["path"].iloc[0])[0]
+
+    @cached_property
+    def confusions(self) -> dict[tuple[str, str, Any], np.ndarray]:
+        """Confusion matrices, true class by row, by protocol, row and column: counts summed over runs."""
         summed: dict[tuple[str, str, Any], np.ndarray] = {}
         runs = self.runs.loc[~self.runs["repeated"], ["path", "protocol", "row", "column"]]
         for path, entries in runs.groupby("path", sort=False):
-            names, matrices = read_confusions(str(path))
-            classes = classes or names
+            classes, matrices = read_confusions(str(path))
             for _, protocol, row, column in entries.itertuples(index=False):
-                if names == classes and protocol in matrices:
+                if classes == self.classes and protocol in matrices:
                     key = (str(protocol), str(row), column)
                     summed[key] = summed.get(key, 0) + matrices[protocol]
-        return classes, summed
-
-    @property
-    def classes(self) -> list[str]:
-        return self._confusions[0]
-
-    @property
-    def confusions(self) -> dict[tuple[str, str, Any], np.ndarray]:
-        """Confusion matrices, true class by row, by protocol, row and column: counts summed over runs."""
-        return self._confusions[1]
+        return summed
 
     @cached_property
     def transitions(self) -> dict[Any, np.ndarray]:

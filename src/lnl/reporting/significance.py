@@ -23,12 +23,9 @@ def copies(runs: pd.DataFrame, by: Sequence[str], metric: str | None = None) -> 
     Without noise, or with labels from a file, every ``noise.seed`` gives the same labels and the same numbers.
 
     Args:
-        runs: ``n`` of one protocol, as of :func:`lnl.reporting.results.read_runs`.
+        runs: ``n`` of one protocol, as of :func:`lnl.reporting.results.read_runs`; returns ``[n]`` bool.
         by: the columns that make a cell.
         metric: compares only runs with this number; None compares all.
-
-    Returns:
-        ``[n]`` bool.
     """
     compared = np.ones(len(runs), dtype=bool) if metric is None else runs[metric].notna().to_numpy()
     # Images are corrupted with a seed of their own; the other seeds of the configuration follow these.
@@ -40,7 +37,7 @@ def copies(runs: pd.DataFrame, by: Sequence[str], metric: str | None = None) -> 
 
 def what_varies(runs: pd.DataFrame) -> str:
     """Of a cell with labels: ``3 seeds``; ``4 runs (2 seeds × 2 draws of the wrong labels)`` if crossed."""
-    count = {factor: int(runs[factor].nunique()) for factor in FACTORS}
+    count = runs[list(FACTORS)].nunique().to_dict()
     total = len(runs[list(FACTORS)].drop_duplicates())
     words = {factor: _number(count[factor], name) for factor, name in FACTORS.items() if count[factor] > 1}
     whole = [text for factor, text in words.items() if count[factor] == total]
@@ -82,7 +79,7 @@ def independent(pairs: pd.DataFrame) -> str:
                 return False
         return True
 
-    count = {factor: int(pairs[factor].nunique()) for factor in FACTORS}
+    count = pairs[list(FACTORS)].nunique().to_dict()
     varying = [factor for factor in FACTORS if count[factor] > 1]
     fit = [factor for factor in varying if can(factor)]
     return max(fit, key=count.__getitem__) if fit else min(varying, key=count.__getitem__, default="seed")
@@ -135,13 +132,9 @@ def _test(differences: np.ndarray) -> tuple[float, float, float, float]:
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """Holm's correction, which bounds the chance of one false alarm in the whole table.
+    """Holm's correction of ``p[n]``, which bounds the chance of one false alarm in the whole table.
 
-    Args:
-        p: ``[n]`` in [0, 1]; NaN where there was no test.
-
-    Returns:
-        ``[n]``, at least ``p``, at most 1, NaN where ``p`` is.
+    Corrected values are at least ``p`` and at most 1; NaN, for no test, stays NaN.
     """
     corrected, tested = np.full_like(p, np.nan, dtype=float), np.flatnonzero(np.isfinite(p))
     order = tested[np.argsort(p[tested], kind="stable")]

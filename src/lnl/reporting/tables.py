@@ -227,11 +227,9 @@ def column_text(name: object) -> str:
 
 
 def seeds_note(values: Summary, ran: pd.DataFrame | None = None) -> str:
-    """What a table averages over, what – means in it, and which runs count once.
+    """What a table averages over, what – means in it, and how many runs count with another.
 
-    Args:
-        values: of the table.
-        ran: the number of runs of each cell, with this number or without; None if all have it.
+    ``ran`` is the number of runs of each cell, with this number or without; None if all have it.
     """
     most = int(values.count.max().max())
     text = "One run each" if most == 1 else f"Mean ± sample standard deviation over {values.over}" if most else ""

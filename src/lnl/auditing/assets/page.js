@@ -218,8 +218,6 @@ function setFilter(changes) {
   showCounts();
 }
 
-// ---- the matrix
-
 function moveInMatrix(event) {
   const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
   if (!step || event.target.tagName !== "BUTTON") return;

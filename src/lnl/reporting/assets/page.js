@@ -229,7 +229,7 @@ function sortBy(header) {
   table.tBodies[0].append(...keys.map(([, row]) => row));
 }
 
-const runRows = [...byId("runs-table").tBodies[0].rows]; // in the order of data.runs, whatever they are sorted by
+const runRows = [...byId("runs-table").tBodies[0].rows]; // in the order of data.runs, which sorting does not change
 
 // The table of runs has a column for each protocol, with the chosen metric.
 function showMetric() {
