@@ -71,7 +71,7 @@ def correction_metrics(
     clean: NDArray[np.int64] | None,
     num_classes: int,
 ) -> dict[str, Any]:
-    """What a correction did to labels: counts and, with the truth known, shares in [0, 1] (None: a share of nothing).
+    """Counts of corrected labels and, with the truth known, shares in [0, 1] (None: a share of nothing).
 
     Args:
         given, new: ``[n]`` labels before and after, in ``[0, K)``.

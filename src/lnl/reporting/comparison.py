@@ -154,7 +154,7 @@ class Comparison:
         return cells.assign(**what)[[*what, *cells.columns]]
 
     def tests_note(self) -> str:
-        """What the differences are; empty without any."""
+        """The meaning of the differences; empty without any."""
         if self.tests.empty:
             return ""
         note = f"Mean difference over n pairs of runs with the same seed, wrong labels and split as {self.baseline}."

@@ -50,7 +50,7 @@ def write_page(material: Material, path: Path) -> None:
 
 
 def _overview(material: Material) -> dict[str, str]:
-    """What was run, in words."""
+    """A summary of the runs."""
     runs = material.single
 
     def values(column: str) -> str:
@@ -154,12 +154,11 @@ def _runs(material: Material, folder: Path, scales: Mapping[str, float], thin: b
 
 
 def _config(runs: pd.DataFrame) -> tuple[dict[str, str], list[dict[str, str]]]:
-    """The configuration that all runs share, and what each has besides."""
+    """The configuration that all runs share, and the rest of each."""
     names = sorted(str(name) for name in runs if "." in str(name) and "/" not in str(name))
     texts = {name: ["null" if pd.isna(value) else column_text(value) for value in runs[name]] for name in names}
     common = {name: values[0] for name, values in texts.items() if len(set(values)) == 1}
-    own = {name: values for name, values in texts.items() if name not in common}
-    return common, [{name: values[place] for name, values in own.items()} for place in range(len(runs))]
+    return common, [{name: texts[name][i] for name in names if name not in common} for i in range(len(runs))]
 
 
 def _curves_by(curves: pd.DataFrame, by: list[str], thin: bool) -> dict[tuple[Any, ...], dict[str, Any]]:

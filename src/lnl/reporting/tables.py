@@ -227,7 +227,7 @@ def column_text(name: object) -> str:
 
 
 def seeds_note(values: Summary, ran: pd.DataFrame | None = None) -> str:
-    """What a table averages over, what – means in it, and how many runs count with another.
+    """The meaning of a table's averages and of its –, and the number of runs that count with another.
 
     ``ran`` is the number of runs of each cell, with this number or without; None if all have it.
     """

@@ -39,7 +39,7 @@ def wandb_tracker(
 
 
 def overview(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run is, under names that the runs of all methods, losses and noises have, for panels over several sweeps.
+    """The choices of a run, under names that the runs of all methods, losses and noises have, for panels over sweeps.
 
     ``config`` is that of :func:`lnl.runs.identity.relevant_config`, with the ``options`` chosen in each group and the
     ``noise_rate`` asked for (None of labels as given).
