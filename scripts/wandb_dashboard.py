@@ -13,9 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from lnl.reporting.arrange import column_values
+from lnl.reporting.arrange import column_values, short_names, value_text
 from lnl.reporting.results import read_runs
-from lnl.reporting.settings import short_names, value_text
 from lnl.reporting.tables import SEEDS, Format, cells, markdown, pivot, seeds_note
 
 PROTOCOLS = {"last": "last epoch", "noisy_val_best": "epoch chosen by noisy validation labels"}

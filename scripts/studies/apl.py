@@ -8,7 +8,7 @@ import pandas as pd
 from lnl.reporting import figures
 from lnl.reporting.published import published
 from lnl.reporting.significance import wrong_note
-from lnl.reporting.tables import Format, beside, cells, markdown, pivot, seeds_note
+from lnl.reporting.tables import Format, cells, markdown, pivot, seeds_note
 from studies.common import BEST, MILLISECONDS, SECONDS, Blocks, Study, curves, machine, named, summary, with_columns
 
 METHODS: dict[str, dict[str, Any]] = {
@@ -26,7 +26,7 @@ def by_rate(runs: pd.DataFrame, others: pd.DataFrame, metric: str, corner: str) 
     """Methods by noise rate, beside published numbers."""
     ours = pivot(named(runs, METHODS), "label", "rate", metric)
     theirs = named(others, METHODS).pivot_table(index="label", columns="rate", values="value", observed=True)
-    return f"{markdown(beside(ours, theirs, BEST), corner)}\n\n{seeds_note(ours)} {wrong_note(runs, 'rate')}"
+    return f"{markdown(cells(ours, BEST, others=theirs), corner)}\n\n{seeds_note(ours)} {wrong_note(runs, 'rate')}"
 
 
 def apl_table(kind: str) -> Callable[[Study], str]:
@@ -44,7 +44,7 @@ def apl_thresholds(study: Study) -> str:
         row=others["method"].str.extract(r"=([\d.]+)")[0].astype(float),
         column=others["metric"].str.replace("_", "/").map({value: key for key, value in columns.items()}),
     ).pivot(index="row", columns="column", values="value")
-    return f"{markdown(beside(ours, theirs, losses | accuracies), 'threshold')}\n\n{seeds_note(ours)}"
+    return f"{markdown(cells(ours, losses | accuracies, others=theirs), 'threshold')}\n\n{seeds_note(ours)}"
 
 
 def apl_on_mnist(study: Study) -> str:

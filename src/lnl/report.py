@@ -20,7 +20,7 @@ def job(cfg: DictConfig) -> None:
     plain: dict[str, Any] = {
         key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value for key, value in given.items()
     }
-    print(write_report(Options(**plain)).summary())
+    print(write_report(Options(**plain)))
 
 
 def main() -> None:

@@ -4,8 +4,7 @@ from cleanlab.count import estimate_joint
 from scipy.stats import norm
 
 from lnl.auditing import estimate_noise, find_issues
-from lnl.auditing.estimate import systematic_pairs, wrong_at_random
-from lnl.auditing.scores import margins, relative
+from lnl.auditing.estimate import margins, relative, systematic_pairs, wrong_at_random
 from tests.auditing.generated import CLASSES, noisy_problem
 
 
@@ -126,7 +125,7 @@ def test_pairs_that_are_mistaken_systematically_are_found(planted):
 def test_neither_noise_at_random_nor_two_classes_have_a_system():
     for classes in (2, 3, 10):
         given, _, probabilities = noisy_problem(5000, rate=0.4, classes=classes)
-        wider = np.column_stack([probabilities, np.zeros(len(given))])  # and a class that nobody has
+        wider = np.column_stack([probabilities, np.zeros(len(given))])  # and a class without samples
         assert not systematic_pairs(given, wider).any()
 
 

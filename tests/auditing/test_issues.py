@@ -7,8 +7,8 @@ from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score
 
 from lnl.auditing import find_issues, ranking_quality
-from lnl.auditing.estimate import wrong_at_random
-from lnl.auditing.scores import margins, mean_rank, relative, within_class
+from lnl.auditing.estimate import margins, relative, wrong_at_random
+from lnl.auditing.issues import mean_rank, within_class
 from tests.auditing.generated import CLASSES, noisy_problem
 
 LABELS = np.array([0, 1, 2, 0])

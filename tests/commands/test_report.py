@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 
 from lnl.reporting.material import Options, gather
-from lnl.reporting.page import payload
 from tests.datasets.own import write_folder
 from tests.reporting.test_report_figures import OPTIONS
 from tests.reporting.written import write_run
@@ -201,7 +200,7 @@ def test_a_run_without_noise_is_one_run_whatever_its_noise_seed(report, tmp_path
     material = gather(Options(**OPTIONS | {"runs": "outputs/study", "output_dir": "r"}))
     assert len(material.single) == 12
     assert material.epochs.groupby("column")["path"].nunique().to_dict() == {0.0: 2, 0.3: 6}
-    assert sorted(run["repeated"] for run in payload(material, tmp_path)["runs"]) == [False] * 8 + [True] * 4
+    assert sorted(material.single["repeated"]) == [False] * 8 + [True] * 4
 
 
 def test_crossed_seeds_and_draws_are_said_to_be(report, tmp_path):

@@ -18,8 +18,8 @@ from lnl.models import (
     WideResNet,
     resnet_small_images,
 )
-from lnl.models.inception import DownsampleModule
 from lnl.models.resnet import PreActBlock
+from lnl.models.rethinking import DownsampleModule
 
 MODELS = {
     "cnn": SmallCNN,

@@ -195,7 +195,7 @@ def part(tmp_path):
 
 def test_numbers_of_a_part_of_the_samples_say_of_which(part):
     train, test = tables(part, metric=["train/accuracy", "test/accuracy"])
-    assert [(cell.text, cell.remarks) for ((cell, _),) in train.cells().values()] == [
+    assert [(cell.text, cell.remarks) for (cell,) in train.cells().values()] == [
         ("3.0 ± 1.0", ()),
         ("19.0 ± 0.0", ("of 12 %",)),
     ]

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from lnl.reporting.results import read_runs
-from lnl.reporting.tables import LATEX, MARKDOWN, Format, beside, cells, latex, markdown, pivot, seeds_note
+from lnl.reporting.tables import LATEX, MARKDOWN, Format, cells, latex, markdown, pivot, seeds_note
 from tests.reporting.written import write_run
 
 ACCURACIES = {("ce", 0.1): [0.50, 0.56, 0.53], ("ce", 0.6): [0.31, 0.35], ("gce", 0.1): [0.6]}
@@ -118,7 +118,7 @@ def test_runs_that_differ_in_more_than_their_seeds_are_not_averaged(summary, run
 
 def test_published_numbers_stand_below_with_the_difference(runs):
     others = pd.DataFrame({0.1: {"ce": 54.5}, 0.9: {"ce": 11.0}})
-    shown = beside(pivot(runs, "loss", "rate", "test/accuracy"), others)
+    shown = cells(pivot(runs, "loss", "rate", "test/accuracy"), others=others)
     assert shown.index.tolist() == ["ce", "*published*", "gce"]
     assert shown.iloc[1].tolist() == ["54.5 (-1.5)", ""]
 

@@ -9,8 +9,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from lnl.data import Digits
 from lnl.noise import SymmetricNoise
-from lnl.tracking import contact_sheet as module
-from lnl.tracking.contact_sheet import LONGEST_NAME, captions, contact_sheet, labels_picture, short
+from lnl.tracking import pictures as module
+from lnl.tracking.pictures import LONGEST_NAME, captions, contact_sheet, labels_picture, short
 
 
 def test_wrong_labels_are_marked_and_corrected():

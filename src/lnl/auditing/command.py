@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from lnl.auditing.decisions import corrected_labels, read_decisions, read_estimate, read_labels_so_far
 from lnl.auditing.estimate import estimate_noise
-from lnl.auditing.evidence import Evidence, read_evidence
+from lnl.auditing.evidence import HISTORY, Evidence, read_evidence
 from lnl.auditing.issues import SEEN, UNSEEN, find_issues, ranking_quality
 from lnl.auditing.page import write_page
 from lnl.data import NoisyDataModule
@@ -63,10 +63,7 @@ def audit(cfg: DictConfig, hydra: HydraConf) -> str:
     identities = [str(result.get("identity")) for result in results]
     _check_output(output, identities, bool(cfg.force))
     if data is None:
-        for result, run in zip(results, runs, strict=True):
-            check_trust(result.get("config"), ("data", "noise", "corruption"), run, cfg.trust)
-        _check_same_data(results, runs)
-        data = _data_of(results[0], cfg)
+        data = _data_of(results, runs, cfg)
     issues, estimate = make_audit(evidence, data)
     estimate |= {"runs": identities, "audited": _audited(results[0], data)}
     with explained(output):
@@ -74,7 +71,8 @@ def audit(cfg: DictConfig, hydra: HydraConf) -> str:
             _remove(output)
         output.mkdir(parents=True, exist_ok=True)
         _write_table(output / "issues.csv", issues)
-        _write_table(output / "corrected_labels.csv", corrected_labels(_all_labels(data), _accepted(issues)))
+        accepted = issues[issues["issue"]].rename(columns={"suggested_label": "label"})
+        _write_table(output / "corrected_labels.csv", corrected_labels(_all_labels(data), accepted))
         write_json(output / "estimate.json", estimate)
         worst = issues.iloc[: cfg.suspects]
         config = results[0]["config"]["data"]
@@ -85,7 +83,7 @@ def audit(cfg: DictConfig, hydra: HydraConf) -> str:
 
 
 def make_audit(evidence: Evidence, data: NoisyDataModule) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Issues and estimate of this data, with ``quality`` where true labels are known."""
+    """Issues and estimate of this data, with ``quality`` if true labels are known."""
     index, labels = evidence.index, evidence.labels
     if index.max() >= len(data.given) or not np.array_equal(data.given[index], labels):
         raise UserError("the data has changed since the runs were trained: its labels are different.")
@@ -95,17 +93,15 @@ def make_audit(evidence: Evidence, data: NoisyDataModule) -> tuple[pd.DataFrame,
         data.classes,
         index=index,
         files=None if data.labels.names is None else [data.labels.names[i] for i in index],
-        **evidence.history,
+        **{name: getattr(evidence, name) for name in HISTORY},
     )
     averaged = evidence.probabilities if evidence.epoch_probabilities is None else evidence.epoch_probabilities
     estimate = estimate_noise(labels, averaged, data.classes, issues)
     estimate["combined"] = [name for name in (*UNSEEN, *SEEN) if name in issues]
     estimate["not_judged"] = {"training": len(data.labels) - len(index), "test": len(data.test_labels)}
     if data.labels.truth is not None:
-        place = {name: i for i, name in enumerate(data.classes)}
-        given, suggested = (
-            np.array([place[name] for name in issues[f"{kind}_label"]]) for kind in ("given", "suggested")
-        )
+        place = pd.Series(range(len(data.classes)), index=data.classes)
+        given, suggested = (np.asarray(place[issues[f"{kind}_label"]], np.int64) for kind in ("given", "suggested"))
         quality = ranking_quality(issues, given, data.labels.truth[issues["index"]], suggested)
         estimate |= {"quality": quality} if quality else {}
     return issues, estimate
@@ -126,31 +122,26 @@ def apply_decisions(path: Path, output: Path) -> str:
     _write_table(output / "decided_labels.csv", table)
     counts = decisions["decision"].value_counts()
     decided = ", ".join(f"{counts.get(name, 0):,} {name}" for name in ("change", "keep", "unsure"))
-    return (
-        f"  {len(decisions):,} decisions ({decided}): "
-        f"{int(table['changed'].sum()):,} of {len(table):,} labels changed\n"
-        f"  {os.path.relpath(output / 'decided_labels.csv')}"
-    )
+    changed = f"{table['changed'].sum():,} of {len(table):,} labels changed"
+    written = os.path.relpath(output / "decided_labels.csv")
+    return f"  {len(decisions):,} decisions ({decided}): {changed}\n  {written}"
 
 
 def summary(estimate: dict[str, Any], output: Path) -> str:
     """The lines to print after an audit."""
-    rates = [
+    random, confident = (
         "{:.1%} ({:.1%} to {:.1%})".format(estimate[name], *estimate[f"{name}_interval"])
         for name in ("at_random", "noise_rate")
-    ]
-    left = [f"{count:,} {what}" for what, count in estimate["not_judged"].items() if count]
-    besides = f" (not judged: {' and '.join(left)} labels)" if left else ""
+    )
+    left = " and ".join(f"{count:,} {what}" for what, count in estimate["not_judged"].items() if count)
+    besides = f" (not judged: {left} labels)" if left else ""
+    where = ": corrected_labels.csv has the suggestions for them" if estimate["issues"] else ""
+    pairs = [pair for pair in estimate["pairs"][:3] if pair["count"]]
     lines = [
-        f"{estimate['samples']:,} labels{besides}, {estimate['issues']:,} of them flagged"
-        + (": corrected_labels.csv has the suggestions for them" if estimate["issues"] else ""),
-        *(
-            f"  {pair['given']} that may be {pair['suggested']}: {pair['count']:,}"
-            for pair in estimate["pairs"][:3]
-            if pair["count"]
-        ),
-        f"wrong labels, if wrong at random: {rates[0]}; too low if annotators confused similar classes",
-        f"wrong labels by confident learning: {rates[1]}; too high by the mistakes of the models",
+        f"{estimate['samples']:,} labels{besides}, {estimate['issues']:,} of them flagged{where}",
+        *(f"  {pair['given']} that may be {pair['suggested']}: {pair['count']:,}" for pair in pairs),
+        f"wrong labels, if wrong at random: {random}; too low if annotators confused similar classes",
+        f"wrong labels by confident learning: {confident}; too high by the mistakes of the models",
     ]
     if len(estimate["combined"]) < len(UNSEEN + SEEN):
         lines.append(f"ranked only by {', '.join(estimate['combined'])}: the runs have no history of the other scores")
@@ -166,7 +157,7 @@ def summary(estimate: dict[str, Any], output: Path) -> str:
 
 
 def _named_runs(cfg: DictConfig, hydra: HydraConf) -> list[Path]:
-    """The folders in ``runs=``; refuses keys that these runs have already decided."""
+    """The folders in ``runs=``; refuses other keys of a run's configuration."""
     for override in hydra.overrides.task:
         key = override.lstrip("+~").partition("=")[0]
         if not f"{key}.".startswith(tuple(f"{known}." for known in BESIDE_RUNS)):
@@ -224,39 +215,37 @@ def _check_classes(data: NoisyDataModule, folds: int) -> None:
 
 
 def _remove(output: Path) -> None:
-    """Removes what identifies the audit in the folder, and the labels decided in it."""
+    """Removes the identity of the audit in the folder, and the labels decided in it."""
     for name in ("estimate.json", "decided_labels.csv"):
         (output / name).unlink(missing_ok=True)
 
 
 def _audited(result: dict[str, Any], data: NoisyDataModule) -> str:
-    """A name for the data and its given labels, which decisions are about, whatever models made the audit."""
+    """A name for the data and its given labels, which decisions are about; it is the same for all models."""
     digest = hashlib.sha256(json.dumps(_samples(result), sort_keys=True).encode())
     digest.update(data.given.astype("<i8").tobytes())
     return f"data-{digest.hexdigest()[:12]}"  # the prefix keeps spreadsheets from reading it as a number
 
 
-def _check_same_data(results: Sequence[dict[str, Any]], runs: Sequence[Path]) -> None:
-    """Refuses runs whose data has changed since training, or is not the data of the first run."""
+def _data_of(results: Sequence[dict[str, Any]], runs: Sequence[Path], cfg: DictConfig) -> NoisyDataModule:
+    """The data of the runs; refuses data that has changed since training, or that differs between the runs."""
+    for result, run in zip(results, runs, strict=True):
+        check_trust(result.get("config"), ("data", "noise", "corruption"), run, cfg.trust)
     for result, run in zip(results, runs, strict=True):
         if identify(OmegaConf.create(result["config"])).identity != result.get("identity"):
             raise UserError(f"{run}: its data, or lnl, has changed since it was trained: train it again.")
         if _samples(result) != _samples(results[0]):
             raise UserError(f"{run} and {runs[0]} have different data: audit them one by one.")
+    directories = {"data_dir": cfg.data.data_dir, "cache_dir": cfg.data.cache_dir}
+    config = results[0]["config"]
+    return build_data(OmegaConf.create({**config, "data": {**config["data"], **directories}}))
 
 
 def _samples(result: dict[str, Any]) -> dict[str, Any]:
-    """Identifies the samples of a run, wherever their files are."""
+    """Identifies the samples of a run, but not the place of their files."""
     config = result["config"]["data"]
     own = {"_target_": config["_target_"], "name": config.get("name")} | fingerprints(config)
     return own | {"classes": result["data"]["classes"]}
-
-
-def _data_of(result: dict[str, Any], cfg: DictConfig) -> NoisyDataModule:
-    """The data of a run, as it was configured for training."""
-    directories = {"data_dir": cfg.data.data_dir, "cache_dir": cfg.data.cache_dir}
-    config = {**result["config"], "data": {**result["config"]["data"], **directories}}
-    return build_data(OmegaConf.create(config))
 
 
 def _all_labels(data: NoisyDataModule) -> pd.DataFrame:
@@ -265,12 +254,6 @@ def _all_labels(data: NoisyDataModule) -> pd.DataFrame:
     return pd.DataFrame(
         {"index": np.arange(len(data.labels)), "file": data.labels.names or "", "given_label": names[data.given]}
     )
-
-
-def _accepted(issues: pd.DataFrame) -> pd.DataFrame:
-    """Decisions that accept the suggestion for every issue."""
-    flagged = issues[issues["issue"]]
-    return pd.DataFrame({"index": flagged["index"], "label": flagged["suggested_label"]})
 
 
 def _pictures(data: NoisyDataModule, index: np.ndarray) -> np.ndarray:
@@ -286,7 +269,5 @@ def _pictures(data: NoisyDataModule, index: np.ndarray) -> np.ndarray:
 
 
 def _write_table(path: Path, table: pd.DataFrame) -> None:
-    flags = {
-        str(name): column.map({True: "true", False: "false"}) for name, column in table.items() if column.dtype == bool
-    }
+    flags = table.select_dtypes(bool).replace({True: "true", False: "false"})
     write_atomically(path, csv_text(table.assign(**flags)))

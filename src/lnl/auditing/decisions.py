@@ -1,5 +1,6 @@
-"""From decisions to a corrected label file."""
+"""Decisions about labels -> a corrected label file."""
 
+import contextlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,16 +21,14 @@ def corrected_labels(labels: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFr
 
     Args:
         labels: ``index``, ``file``, ``given_label`` of every sample.
-        decisions: ``index`` (no duplicates) and ``label`` of the samples that were decided on.
+        decisions: ``index`` (no duplicates) and ``label`` of samples with a decision.
 
     Returns:
         ``labels`` with ``label`` and ``changed``.
     """
-    table = labels[["index", "file", "given_label"]].copy()
-    decided = table["index"].map(decisions.set_index("index")["label"])
-    table["label"] = decided.where(decided.notna(), table["given_label"])
-    table["changed"] = table["label"] != table["given_label"]
-    return table
+    table = labels[["index", "file", "given_label"]]
+    label = table["index"].map(decisions.set_index("index")["label"]).fillna(table["given_label"])
+    return table.assign(label=label, changed=label != table["given_label"])
 
 
 def read_labels_so_far(output: Path) -> tuple[pd.DataFrame, list[str]]:
@@ -41,7 +40,8 @@ def read_labels_so_far(output: Path) -> tuple[pd.DataFrame, list[str]]:
     for name in ("corrected_labels.csv", "estimate.json"):
         if not (output / name).is_file():
             raise UserError(f"there is no audit in {output}: {name} is missing; output= names the folder")
-    return _read(output / "corrected_labels.csv"), read_estimate(output)["classes"]
+    labels = read_csv(output / "corrected_labels.csv")
+    return labels.assign(index=pd.to_numeric(labels["index"])), read_estimate(output)["classes"]
 
 
 def read_estimate(output: Path) -> dict[str, Any]:
@@ -51,32 +51,30 @@ def read_estimate(output: Path) -> dict[str, Any]:
         UserError: if it is damaged.
     """
     path = output / "estimate.json"
-    try:
+    with contextlib.suppress(OSError, ValueError):
         estimate = json.loads(path.read_text())
         if isinstance(estimate, dict) and "classes" in estimate:
             return estimate
-    except (OSError, ValueError):
-        pass
     raise UserError(f"{path} is not the estimate of an audit: repeat the audit with force=true.")
 
 
 def read_decisions(
     path: Path, labels: pd.DataFrame, classes: Sequence[str], audited: str | None = None
 ) -> pd.DataFrame:
-    """Decisions as the audit's page exports them, checked to be about these labels.
+    """A CSV of decisions as the audit's page exports them, checked to be about these labels.
 
     Args:
-        path: of a CSV.
+        path: of the file.
         labels, classes: of the audit.
         audited: the name of the audited data; a column ``audited`` in the file must have the same.
 
     Raises:
-        UserError: naming the file and what is wrong with it.
+        UserError: with the file and the mistake in it.
     """
     if not path.is_file():
         raise UserError(f"there is no file of decisions at {path}")
     try:
-        table = _read(path)
+        table = read_csv(path)  # labels and files are text: a class may be called 1, or NA
     except (ValueError, OSError) as error:
         raise UserError(f"{path} cannot be read as decisions: {str(error).splitlines()[0]}") from error
     if missing := [name for name in COLUMNS if name not in table]:
@@ -104,11 +102,3 @@ def _refuse(path: Path, table: pd.DataFrame, wrong: "pd.Series[bool]", reason: s
         row = table[wrong].iloc[0]
         what = f"sample {row['index']}, given '{row['given_label']}', {row['decision']}, label '{row['label']}'"
         raise UserError(f"{path}: {reason}; the first of {int(wrong.sum())} such rows: {what}")
-
-
-def _read(path: Path) -> pd.DataFrame:
-    """A CSV whose labels and files are text, whatever they look like: a class may be called 1, or NA."""
-    table = read_csv(path)
-    if "index" in table:
-        table["index"] = pd.to_numeric(table["index"], errors="coerce")
-    return table

@@ -1,30 +1,30 @@
-"""How many labels are wrong, and which class is mistaken for which: confident learning, by cleanlab."""
+"""The share of wrong labels, and the classes that are mistaken for others: confident learning, by cleanlab."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from cleanlab.count import compute_confident_joint, estimate_joint
+from cleanlab.count import compute_confident_joint, estimate_joint, get_confident_thresholds
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from lnl.auditing.scores import margins, relative
 from lnl.labels import Integers
 
-Probabilities = NDArray[np.floating[Any]]
+Floats = NDArray[np.floating[Any]]
+TINY = float(np.finfo(np.float32).tiny)
 TENTH = 0.1  # only the surest tenth of the predictions counts
 TIMES = 20  # the mistakes of weak models reached 10 times the median
 
 
 def estimate_noise(
     labels: Integers,
-    probabilities: Probabilities,
+    probabilities: Floats,
     classes: Sequence[str],
     issues: pd.DataFrame | None = None,
     confidence: float = 0.95,
 ) -> dict[str, Any]:
-    """Confident learning (arXiv:1911.00068): the joint distribution of given and true labels, and what follows from it.
+    """Confident learning (arXiv:1911.00068): the joint distribution of given and true labels, with its consequences.
 
     Intervals are Wilson's. For a class pair they count the confident samples labelled ``given``; for the noise rate,
     the samples that give the variance of the sum over the classes. They cover other samples, not the models' errors: if
@@ -44,11 +44,16 @@ def estimate_noise(
         and ``suggested`` class, ``rate`` (the share of samples labelled ``given`` that are truly ``suggested``), its
         ``interval``, ``count`` of issues, and ``systematic``, of :func:`systematic_pairs`.
     """
-    flagged = _count(issues, classes)
+    flagged = np.zeros((len(classes), len(classes)), dtype=np.int64)  # issues by given and suggested class
+    if issues is not None:
+        place = {name: i for i, name in enumerate(classes)}
+        pairs_flagged = issues.loc[issues["issue"], ["given_label", "suggested_label"]]
+        np.add.at(flagged, tuple(pairs_flagged[name].map(place) for name in pairs_flagged), 1)
     systematic = systematic_pairs(labels, probabilities)
     at_random, at_random_interval = wrong_at_random(labels, probabilities, confidence)
     counts = compute_confident_joint(labels, probabilities, calibrate=False)
     joint = estimate_joint(labels, probabilities)
+    of_true = joint.sum(axis=0)[:, None]  # a class without samples has the identity's row
     trials, weights = counts.sum(axis=1), np.bincount(labels, minlength=len(classes)) / len(labels)
     wrong = 1 - counts.diagonal() / trials
     rate = float(weights @ wrong)
@@ -76,19 +81,17 @@ def estimate_noise(
         "at_random": at_random,
         "at_random_interval": at_random_interval,
         "joint": joint.tolist(),
-        "transition": _rows(joint.T).tolist(),
+        "transition": np.divide(joint.T, of_true, out=np.eye(len(joint)), where=of_true > 0).tolist(),
         "pairs": sorted(pairs, key=lambda pair: (-pair["count"], -pair["rate"])),
     }
 
 
-def wrong_at_random(
-    labels: Integers, probabilities: Probabilities, confidence: float = 0.95
-) -> tuple[float, list[float]]:
+def wrong_at_random(labels: Integers, probabilities: Floats, confidence: float = 0.95) -> tuple[float, list[float]]:
     """The noise rate if labels are wrong at random, by comparison with labels that are surely wrong.
 
     The classes that a sample was *not* given serve as wrong labels, which the models have not seen either. t is the
-    tenth percentile of their :func:`margins <lnl.auditing.scores.margins>` (of
-    :func:`relative <lnl.auditing.scores.relative>` log probabilities). A tenth of the labels that are wrong at random
+    tenth percentile of their :func:`margins` (of
+    :func:`relative` log probabilities). A tenth of the labels that are wrong at random
     lie below t too, and hardly any right ones: if a share s of the given labels does, a = s / 0.1 of them are wrong.
     Where the given label is wrong, one of the K - 1 others is right, which gives a (K - 1) / (K - 1 + a).
 
@@ -110,7 +113,7 @@ def wrong_at_random(
     return rate, [low, high]
 
 
-def systematic_pairs(labels: Integers, probabilities: Probabilities) -> NDArray[np.bool_]:
+def systematic_pairs(labels: Integers, probabilities: Floats) -> NDArray[np.bool_]:
     """Pairs ``[i, j]`` of classes such that samples that are truly j are labelled i far more often than by chance.
 
     t is the probability of j that a tenth of the samples labelled j exceed. Samples labelled i exceed it if their label
@@ -133,22 +136,24 @@ def systematic_pairs(labels: Integers, probabilities: Probabilities) -> NDArray[
     return systematic
 
 
-def _count(issues: pd.DataFrame | None, classes: Sequence[str]) -> NDArray[np.int64]:
-    """The number of issues by given class (row) and suggested class."""
-    counts = np.zeros((len(classes), len(classes)), dtype=np.int64)
-    if issues is not None:
-        place = {name: i for i, name in enumerate(classes)}
-        pairs = issues.loc[issues["issue"], ["given_label", "suggested_label"]]
-        np.add.at(counts, (pairs["given_label"].map(place), pairs["suggested_label"].map(place)), 1)
-    return counts
-
-
 def _wilson(successes: float, trials: int, confidence: float) -> list[float]:
     interval = binomtest(round(successes), int(trials)).proportion_ci(confidence, method="wilson")
     return [float(interval.low), float(interval.high)]
 
 
-def _rows(matrix: Probabilities) -> Probabilities:
-    """Rows that sum to 1; the identity's for a class without samples."""
-    sums = matrix.sum(axis=1, keepdims=True)
-    return np.where(sums > 0, matrix / np.where(sums > 0, sums, 1), np.eye(len(matrix)))
+def relative(labels: Integers, probabilities: Floats) -> Floats:
+    """Log probabilities ``[n, K]``, each minus the log of its class's confident threshold (cleanlab).
+
+    They compare a class with its average where it is given, so that hard and rare classes are not doubted as a whole.
+    """
+    thresholds = get_confident_thresholds(labels, probabilities)
+    return np.log(np.maximum(probabilities, TINY)) - np.log(np.maximum(thresholds, TINY))
+
+
+def margins(values: Floats) -> Floats:
+    """Each of the values ``[n, K]`` minus the largest other one of its row."""
+    rows, order = np.arange(len(values)), values.argsort(axis=1)
+    first, second = values[rows, order[:, -1]], values[rows, order[:, -2]]
+    result: Floats = values - first[:, None]
+    result[rows, order[:, -1]] = first - second
+    return result

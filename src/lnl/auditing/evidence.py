@@ -40,18 +40,13 @@ class Evidence:
     training_margin: Floats | None = None
     neighbours: Floats | None = None
 
-    @property
-    def history(self) -> dict[str, Floats | None]:
-        """The last three, by name."""
-        return {name: getattr(self, name) for name in HISTORY}
-
 
 HELD_OUT = ("epoch_probabilities", "neighbours")  # from the fold that held the sample out
 HISTORY = (*HELD_OUT, "training_margin")  # the last from all other folds
 
 
 def read_evidence(runs: Sequence[Path]) -> Evidence:
-    """The evidence of cross-validated runs of the same labels, averaged over the runs.
+    """The mean evidence of cross-validated runs of the same labels.
 
     Raises:
         UserError: if a run is not cross-validated, or has other samples or labels than the first.
@@ -72,26 +67,22 @@ def read_evidence(runs: Sequence[Path]) -> Evidence:
 
 def _of_run(run: Path) -> Evidence:
     folder = RunFolder(run)
-    path = folder.out_of_fold
-    if not path.is_file():
+    if not folder.out_of_fold.is_file():
         raise UserError(f"{run} has no out_of_fold.npz: it is not a finished run with data.folds=...")
-    arrays = read_arrays(path)
+    arrays = read_arrays(folder.out_of_fold)
     index, labels, probabilities = (arrays[name] for name in ("index", "labels", "probabilities"))
     parts = [fold.sample_history for fold in folder.folds()]
     if not parts or not all(part.is_file() for part in parts):
         return Evidence(index, labels, probabilities)
     folds = [read_arrays(part) for part in parts]
+    known = [name for name in folds[0] if all(name in fold for fold in folds)]
+    of = {name: np.concatenate([fold[name] for fold in folds]) for name in known}
     history: dict[str, Floats] = {}
-    for name in HELD_OUT:
-        if all(name in fold for fold in folds):
-            history[name] = np.zeros((len(index), *folds[0][name].shape[1:]))
-            for fold in folds:
-                history[name][np.searchsorted(index, fold["index"])] = fold[name]
-    total, seen = np.zeros(len(index)), np.zeros(len(index))
-    for fold in folds:
-        asked = np.isin(fold["train_index"], index)  # trusted samples are trained on and never held out
-        place = np.searchsorted(index, fold["train_index"][asked])
-        total[place] += fold["training_margin"][asked]
-        seen[place] += 1
-    history["training_margin"] = total / np.maximum(seen, 1)
+    for name in set(HELD_OUT) & set(known):
+        history[name] = np.zeros((len(index), *of[name].shape[1:]))
+        history[name][np.searchsorted(index, of["index"])] = of[name]
+    asked = np.isin(of["train_index"], index)  # trusted samples are trained on and never held out
+    place = np.searchsorted(index, of["train_index"][asked])
+    total = np.bincount(place, of["training_margin"][asked], minlength=len(index))
+    history["training_margin"] = total / np.maximum(np.bincount(place, minlength=len(index)), 1)
     return Evidence(index, labels, probabilities, **history)

@@ -1,4 +1,4 @@
-"""Ranks labels by how doubtful they are: cleanlab's confident learning beside scores of our own."""
+"""Ranks labels by doubt: cleanlab's confident learning beside scores of our own."""
 
 import warnings
 from collections.abc import Sequence
@@ -9,10 +9,10 @@ import pandas as pd
 from cleanlab.filter import find_label_issues
 from cleanlab.rank import get_label_quality_scores
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score
 
-from lnl.auditing.estimate import systematic_pairs, wrong_at_random
-from lnl.auditing.scores import TINY, Floats, margins, mean_rank, relative, within_class
+from lnl.auditing.estimate import TINY, Floats, margins, relative, systematic_pairs, wrong_at_random
 from lnl.labels import Integers
 
 # The parts of the combined score, as far as a run has them.
@@ -31,7 +31,7 @@ def find_issues(
     index: Integers | None = None,
     files: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """Ranks labels by how doubtful they are.
+    """Ranks labels by doubt.
 
     ``score`` is half the mean rank of ``loss``, ``held_out_margin`` and ``neighbours``, of models that have not seen
     the label, and half the rank of ``training_margin`` within the given class, of models that were trained on it.
@@ -39,7 +39,7 @@ def find_issues(
     ``issue`` marks labels that confident learning prunes, for which all views name the same other class, and which are
     among the first in rank, as many as are surely :func:`wrong at random <lnl.auditing.estimate.wrong_at_random>`, or
     in a :func:`systematic pair <lnl.auditing.estimate.systematic_pairs>`: their suggestion can be accepted without a
-    look. More labels are worth a look, in the order of their rank.
+    look. Other labels are worth a look in the order of their rank.
 
     Args:
         labels: given, ``[n]`` in ``[0, K)``.
@@ -51,7 +51,7 @@ def find_issues(
 
     Returns:
         A row for each sample, the most doubtful first: ``rank`` from 1, ``index``, ``file`` (empty without files),
-        ``given_label``, ``suggested_label`` (names), ``score`` in [0, 1], ``issue`` and, as far as they are known,
+        ``given_label``, ``suggested_label`` (names), ``score`` in [0, 1], ``issue`` and, if known,
 
         - ``self_confidence``, ``normalized_margin``: cleanlab's label quality, in [0, 1], 1 is good;
         - ``loss``: cross entropy of the given label, 0 is good;
@@ -66,9 +66,7 @@ def find_issues(
     """
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
     _check(labels, probabilities)
-    names = np.array(
-        [str(i) for i in range(probabilities.shape[1])] if classes is None else list(classes), dtype=object
-    )
+    names = np.array(list(map(str, range(probabilities.shape[1])) if classes is None else classes), dtype=object)
     averaged = probabilities if epoch_probabilities is None else epoch_probabilities
     rows, compared = np.arange(len(labels)), relative(labels, averaged)
     others = compared.copy()
@@ -87,10 +85,8 @@ def find_issues(
     suspicion = {name: -score for name, score in known.items()} | {"loss": known["loss"]}
     if training_margin is not None:
         suspicion["training_margin"] = -within_class(labels, training_margin)
-    halves = [
-        mean_rank([suspicion[name] for name in half if name in known]) for half in (UNSEEN, SEEN) if half[0] in known
-    ]
-    score = np.mean(halves, axis=0)
+    halves = [[suspicion[name] for name in half if name in known] for half in (UNSEEN, SEEN)]
+    score = np.mean([mean_rank(half) for half in halves if half], axis=0)
     order = np.lexsort((rows if index is None else index, -known["loss"], -score))
     views = [view for view in (compared, averaged, probabilities, neighbours) if view is not None]
     table = pd.DataFrame(
@@ -113,20 +109,29 @@ def flagged(
     labels: Integers, probabilities: Floats, suggested: Integers, place: Integers, views: Sequence[Floats]
 ) -> NDArray[np.bool_]:
     """The issues of :func:`find_issues`; ``place`` in the ranking is from 0, ``views`` are ``[n, K]``."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "May not flag all label issues")  # of classes with one sample or none
+        pruned = find_label_issues(labels, probabilities, filter_by="both", n_jobs=1)  # by class and by noise rate
     agreed = np.all([view.argmax(axis=1) == suggested for view in views], axis=0)
     _, (surely, _) = wrong_at_random(labels, probabilities)
     first = place + 1 <= surely * len(labels)
     in_system = systematic_pairs(labels, probabilities)[labels, suggested]
-    mask: NDArray[np.bool_] = pruned(labels, probabilities) & agreed & (first | in_system)
+    mask: NDArray[np.bool_] = pruned & agreed & (first | in_system)
     return mask
 
 
-def pruned(labels: Integers, probabilities: Floats) -> NDArray[np.bool_]:
-    """Labels that confident learning prunes, both by class and by noise rate."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "May not flag all label issues")  # of classes of a sample or none
-        mask: NDArray[np.bool_] = find_label_issues(labels, probabilities, filter_by="both", n_jobs=1)
-    return mask
+def mean_rank(suspicions: Sequence[Floats]) -> Floats:
+    """The mean rank of samples over several scores ``[n]``, in [0, 1]; 1 is first in all of them.
+
+    Ranks, because scores have scales of their own, and no data could tell their weights.
+    """
+    ranks = [(rankdata(suspicion) - 0.5) / len(suspicion) for suspicion in suspicions]
+    return np.mean(ranks, axis=0)
+
+
+def within_class(labels: Integers, score: Floats) -> Floats:
+    """The score ``[n]`` minus the median of its given class."""
+    return score - pd.Series(score).groupby(labels).transform("median").to_numpy()
 
 
 def _check(labels: Integers, probabilities: Floats) -> None:
@@ -143,7 +148,7 @@ def _check(labels: Integers, probabilities: Floats) -> None:
 def ranking_quality(
     issues: pd.DataFrame, given: Integers, true: Integers, suggested: Integers
 ) -> dict[str, Any] | None:
-    """How good the ranking and the flagged issues are.
+    """The quality of the ranking and of the flagged issues.
 
     Args:
         issues: with ``score``, ``issue`` and cleanlab's ``self_confidence`` and ``normalized_margin``.
@@ -161,10 +166,10 @@ def ranking_quality(
     issue = issues["issue"].to_numpy()
     found = int((wrong & issue).sum())
     accepted = np.where(issue, suggested, given)
+    rankings = {"": issues["score"], "cleanlab_": -issues["self_confidence"]}
+    rankings["cleanlab_margin_"] = -issues["normalized_margin"]
     return {
-        "average_precision": float(average_precision_score(wrong, issues["score"])),
-        "cleanlab_average_precision": float(average_precision_score(wrong, -issues["self_confidence"])),
-        "cleanlab_margin_average_precision": float(average_precision_score(wrong, -issues["normalized_margin"])),
+        **{f"{name}average_precision": float(average_precision_score(wrong, by)) for name, by in rankings.items()},
         "chance": float(wrong.mean()),
         "precision": found / int(issue.sum()) if issue.any() else None,
         "recall": found / int(wrong.sum()),

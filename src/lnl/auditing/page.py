@@ -1,4 +1,4 @@
-"""The audit's HTML page: the worst suspects, to be kept or changed one by one in a browser."""
+"""The audit's HTML page, to keep or change the worst suspects one by one in a browser."""
 
 import base64
 import hashlib
@@ -29,18 +29,13 @@ def write_page(
     estimate: dict[str, Any],
     title: str,
 ) -> None:
-    """Writes the page: one file that asks nothing of a network.
+    """Writes the page, one file that needs no network.
 
-    Args:
-        path: of the page.
-        issues: columns ``index, file, given_label, suggested_label, score, rank, issue``, the most suspect first;
-            labels are class names. The matrix counts all rows with ``issue``.
-        pictures: of the first m rows, which the page shows: ``[m, H, W, C]``, C 1 or 3, m at most the number of rows.
-        classes: K different names.
-        estimate: of :func:`~lnl.auditing.estimate.estimate_noise`, with ``quality`` where the truth is known;
-            ``audited`` names the data, so that decisions about other data are recognised.
-        title: the heading.
+    It shows the first m of the ``issues``, with their ``pictures`` ``[m, H, W, C]`` (C 1 or 3); its matrix counts all.
+    ``estimate`` has ``quality`` if the truth is known, and in ``audited`` the name of the data, by which the page
+    recognises decisions about other data.
     """
+    quality = estimate.get("quality", {})
     text = page_text(
         "lnl.auditing",
         payload(issues, pictures, classes, estimate),
@@ -50,7 +45,8 @@ def write_page(
         flagged=estimate["issues"],
         shown=len(pictures),
         numbers=_numbers(estimate),
-        quality=_quality(estimate.get("quality")),
+        # Without flagged labels there is no precision.
+        quality={QUALITY[name]: f"{quality[name]:.3f}" for name in QUALITY if quality.get(name) is not None},
         cut=len(classes) - MOST_CLASSES,
         matrix=_matrix(issues, len(pictures), classes),
         pairs=_pairs(issues[: len(pictures)], classes).most_common(),
@@ -68,14 +64,14 @@ def payload(
     suspects = issues.iloc[: len(pictures)]
     shown = {
         "classes": list(classes),
-        "index": [int(index) for index in suspects["index"]],
-        "file": ["" if pd.isna(file) else str(file) for file in suspects["file"]],
-        "given": [place[label] for label in suspects["given_label"]],
-        "suggested": [place[label] for label in suspects["suggested_label"]],
+        "index": suspects["index"].astype(int).tolist(),
+        "file": suspects["file"].fillna("").astype(str).tolist(),
+        "given": suspects["given_label"].map(place).tolist(),
+        "suggested": suspects["suggested_label"].map(place).tolist(),
     }
     rows = suspects.to_dict("records")
     return {
-        # The browser keeps decisions under this key: the same suspects have the same one, whatever their scores.
+        # The browser keeps decisions under this key: the same suspects have the same one, with any scores.
         "key": "lnl-audit-" + hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16],
         **shown,
         "audited": estimate.get("audited", ""),
@@ -86,7 +82,7 @@ def payload(
         "rates": {
             f"{place[pair['given']]},{place[pair['suggested']]}": (
                 f"Estimated share of {pair['given']} that is truly {pair['suggested']}: "
-                f"{_rate(pair['rate'], pair.get('interval'))}."
+                f"{_rate(pair['rate'], pair['interval'])}."
             )
             for pair in estimate["pairs"]
         },
@@ -133,34 +129,24 @@ def _matrix(issues: pd.DataFrame, shown: int, classes: Sequence[str]) -> dict[st
     return {classes[given]: [cell((given, suggested)) for suggested in kept] for given in kept}
 
 
-def _rate(rate: float, interval: Sequence[float] | None) -> str:
-    if interval is None:
-        return _percent(rate)
-    return f"{_percent(rate)} (95 % interval {_percent(interval[0])} to {_percent(interval[1])})"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+def _rate(rate: float, interval: Sequence[float]) -> str:
+    return "{:.1f} % (95 % interval {:.1f} % to {:.1f} %)".format(*(100 * share for share in (rate, *interval)))
 
 
 def _numbers(estimate: dict[str, Any]) -> dict[str, str]:
-    """What the audit says of the whole set."""
-    share = estimate["issues"] / max(estimate["samples"], 1)
+    """The estimates for the whole set."""
+    issues, samples = estimate["issues"], estimate["samples"]
     return {
         "Wrong labels, if they are wrong at random": _rate(estimate["at_random"], estimate["at_random_interval"]),
         "Wrong labels by confident learning": _rate(estimate["noise_rate"], estimate["noise_rate_interval"]),
-        "Flagged labels": f"{estimate['issues']:,} of {estimate['samples']:,} ({_percent(share)})",
+        "Flagged labels": f"{issues:,} of {samples:,} ({100 * issues / max(samples, 1):.1f} %)",
     }
 
 
-def _quality(quality: dict[str, float | None] | None) -> dict[str, str]:
-    """How good the audit is, where the truth is known."""
-    names = {
-        "average_precision": "Average precision of this ranking",
-        "cleanlab_average_precision": "of cleanlab's ranking",
-        "chance": "of a random ranking",
-        "precision": "Precision of the flagged labels",
-        "recall": "Recall of the flagged labels",
-    }
-    # Without flagged labels there is no precision.
-    return {text: f"{quality[name]:.3f}" for name, text in names.items() if quality and quality.get(name) is not None}
+QUALITY = {
+    "average_precision": "Average precision of this ranking",
+    "cleanlab_average_precision": "of cleanlab's ranking",
+    "chance": "of a random ranking",
+    "precision": "Precision of the flagged labels",
+    "recall": "Recall of the flagged labels",
+}

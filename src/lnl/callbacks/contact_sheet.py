@@ -7,7 +7,7 @@ from PIL import Image
 from pytorch_lightning.callbacks import Callback
 
 from lnl.runs.folder import RunFolder
-from lnl.tracking.contact_sheet import contact_sheet
+from lnl.tracking.pictures import contact_sheet
 
 
 class ContactSheet(Callback):

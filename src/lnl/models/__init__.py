@@ -1,13 +1,13 @@
-"""Models: images ``[B, C, H, W]`` -> logits ``[B, K]``."""
+"""Models: images ``[B, C, H, W]`` -> logits ``[B, K]``.
 
-from lnl.models.alexnet import AlexNetSmall
+Models take ``num_classes`` (K), ``in_channels`` (C) and, if they need it, ``image_size``, the side of square images.
+"""
+
 from lnl.models.cnn import CNN8, DropoutCNN, SmallCNN
 from lnl.models.histogram import HistogramLogistic
-from lnl.models.inception import InceptionSmall
-from lnl.models.mlp import MLP
 from lnl.models.pretrained import TorchvisionModel
-from lnl.models.resnet import PreActResNet18, WideResNet, resnet_small_images
-from lnl.models.resnet9 import ResNet9
+from lnl.models.resnet import PreActResNet18, ResNet9, WideResNet, resnet_small_images
+from lnl.models.rethinking import MLP, AlexNetSmall, InceptionSmall
 
 __all__ = [
     "CNN8",

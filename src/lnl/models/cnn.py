@@ -1,6 +1,8 @@
 """Convolutional networks of the noisy-label literature for small images."""
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from types import UnionType
 
 from torch import Tensor, nn
 
@@ -18,7 +20,16 @@ def check_image_size(image_size: int, halvings: int) -> int:
     return image_size // 2**halvings
 
 
-class SmallCNN(nn.Module):
+def initialise(model: nn.Module, kind: type | UnionType, draw: Callable[[Tensor], Tensor]) -> None:
+    """Draws the weights of all layers of a kind; their biases start at 0."""
+    for layer in model.modules():
+        if isinstance(layer, kind):
+            draw(layer.weight)  # type: ignore[arg-type]
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+
+
+class SmallCNN(nn.Sequential):
     """The small CNN of the APL study: convolutions with max pooling, then two linear layers with Xavier initialisation.
 
     Each stage is a 3x3 convolution, 2x2 max pooling, batch norm and ReLU; the first gives 32x32x8 on CIFAR-10 before it
@@ -27,15 +38,10 @@ class SmallCNN(nn.Module):
     active-passive losses do not get far in the study's 7 epochs, are chosen here (``docs/studies/apl.md``).
 
     Args:
-        num_classes: K.
-        in_channels: image channels.
-        image_size: side of the square images in pixels.
         channels: output channels of each stage.
         hidden: width of the first linear layer.
         batch_norm: after each convolution and the first linear layer.
         dropout: share of the hidden units that is dropped in training.
-
-    Shape: images ``[B, C, H, W]``; returns logits ``[B, K]``.
     """
 
     def __init__(
@@ -48,15 +54,13 @@ class SmallCNN(nn.Module):
         batch_norm: bool = True,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__()
         side = check_image_size(image_size, halvings=len(channels))
         stages: list[nn.Module] = []
         for wide_in, wide_out in zip([in_channels, *channels], channels, strict=False):
             norm = [nn.BatchNorm2d(wide_out)] if batch_norm else []
             # Pooled first, because a quarter is then left to normalise; ReLU and max pooling change places freely.
             stages += [nn.Conv2d(wide_in, wide_out, 3, padding=1), nn.MaxPool2d(2), *norm, nn.ReLU(inplace=True)]
-        self.features = nn.Sequential(*stages)
-        self.classifier = nn.Sequential(
+        classifier = nn.Sequential(
             nn.Flatten(),
             nn.Linear(channels[-1] * side**2, hidden),
             *([nn.BatchNorm1d(hidden)] if batch_norm else []),
@@ -64,34 +68,19 @@ class SmallCNN(nn.Module):
             *([nn.Dropout(dropout)] if dropout else []),
             nn.Linear(hidden, num_classes),
         )
-        for layer in self.modules():
-            if isinstance(layer, nn.Linear):
-                nn.init.xavier_uniform_(layer.weight)
-                nn.init.zeros_(layer.bias)
-            elif isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.classifier(self.features(images))
+        super().__init__(OrderedDict(features=nn.Sequential(*stages), classifier=classifier))
+        initialise(self, nn.Conv2d, nn.init.kaiming_normal_)
+        initialise(self, nn.Linear, nn.init.xavier_uniform_)
 
 
-class CNN8(nn.Module):
+class CNN8(nn.Sequential):
     """The 8-layer CNN of the APL line (arXiv:2006.13554): six convolutions with batch norm, then two linear layers.
 
     Two 3x3 convolutions each of 64, 128 and 196 channels, with batch norm and ReLU, 2x2 max pooling after each pair;
-    then 256 units with batch norm and ReLU, then the classes.
-
-    Args:
-        num_classes: K.
-        in_channels: image channels.
-        image_size: side of the square images in pixels, at least 8.
-
-    Shape: images ``[B, C, H, W]``; returns logits ``[B, K]``.
+    then 256 units with batch norm and ReLU, then the classes. Images have at least 8x8 pixels.
     """
 
     def __init__(self, num_classes: int, in_channels: int = 3, image_size: int = 32) -> None:
-        super().__init__()
         side = check_image_size(image_size, halvings=3)
         layers: list[nn.Module] = []
         for width in (64, 128, 196):
@@ -99,32 +88,19 @@ class CNN8(nn.Module):
                 layers += [nn.Conv2d(in_channels, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
                 in_channels = width
             layers.append(nn.MaxPool2d(2))
-        self.features = nn.Sequential(*layers)
-        self.classifier = nn.Sequential(
-            nn.Flatten(),
-            nn.Linear(196 * side**2, 256),
-            nn.BatchNorm1d(256),
-            nn.ReLU(inplace=True),
-            nn.Linear(256, num_classes),
-        )
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.classifier(self.features(images))
+        hidden = [nn.Flatten(), nn.Linear(196 * side**2, 256), nn.BatchNorm1d(256), nn.ReLU(inplace=True)]
+        classifier = nn.Sequential(*hidden, nn.Linear(256, num_classes))
+        super().__init__(OrderedDict(features=nn.Sequential(*layers), classifier=classifier))
 
 
-class DropoutCNN(nn.Module):
+class DropoutCNN(nn.Sequential):
     """Three 3x3 convolutions without padding, with ReLU, 2x2 max pooling and dropout, then three linear layers.
 
     Convolutions of 32, 32 and 64 channels, each followed by dropout of 0.2; 200 and 100 units with ReLU, dropout of
-    0.5, then the classes.
+    0.5, then the classes. Images have at least 22x22 pixels.
 
     Args:
-        num_classes: K.
-        in_channels: image channels.
-        image_size: side of the square images in pixels, at least 22.
         dropout: after a convolution, and before the last layer.
-
-    Shape: images ``[B, C, H, W]``; returns logits ``[B, K]``.
     """
 
     def __init__(
@@ -134,7 +110,6 @@ class DropoutCNN(nn.Module):
         image_size: int = 32,
         dropout: Sequence[float] = (0.2, 0.5),
     ) -> None:
-        super().__init__()
         layers: list[nn.Module] = []
         side = image_size
         for width in (32, 32, 64):
@@ -142,16 +117,7 @@ class DropoutCNN(nn.Module):
             in_channels, side = width, (side - 2) // 2
         if side < 1:
             raise ValueError(f"images of {image_size}x{image_size} are too small: it needs 22 pixels")
-        self.features = nn.Sequential(*layers)
-        self.classifier = nn.Sequential(
-            nn.Flatten(),
-            nn.Linear(64 * side**2, 200),
-            nn.ReLU(inplace=True),
-            nn.Linear(200, 100),
-            nn.ReLU(inplace=True),
-            nn.Dropout(dropout[1]),
-            nn.Linear(100, num_classes),
-        )
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.classifier(self.features(images))
+        hidden = [nn.Flatten(), nn.Linear(64 * side**2, 200), nn.ReLU(inplace=True)]
+        hidden += [nn.Linear(200, 100), nn.ReLU(inplace=True), nn.Dropout(dropout[1])]
+        classifier = nn.Sequential(*hidden, nn.Linear(100, num_classes))
+        super().__init__(OrderedDict(features=nn.Sequential(*layers), classifier=classifier))

@@ -1,6 +1,7 @@
 """The features that a method computes its logits from."""
 
 from collections.abc import Iterable
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -9,16 +10,13 @@ from torch import Tensor, nn
 
 @torch.no_grad()
 def predicting_layers(method: nn.Module, images: Tensor) -> list[nn.Linear]:
-    """The linear layers whose output is the logits that ``method(images)`` returns.
+    """The linear layers that return the logits of ``method(images)``, in the order that they ran; may be empty.
 
-    If the method combines several networks, they are the layers whose output is the logits of one network.
+    If the method combines several networks, they are the layers that return the logits of one network.
 
     Args:
         method: its modules keep their mode.
         images: a few different ones, ``[B, C, H, W]``.
-
-    Returns:
-        The layers in the order that they ran; may be empty.
     """
     modes = [(module, module.training) for module in method.modules()]
     running: list[nn.Module] = []
@@ -36,17 +34,13 @@ def predicting_layers(method: nn.Module, images: Tensor) -> list[nn.Linear]:
             if not running:
                 answers.append(output)
 
-    parts = [module for module, _ in modes if module is not method]
-    handles = [
-        hook for part in parts for hook in (part.register_forward_pre_hook(begin), part.register_forward_hook(end))
-    ]
-    try:
-        logits = method.eval()(images)
-    finally:
-        for handle in handles:
-            handle.remove()
+    with ExitStack() as stack:
         for module, mode in modes:
-            module.training = mode
+            stack.callback(setattr, module, "training", mode)
+            if module is not method:
+                stack.enter_context(module.register_forward_pre_hook(begin))
+                stack.enter_context(module.register_forward_hook(end))
+        logits = method.eval()(images)
     for wanted in ([logits], [answer for answer in answers if answer.shape == logits.shape]):
         found = [layer for layer, output in linear if any(_same(output, answer) for answer in wanted)]
         if found:
@@ -67,13 +61,11 @@ def features_of(method: Any, layers: Iterable[nn.Linear], loader: Iterable[Any])
         (given,) = (*inputs, *named.values())
         seen.append(nn.functional.normalize(given.float().flatten(1), dim=1))
 
-    handles = [layer.register_forward_pre_hook(see, with_kwargs=True) for layer in layers]
-    try:
+    with ExitStack() as stack:
+        for layer in layers:
+            stack.enter_context(layer.register_forward_pre_hook(see, with_kwargs=True))
         for batch in loader:
             method(batch.to(method.device).images)
             rows.append(torch.cat(seen, dim=1))
             seen.clear()
-    finally:
-        for handle in handles:
-            handle.remove()
     return nn.functional.normalize(torch.cat(rows), dim=1)

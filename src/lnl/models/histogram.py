@@ -10,11 +10,9 @@ from torch import Tensor, nn
 class HistogramLogistic(nn.Module):
     """Logistic regression, by scikit-learn, on the number of pixels of each channel in each bin.
 
-    :meth:`fit` fits it at once (``method=fit_once``); it has nothing to train by gradients.
+    :meth:`fit` fits it at once (``method=fit_once``); gradients train nothing in it.
 
     Args:
-        num_classes: K.
-        in_channels: C.
         mean, std: of the normalisation, one value for each channel; it is undone.
         edges: number of bin edges, at least 2, spread evenly over 0..255; the last bin includes its upper edge.
         C: inverse strength of the L2 penalty.
@@ -23,12 +21,8 @@ class HistogramLogistic(nn.Module):
 
     Raises:
         ValueError: for fewer than 2 edges, or images normalised one by one.
-
-    Shape: images ``[B, C, H, W]``; returns logits ``[B, K]``.
     """
 
-    weight: Tensor
-    bias: Tensor
     edges: Tensor
     mean: Tensor
     std: Tensor

@@ -21,8 +21,6 @@ class TorchvisionModel(nn.Module):
 
     Raises:
         ValueError: for an unknown weight name, weights that can be neither found nor downloaded, or other channels.
-
-    Shape: images ``[B, C, H, W]``; returns logits ``[B, K]``.
     """
 
     def __init__(
@@ -45,7 +43,7 @@ class TorchvisionModel(nn.Module):
             ) from error
         linear = [(n, m) for n, m in self.network.named_modules() if isinstance(m, nn.Linear)]
         if not linear:
-            raise ValueError(f"{name} ends in no linear layer that could be replaced")
+            raise ValueError(f"{name} has no linear layer at its end to replace")
         head_name, head = linear[-1]
         self.freeze = freeze
         self.network.requires_grad_(not freeze)

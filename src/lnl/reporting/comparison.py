@@ -1,30 +1,17 @@
-"""One table of a report: a metric by rows and columns at one setting and protocol, and what it is compared with."""
+"""One table of a report: a metric by rows and columns at one setting and protocol, and its comparisons."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from lnl.reporting import tables
+from lnl.reporting.arrange import VISITED, shares_visited, unnamed, visits_part
 from lnl.reporting.published import source_note
-from lnl.reporting.settings import VISITED, shares_visited, unnamed, visits_part
 from lnl.reporting.significance import FEWEST_PAIRS, against_baseline, wrong_note
-from lnl.reporting.tables import (
-    LATEX,
-    MARKDOWN,
-    Cell,
-    Format,
-    Markup,
-    Summary,
-    beside,
-    in_markup,
-    latex,
-    markdown,
-    pivot,
-    published_text,
-    seeds_note,
-    shown,
-)
+from lnl.reporting.tables import LATEX, MARKDOWN, Cell, Format, Markup, Summary
 
 ORACLE = "oracle_best"
 PROTOCOLS = {
@@ -49,7 +36,7 @@ UNITS = {
 
 
 def metric_text(metric: str) -> str:
-    """A metric as a reader wants it: ``test accuracy, %`` for ``test/accuracy``."""
+    """The name of a metric: ``test accuracy, %`` for ``test/accuracy``."""
     if metric in UNITS:
         return UNITS[metric][0]
     words = metric.replace("/", " ").replace("_", " ").replace("macro f1", "macro F1").replace("val ", "validation ")
@@ -57,7 +44,7 @@ def metric_text(metric: str) -> str:
 
 
 def metric_format(metric: str) -> Format:
-    """How a metric is written, and which end of it is better: none on training labels, some of which are wrong."""
+    """How a metric is written, and whether it should be low or high: neither on training labels, which may be wrong."""
     if metric in UNITS:
         return UNITS[metric][1]
     split, _, name = metric.rpartition("/")
@@ -68,36 +55,25 @@ def metric_format(metric: str) -> Format:
 
 def metrics_of(runs: pd.DataFrame) -> list[str]:
     """The columns that can be the metric of a table: numbers that some run has."""
-    numbers = [str(name) for name in runs.select_dtypes("number") if runs[name].notna().any()]
+    numbers = map(str, runs.select_dtypes("number").dropna(axis="columns", how="all"))
     return [name for name in numbers if name in UNITS or ("/" in name and "." not in name)]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A table.
-
-    Attributes:
-        setting, protocol, metric: what all its cells have in common.
-        rows, columns: what the axes are called.
-        values: the numbers.
-        others: published numbers, as printed (percentages), with some of the same rows and columns.
-        visited: remarks on cells whose epochs visited a part of the training samples.
-        tests: as of :func:`lnl.reporting.significance.against_baseline`; empty without a baseline.
-        baseline: the row that tests compare with, or None.
-        notes: sentences below the table.
-    """
+    """A table of one setting, protocol and metric."""
 
     setting: str
     protocol: str
     metric: str
-    rows: str
+    rows: str  # the name of that axis
     columns: str
     values: Summary
-    others: pd.DataFrame
-    visited: pd.DataFrame
-    tests: pd.DataFrame
-    baseline: str | None
-    notes: tuple[str, ...]
+    others: pd.DataFrame  # published numbers, as printed (percentages), with some of the same rows and columns
+    visited: pd.DataFrame  # remarks on cells whose epochs visited a part of the training samples
+    tests: pd.DataFrame  # of `against_baseline`; empty without a baseline
+    baseline: str | None  # the row that tests compare with
+    notes: tuple[str, ...]  # sentences below the table
 
     @property
     def title(self) -> str:
@@ -115,60 +91,49 @@ class Comparison:
     def corner(self) -> str:
         return f"{self.rows} \\ {self.columns}"
 
-    def cells(self) -> dict[str, list[tuple[Cell, str]]]:
-        """Each row's cells, each with the published number that belongs below it, or an empty text."""
-        rows = zip(self.values.mean.index, shown(self.values, self.form, self.visited), strict=True)
-        columns = self.values.mean.columns
-        return {
-            str(row): [
-                (cell, published_text(self.values, self.others, row, column, self.form))
-                for cell, column in zip(cells, columns, strict=True)
-            ]
-            for row, cells in rows
-        }
+    def cells(self) -> dict[str, list[Cell]]:
+        """Each row's cells."""
+        return {str(row): line for row, line in tables.shown(self.values, self.form, self.others, self.visited).items()}
 
     def differences(self) -> dict[str, list[Cell]]:
         """Each tested row's differences from the baseline: ``+2.3, p 0.012 (n 3)``, with the interval as a remark."""
         scale, form = self.form.scale, self.form
         columns = list(self.values.mean.columns)
-        found: dict[str, list[Cell]] = {}
+        tested = set(self.tests["row"].astype(str))
+        found = {row: [Cell(np.nan)] * len(columns) for row in map(str, self.values.mean.index) if row in tested}
         for test in self.tests.to_dict("records"):
-            p, pairs = test["p_holm"], f"(n {test['pairs']})"
-            tested = np.isfinite(p)
-            chance = f", p {p:.3f}" if p >= 0.0005 else ", p <0.001" if tested else ""
-            text = f"{form.signed(scale * test['difference'])}{chance} {pairs}"
+            p, known = test["p_holm"], bool(np.isfinite(test["p_holm"]))
+            chance = f", p {p:.3f}" if p >= 0.0005 else ", p <0.001" if known else ""
+            text = f"{form.signed(scale * test['difference'])}{chance} (n {test['pairs']})"
             low, high = (f"{scale * test[end]:+.{form.digits}f}" for end in ("low", "high"))
             interval = f"95 % interval {low} to {high}; p {test['p']:.4f} before correction"
-            row = found.setdefault(str(test["row"]), [Cell(np.nan)] * len(columns))
-            row[columns.index(test["column"])] = Cell(
-                test["difference"], text, (interval,) if tested else (), tested and p < 0.05
-            )
-        return {str(row): found[str(row)] for row in self.values.mean.index if str(row) in found}
+            cell = Cell(test["difference"], text, (interval,) if known else (), known and p < 0.05)
+            found[str(test["row"])][columns.index(test["column"])] = cell
+        return found
 
     def markdown(self) -> str:
         """The table, its notes, and the differences from the baseline."""
-        table = beside(self.values, self.others, self.form, MARKDOWN, self.visited)
-        parts = [f"### {self.title}", markdown(table, self.corner), " ".join(self.notes)]
+        parts = [f"### {self.title}", tables.markdown(self._table(MARKDOWN), self.corner), " ".join(self.notes)]
         if len(self.tests):
             title = f"Difference from {MARKDOWN.escape(str(self.baseline))}"
-            parts += [markdown(self._difference_table(MARKDOWN), title), self.tests_note()]
+            parts += [tables.markdown(self._differences(MARKDOWN), title), self.tests_note()]
         return "\n\n".join(parts)
 
     def latex(self) -> str:
         """Both tables, for ``booktabs``."""
-        table = beside(self.values, self.others, self.form, LATEX, self.visited)
-        text = latex(table, self.corner, f"{self.title}. {' '.join(self.notes)}", self.slug)
+        text = tables.latex(self._table(LATEX), self.corner, f"{self.title}. {' '.join(self.notes)}", self.slug)
         if len(self.tests):
             caption = f"{self.title}: difference from {self.baseline}. {self.tests_note()}"
-            text += "\n" + latex(self._difference_table(LATEX), self.corner, caption, f"{self.slug}-tests")
+            text += "\n" + tables.latex(self._differences(LATEX), self.corner, caption, f"{self.slug}-tests")
         return text
 
-    def _difference_table(self, markup: Markup) -> pd.DataFrame:
-        rows = {
-            markup.escape(row): [in_markup(cell._replace(remarks=()), markup) for cell in cells]
-            for row, cells in self.differences().items()
-        }
-        return pd.DataFrame(list(rows.values()), index=list(rows), columns=self.values.mean.columns)
+    def _table(self, markup: Markup) -> pd.DataFrame:
+        return tables.cells(self.values, self.form, markup, self.others, self.visited)
+
+    def _differences(self, markup: Markup) -> pd.DataFrame:
+        rows = self.differences()
+        lines = [[cell._replace(remarks=()).written(markup) for cell in line] for line in rows.values()]
+        return pd.DataFrame(lines, index=[markup.escape(row) for row in rows], columns=self.values.mean.columns)
 
     def frame(self) -> pd.DataFrame:
         """The numbers, a row for each cell, in the metric's own unit, published ones too."""
@@ -189,7 +154,7 @@ class Comparison:
         return cells.assign(**what)[[*what, *cells.columns]]
 
     def tests_note(self) -> str:
-        """What the differences are; empty without any."""
+        """The meaning of the differences; empty without any."""
         if self.tests.empty:
             return ""
         note = f"Mean difference over n pairs of runs with the same seed, wrong labels and split as {self.baseline}."
@@ -208,8 +173,7 @@ class Comparison:
 
 def slug(*parts: str) -> str:
     """A name for a file."""
-    kept = ["".join(sign if sign.isalnum() or sign in "_." else "-" for sign in part.lower()) for part in parts if part]
-    return "-".join("-".join(filter(None, part.split("-"))) for part in kept)
+    return "-".join(re.sub(r"[^\w.]+", "-", part.lower()).strip("-") for part in parts if part)
 
 
 def compare(
@@ -217,29 +181,29 @@ def compare(
     rows: str,
     columns: str,
     metric: str,
-    others: pd.DataFrame,
+    others: pd.DataFrame | None,
     baseline: str | None,
     named: Sequence[str],
 ) -> list[Comparison]:
-    """A table for every setting and protocol.
+    """A table of ``metric`` for every setting and protocol of :func:`lnl.reporting.arrange.arrange`.
 
     Args:
-        runs: as of :func:`lnl.reporting.arrange.arrange`.
-        rows, columns: what the axes are called.
-        metric: a column of numbers.
-        others: published numbers, as of :func:`lnl.reporting.published.published_beside`; may be empty.
+        rows, columns: the names of the axes.
+        others: published numbers, as of :func:`lnl.reporting.published.published_beside`; None for none.
         baseline: the row to test against, in the tables that have it.
-        named: the columns of ``runs`` that the names of rows and columns are made of.
+        named: the columns of ``runs`` in the names of rows and columns.
     """
+    if others is None:
+        others = pd.DataFrame(columns=["setting", "protocol", "row", "column", "value"])
+    # A published number is of the last epoch unless it says otherwise.
+    others = others.assign(protocol=others["protocol"].fillna("last").str.split().str[0])
     made = []
     for (setting, protocol), members in runs.groupby(["setting", "protocol"], sort=False):
         here = members.assign(
             row=members["row"].cat.remove_unused_categories(), column=members["column"].infer_objects()
         )
-        values = pivot(here, "row", "column", metric)
-        theirs = others[others["setting"] == setting] if len(others) else others
-        # A published number is of the last epoch unless it says otherwise.
-        theirs = theirs[theirs["protocol"].fillna("last").str.split().str[0] == protocol] if len(theirs) else theirs
+        values = tables.pivot(here, "row", "column", metric)
+        theirs = others[(others["setting"] == setting) & (others["protocol"] == protocol)]
         table = theirs.pivot_table(index="row", columns="column", values="value", observed=True, sort=False)
         base = baseline if baseline in values.mean.index else None
         partial = visits_part(here) & metric.startswith("train/") & (metric != "train/visited")
@@ -251,7 +215,7 @@ def compare(
         wrong = wrong_note(here, "column") if here["column"].equals(here["rate"]) else ""
         leak = "The epoch was selected on the test set: an upper bound, not a result." if protocol == ORACLE else ""
         part = VISITED if partial.any() else ""
-        notes = leak, seeds_note(values, ran), part, unnamed(here, named, columns), wrong, source_note(theirs)
+        notes = leak, tables.seeds_note(values, ran), part, unnamed(here, named, columns), wrong, source_note(theirs)
         about = str(setting), str(protocol), metric, rows, columns
         made.append(Comparison(*about, values, table, visited, tests, base, tuple(filter(None, notes))))
     order = list(PROTOCOLS)

@@ -19,6 +19,8 @@ MARKERS = "osD^vPX*"
 DASHES = ("-", "--", ":", "-.")  # where there are more lines than colours
 DPI = 150
 
+Numbers = Mapping[Any, int] | None
+
 
 def panels(count: int = 1, height: float = 4.2) -> tuple[Figure, list[Axes]]:
     """A figure 1,200 pixels wide with ``count`` axes side by side."""
@@ -40,14 +42,12 @@ def save(figure: Figure, path: Path) -> None:
     Image.fromarray(pixels).quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
-def against(
-    axes: Axes, values: Summary, scale: float = 100.0, numbers: Mapping[Any, int] | None = None, **style: Any
-) -> None:
+def against(axes: Axes, values: Summary, scale: float = 100.0, numbers: Numbers = None, **style: Any) -> None:
     """A line for each row of a pivot over its columns, with a band of one standard deviation over seeds.
 
     Args:
         axes: to draw on.
-        values: columns that are numbers are drawn at their value, others evenly.
+        values: columns that are numbers have their places by value, others are spread evenly.
         scale: of the values.
         numbers: the number of each row's colour and marker; by default its place.
         style: of the lines, as of Matplotlib's ``plot``.
@@ -59,16 +59,8 @@ def against(
         _line(axes, x, scale * values.mean.iloc[i], scale * values.std.iloc[i], number, **{"label": str(row), **style})
 
 
-def epoch_curves(
-    axes: Axes, curve: pd.DataFrame, scale: float = 1.0, numbers: Mapping[Any, int] | None = None, **style: Any
-) -> None:
-    """A line for each group against the epoch, with a band of one standard deviation.
-
-    Args:
-        axes: to draw on.
-        curve: ``mean`` and ``std`` by group and epoch, as of :func:`lnl.reporting.series.by_epoch`.
-        scale, numbers, style: as of :func:`against`.
-    """
+def epoch_curves(axes: Axes, curve: pd.DataFrame, scale: float = 1.0, numbers: Numbers = None, **style: Any) -> None:
+    """A line for each group of :func:`lnl.reporting.series.by_epoch`; further arguments as of :func:`against`."""
     for i, (name, values) in enumerate(curve.dropna(subset=["mean"]).groupby(level=0, observed=True)):
         number = i if numbers is None else numbers[name]
         x = np.asarray(values.index.get_level_values("epoch"), dtype=float)
@@ -77,13 +69,7 @@ def epoch_curves(
 
 
 def scatter(
-    axes: Axes,
-    runs: pd.DataFrame,
-    group: str,
-    x: str,
-    y: str,
-    scale: float = 100.0,
-    numbers: Mapping[Any, int] | None = None,
+    axes: Axes, runs: pd.DataFrame, group: str, x: str, y: str, scale: float = 100.0, numbers: Numbers = None
 ) -> None:
     """A point for each run, ``y`` times ``scale`` against ``x``, coloured by ``group``."""
     for i, (name, members) in enumerate(runs.groupby(group, observed=True)):
@@ -95,13 +81,8 @@ def scatter(
 def _line(axes: Axes, x: np.ndarray, mean: pd.Series, std: pd.Series, number: int, **style: Any) -> None:
     center, width = mean.to_numpy(dtype=float), std.to_numpy(dtype=float)
     there, color = np.isfinite(center), COLORS[number % len(COLORS)]
-    options: dict[str, Any] = {
-        "color": color,
-        "marker": MARKERS[number % len(MARKERS)],
-        "markersize": 4,
-        "linewidth": 1.5,
-        "linestyle": DASHES[number // len(COLORS) % len(DASHES)],
-    }
+    dashes, marker = DASHES[number // len(COLORS) % len(DASHES)], MARKERS[number % len(MARKERS)]
+    options: dict[str, Any] = {"color": color, "linestyle": dashes, "marker": marker, "markersize": 4, "linewidth": 1.5}
     axes.plot(x[there], center[there], **options | style)
     if np.isfinite(width).any():
         x, center, width = x[there], center[there], np.nan_to_num(width)[there]

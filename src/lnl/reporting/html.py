@@ -12,12 +12,9 @@ SHARED = "lnl.reporting"
 
 
 def page_text(package: str, data: Any, **values: Any) -> str:
-    """A page made of a package's ``assets/page.html``, ``.css`` and ``.js``, on top of what all pages share.
+    """A page made of a package's ``assets/page.html``, ``.css`` and ``.js``, and of the assets that all pages share.
 
-    Args:
-        package: whose page it is.
-        data: what the script reads, as JSON.
-        values: what the template names.
+    The script reads ``data``, as JSON; the template reads ``values``.
     """
     loader = ChoiceLoader([PackageLoader(name, "assets") for name in dict.fromkeys((package, SHARED))])
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
@@ -34,7 +31,7 @@ def page_text(package: str, data: Any, **values: Any) -> str:
 
 
 def embedded(value: Any) -> str:
-    """JSON that may stand inside a ``<script>``, whatever names are in it."""
+    """JSON that may stand inside a ``<script>`` with any names in it."""
     return json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 

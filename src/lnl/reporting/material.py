@@ -1,4 +1,4 @@
-"""What a report is made of: what is asked for, and the runs that are read for it."""
+"""The options of a report, and the runs, tables and numbers that they ask for."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ SEED_AND_DRAW = ["seed"], ["noise_seed"], ["seed", "noise_seed"]
 
 @dataclass(frozen=True)
 class Options:
-    """What is asked for, as of ``conf/report.yaml``."""
+    """Those of ``conf/report.yaml``."""
 
     runs: str | Sequence[str] | None
     name: str | None
@@ -41,26 +41,16 @@ class Options:
 
 @dataclass(frozen=True)
 class Material:
-    """All that the tables, figures and the page of a report are made of.
-
-    Attributes:
-        name: of the report.
-        runs: as of :func:`lnl.reporting.arrange.arrange`, of the protocols that were asked for; ``repeated`` marks runs
-            that count once with another run of their cell.
-        rows, columns, metrics: what was asked for, as it is shown.
-        tables: a table for each metric, setting and protocol.
-        settings: the numbers of the figures, for each setting.
-        skipped: folders that are left out, with the reason.
-    """
+    """The material of the tables, figures and page of a report."""
 
     name: str
-    runs: pd.DataFrame
-    rows: str
+    runs: pd.DataFrame  # of `arrange`, of the protocols asked for; `repeated` marks runs that count with another one
+    rows: str  # the name of that axis
     columns: str
     metrics: list[str]
-    tables: list[Comparison]
+    tables: list[Comparison]  # of each metric, setting and protocol
     settings: list[Setting]
-    skipped: dict[Path, str]
+    skipped: dict[Path, str]  # folders that are left out, with the reason
 
     @property
     def single(self) -> pd.DataFrame:
@@ -74,7 +64,7 @@ class Material:
 
     @property
     def epochs(self) -> pd.DataFrame:
-        """``metrics.csv`` of all runs, one row for each epoch."""
+        """``metrics.csv`` of all runs, with a row for each epoch."""
         return pd.concat([setting.epochs for setting in self.settings])
 
     @property
@@ -110,8 +100,7 @@ def gather(options: Options) -> Material:
     named = [*rows, options.columns, "callbacks"]
     tables = []
     for metric in metrics:
-        nothing = pd.DataFrame(columns=["setting", "row", "column", "value", "protocol"])
-        others = published_beside(runs, options.against, metric) if options.against else nothing
+        others = published_beside(runs, options.against, metric) if options.against else None
         tables += compare(runs, shown_rows, options.columns, metric, others, baseline, named)
     epochs = _epochs(runs, skipped)
     settings = [
@@ -122,7 +111,7 @@ def gather(options: Options) -> Material:
 
 
 def _epochs(runs: pd.DataFrame, skipped: dict[Path, str]) -> pd.DataFrame:
-    """``metrics.csv`` of the runs, one row for each epoch; a file that cannot be read is added to ``skipped``."""
+    """``metrics.csv`` of the runs, with a row for each epoch; adds files that cannot be read to ``skipped``."""
     facts = ["path", "setting", "row", "column", "train_samples", "train_rate"]
     parts = []
     for path, run in runs[~runs["repeated"]].drop_duplicates("path")[facts].groupby("path"):
@@ -134,15 +123,11 @@ def _epochs(runs: pd.DataFrame, skipped: dict[Path, str]) -> pd.DataFrame:
 
 
 def facts(material: Material) -> str:
-    """What the report counts: ``60 runs, 4 methods, 5 rates, 3 seeds: cifar10, uniform noise, cnn``.
-
-    If seeds have several draws of the wrong labels, it says so: ``2 seeds × 3 draws of the wrong labels``.
-    """
+    """Counts and settings: ``60 runs, 4 methods, 5 rates, 2 seeds × 3 draws of the wrong labels: cifar10, cnn``."""
     single = material.single
 
     def number(count: int, name: str) -> str:
-        plain = name.isalpha()
-        return f"{count} {name}{'' if count == 1 else 's'}" if plain else f"{count} values of {name}"
+        return f"{count} {name}{'s' * (count != 1)}" if name.isalpha() else f"{count} values of {name}"
 
     parts = {material.rows: "row", material.columns: "column", "seed": "seed"}
     counts = [number(single[key].nunique(), name) for name, key in parts.items()]
@@ -159,7 +144,7 @@ def _listed(key: str, value: str | Sequence[str] | None) -> list[str]:
 
 
 def _name(given: str | None, folders: Sequence[Path]) -> str:
-    name = given or "+".join(list(dict.fromkeys(folder.resolve().name for folder in folders))[:3])
+    name = given or "+".join([*dict.fromkeys(folder.resolve().name for folder in folders)][:3])
     if Path(name).name != name or name in (".", ".."):
         raise UserError(f"name must be the name of a folder in output_dir, got '{name}'")
     return name
@@ -185,16 +170,11 @@ def _of_protocols(runs: pd.DataFrame, wanted: list[str], oracle: bool) -> pd.Dat
 
 
 def _baseline(given: str | None, order: list[str], runs: pd.DataFrame) -> str | None:
-    """The row to test against: the one that was asked for, else plain cross entropy if it is one row."""
-    if given == "none" or (given is None and len(order) < 2):
-        return None
+    """The row to test against: the one that was asked for, else plain cross entropy if it is one row of several."""
+    if given is not None and given not in [*order, "none"]:
+        raise UserError(f"baseline={given}: there is no such row{nearest(given, order)}\nThere are {', '.join(order)}.")
     if given is not None:
-        if given not in order:
-            raise UserError(
-                f"baseline={given}: there is no such row{nearest(given, order)}\nThere are {', '.join(order)}."
-            )
-        return given
+        return None if given == "none" else given
     ce = runs[(runs["method"] == "baseline") & (runs["loss"] == "ce")]
     plain = (ce[ce["callbacks"] == ""] if (ce["callbacks"] == "").any() else ce)["row"].unique()
-    others = set(order) - set(plain)
-    return str(plain[0]) if len(plain) == 1 and others else None
+    return str(plain[0]) if len(plain) == 1 and len(order) > 1 else None

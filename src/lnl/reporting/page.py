@@ -10,12 +10,12 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 from plotly.offline import get_plotlyjs
 
+from lnl.reporting.arrange import UNKNOWN, partial_note
 from lnl.reporting.comparison import PROTOCOLS, metric_format, metric_text, metrics_of
 from lnl.reporting.figures import COLORS
 from lnl.reporting.html import page_text
 from lnl.reporting.material import Material, facts
 from lnl.reporting.series import CURVES, by_epoch, shares
-from lnl.reporting.settings import UNKNOWN, partial_note
 from lnl.reporting.tables import column_text
 
 FILTERS = ("data", "noise", "rate", "method", "loss", "model", "seed")
@@ -50,7 +50,7 @@ def write_page(material: Material, path: Path) -> None:
 
 
 def _overview(material: Material) -> dict[str, str]:
-    """What was run, in words."""
+    """A summary of the runs."""
     runs = material.single
 
     def values(column: str) -> str:
@@ -71,11 +71,9 @@ def _overview(material: Material) -> dict[str, str]:
 
 
 def payload(material: Material, folder: Path) -> dict[str, Any]:
-    """All that the page draws. A cell has averages, which figures show while none of its runs is hidden.
+    """All that the page draws; links to run folders start at its ``folder``.
 
-    Args:
-        material: of the report.
-        folder: the folder of the page, where links to run folders start.
+    A cell has averages, which figures show while none of its runs is hidden.
     """
     settings = material.settings
     scales = {name: metric_format(name).scale for name in metrics_of(material.runs)}
@@ -95,8 +93,8 @@ def payload(material: Material, folder: Path) -> dict[str, Any]:
         "classes": [setting.classes for setting in settings],
         "common": common,
         "transitions": [
-            {column_text(column): _grid(matrix) for column, matrix in setting.transitions.items() if _small(matrix)}
-            for setting in settings
+            {column_text(key): _grid(drawn) for key, drawn in one.transitions.items() if len(drawn) <= MOST_CLASSES}
+            for one in settings
         ],
         "cells": [cell for place in range(len(settings)) for cell in _cells(material, place, scales, thin)],
         "runs": [run | {"config": values} for run, values in runs],
@@ -125,7 +123,7 @@ def _cells(material: Material, place: int, scales: Mapping[str, float], thin: bo
             "confusion": {
                 protocol: {"share": _grid(shares(counts)), "count": counts.tolist()}
                 for protocol, counts in found.items()
-                if _small(counts)
+                if len(counts) <= MOST_CLASSES
             },
         }
         if len(paths) > 1:
@@ -144,12 +142,11 @@ def _runs(material: Material, folder: Path, scales: Mapping[str, float], thin: b
     names = [setting.name for setting in material.settings]
     for run in material.single.to_dict("records"):
         yield {
-            **{key: _text(run[key]) for key in ("sweep", "run", "column", *FILTERS)},
+            **{key: _text(run[key]) for key in ("run", "column", *FILTERS)},
             "path": _short(run["path"]),
             "link": Path(os.path.relpath(run["path"], folder)).as_posix(),
             "setting": names.index(run["setting"]),
             "row": material.numbers[str(run["row"])],
-            "repeated": bool(run["repeated"]),
             "seconds": _number(run["fit_seconds"]),
             "metrics": metrics[run["path"]],
             "curves": curves.get((run["path"],), {}),
@@ -157,12 +154,11 @@ def _runs(material: Material, folder: Path, scales: Mapping[str, float], thin: b
 
 
 def _config(runs: pd.DataFrame) -> tuple[dict[str, str], list[dict[str, str]]]:
-    """The configuration that all runs share, and what each has besides."""
+    """The configuration that all runs share, and the rest of each."""
     names = sorted(str(name) for name in runs if "." in str(name) and "/" not in str(name))
     texts = {name: ["null" if pd.isna(value) else column_text(value) for value in runs[name]] for name in names}
     common = {name: values[0] for name, values in texts.items() if len(set(values)) == 1}
-    own = {name: values for name, values in texts.items() if name not in common}
-    return common, [{name: values[place] for name, values in own.items()} for place in range(len(runs))]
+    return common, [{name: texts[name][i] for name in names if name not in common} for i in range(len(runs))]
 
 
 def _curves_by(curves: pd.DataFrame, by: list[str], thin: bool) -> dict[tuple[Any, ...], dict[str, Any]]:
@@ -185,12 +181,8 @@ def _curves_by(curves: pd.DataFrame, by: list[str], thin: bool) -> dict[tuple[An
 
 
 def _point(scale: float, mean: float, std: float = np.nan, count: float = 1) -> list[float | None]:
-    """The mean; where it is of several runs, their standard deviation and number too."""
+    """The mean; of several runs with their standard deviation and number."""
     return [_number(scale * mean)] if count < 2 else [_number(scale * mean), _number(scale * std), int(count)]
-
-
-def _small(matrix: np.ndarray) -> bool:
-    return len(matrix) <= MOST_CLASSES
 
 
 def _grid(matrix: np.ndarray) -> list[list[float | None]]:

@@ -1,4 +1,4 @@
-"""Numbers that others published, and which of them belong beside which runs."""
+"""Published numbers, and the runs that they belong to."""
 
 from pathlib import Path
 from typing import Any
@@ -38,14 +38,13 @@ def published_beside(runs: pd.DataFrame, study: str, metric: str) -> pd.DataFram
     everything = published()
     studies = sorted(set(everything["study"]))
     if study not in studies:
-        raise UserError(
-            f"against={study}: there is no such study{nearest(study, studies)}\nThere are {', '.join(studies)}."
-        )
+        known = ", ".join(studies)
+        raise UserError(f"against={study}: there is no such study{nearest(study, studies)}\nThere are {known}.")
     theirs = everything[everything["study"] == study]
     theirs = theirs.assign(metric=theirs["metric"].str.replace(r"_(?=[a-z]+$)", "/", regex=True))
     if metric not in set(theirs["metric"]):
-        there = ", ".join(sorted(set(theirs["metric"])))
-        raise UserError(f"against={study}: it has no {metric}; metric= one of {there}")
+        known = ", ".join(sorted(set(theirs["metric"])))
+        raise UserError(f"against={study}: it has no {metric}; metric= one of {known}")
     theirs = theirs[theirs["metric"] == metric]
     keys = ["data", "noise", "rate", "method", "loss"]
     places = runs[[*keys, "model", "setting", "row", "column"]].drop_duplicates()
@@ -63,7 +62,7 @@ def published_beside(runs: pd.DataFrame, study: str, metric: str) -> pd.DataFram
 
 
 def _same_model(printed: str, ours: str) -> bool:
-    """The same option, or a model lnl has not whose name begins alike, such as resnet50 from scratch."""
+    """The same option, or a model that lnl lacks with the same beginning, such as resnet50 from scratch."""
     options = {path.stem for path in (Path(CONF_DIR) / "model").glob("*.yaml")}
     return printed == ours or (printed not in options and (printed.startswith(ours) or ours.startswith(printed)))
 

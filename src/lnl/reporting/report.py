@@ -1,7 +1,6 @@
 """Tables, figures and the page of a report, written into its folder."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from lnl.errors import UserError, nearest
@@ -12,25 +11,11 @@ from lnl.reporting.tables import MARKDOWN
 TABLES, FIGURES = ("md", "csv", "tex"), ("png", "svg")
 
 
-@dataclass(frozen=True)
-class Written:
-    """A report that has been written."""
-
-    folder: Path
-    material: Material
-
-    def summary(self) -> str:
-        """A line about the runs, the first tables, and where the files are."""
-        tables = [table for table in self.material.tables if table.protocol == "last"] or self.material.tables
-        lines = [f"  {facts(self.material)}"]
-        lines += [f"  skipped: {folder}: {reason}" for folder, reason in self.material.skipped.items()]
-        lines += ["", *(f"{table.markdown()}\n" for table in tables[:2])]
-        files = (self.folder / name for name in ("report.md", "index.html"))
-        return "\n".join([*lines, *(f"  {path}" for path in files if path.exists())])
-
-
-def write_report(options: Options) -> Written:
+def write_report(options: Options) -> str:
     """Reads the runs and writes ``report.md``, ``runs.csv``, ``tables/``, ``figures/`` and ``index.html``.
+
+    Returns:
+        The runs, the first tables, and the files, as text.
 
     Raises:
         UserError: for runs, columns, metrics, rows or studies that do not exist.
@@ -56,7 +41,11 @@ def write_report(options: Options) -> Written:
         from lnl.reporting.page import write_page
 
         write_page(material, folder / "index.html")
-    return Written(folder, material)
+    tables = [table for table in material.tables if table.protocol == "last"] or material.tables
+    lines = [f"  {facts(material)}", *(f"  skipped: {path}: {reason}" for path, reason in material.skipped.items()), ""]
+    lines += [f"{table.markdown()}\n" for table in tables[:2]]
+    files = [folder / "report.md", *([folder / "index.html"] if options.page else [])]
+    return "\n".join([*lines, *(f"  {path}" for path in files)])
 
 
 def _check_choices(key: str, given: Sequence[str] | None, allowed: Sequence[str]) -> None:

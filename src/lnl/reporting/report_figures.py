@@ -1,4 +1,4 @@
-"""The figures of a report. Each row of its tables has one colour in all of them."""
+"""The figures of a report. A row of its tables has the same colour in all of them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,19 +13,21 @@ from matplotlib.figure import Figure
 from pandas.api.types import is_numeric_dtype
 
 from lnl.reporting import figures
+from lnl.reporting.arrange import partial_note
 from lnl.reporting.comparison import PROTOCOLS, Comparison, metric_format, metric_text, slug
 from lnl.reporting.material import Material
 from lnl.reporting.series import CURVES, Setting, shares
-from lnl.reporting.settings import partial_note
 from lnl.reporting.tables import column_text, pivot
 
+Grid = list[list[Axes]]
 MOST_COLUMNS, MOST_ROWS = 6, 8  # of panels side by side, and one below the other
 LEGEND_ROWS = 24  # a longer legend is left out
+SIDES = {"train/error": "training error (given labels), %", "test/error": "test error, %"}
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A figure, the name of its file, and what it shows."""
+    """A figure, the name of its file, and its caption."""
 
     name: str
     text: str
@@ -33,7 +35,7 @@ class Drawn:
 
 
 def write_figures(material: Material, folder: Path, formats: Sequence[str]) -> dict[str, str]:
-    """Writes all figures that the runs have numbers for; returns their names and what they show."""
+    """Writes all figures that the runs have numbers for; returns their names and captions."""
     folder.mkdir(parents=True, exist_ok=True)
     written = {}
     for drawn in draw_all(material):
@@ -54,9 +56,8 @@ def draw_all(material: Material) -> Iterator[Drawn]:
             yield _against(material, table)
     for setting in material.settings:
         of = SettingFigures(material, setting)
-        for draw in (of.epochs, of.errors, of.memorisation, of.transition, of.confusion, of.time):
-            if drawn := draw():
-                yield drawn
+        drawn = (of.epochs(), of.errors(), of.memorisation(), of.transition(), of.confusion(), of.time())
+        yield from filter(None, drawn)
 
 
 def _against(material: Material, table: Comparison) -> Drawn:
@@ -100,16 +101,14 @@ class SettingFigures:
 
     def epochs(self) -> Drawn | None:
         """Validation loss above training accuracy, a panel for each column of the tables."""
-        lines = {
-            "val/loss": "validation loss\n(noisy labels)",
-            "train/accuracy": "training accuracy\n(noisy labels), %",
-        }
+        lines = {"val/loss": "validation loss\n(noisy labels)"}
+        lines["train/accuracy"] = "training accuracy\n(noisy labels), %"
         text = f"Validation loss and training accuracy, both on noisy labels, against epoch: {self.name}."
         here = self.setting.epochs[self.setting.epochs["column"].isin(self.shown)]
         return self._by_epoch("epochs", text + partial_note(here), lines)
 
     def memorisation(self) -> Drawn | None:
-        """How many training samples are fitted, correctly and wrongly labelled ones."""
+        """The numbers of correctly and of wrongly labelled training samples that the model fits."""
         lines = {"fitted_correct": "correct labels\nfitted", "fitted_wrong": "wrong labels\nfitted"}
         text = "Training samples whose given label the model predicts, against epoch: correctly and wrongly labelled"
         return self._by_epoch("memorisation", f"{text} ones: {self.name}.", lines)
@@ -138,12 +137,11 @@ class SettingFigures:
 
     def errors(self) -> Drawn | None:
         """Train and test error side by side, against the columns of the tables."""
-        sides = {"train/error": "training error (given labels), %", "test/error": "test error, %"}
-        if len(self.shown) < 2 or not all(side in self.runs and self.runs[side].notna().any() for side in sides):
+        if len(self.shown) < 2 or not all(side in self.runs and self.runs[side].notna().any() for side in SIDES):
             return None
         figure, axes = figures.panels(2, 3.6)
         here = self.runs.assign(row=self.runs["row"].cat.remove_unused_categories())
-        for one, (side, label) in zip(axes, sides.items(), strict=True):
+        for one, (side, label) in zip(axes, SIDES.items(), strict=True):
             values = pivot(here, "row", "column", side)
             figures.against(one, values, numbers=self.material.numbers)
             _label_columns(one, values.mean.columns, self.material.columns)
@@ -157,35 +155,50 @@ class SettingFigures:
         shown = {value: self.setting.transitions[value] for value in self.shown if value in self.setting.transitions}
         if not shown:
             return None
-        figure, axes = _grid(1, len(shown), height=2.0, bar=True)
-        for j, matrix in enumerate(shown.values()):
-            shading = _heatmap(axes[0][j], matrix, self.setting.classes, names=j == 0)
-        self._titles(axes, "given label", list(shown))
+        figure, axes = self._matrices([shown], list(shown), 2.0, "probability")
         axes[0][0].set_ylabel("true class")
-        _bar(figure, shading, "probability")
+        for one in axes[0]:
+            one.set_xlabel("given label")
         return Drawn(slug("transition", self.name), f"Noise transition matrix: {self.name}.", figure)
 
     def confusion(self) -> Drawn | None:
         """Confusion matrices, summed over seeds, by row and column of the tables."""
-        confusions = {key[1:]: counts for key, counts in self.setting.confusions.items() if key[0] == self.protocol}
-        rows = [row for row in self.material.order if any((row, value) in confusions for value in self.shown)]
+        found: dict[str, dict[Any, np.ndarray]] = {row: {} for row in self.material.order}
+        for (protocol, row, column), counts in self.setting.confusions.items():
+            if protocol == self.protocol and column in self.shown:
+                found[row][column] = shares(counts)
+        rows = [row for row in found if found[row]]
         if not rows:
             return None
         kept = rows[:MOST_ROWS]
-        figure, axes = _grid(len(kept), len(self.shown), height=1.9, bar=True)
-        for i, row in enumerate(kept):
-            for j, value in enumerate(self.shown):
-                if (row, value) in confusions:
-                    matrix = shares(confusions[row, value])
-                    shading = _heatmap(axes[i][j], matrix, self.setting.classes, names=j == 0)
-                else:
-                    axes[i][j].axis("off")
-            axes[i][0].set_ylabel(row.replace(", ", ",\n"), fontsize=8)
-        self._titles(axes)
-        _bar(figure, shading, "share of the true class")
+        figure, axes = self._matrices([found[row] for row in kept], self.shown, 1.9, "share of the true class")
+        for line, row in zip(axes, kept, strict=True):
+            line[0].set_ylabel(row.replace(", ", ",\n"), fontsize=8)
         few = f" The first {MOST_ROWS} of {len(rows)} rows." if len(rows) > len(kept) else ""
         text = f"Confusion matrices on the test set, true class by row, summed over seeds: {self.name}, "
         return Drawn(slug("confusion", self.name), f"{text}{PROTOCOLS.get(self.protocol, '')}.{few}", figure)
+
+    def _matrices(
+        self, rows: list[dict[Any, np.ndarray]], columns: list[Any], height: float, label: str
+    ) -> tuple[Figure, Grid]:
+        """Heat maps of the matrices of each row, by column, and a bar with their scale."""
+        figure, axes = _grid(len(rows), len(columns), height=height, bar=True)
+        for i, matrices in enumerate(rows):
+            for j, value in enumerate(columns):
+                one = axes[i][j]
+                if value not in matrices:
+                    one.axis("off")
+                    continue
+                one.grid(False)
+                shading = one.imshow(matrices[value], cmap="Blues", vmin=0, vmax=1)
+                one.set(xticks=[], yticks=[])
+                if j == 0 and len(self.setting.classes) == len(matrices[value]) <= 12:
+                    one.set_yticks(range(len(self.setting.classes)), self.setting.classes, fontsize=6)
+        self._titles(axes, values=columns)
+        width, total = figure.get_size_inches()
+        place = figure.add_axes((1 - 0.75 / width, 0.8 / total, 0.12 / width, min(1.8, total - 1.2) / total))
+        figure.colorbar(shading, cax=place, label=label).ax.tick_params(labelsize=7)
+        return figure, axes
 
     def time(self) -> Drawn | None:
         """The first metric against training time, a point for each run."""
@@ -203,7 +216,7 @@ class SettingFigures:
         text = f"{_capital(metric_text(metric))} against training time: {self.name}.{partial_note(self.runs, metric)}"
         return Drawn(slug("time", self.name), text, figure)
 
-    def _titles(self, axes: list[list[Axes]], below: str = "", values: Sequence[Any] | None = None) -> None:
+    def _titles(self, axes: Grid, below: str = "", values: Sequence[Any] | None = None) -> None:
         for j, value in enumerate(self.shown if values is None else values):
             axes[0][j].set_title(f"{self.material.columns} {column_text(value)}", fontsize=9)
             axes[-1][j].set_xlabel(below)
@@ -217,7 +230,7 @@ def _spread(values: list[Any], most: int) -> list[Any]:
 
 def _grid(
     rows: int, columns: int, height: float = 1.9, sharex: bool = False, sharey: Any = False, bar: bool = False
-) -> tuple[Figure, list[list[Axes]]]:
+) -> tuple[Figure, Grid]:
     """Panels with margins in inches; Matplotlib's own layouts take seconds for this many."""
     width, total = max(2.1 * columns + 1.2, 5), height * rows + 1.1
     room = {"left": 0.95 / width, "right": 1 - (0.95 if bar else 0.2) / width}
@@ -232,13 +245,7 @@ def _grid(
     return figure, axes.tolist()
 
 
-def _bar(figure: Figure, shading: Any, label: str) -> None:
-    width, total = figure.get_size_inches()
-    place = figure.add_axes((1 - 0.75 / width, 0.8 / total, 0.12 / width, min(1.8, total - 1.2) / total))
-    figure.colorbar(shading, cax=place, label=label).ax.tick_params(labelsize=7)
-
-
-def _shared_legend(figure: Figure, axes: list[list[Axes]]) -> None:
+def _shared_legend(figure: Figure, axes: Grid) -> None:
     named: dict[Any, Any] = {}
     for one in (one for line in axes for one in line):
         for handle, label in zip(*one.get_legend_handles_labels(), strict=True):
@@ -247,13 +254,3 @@ def _shared_legend(figure: Figure, axes: list[list[Axes]]) -> None:
         columns = max(2, int(figure.get_size_inches()[0] / 2))
         style: dict[str, Any] = {"ncols": columns, "fontsize": 7, "frameon": False, "borderpad": 0}
         figure.legend(list(named.values()), list(named), loc="lower center", **style)
-
-
-def _heatmap(axes: Axes, matrix: np.ndarray, classes: Sequence[str], names: bool) -> Any:
-    axes.grid(False)
-    shading = axes.imshow(matrix, cmap="Blues", vmin=0, vmax=1)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    if names and len(classes) == len(matrix) <= 12:
-        axes.set_yticks(range(len(classes)), classes, fontsize=6)
-    return shading

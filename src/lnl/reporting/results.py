@@ -1,4 +1,4 @@
-"""Run folders -> one table, a row for each run and protocol. No other module of reporting opens a result.json."""
+"""Run folders -> one table, with a row for each run and protocol. No other module of reporting opens a result.json."""
 
 import hashlib
 import json
@@ -26,16 +26,16 @@ def read_runs(paths: Iterable[Path | str]) -> pd.DataFrame:
     Folders that cannot be read are skipped with a warning. Copies of a run within a sweep count once, by identity.
 
     Returns:
-        A row for each run and protocol (``last``, ``noisy_val_best``, …) with the columns
+        A row for each run and protocol (``last``, ``noisy_val_best``, …), with the columns
 
         - ``path``, ``sweep``, ``run``, ``identity``, ``protocol``, ``epoch`` (from 0), ``epochs``;
         - ``data``, ``corruption``, ``noise`` (kind), ``rate`` (asked for; 0 without noise, NaN for labels as given),
           ``actual_rate``, ``train_rate`` (NaN for cross-validated runs), ``train_samples``, ``model``, ``method``
-          (``(oracle)`` is added if it was told the true share of wrong labels), ``loss`` (``none`` if the method uses
+          (``(oracle)`` is added if it knew the true share of wrong labels), ``loss`` (``none`` if the method uses
           none), ``callbacks`` (:func:`lnl.runs.identity.acting`, as text), ``seed``, ``noise_seed``, ``split_seed``,
           ``noise_sha256`` of the labels;
-        - ``<split>/<metric>`` for every number, such as ``test/accuracy``, ``train/loss``;
-        - ``<data>/<metric>`` from ``evaluations/<data>-<protocol>.json``, such as ``mnist/accuracy``;
+        - every number as ``<split>/<metric>``, such as ``test/accuracy``, ``train/loss``, and those of
+          ``evaluations/<data>-<protocol>.json`` as ``<data>/<metric>``, such as ``mnist/accuracy``;
         - ``fit_seconds``, ``seconds_per_epoch``, ``seconds_per_image`` (inference), ``parameters``,
           ``checkpoint_bytes``, ``peak_memory_bytes``, ``peak_device_memory_bytes``, ``device``, ``device_name``,
           ``precision``;
@@ -65,11 +65,11 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
     result = json.loads(RunFolder(folder).result.read_text())
     if result["schema_version"] not in READABLE:
         raise ValueError(f"result.json of schema version {result['schema_version']}, which this lnl cannot read")
-    noise, time, size = result["noise"], result["time"], result["size"]
+    noise, time = result["noise"], result["time"]
     own = {key: result.get(key, {}) for key in ("sources", "files")}
     own["fingerprints"] = result["data"].get("own", {}).get("fingerprints", {})
     whole = {**_without_seeds(result["config"]), **own, "numbers_version": result.get("numbers_version")}
-    images_per_second = time.get("test_images_per_second")  # without a test set there is none
+    images_per_second = time.get("test_images_per_second")  # missing without a test set
     run = {
         "path": str(folder),
         **{key: result[key] for key in ("sweep", "run", "identity", "epochs", "model", "loss")},
@@ -89,7 +89,7 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
         **{f"{key}_seed": result["seeds"][key] for key in ("noise", "split")},
         **{key: time[key] for key in ("fit_seconds", "seconds_per_epoch")},
         "seconds_per_image": 1 / images_per_second if images_per_second else None,
-        **size,
+        **result["size"],
         **{key: result["environment"][key] for key in ("device", "device_name", "precision")},
         **dict(_flat({**result["config"], **own})),
         "variant": hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest(),
@@ -152,7 +152,7 @@ def read_confusions(run: Path | str) -> tuple[list[str], dict[str, np.ndarray]]:
 
 
 def read_transition(run: Path | str) -> np.ndarray | None:
-    """The matrix ``[K, K]`` that a run's wrong labels were drawn from, true class by row; None if there is none."""
+    """The matrix ``[K, K]`` that a run's wrong labels were drawn from, true class by row; None without one."""
     try:
         with np.load(RunFolder(run).noise) as noise:
             return np.asarray(noise["transition_matrix"]) if "transition_matrix" in noise else None

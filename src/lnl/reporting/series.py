@@ -1,4 +1,4 @@
-"""What figures show: means, spreads, shares and counts, each computed once, for the pictures and for the page."""
+"""The numbers of figures, computed once for the pictures and for the page: means, spreads, shares and counts."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lnl.reporting.arrange import visits_part
 from lnl.reporting.results import read_confusions, read_transition
-from lnl.reporting.settings import visits_part
 from lnl.reporting.tables import averages
 
-CURVES = {  # of metrics.csv and of `fitted`: how they are called, and what they are multiplied by
+CURVES = {  # of metrics.csv and of `fitted`: name and scale
     "val/loss": ("validation loss (noisy labels)", 1.0),
     "val/accuracy": ("validation accuracy (noisy labels), %", 100.0),
     "train/loss": ("training loss", 1.0),
@@ -28,7 +28,7 @@ class Setting:
         name: of the setting.
         runs: as of :func:`lnl.reporting.arrange.arrange`, with ``repeated``.
         epochs: ``metrics.csv`` of these runs, one row for each epoch.
-        metrics: columns of numbers that are to be averaged.
+        metrics: columns of numbers to average.
     """
 
     def __init__(self, name: str, runs: pd.DataFrame, epochs: pd.DataFrame, metrics: Sequence[str]) -> None:
@@ -48,27 +48,22 @@ class Setting:
         return by_epoch(self.epochs, ["row", "column"])
 
     @cached_property
-    def _confusions(self) -> tuple[list[str], dict[tuple[str, str, Any], np.ndarray]]:
-        classes: list[str] = []
+    def classes(self) -> list[str]:
+        """The classes of the first run."""
+        return read_confusions(self.runs["path"].iloc[0])[0]
+
+    @cached_property
+    def confusions(self) -> dict[tuple[str, str, Any], np.ndarray]:
+        """Confusion matrices, true class by row, by protocol, row and column: counts summed over runs."""
         summed: dict[tuple[str, str, Any], np.ndarray] = {}
         runs = self.runs.loc[~self.runs["repeated"], ["path", "protocol", "row", "column"]]
         for path, entries in runs.groupby("path", sort=False):
-            names, matrices = read_confusions(str(path))
-            classes = classes or names
+            classes, matrices = read_confusions(str(path))
             for _, protocol, row, column in entries.itertuples(index=False):
-                if names == classes and protocol in matrices:
+                if classes == self.classes and protocol in matrices:
                     key = (str(protocol), str(row), column)
                     summed[key] = summed.get(key, 0) + matrices[protocol]
-        return classes, summed
-
-    @property
-    def classes(self) -> list[str]:
-        return self._confusions[0]
-
-    @property
-    def confusions(self) -> dict[tuple[str, str, Any], np.ndarray]:
-        """Confusion matrices, true class by row, by protocol, row and column: counts summed over runs."""
-        return self._confusions[1]
+        return summed
 
     @cached_property
     def transitions(self) -> dict[Any, np.ndarray]:
@@ -79,13 +74,11 @@ class Setting:
 
 
 def fitted(epochs: pd.DataFrame) -> pd.DataFrame:
-    """Adds how many training samples have the label that the model predicts.
+    """Adds ``fitted_correct`` and ``fitted_wrong``: how many correctly and wrongly labelled samples the model fits.
 
-    ``fitted_correct`` counts correctly labelled samples, ``fitted_wrong`` wrongly labelled ones. Both are NaN where the
-    number of wrong labels is unknown, and for epochs that visited a part of the samples.
+    Both are NaN if the number of wrong labels is unknown, and for epochs that visited a part of the samples.
     """
-    size, rate = epochs["train_samples"].astype(float), epochs["train_rate"].astype(float)
-    size = size.mask(visits_part(epochs))
+    size, rate = epochs["train_samples"].astype(float).mask(visits_part(epochs)), epochs["train_rate"].astype(float)
     nothing = pd.Series(np.nan, index=epochs.index)
     return epochs.assign(
         fitted_correct=(size * (1 - rate)).round() * epochs.get("train/accuracy_correct", nothing),
@@ -97,7 +90,7 @@ def by_epoch(epochs: pd.DataFrame, by: Sequence[str], curves: Sequence[str] = tu
     """``mean``, ``std`` and ``count`` of each curve at each epoch, over the runs of each group.
 
     Args:
-        epochs: one row for each run and epoch; ``epoch`` from 0.
+        epochs: a row for each run and epoch (from 0).
         by: the columns that make a group.
         curves: columns of numbers; those without a number are left out.
 
@@ -111,5 +104,4 @@ def by_epoch(epochs: pd.DataFrame, by: Sequence[str], curves: Sequence[str] = tu
 
 def shares(counts: np.ndarray) -> np.ndarray:
     """Each row of ``counts[K, K]`` divided by its sum; zeros stay zeros."""
-    result: np.ndarray = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    return result
+    return np.asarray(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))

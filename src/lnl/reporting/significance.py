@@ -1,4 +1,4 @@
-"""Which runs repeat one another, what the runs of a cell differ in, and whether a difference could be chance."""
+"""Runs that repeat others, the factors that vary between runs, and tests of differences."""
 
 import math
 import warnings
@@ -18,33 +18,26 @@ def with_labels(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def copies(runs: pd.DataFrame, by: Sequence[str], metric: str | None = None) -> np.ndarray:
-    """Marks runs that repeat another run of their cell: same seed, noisy labels and split, whatever ``noise.seed`` is.
+    """Marks runs that repeat an earlier run of their cell: same seed, noisy labels and split.
 
     Without noise, or with labels from a file, every ``noise.seed`` gives the same labels and the same numbers.
 
     Args:
-        runs: as of :func:`lnl.reporting.results.read_runs`, of one protocol.
+        runs: ``n`` of one protocol, as of :func:`lnl.reporting.results.read_runs`; returns ``[n]`` bool.
         by: the columns that make a cell.
-        metric: looks only at runs that have this number; None looks at all.
-
-    Returns:
-        ``[n]`` bool, False for the first run of each group of equals.
+        metric: compares only runs with this number; None compares all.
     """
-    there = np.ones(len(runs), dtype=bool) if metric is None else runs[metric].notna().to_numpy()
-    repeated = np.zeros(len(runs), dtype=bool)
+    compared = np.ones(len(runs), dtype=bool) if metric is None else runs[metric].notna().to_numpy()
     # Images are corrupted with a seed of their own; the other seeds of the configuration follow these.
     keys = [*by, *FACTORS, *({"corruption.seed"} & set(runs))]
-    repeated[there] = with_labels(runs[there]).duplicated(keys).to_numpy()
+    repeated = np.zeros(len(runs), dtype=bool)
+    repeated[compared] = with_labels(runs[compared]).duplicated(keys)
     return repeated
 
 
 def what_varies(runs: pd.DataFrame) -> str:
-    """``3 seeds``, ``3 draws of the wrong labels``; ``4 runs (2 seeds × 2 draws of the wrong labels)`` if crossed.
-
-    Args:
-        runs: of one cell, as of :func:`with_labels`.
-    """
-    count = {factor: int(runs[factor].nunique()) for factor in FACTORS}
+    """Of a cell with labels: ``3 seeds``; ``4 runs (2 seeds × 2 draws of the wrong labels)`` if crossed."""
+    count = runs[list(FACTORS)].nunique().to_dict()
     total = len(runs[list(FACTORS)].drop_duplicates())
     words = {factor: _number(count[factor], name) for factor, name in FACTORS.items() if count[factor] > 1}
     whole = [text for factor, text in words.items() if count[factor] == total]
@@ -60,15 +53,12 @@ def _number(count: int, name: str) -> str:
 
 
 def wrong_note(runs: pd.DataFrame, by: str) -> str:
-    """The share of wrong labels for each value of the column ``by``; empty if it is unknown for some runs.
+    """The share of wrong training labels for each value of the column ``by``; empty if it is unknown for some runs.
 
-    It is the share of the training labels. Cross-validated runs have one for each fold: if there is such a run, it is
-    the share of all labels that the noise was drawn for.
+    With cross-validated runs, which have such a share for each fold, it is that of training and validation labels.
     """
-    for column, what in (
-        ("train_rate", "training labels"),
-        ("actual_rate", "labels, training and validation together"),
-    ):
+    together = "labels, training and validation together"
+    for column, what in {"train_rate": "training labels", "actual_rate": together}.items():
         if runs[column].notna().all():
             shares = ", ".join(f"{100 * share:.1f}" for share in runs.groupby(by)[column].mean())
             return f"Share of wrong {what}, in %: {shares}."
@@ -76,14 +66,10 @@ def wrong_note(runs: pd.DataFrame, by: str) -> str:
 
 
 def independent(pairs: pd.DataFrame) -> str:
-    """The factor whose values count as independent of one another: of those that do, the one with the most values.
+    """The factor with the most values among those with independent values; without such a factor, that with the fewest.
 
     Seeds are independent if all of them have the same draws and splits (crossed: the result holds for those draws), or
-    if no two share one. The same goes for draws and splits. If no factor is independent, it is the one that varies
-    least.
-
-    Args:
-        pairs: with the columns :data:`FACTORS`.
+    if no two share one. The same goes for draws and splits.
     """
 
     def can(factor: str) -> bool:
@@ -93,7 +79,7 @@ def independent(pairs: pd.DataFrame) -> str:
                 return False
         return True
 
-    count = {factor: int(pairs[factor].nunique()) for factor in FACTORS}
+    count = pairs[list(FACTORS)].nunique().to_dict()
     varying = [factor for factor in FACTORS if count[factor] > 1]
     fit = [factor for factor in varying if can(factor)]
     return max(fit, key=count.__getitem__) if fit else min(varying, key=count.__getitem__, default="seed")
@@ -102,9 +88,9 @@ def independent(pairs: pd.DataFrame) -> str:
 def against_baseline(runs: pd.DataFrame, baseline: str, metric: str) -> pd.DataFrame:
     """Compares each row with the baseline in pairs of runs, by a two-sided paired t-test.
 
-    A pair is two runs of the same column with equal seed, noisy labels (by their hash) and split; a run that repeats
-    another adds no pair. Crossed seeds and draws are not independent pairs: they are averaged within each seed (or
-    draw, or split: :func:`independent`) first. ``p_holm`` is corrected for the number of tests in the table.
+    A pair is two runs of the same column with equal seed, noisy labels (by their hash) and split, repeats left out.
+    Crossed seeds and draws are not independent pairs: they are averaged within each seed (or draw, or split:
+    :func:`independent`) first. ``p_holm`` is corrected for the number of tests in the table.
 
     Args:
         runs: of one table and protocol, as of :func:`lnl.reporting.arrange.arrange`.
@@ -112,10 +98,10 @@ def against_baseline(runs: pd.DataFrame, baseline: str, metric: str) -> pd.DataF
         metric: a column of numbers.
 
     Returns:
-        A row for each row and column that has a pair: ``row``, ``column``, ``pairs`` (independent ones), ``within``
-        (what was averaged within: ``seed``, …; else empty), ``difference`` (mean, in the metric's unit), ``low`` and
-        ``high`` (95 % confidence interval of the difference), ``p``, ``p_holm`` in [0, 1].
-        The last four are NaN below 3 pairs, and where all differences are equal, because their spread is unknown.
+        For each row and column with a pair: ``row``, ``column``, ``pairs`` (independent ones), ``within`` (the factor
+        of the averages: ``seed``, …; else empty), ``difference`` (mean, in the metric's unit), ``low`` and ``high``
+        (its 95 % confidence interval), ``p``, ``p_holm`` in [0, 1]. The last four are NaN below 3 pairs, and if all
+        differences are equal, because their spread is unknown.
     """
     runs = with_labels(runs.dropna(subset=[metric]))
     runs = runs[~copies(runs, ["row", "column"])]
@@ -127,32 +113,28 @@ def against_baseline(runs: pd.DataFrame, baseline: str, metric: str) -> pd.DataF
             unit = independent(pairs)
             differences = (pairs[metric] - pairs[f"{metric}_base"]).groupby(pairs[unit]).mean().to_numpy(dtype=float)
             within = FACTORS[unit] if len(pairs) > len(differences) else ""
-            what = {"row": row, "column": column, "pairs": len(differences), "within": within}
-            tests.append(what | _test(differences))
+            tests.append((row, column, len(differences), within, *_test(differences)))
     table = pd.DataFrame(tests, columns=["row", "column", "pairs", "within", "difference", "low", "high", "p"])
     return table.assign(p_holm=holm(table["p"].to_numpy(dtype=float)))
 
 
-def _test(differences: np.ndarray) -> dict[str, float]:
+def _test(differences: np.ndarray) -> tuple[float, float, float, float]:
+    """Mean, both ends of its interval, p."""
     mean = float(differences.mean())
     equal = np.ptp(differences) <= 1e-9 * np.abs(differences).max()  # up to rounding: t would be 0/0 or infinite
     if len(differences) < FEWEST_PAIRS or equal:
-        return {"difference": mean, "low": np.nan, "high": np.nan, "p": np.nan}
+        return mean, np.nan, np.nan, np.nan
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of nearly identical differences
         found = stats.ttest_rel(differences, np.zeros_like(differences))
     low, high = found.confidence_interval()
-    return {"difference": mean, "low": float(low), "high": float(high), "p": float(found.pvalue)}
+    return mean, float(low), float(high), float(found.pvalue)
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """Holm's correction, which bounds the chance of one false alarm in the whole table.
+    """Holm's correction of ``p[n]``, which bounds the chance of one false alarm in the whole table.
 
-    Args:
-        p: ``[n]`` in [0, 1]; NaN where there was no test.
-
-    Returns:
-        ``[n]``, at least ``p``, at most 1, NaN where ``p`` is.
+    Corrected values are at least ``p`` and at most 1; NaN, for no test, stays NaN.
     """
     corrected, tested = np.full_like(p, np.nan, dtype=float), np.flatnonzero(np.isfinite(p))
     order = tested[np.argsort(p[tested], kind="stable")]

@@ -18,8 +18,8 @@ MISSING = "–"
 class Summary:
     """Mean, sample standard deviation (NaN for one run) and number of runs, in frames of equal rows and columns.
 
-    ``over`` describes the runs of the largest cells: ``3 seeds``. ``repeated`` is the number of runs left out because
-    they repeat another run of their cell.
+    ``over`` describes the runs of the largest cells: ``3 seeds``. ``repeated`` counts the runs left out as repeats of
+    another run of their cell.
     """
 
     mean: pd.DataFrame
@@ -59,10 +59,8 @@ class Markup:
 
 def _escape_latex(text: str) -> str:
     signs = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    signs |= {sign: f"${sign}$" for sign in "<>|"} | {
-        "[": "{[}",
-        "]": "{]}",
-    }  # [ after a line break is its argument
+    signs |= {"[": "{[}", "]": "{]}"}  # [ after a line break is its argument
+    signs |= {sign: f"${sign}$" for sign in "<>|"}
     signs |= {"±": r"$\pm$", MISSING: "--", "…": r"\ldots{}", **{sign: f"\\{sign}" for sign in "&%$#_{}"}}
     return "".join(signs.get(sign, sign) for sign in text)
 
@@ -75,8 +73,8 @@ def averages(runs: pd.DataFrame, by: Sequence[str], metrics: Sequence[str], obse
     """``mean``, ``std`` (sample) and ``count`` of each metric in each cell; runs that repeat another count once.
 
     Args:
-        runs: as of :func:`lnl.reporting.arrange.arrange`.
-        by: the columns that make a cell, the protocol among them if there are several.
+        runs: as of :func:`lnl.reporting.results.read_runs`.
+        by: the columns that make a cell, with the protocol if there are several.
         metrics: columns of numbers.
         observed: false adds cells without runs, of columns that are categories.
 
@@ -88,7 +86,7 @@ def averages(runs: pd.DataFrame, by: Sequence[str], metrics: Sequence[str], obse
 
 
 def pivot(runs: pd.DataFrame, rows: str, columns: str, metric: str) -> Summary:
-    """A metric by two columns of ``runs``, over seeds. Runs of equal seed, noisy labels and split count once.
+    """A metric by two columns of ``runs``, averaged over seeds as by :func:`averages`.
 
     Args:
         runs: of one protocol, as of :func:`lnl.reporting.results.read_runs`.
@@ -105,11 +103,7 @@ def pivot(runs: pd.DataFrame, rows: str, columns: str, metric: str) -> Summary:
 
 
 def checked(runs: pd.DataFrame, by: list[str], metrics: list[str]) -> tuple[str, int]:
-    """What the runs of the largest cells are (``3 seeds``), and how many runs repeat another run of their cell.
-
-    Raises:
-        ValueError: as of :func:`pivot`.
-    """
+    """``over`` and ``repeated`` of a :class:`Summary`; raises ValueError as :func:`pivot`."""
     for cell, group in runs.groupby(by, observed=True):
         if differing := what_differs(group):
             where = ", ".join(f"{name} {value}" for name, value in zip(by, cell, strict=True))
@@ -123,7 +117,7 @@ def checked(runs: pd.DataFrame, by: list[str], metrics: list[str]) -> tuple[str,
 
 
 def _shared(cells: list[pd.DataFrame]) -> str:
-    """Says so where the runs of a cell share one draw of wrong labels: other draws are then not part of the spread."""
+    """Whether the runs of a cell share one draw of wrong labels: the spread then leaves out that of draws."""
     noisy = [cell for cell in cells if len(cell) > 1 and cell["actual_rate"].astype(float).max() > 0]
     shared = [cell["labels"].nunique() == 1 for cell in noisy]
     return (" " if all(shared) else ", in some cells ") + "with the same wrong labels" if any(shared) else ""
@@ -143,97 +137,71 @@ def what_differs(runs: pd.DataFrame) -> list[str]:
 
 
 class Cell(NamedTuple):
-    """A cell as it is shown: its number (NaN if there is none), text, remarks behind it, and whether it is the best."""
+    """A cell as it is shown: number (or NaN), text, remarks behind it, best of its column or not, published number."""
 
     value: float
     text: str = MISSING
     remarks: tuple[str, ...] = ()
     best: bool = False
+    published: str = ""
+
+    def written(self, markup: Markup) -> str:
+        """The text, with its remarks in brackets."""
+        text = markup.escape(" ".join([self.text, *(f"({remark})" for remark in self.remarks)]))
+        return markup.bold.format(text) if self.best else text
 
 
-def shown(values: Summary, formats: Formats = None, remarks: pd.DataFrame | None = None) -> list[list[Cell]]:
-    """The cells of a table, row by row; arguments as in :func:`cells`."""
+def shown(
+    values: Summary, formats: Formats = None, others: pd.DataFrame | None = None, remarks: pd.DataFrame | None = None
+) -> dict[Any, list[Cell]]:
+    """The cells of each row; arguments as of :func:`cells`."""
     most = values.count.max().max()
-    columns = []
-    for j, column in enumerate(values.mean.columns):
-        form, cells = _format(formats, column), []
-        best = best_of(values.mean[column], form)
-        for i in range(len(values.mean)):
+    rows: dict[Any, list[Cell]] = {row: [] for row in values.mean.index}
+    for j, column in enumerate(values.mean):
+        form = formats.get(str(column), Format()) if isinstance(formats, Mapping) else formats or Format()
+        theirs = pd.Series(dtype=float) if others is None or column not in others else others[column]
+        rounded = (form.scale * values.mean[column]).round(form.digits)
+        best = rounded.agg(form.best) if form.best and rounded.nunique() > 1 else np.nan
+        for i, row in enumerate(rows):
             mean, std, count = (float(part.iat[i, j]) for part in (values.mean, values.std, values.count))  # type: ignore[arg-type]
-            text = form.number(mean) + (f" ± {form.number(std)}" if form.spread and np.isfinite(std) else "")
-            few = f"{count:g} of {most:g}" if count < most else ""
-            remark = "" if remarks is None else str(remarks.iat[i, j])
-            there = Cell(mean, text, tuple(filter(None, [few, remark])), bool(best[i]))
-            cells.append(there if np.isfinite(mean) else Cell(np.nan))
-        columns.append(cells)
-    return [list(row) for row in zip(*columns, strict=True)]
+            published, difference = f"{theirs.get(row, np.nan):g}", form.scale * mean - theirs.get(row, np.nan)
+            below = published + (f" ({form.signed(difference)})" if np.isfinite(difference) else "")
+            cell = Cell(np.nan, published=below if published != "nan" else "")
+            if np.isfinite(mean):
+                text = form.number(mean) + (f" ± {form.number(std)}" if form.spread and np.isfinite(std) else "")
+                few = f"{count:g} of {most:g}" if count < most else ""
+                remark = "" if remarks is None else str(remarks.iat[i, j])
+                known = tuple(filter(None, [few, remark]))
+                cell = Cell(mean, text, known, bool(rounded.iat[i] == best), cell.published)
+            rows[row].append(cell)
+    return rows
 
 
 def cells(
-    values: Summary, formats: Formats = None, markup: Markup = MARKDOWN, remarks: pd.DataFrame | None = None
+    values: Summary,
+    formats: Formats = None,
+    markup: Markup = MARKDOWN,
+    others: pd.DataFrame | None = None,
+    remarks: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """``mean ± std`` in every cell, – where there is none; the number of runs where a cell has fewer than others.
+    """``mean ± std`` in every cell, or –; with the number of runs if a cell has fewer than others.
 
     Args:
         values: of the table.
         formats: of its columns, or one for all.
         markup: the language.
+        others: published numbers, as printed (a percentage as 58.9), with some of the same rows and columns. They and
+            our difference from them stand below each row that has some.
         remarks: text for brackets behind the numbers, with the same rows and columns.
     """
-    return beside(values, pd.DataFrame(), formats, markup, remarks)
-
-
-def beside(
-    values: Summary,
-    others: pd.DataFrame,
-    formats: Formats = None,
-    markup: Markup = MARKDOWN,
-    remarks: pd.DataFrame | None = None,
-) -> pd.DataFrame:
-    """:func:`cells` with published numbers, and our difference from them, below each row that has some.
-
-    Args:
-        values, formats, markup, remarks: as of :func:`cells`.
-        others: published numbers, as printed (a percentage as 58.9), with some of the same rows and columns.
-    """
     lines, names = [], []
-    for row, ours in zip(values.mean.index, shown(values, formats, remarks), strict=True):
-        lines.append([in_markup(cell, markup) for cell in ours])
+    for row, ours in shown(values, formats, others, remarks).items():
+        lines.append([cell.written(markup) for cell in ours])
         names.append(markup.escape(column_text(row)))
-        if row in others.index and others.loc[row].notna().any():
-            lines.append([published_text(values, others, row, column, formats) for column in values.mean.columns])
+        if any(cell.published for cell in ours):
+            lines.append([cell.published for cell in ours])
             names.append(markup.italic.format("published"))
     return pd.DataFrame(lines, index=names, columns=list(values.mean.columns))
-
-
-def in_markup(cell: Cell, markup: Markup) -> str:
-    """The text of a cell, with its remarks in brackets."""
-    text = markup.escape(" ".join([cell.text, *(f"({remark})" for remark in cell.remarks)]))
-    return markup.bold.format(text) if cell.best else text
-
-
-def published_text(values: Summary, others: pd.DataFrame, row: Any, column: Any, formats: Formats) -> str:
-    """A published number and our difference from it; empty where there is none."""
-    value = others[column].get(row, np.nan) if column in others else np.nan
-    if not np.isfinite(value):
-        return ""
-    form = _format(formats, column)
-    difference = form.scale * values.mean[column][row] - value
-    return f"{value:g}" + (f" ({form.signed(difference)})" if np.isfinite(difference) else "")
-
-
-def _format(formats: Formats, column: object) -> Format:
-    if isinstance(formats, Mapping):
-        return formats.get(str(column), Format())
-    return formats or Format()
-
-
-def best_of(means: pd.Series, form: Format) -> np.ndarray:
-    """The rows that show the best number of a column, ties included."""
-    rounded = (form.scale * means).round(form.digits)
-    if form.best is None or rounded.nunique() < 2:
-        return np.zeros(len(means), dtype=bool)
-    return (rounded == (rounded.max() if form.best == "max" else rounded.min())).to_numpy()
 
 
 def markdown(table: pd.DataFrame, corner: str = "") -> str:
@@ -248,36 +216,28 @@ def latex(table: pd.DataFrame, corner: str, caption: str, label: str) -> str:
     """A table for LaTeX's ``booktabs``; its cells are LaTeX, ``corner`` and ``caption`` are escaped here."""
     header = [_escape_latex(column_text(name)) for name in table.columns]
     named = table.set_axis(header, axis=1).rename_axis(columns=_escape_latex(corner))
-    text = named.style.to_latex(
-        hrules=True,
-        position_float="centering",
-        column_format="l" + "r" * len(header),
-        caption=_escape_latex(caption),
-        label=f"tab:{label}",
-    )
+    style: dict[str, Any] = {"hrules": True, "position_float": "centering", "column_format": "l" + "r" * len(header)}
+    text = named.style.to_latex(**style, caption=_escape_latex(caption), label=f"tab:{label}")
     return f"% \\usepackage{{booktabs}}\n{text}"
 
 
 def column_text(name: object) -> str:
-    """The value of a row or column as it is shown: 0.3, not 0.30000000000000004."""
+    """The text of a value: 0.3, not 0.30000000000000004."""
     return f"{name:g}" if isinstance(name, float) else str(name)
 
 
 def seeds_note(values: Summary, ran: pd.DataFrame | None = None) -> str:
-    """What the numbers of a table are averaged over, what – means in it, and which runs count once.
+    """The meaning of a table's averages and of its –, and the number of runs that count with another.
 
-    Args:
-        values: of the table.
-        ran: how many runs each cell has, with this number or without; None if all have it.
+    ``ran`` is the number of runs of each cell, with this number or without; None if all have it.
     """
     most = int(values.count.max().max())
-    text = "One run each" if most == 1 else f"Mean ± sample standard deviation over {values.over}"
+    text = "One run each" if most == 1 else f"Mean ± sample standard deviation over {values.over}" if most else ""
     missing = values.mean.isna()
     lacking = missing & (missing & False if ran is None else ran > 0)
     reasons = {"not run": missing & ~lacking, "run, but without this number": lacking}
     why = " or ".join(reason for reason, cells in reasons.items() if cells.any(axis=None))
-    legend = [f"{MISSING}: {why}"] if why else []
-    note = "; ".join([text, *legend] if most else legend) + "."
+    note = "; ".join(filter(None, [text, f"{MISSING}: {why}" if why else ""])) + "."
     if values.repeated:
         runs = "1 run repeats" if values.repeated == 1 else f"{values.repeated} runs repeat"
         note += f" {runs} the seed, labels and split of another, and count once with it."

@@ -1,1 +1,1 @@
-"""What TensorBoard and W&B are told, and their pictures."""
+"""TensorBoard and W&B, and their pictures."""

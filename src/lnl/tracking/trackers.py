@@ -1,8 +1,7 @@
-"""What TensorBoard and W&B are told of a run: configuration first, results and pictures last."""
+"""What TensorBoard and W&B get of a run: the configuration first, results and pictures last."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
@@ -11,8 +10,7 @@ from lnl.data import NoisyDataModule
 from lnl.errors import UserError
 from lnl.runs.folder import RunFolder
 from lnl.runs.identity import acting
-from lnl.tracking.contact_sheet import contact_sheet
-from lnl.tracking.pictures import confusion_picture
+from lnl.tracking.pictures import confusion_picture, contact_sheet
 
 TAGGED = ("data", "noise", "method", "loss", "model")
 
@@ -28,26 +26,23 @@ def wandb_tracker(
         save_dir: the run folder.
         choices: the option chosen in each group; those of data, noise, method, loss and model become tags.
         tags: further tags.
-        options: as of ``wandb.init``: ``project``, ``entity``.
+        options: of ``wandb.init``, such as ``project`` and ``entity``.
     """
     folder = Path(save_dir)
     is_fold = RunFolder(folder.parent).hydra.exists()  # of a cross-validated run, whose folder is one level up
     name = f"{folder.parent.name}-{folder.name}" if is_fold else folder.name
     sweep = folder.parents[1 if is_fold else 0].name
     identity: dict[str, Any] = {"name": name, "id": name, "group": sweep, "resume": "allow"}
+    chosen = [*filter(None, map((choices or {}).get, TAGGED)), *(tags or ())]
     # Each tag once: losses and methods may have the same name.
-    chosen = dict.fromkeys([*(option for group in TAGGED if (option := (choices or {}).get(group))), *(tags or ())])
-    return WandbLogger(save_dir=save_dir, tags=list(chosen), **identity, **options)
+    return WandbLogger(save_dir=save_dir, tags=list(dict.fromkeys(chosen)), **identity, **options)
 
 
 def overview(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run is, under names that every run has, whatever its method, loss or noise.
+    """The choices of a run, under names that the runs of all methods, losses and noises have, for panels over sweeps.
 
-    Panels over several sweeps need such names; a section of the configuration has only the keys of its option.
-
-    Args:
-        config: :func:`lnl.runs.identity.relevant_config`, with the ``options`` chosen in each group and the
-            ``noise_rate`` asked for (None of labels as they were given).
+    ``config`` is that of :func:`lnl.runs.identity.relevant_config`, with the ``options`` chosen in each group and the
+    ``noise_rate`` asked for (None of labels as given).
     """
     options, noise = config["options"], config["noise"]
     return {
@@ -68,7 +63,7 @@ def overview(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def compared(config: Mapping[str, Any]) -> dict[str, Any]:
-    """:func:`overview` and the values of method, loss, model and optimizer: what runs are compared by."""
+    """The columns of TensorBoard's table: :func:`overview` and the values of method, loss, model and optimizer."""
     values = {
         f"{section}.{name}": value
         for section in ("method", "loss", "model", "optimizer")
@@ -79,7 +74,7 @@ def compared(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Trackers:
-    """The trackers of one run; as a context manager it closes them, so that the next run of a sweep starts its own."""
+    """The trackers of one run. As a context manager it closes them, so that the next run of a sweep starts its own."""
 
     def __init__(self, loggers: list[Logger]) -> None:
         self.tensorboard = [logger for logger in loggers if isinstance(logger, TensorBoardLogger)]
@@ -89,9 +84,7 @@ class Trackers:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         for board in self.tensorboard:
             board.finalize("failed" if kind else "success")
             board.experiment.close()
@@ -100,12 +93,12 @@ class Trackers:
 
     def start(self, config: dict[str, Any]) -> None:
         """Sends the whole configuration, with its :func:`overview`."""
-        self.config = config = {**config, **overview(config)}
+        self.config = {**config, **overview(config)}
         for tracker in self.wandb:
             import wandb  # takes a second
 
             try:
-                tracker.log_hyperparams(config)
+                tracker.log_hyperparams(self.config)
                 self.wandb_runs.append(tracker.experiment)
             except wandb.Error as error:
                 raise UserError(f"W&B: {error} WANDB_MODE=offline needs no account.") from error
@@ -125,9 +118,8 @@ class Trackers:
         worth |= {"fit_seconds": result["time"]["fit_seconds"], "parameters": result["size"]["parameters"]}
         pictures = {"labels": contact_sheet(data)}
         if test := result["protocol"]["last"].get("test"):
-            pictures["confusion_matrix"] = confusion_picture(
-                test["confusion_matrix"], data.classes, "test set, last epoch"
-            )
+            matrix = test["confusion_matrix"]
+            pictures["confusion_matrix"] = confusion_picture(matrix, data.classes, "test set, last epoch")
         for board in self.tensorboard:
             from torch.utils.tensorboard.summary import hparams  # slow to load
 
@@ -135,8 +127,7 @@ class Trackers:
                 board.experiment.add_scalar(name, value, step)
             for name, picture in pictures.items():
                 board.experiment.add_image(name, picture, step, dataformats="HWC")
-            # Lightning would add columns of this run, and TensorBoard takes those of the first run it finds for all.
-            # Without them its table has the columns of every run.
+            # Without Lightning's columns, because TensorBoard gives all runs those of the first that it finds.
             for record in hparams(compared(self.config), {})[1:]:
                 board.experiment.file_writer.add_summary(record)
         for tracker in self.wandb:

@@ -15,6 +15,10 @@ const pairOf = (place) => `${data.given[place]},${data.suggested[place]}`;
 const counted = new Intl.NumberFormat("en").format;
 const passes = (place) =>
   (!filter.pair || pairOf(place) === filter.pair) && (!filter.state || (decided[place]?.[0] ?? "undecided") === filter.state);
+const outcome = (place) => {
+  const [kind, label] = decided[place] ?? ["undecided"];
+  return kind === "change" ? `change to ${named(label)}` : kind;
+};
 const say = (text) => { byId("message").textContent = text; };
 
 // ---- decisions, and where they are kept
@@ -151,10 +155,8 @@ function fillCard(place) {
 function showCard(place) {
   const card = cards[place];
   const [kind, label] = decided[place] ?? [];
-  if (kind) card.dataset.decision = kind;
-  else delete card.dataset.decision;
-  const outcome = !kind ? "undecided" : kind === "change" ? `change to ${named(label)}` : kind;
-  card.setAttribute("aria-label", `${data.title[place]}, ${data.file[place]}: ${outcome}`);
+  card.dataset.decision = kind ?? "";
+  card.setAttribute("aria-label", `${data.title[place]}, ${data.file[place]}: ${outcome(place)}`);
   card.hidden = !passes(place);
   if (!card.firstChild) return;
   for (const button of card.querySelectorAll("button")) button.setAttribute("aria-pressed", String(button.value === kind));
@@ -198,7 +200,7 @@ function choose(place, kind, other) {
   const next = neighbour(place, 1);
   const previous = neighbour(place, -1);
   decide([[place, kind && decision(place, kind, other)]]);
-  say(`${data.title[place]}: ${kind ? (kind === "change" ? `change to ${named(decided[place][1])}` : kind) : "undecided"}`);
+  say(`${data.title[place]}: ${outcome(place)}`);
   return next === place ? previous : next;
 }
 
@@ -215,8 +217,6 @@ function setFilter(changes) {
   if (!passes(current) && first !== undefined) go(first, false);
   showCounts();
 }
-
-// ---- the matrix
 
 function moveInMatrix(event) {
   const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
@@ -242,8 +242,7 @@ function pressed(event) {
   const key = event.key.toLowerCase();
   if (key === "z" && !event.shiftKey) {
     event.preventDefault();
-    undo();
-    return;
+    return undo();
   }
   if (event.ctrlKey || event.metaKey) return;
   const here = byId("sheet").contains(event.target) && passes(current);

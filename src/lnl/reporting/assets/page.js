@@ -9,9 +9,12 @@ const state = {}; // what is chosen, by the id of its control; `off`, values tha
 const unique = (values) => [...new Set(values)];
 const present = (value) => value !== null && value !== undefined;
 const escaped = (text) => text.replace(/[&<>]/g, (sign) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[sign]); // Plotly reads tags
-const variable = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const probe = document.body.appendChild(make("i")); // has each colour as the theme gives it
+const variable = (name) => {
+  probe.style.color = `var(${name})`;
+  return getComputedStyle(probe).color; // rgb(0, 114, 178)
+};
 const colour = (row) => variable(`--series-${row % COLOURS}`);
-const faint = (hex) => `rgba(${[1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16)).join(",")},0.15)`;
 const metricPlace = (key) => Object.keys(data.metrics).indexOf(key);
 const axis = (text, more = {}) => ({ title: { text: escaped(text) }, ...more });
 
@@ -42,7 +45,7 @@ function lines(row, points, dash, name = "") {
   if (points.some(({ std }) => std > 0) && points.every((one) => typeof one.x === "number")) {
     made.push({
       x: [...x, ...x.toReversed()], y: [...points.map(({ y, std }) => y + std), ...points.map(({ y, std }) => y - std).reverse()],
-      fill: "toself", fillcolor: faint(colour(row)), line: { width: 0 }, mode: "lines", hoverinfo: "skip", meta: "band",
+      fill: "toself", fillcolor: colour(row).replace("rgb(", "rgba(").replace(")", ", 0.15)"), line: { width: 0 }, mode: "lines", hoverinfo: "skip", meta: "band",
     });
   }
   made.push({
@@ -76,6 +79,7 @@ function byEpoch(curve, dash, name) {
 }
 
 function heatmap(shares, counts, unit) {
+  if (!shares) return [[], {}];
   const named = (data.classes[state.setting] ?? []).map(escaped);
   const names = new Set(named).size === shares.length ? named : shares.map((_, place) => String(place));
   const traces = [{
@@ -112,12 +116,9 @@ const FIGURES = {
   ],
   confusion() {
     const matrix = atColumn(visible()).find((cell) => cell.row === +state.row)?.confusion[state.protocol];
-    return matrix ? heatmap(matrix.share, matrix.count, "predicted") : [[], {}];
+    return heatmap(matrix?.share, matrix?.count, "predicted");
   },
-  transition() {
-    const matrix = data.transitions[state.setting]?.[state.column];
-    return matrix ? heatmap(matrix, null, "given label") : [[], {}];
-  },
+  transition: () => heatmap(data.transitions[state.setting]?.[state.column], null, "given label"),
   time() {
     const value = (run) => run.metrics[state.protocol]?.[metricPlace(state.metric)]?.[0];
     const runs = atColumn(data.runs).filter((run) =>
@@ -135,7 +136,8 @@ const FIGURES = {
 };
 
 function draw(id) {
-  ready();
+  // The tables do not wait for 5 MB of Plotly: it stands in the page as text, and runs before the first figure.
+  if (!window.Plotly) document.head.append(make("script", { textContent: byId("plotly").textContent }));
   const element = byId(id);
   const [traces, layout] = FIGURES[id]();
   element.setAttribute("role", "img");
@@ -159,11 +161,6 @@ function draw(id) {
   const names = ["xaxis", "yaxis", ...(layout.yaxis2 ? ["yaxis2"] : [])];
   const axes = Object.fromEntries(names.map((name) => [name, { ...line, ...layout[name] }]));
   Plotly.react(element, traces, { ...base, ...layout, ...axes }, { responsive: true, displayModeBar: false });
-}
-
-// The tables do not wait for 5 MB of Plotly: it stands in the page as text, and is run when a figure first wants it.
-function ready() {
-  if (!window.Plotly) document.head.append(make("script", { textContent: byId("plotly").textContent }));
 }
 
 // Only what can be seen is drawn; the rest when it comes into view.
@@ -232,7 +229,7 @@ function sortBy(header) {
   table.tBodies[0].append(...keys.map(([, row]) => row));
 }
 
-const runRows = [...byId("runs-table").tBodies[0].rows]; // in the order of data.runs, whatever they are sorted by
+const runRows = [...byId("runs-table").tBodies[0].rows]; // in the order of data.runs, which sorting does not change
 
 // The table of runs has a column for each protocol, with the chosen metric.
 function showMetric() {
