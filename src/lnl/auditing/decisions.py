@@ -27,7 +27,8 @@ def corrected_labels(labels: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFr
         ``labels`` with ``label`` and ``changed``.
     """
     table = labels[["index", "file", "given_label"]]
-    label = table["index"].map(decisions.set_index("index")["label"]).fillna(table["given_label"])
+    decided = table["index"].map(decisions.set_index("index")["label"])
+    label = decided.astype(object).where(decided.notna(), table["given_label"])
     return table.assign(label=label, changed=label != table["given_label"])
 
 
