@@ -1,4 +1,4 @@
-"""The datasets of ``conf/data`` as data modules: the source :attr:`~lnl.data.NoisyDataModule.reads` describes each of them."""
+"""The datasets of ``conf/data`` as data modules, each with its source, :attr:`~lnl.data.NoisyDataModule.reads`."""
 
 from typing import ClassVar
 
