@@ -74,9 +74,8 @@ class DivideMix(TwoNetworks):
             negative_entropy = (both.softmax(dim=2) * both.log_softmax(dim=2)).sum(dim=2).mean(dim=1)
             losses = torch.stack([self.loss(logits, batch.labels).mean() for logits in both])
             return (losses + self.confidence_penalty * negative_entropy).sum()
-        unlabelled, other_labelled, other_unlabelled = (next(stream) for stream in self.streams)
-        other_loss = self.semi_supervised_loss(1, other_labelled, other_unlabelled)
-        return self.semi_supervised_loss(0, batch, unlabelled) + other_loss
+        unlabelled, labelled_2, unlabelled_2 = (next(stream) for stream in self.streams)
+        return self.semi_supervised_loss(0, batch, unlabelled) + self.semi_supervised_loss(1, labelled_2, unlabelled_2)
 
     def semi_supervised_loss(self, number: int, labelled: Batch, unlabelled: Batch) -> Tensor:
         """What network ``number`` descends on, for batches that the other one has divided."""
