@@ -16,7 +16,7 @@ from lnl.reporting.results import read_runs
 from tests.reporting.written import write_run
 
 ROOT = Path(__file__).parents[2]
-STUDIES = sorted({path.stem for path in (ROOT / "scripts/studies").glob("*.py")} - {"__init__", "common"})
+STUDIES = sorted(path.stem for path in (ROOT / "docs/studies").glob("*.md"))
 KINDS = ("symmetric", "asymmetric")
 METHODS = [("baseline", "ce"), ("dynamic_weight", "ce"), ("apl", "apl_nce_rce"), ("apl", "apl_nfl_rce")]
 CURVE = [{"val/loss": 2.0 - 0.1 * i, "train/loss": 1 / (i + 1), "train/accuracy": min(1, 0.2 * i)} for i in range(7)]
