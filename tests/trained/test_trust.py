@@ -15,12 +15,17 @@ from torch import nn
 from lnl.app.resolvers import register_resolvers
 from lnl.config import CONF_DIR
 from lnl.errors import UserError
+from lnl.runs.identity import identify
 from lnl.trained.exporting import read_safetensors
+from lnl.trained.loading import PREPARATION
 from lnl.trained.trust import KINDS, NETWORK, check
 from tests.conftest import weights
 
 OPTIONS = [(path.parent.name, path.stem) for group in KINDS for path in sorted((Path(CONF_DIR) / group).glob("*.yaml"))]
 SMALL = ("model=mlp_1x512", "model.width=8", "trainer.max_epochs=1", "data.subset=100", "data.test_subset=20")
+
+
+UNCHECKED = ("mix", "augment", "average", "views", "callbacks", "logger", "trainer", "anything")
 
 
 class Own(nn.Module):
@@ -42,6 +47,12 @@ class Payload:
 
     def __reduce__(self):
         return open, (str(self.victim), "w")
+
+
+def add_to_config(result, group, node):
+    """Adds a node to a group of a result's configuration, and gives the result the identity that goes with it."""
+    result["config"][group] = node if group == "mix" else {"x": {"x": node} if group == "views" else node}
+    result["identity"] = identify(OmegaConf.create(result["config"])).identity
 
 
 @pytest.fixture
@@ -272,6 +283,13 @@ def test_a_strangers_safetensors_file_builds_nothing(plain, victim, tmp_path):
         save_file({"x": torch.zeros(1)}, path, {"config": json.dumps({**plain, "model": node})})
         with pytest.raises(UserError, match=r"logging\.FileHandler"):
             read_safetensors(path)
+    # Parts that make up no classifier are not built, whatever group they are of.
+    preparation = {name: plain["data"][name] for name in PREPARATION}
+    built = {**plain, "data": {**preparation, "num_classes": 10}, "num_samples": 100, "classes": list("0123456789")}
+    for group in UNCHECKED:
+        save_file({"x": torch.zeros(1)}, path, {"config": json.dumps({**built, group: harmful(victim)})})
+        with pytest.raises(UserError, match="architecture"):  # there are no weights in it
+            read_safetensors(path)
     for text in ("no", "[]", "{}", "null", '"${oc.env:HOME}"', "[" * 100_000):
         save_file({"x": torch.zeros(1)}, path, {"config": text})
         with pytest.raises(UserError, match=r"model\.safetensors"):
@@ -289,6 +307,11 @@ def test_audited_runs_of_a_stranger_build_and_unpickle_nothing(digits, audit, vi
         outcome = audit("runs=there", "output=found")
         assert (outcome.code, outcome.err.count("\n")) == (1, 1)
         assert f"there is not loaded: its {part} is logging.FileHandler" in outcome.err
+        (folder / "result.json").write_text(whole)
+    for group in UNCHECKED:  # of these nothing is built, with the identity that such a run would have
+        rewrite(folder, lambda result, group=group: add_to_config(result, group, harmful(victim)))
+        assert audit("runs=there", f"output=with_{group}").code == 0
+        assert victim.read_text() == "precious"
         (folder / "result.json").write_text(whole)
     rewrite(folder, lambda result: result["config"].update(data="${oc.env:HOME}"))
     assert "wants data to be computed" in audit("runs=there", "output=found").err

@@ -33,6 +33,7 @@ from lnl.values import check_values
 
 KEYS = ("output", "runs", "apply", "suspects", "trust")  # of conf/audit.yaml, and not of a run
 BESIDE_RUNS = (*KEYS, "force", "paths", "data.data_dir", "data.cache_dir")
+CHECKED = ("data", "noise", "corruption")  # parts of a run that is audited, which may be a stranger's
 
 
 def audit(cfg: DictConfig, hydra: HydraConf) -> str:
@@ -230,14 +231,14 @@ def _audited(result: dict[str, Any], data: NoisyDataModule) -> str:
 def _data_of(results: Sequence[dict[str, Any]], runs: Sequence[Path], cfg: DictConfig) -> NoisyDataModule:
     """The data of the runs; refuses data that has changed since training, or that differs between the runs."""
     for result, run in zip(results, runs, strict=True):
-        check_trust(result.get("config"), ("data", "noise", "corruption"), run, cfg.trust)
+        check_trust(result.get("config"), CHECKED, run, cfg.trust)
     for result, run in zip(results, runs, strict=True):
         if identify(OmegaConf.create(result["config"])).identity != result.get("identity"):
             raise UserError(f"{run}: its data, or lnl, has changed since it was trained: train it again.")
         if _samples(result) != _samples(results[0]):
             raise UserError(f"{run} and {runs[0]} have different data: audit them one by one.")
     directories = {"data_dir": cfg.data.data_dir, "cache_dir": cfg.data.cache_dir}
-    config = results[0]["config"]
+    config = {part: results[0]["config"][part] for part in CHECKED}  # nothing else of a stranger's is built
     return build_data(OmegaConf.create({**config, "data": {**config["data"], **directories}}))
 
 

@@ -19,7 +19,7 @@ from lnl.data.samples import Samples
 from lnl.datasets.source import Source
 from lnl.errors import UserError, first_line
 from lnl.losses import CrossEntropy
-from lnl.methods import NoisyLabelMethod
+from lnl.methods import Mix, NoisyLabelMethod
 from lnl.runs.folder import RunFolder
 from lnl.training.checkpoints import AtomicCheckpointIO, EpochSeed, StaysStopped, load_checkpoint, load_weights
 from lnl.training.environment import resolve_precision
@@ -35,7 +35,7 @@ def build_data(
     """The data, read, with its noise drawn. Classes and size that ``cfg`` left to the data are set in it.
 
     Args:
-        cfg: of a run.
+        cfg: of a run. Of a stranger's, pass ``data``, ``noise`` and ``corruption``, once they are checked.
         trusting: training sees the right labels of trusted samples (:func:`uses_trusted`).
         contents: fingerprints of the user's own data, if they are known (:mod:`lnl.datasets.contents`).
         source: replaces that of the configured dataset.
@@ -82,7 +82,8 @@ def build_method(cfg: DictConfig, data: NoisyDataModule) -> NoisyLabelMethod:
         UserError: if it cannot, does not use the chosen loss, or needs an augmentation that was not chosen.
     """
     oracle_options = tell_noise_rate(cfg.method, data)
-    method = make_method(cfg, data.samples(), data.channels, data.image_size)
+    mix = build("mix", cfg.mix) if cfg.get("mix") else None
+    method = make_method(cfg, data.samples(), data.channels, data.image_size, mix)
     method.oracle_options = oracle_options
     name = type(method).__name__
     if not method.any_loss and type(method.loss) is not CrossEntropy:
@@ -125,8 +126,13 @@ def tell_noise_rate(options: DictConfig, data: NoisyDataModule) -> list[str]:
     return names
 
 
-def make_method(cfg: DictConfig, samples: Samples, channels: int, image_size: int) -> NoisyLabelMethod:
-    """The method with new weights; the model, the loss and the optimizer are checked without data."""
+def make_method(
+    cfg: DictConfig, samples: Samples, channels: int, image_size: int, mix: Mix | None = None
+) -> NoisyLabelMethod:
+    """The method with new weights; the model, the loss and the optimizer are checked without data.
+
+    It builds the parts of a classifier and no others (:data:`lnl.trained.trust.NETWORK`): ``cfg`` may be a stranger's.
+    """
     num_classes = samples.num_classes
     method: NoisyLabelMethod = build(
         "method",
@@ -136,7 +142,7 @@ def make_method(cfg: DictConfig, samples: Samples, channels: int, image_size: in
         optimizer=factory("optimizer", cfg.optimizer),
         scheduler=factory("scheduler", cfg.scheduler) if cfg.scheduler else None,
         samples=samples,
-        mix=build("mix", cfg.mix) if cfg.get("mix") else None,
+        mix=mix,
         label_smoothing=cfg.loss.get("label_smoothing", 0.0),
     )
     try:
