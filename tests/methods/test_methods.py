@@ -161,3 +161,30 @@ def test_a_frozen_parameter_is_not_in_the_optimizer(digits):
     checkpoint = torch.load(outcome.folder / "checkpoints/last.ckpt", weights_only=True)
     (group,) = checkpoint["optimizer_states"][0]["param_groups"]
     assert len(group["params"]) == 2  # weight and bias of the last layer
+
+
+def test_networks_start_from_the_one_of_another_run(digits):
+    """A second network from the same one; what is no network of the other run keeps its own new weights."""
+    start = digits("model=mlp_1x512", "paths.output_dir=start").folder
+    still = (
+        "model=mlp_1x512",
+        "optimizer.lr=1e-12",
+        "trainer.max_epochs=1",
+        f"init_from={start}/checkpoints/last.ckpt",
+    )
+    first = {name.removeprefix("model."): value for name, value in weights(start).items()}
+    for method, modules in (("co_teaching", ("model", "second")), ("mw_net", ("model",))):
+        outcome = digits(*still, f"method={method}", "data.trusted=100", f"paths.output_dir={method}")
+        assert outcome.code == 0, outcome.err
+        state = weights(next(folder for folder in outcome.folders if f"/{method}/" in str(folder)))
+        for module in modules:
+            for name, value in first.items():
+                torch.testing.assert_close(state[f"{module}.{name}"], value, rtol=1e-5, atol=1e-7)
+    assert state["weigher.0.weight"].std() > 0
+
+
+def test_a_network_of_another_architecture_is_not_started_from(digits):
+    start = digits("model=mlp_1x512").folder
+    outcome = digits("model=cnn", f"init_from={start}/checkpoints/last.ckpt")
+    assert outcome.code == 1
+    assert "is a checkpoint of another architecture" in outcome.err

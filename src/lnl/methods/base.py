@@ -51,7 +51,7 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__()
-        check_range("[0, 1)", label_smoothing=label_smoothing)
+        check_range("[0, 1)", **{"loss.label_smoothing": label_smoothing})
         self.make_network, self.make_optimizer, self.make_scheduler = model, optimizer, scheduler
         self.model, self.loss, self.mix, self.label_smoothing = self.make_model(), loss, mix, label_smoothing
         self.samples, self.num_samples, self.num_classes = samples, samples.count, samples.num_classes

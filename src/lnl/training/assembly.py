@@ -98,19 +98,22 @@ def build_method(cfg: DictConfig, data: NoisyDataModule) -> NoisyLabelMethod:
 
 
 def load_networks(method: NoisyLabelMethod, path: str) -> None:
-    """Starts a method's networks from those of a checkpoint; a network that it lacks from ``model``.
+    """Starts a method's networks from those of a checkpoint; a second network that it lacks from ``model``.
 
-    Buffers of the method itself are about the samples of its run: they are not replaced.
+    What else it lacks stays as it is, and so do buffers of the method itself, which are about the samples of its run.
     """
     weights = load_checkpoint(path)["state_dict"]
     state = {name: value for name, value in weights.items() if "." in name}
-    own = method.state_dict()
-    for name, value in own.items():
-        first = f"model.{name.partition('.')[2]}"
-        if "." not in name:
+    shapes = {
+        part: {key: v.shape for key, v in module.state_dict().items()} for part, module in method.named_children()
+    }
+    for name, value in method.state_dict().items():
+        part, _, key = name.partition(".")
+        if not key:
             state[name] = value
-        elif name not in weights and first in own and first in weights:
-            state[name] = weights[first]
+        elif name not in weights and part != "model":
+            twin = shapes[part] == shapes["model"]
+            state[name] = weights.get(f"model.{key}", value) if twin else value
     load_weights(method, state, path)
 
 
