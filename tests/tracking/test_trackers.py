@@ -39,6 +39,13 @@ def wandb_records(folder: Path) -> list[Record]:
     return records
 
 
+def wandb_config_and_tags(folder: Path) -> tuple[dict, list[str]]:
+    records = wandb_records(folder)
+    updates = [record.config.update for record in records]
+    *_, run = (record.run for record in records if record.HasField("run"))
+    return {item.key: json.loads(item.value_json) for update in updates for item in update}, list(run.tags)
+
+
 @pytest.fixture
 def runs(trained, monkeypatch):
     """Two runs of a sweep with both trackers."""
@@ -93,7 +100,7 @@ def test_each_run_of_a_sweep_is_a_wandb_run_of_one_group(runs):
     ids, keys = set(), set()
     for folder in runs:
         records = wandb_records(folder)
-        (run,) = [record.run for record in records if record.HasField("run")]
+        *_, run = (record.run for record in records if record.HasField("run"))
         ids.add(run.run_id)
         assert run.run_group == folder.parent.name == "runs"
         assert run.display_name == folder.name
@@ -131,9 +138,18 @@ def test_labels_as_they_were_given_have_no_rate(train, monkeypatch, tmp_path):
     write_folder(tmp_path / "own")
     outcome = train("data=folder", "data.path=own", "model=mlp_1x512", "trainer.max_epochs=1", "logger=wandb")
     assert outcome.code == 0, outcome.err
-    updates = [record.config.update for record in wandb_records(outcome.folder)]
-    config = {item.key: json.loads(item.value_json) for update in updates for item in update}
+    config, _ = wandb_config_and_tags(outcome.folder)
     assert (config["noise_kind"], config["noise_rate"]) == ("none", None)
+
+
+def test_a_method_of_ones_own_is_a_tag_beside_the_tags_given(trained, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    outcome = trained("method._target_=tests.methods.extensions.Counts", "logger=wandb", "logger.wandb.tags=[mine]")
+    assert outcome.code == 0, outcome.err
+    config, tags = wandb_config_and_tags(outcome.folder)
+    assert config["method_name"] == "Counts"
+    assert {"Counts", "mine"} < set(tags) and "baseline" not in tags
 
 
 def test_a_confusion_picture_is_dark_where_the_counts_are():

@@ -15,17 +15,14 @@ from lnl.tracking.pictures import confusion_picture, contact_sheet
 TAGGED = ("data", "noise", "method", "loss", "model")
 
 
-def wandb_tracker(
-    save_dir: str, choices: Mapping[str, str | None] | None = None, tags: list[str] | None = None, **options: Any
-) -> WandbLogger:
+def wandb_tracker(save_dir: str, tags: list[str] | None = None, **options: Any) -> WandbLogger:
     """Lightning's W&B logger for one run of a sweep.
 
     The group is the sweep; name and id are the run's folder, so that an interrupted run continues the same W&B run.
 
     Args:
         save_dir: the run folder.
-        choices: the option chosen in each group; those of data, noise, method, loss and model become tags.
-        tags: further tags.
+        tags: of the run, beside the names of its data, noise, method, loss and model.
         options: of ``wandb.init``, such as ``project`` and ``entity``.
     """
     folder = Path(save_dir)
@@ -33,9 +30,7 @@ def wandb_tracker(
     name = f"{folder.parent.name}-{folder.name}" if is_fold else folder.name
     sweep = folder.parents[1 if is_fold else 0].name
     identity: dict[str, Any] = {"name": name, "id": name, "group": sweep, "resume": "allow"}
-    chosen = [*filter(None, map((choices or {}).get, TAGGED)), *(tags or ())]
-    # Each tag once: losses and methods may have the same name.
-    return WandbLogger(save_dir=save_dir, tags=list(dict.fromkeys(chosen)), **identity, **options)
+    return WandbLogger(save_dir=save_dir, tags=tags, **identity, **options)
 
 
 def overview(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,14 +87,16 @@ class Trackers:
             run.finish(exit_code=1 if kind else 0)
 
     def start(self, config: dict[str, Any]) -> None:
-        """Sends the whole configuration, with its :func:`overview`."""
+        """Sends the whole configuration, with its :func:`overview`, and the tags."""
         self.config = {**config, **overview(config)}
         for tracker in self.wandb:
             import wandb  # takes a second
 
             try:
                 tracker.log_hyperparams(self.config)
-                self.wandb_runs.append(tracker.experiment)
+                self.wandb_runs.append(run := tracker.experiment)
+                named = (config["options"][group] for group in TAGGED)
+                run.tags = tuple(dict.fromkeys([*named, *(run.tags or ())]))  # a loss and a method may have one name
             except wandb.Error as error:
                 raise UserError(f"W&B: {error} WANDB_MODE=offline needs no account.") from error
 
