@@ -32,7 +32,7 @@ def build(name: str, node: DictConfig, **objects: Any) -> Any:
     Raises UserError, naming the part of the configuration, for a value that is refused or missing.
     """
     made = factory(name, node, given=objects)
-    with _explained(name):
+    with _explained(name, node):
         return made(**objects)
 
 
@@ -59,20 +59,21 @@ def factory(name: str, node: DictConfig, given: Collection[str] = ()) -> functoo
     if missing := sorted(OmegaConf.missing_keys(node)):
         raise UserError(f"{missing[0]} has to be given: {missing[0]}=...")
     check_values(name, node, skip={f"{name}.{key}" for key in given})
-    with _explained(name):
+    with _explained(name, node):
         made: functools.partial[Any] = instantiate(node, _partial_=True, _convert_="all")
         return made
 
 
 @contextmanager
-def _explained(name: str) -> Iterator[None]:
+def _explained(name: str, node: DictConfig) -> Iterator[None]:
     try:
         yield
     except InstantiationException as error:
         lines = [line for line in str(error.__cause__ or error).splitlines() if not line.startswith("full_key")]
         raise UserError(f"{name}: {' '.join(lines[:2])}") from error
     except (ValueError, TypeError) as error:
-        raise UserError(f"{name}: {error}") from error
+        key = str(error).partition(" ")[0]  # errors about a value begin with its name
+        raise UserError(f"{name}{'.' if key in node else ': '}{error}") from error
 
 
 def build_all(name: str, nodes: Mapping[str, Any] | None) -> list[Any]:

@@ -74,7 +74,7 @@ def test_a_run_that_was_stopped_midway_goes_on_until_its_labels_are_fitted(digit
 def test_a_share_that_cannot_be_is_refused(digits, accuracy):
     outcome = digits(*UNTIL, f"callbacks.fit_until.accuracy={accuracy}")
     assert outcome.code == 1
-    assert f"callbacks.fit_until: accuracy must be above 0 and at most 1, got {accuracy}" in outcome.err
+    assert f"callbacks.fit_until.accuracy must be in (0, 1], got {accuracy}" in outcome.err
 
 
 def test_a_method_that_measures_no_training_accuracy_is_named(digits, monkeypatch):

@@ -3,7 +3,7 @@
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
-from lnl.errors import UserError
+from lnl.errors import UserError, check_range
 
 
 class FitUntil(Callback):
@@ -12,12 +12,11 @@ class FitUntil(Callback):
     Looks at ``train/accuracy``, which counts each sample's prediction in the step that trained on it.
 
     Args:
-        accuracy: above 0, at most 1.
+        accuracy: in (0, 1].
     """
 
     def __init__(self, accuracy: float = 1.0) -> None:
-        if not 0 < accuracy <= 1:
-            raise ValueError(f"accuracy must be above 0 and at most 1, got {accuracy}")
+        check_range("(0, 1]", accuracy=accuracy)
         self.accuracy = accuracy
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -9,7 +9,7 @@ import torch
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor, nn
 
-from lnl.errors import UserError
+from lnl.errors import UserError, check_range
 from lnl.models.features import features_of, predicting_layers
 from lnl.runs.folder import RunFolder
 
@@ -38,8 +38,7 @@ class SampleHistory(Callback):
     in_identity: ClassVar[bool] = True  # a run without it lacks the file that an audit wants
 
     def __init__(self, neighbours: int = 50) -> None:
-        if neighbours < 1:
-            raise ValueError(f"neighbours must be at least 1, got {neighbours}")
+        check_range("[1, inf)", neighbours=neighbours)
         self.neighbours = neighbours
         self.sums: dict[str, Tensor] = {}
 

@@ -6,6 +6,7 @@ That sum being constant is what makes them robust to symmetric noise.
 import torch
 from torch import Tensor
 
+from lnl.errors import check_range
 from lnl.losses.base import Loss
 from lnl.losses.functional import log_complement, log_probabilities
 
@@ -39,8 +40,7 @@ class NormalizedFocalLoss(Loss):
 
     def __init__(self, gamma: float = 0.5) -> None:
         super().__init__()
-        if gamma < 0:
-            raise ValueError(f"gamma must be at least 0, got {gamma}")
+        check_range("[0, inf)", gamma=gamma)
         self.gamma = gamma
 
     def of_every_label(self, logits: Tensor) -> Tensor:
@@ -59,8 +59,7 @@ class NormalizedGeneralizedCrossEntropy(Loss):
 
     def __init__(self, q: float = 0.1) -> None:
         super().__init__()
-        if not 0 < q <= 1:
-            raise ValueError(f"q must be in (0, 1], got {q}")
+        check_range("(0, 1]", q=q)
         self.q = q
 
     def of_every_label(self, logits: Tensor) -> Tensor:

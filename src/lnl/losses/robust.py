@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from lnl.errors import check_range
 from lnl.losses.base import Loss
 from lnl.losses.functional import improbabilities, log_probabilities
 from lnl.losses.standard import CrossEntropy
@@ -61,8 +62,7 @@ class GeneralizedCrossEntropy(Loss):
 
     def __init__(self, q: float = 0.7) -> None:
         super().__init__()
-        if not 0 < q <= 1:
-            raise ValueError(f"q must be in (0, 1], got {q}")
+        check_range("(0, 1]", q=q)
         self.q = q
 
     def of_every_label(self, logits: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from lnl.errors import check_range
 from lnl.losses.base import Loss
 from lnl.losses.functional import improbabilities, log_complement, log_probabilities
 
@@ -29,8 +30,7 @@ class FocalLoss(Loss):
 
     def __init__(self, gamma: float = 0.5) -> None:
         super().__init__()
-        if gamma < 0:
-            raise ValueError(f"gamma must be at least 0, got {gamma}")
+        check_range("[0, inf)", gamma=gamma)
         self.gamma = gamma
 
     def of_every_label(self, logits: Tensor) -> Tensor:

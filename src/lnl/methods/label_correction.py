@@ -7,6 +7,7 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
 from lnl.data.batch import Batch
+from lnl.errors import check_range
 from lnl.labels import empirical_transition
 from lnl.methods.functional import soft
 from lnl.methods.label_stages import LabelStages
@@ -54,17 +55,9 @@ class LabelCorrection(StagedMethod):
         **base: Any,
     ) -> None:
         super().__init__(**base)
-        if not 0 <= threshold <= 1:
-            raise ValueError(f"method.threshold must be in [0, 1], got {threshold}")
-        counts = {
-            "stage1_epochs": stage1_epochs,
-            "rounds": rounds,
-            "patience": patience,
-            "max_per_class": max_per_class,
-        }
-        for name, value in counts.items():
-            if value is not None and value < 1:
-                raise ValueError(f"method.{name} must be at least 1, got {value}")
+        check_range("[0, 1]", threshold=threshold)
+        check_range("[1, inf)", stage1_epochs=stage1_epochs, rounds=rounds)
+        check_range("[1, inf)", patience=patience, max_per_class=max_per_class)
         self.threshold, self.soft_labels, self.max_per_class = threshold, soft_labels, max_per_class
         self.given_label_evidence = given_label_evidence
         self.stage1_epochs, self.rounds, self.fresh_model, self.patience = stage1_epochs, rounds, fresh_model, patience
