@@ -64,7 +64,7 @@ def test_the_readme_names_every_option_that_a_run_is_made_of():
 
 def test_the_loss_of_the_readme_works_from_outside_the_package(digits, tmp_path, monkeypatch):
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    (tmp_path / "my_loss.py").write_text("from torch import Tensor\n\nfrom lnl.losses import Loss\n\n\n" + code)
+    (tmp_path / "my_loss.py").write_text(code)
     option = tmp_path / "mine/loss/unhinged.yaml"
     option.parent.mkdir(parents=True)
     option.write_text("_target_: my_loss.Unhinged\n")
