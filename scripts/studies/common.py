@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from lnl.reporting import figures
+from lnl.reporting.material import by_epoch
 from lnl.reporting.results import read_metrics
-from lnl.reporting.series import by_epoch
 from lnl.reporting.tables import Format, Summary, averages, cells, checked, markdown, seeds_note
 
 Blocks = dict[str, Callable[["Study"], str]]

@@ -16,11 +16,8 @@ def job(cfg: DictConfig) -> None:
 
     hints = get_type_hints(Options)
     check_hinted("", cfg, {key: hints[key] for key in ("name", "output_dir", "oracle", "baseline", "names", "page")})
-    given = {key: cfg[key] for key in Options.__dataclass_fields__}
-    plain: dict[str, Any] = {
-        key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value for key, value in given.items()
-    }
-    print(write_report(Options(**plain)))
+    plain: Any = OmegaConf.to_container(cfg, resolve=True)
+    print(write_report(Options(**{key: plain[key] for key in Options.__dataclass_fields__})))
 
 
 def main() -> None:

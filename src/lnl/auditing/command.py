@@ -13,7 +13,7 @@ from hydra.conf import HydraConf
 from omegaconf import DictConfig, OmegaConf
 
 from lnl.auditing.decisions import corrected_labels, read_decisions, read_estimate, read_labels_so_far
-from lnl.auditing.estimate import estimate_noise
+from lnl.auditing.estimate import estimate_noise, pairs_of
 from lnl.auditing.evidence import HISTORY, Evidence, read_evidence
 from lnl.auditing.issues import SEEN, UNSEEN, find_issues, ranking_quality
 from lnl.auditing.page import write_page
@@ -39,12 +39,7 @@ CHECKED = ("data", "noise", "corruption")  # parts of a run that is audited, whi
 def audit(cfg: DictConfig, hydra: HydraConf) -> str:
     """Writes ``issues.csv``, ``corrected_labels.csv``, ``estimate.json`` and ``index.html`` into ``cfg.output``.
 
-    Args:
-        cfg: as of ``conf/audit.yaml``. Without ``runs`` a run is trained in ``run/``, or continued.
-        hydra: its output folder is that ``run/``.
-
-    Returns:
-        A summary for the terminal.
+    Without ``cfg.runs`` a run is trained, or continued, in the output folder of ``hydra``. Returns :func:`summary`.
 
     Raises:
         UserError: if the audit is not possible; usually before training.
@@ -78,7 +73,7 @@ def audit(cfg: DictConfig, hydra: HydraConf) -> str:
         worst = issues.iloc[: cfg.suspects]
         config = results[0]["config"]["data"]
         name = Path(config["path"]).name if "path" in config else results[0]["data"]["name"]
-        pictures = _pictures(data, worst["index"].to_numpy())
+        pictures = data.clean.images["train"][worst["index"].to_numpy()]  # as models see them, but not normalised
         write_page(output / "index.html", issues, pictures, data.classes, estimate, f"{name}: doubtful labels")
     return summary(estimate, output)
 
@@ -101,18 +96,14 @@ def make_audit(evidence: Evidence, data: NoisyDataModule) -> tuple[pd.DataFrame,
     estimate["combined"] = [name for name in (*UNSEEN, *SEEN) if name in issues]
     estimate["not_judged"] = {"training": len(data.labels) - len(index), "test": len(data.test_labels)}
     if data.labels.truth is not None:
-        place = pd.Series(range(len(data.classes)), index=data.classes)
-        given, suggested = (np.asarray(place[issues[f"{kind}_label"]], np.int64) for kind in ("given", "suggested"))
+        given, suggested = pairs_of(issues, data.classes)
         quality = ranking_quality(issues, given, data.labels.truth[issues["index"]], suggested)
         estimate |= {"quality": quality} if quality else {}
     return issues, estimate
 
 
 def apply_decisions(path: Path, output: Path) -> str:
-    """Writes ``decided_labels.csv``, by the decisions that the page of an audit has exported.
-
-    Returns:
-        A summary for the terminal.
+    """Writes ``decided_labels.csv``, by the decisions that the page of an audit has exported; returns a summary.
 
     Raises:
         UserError: if there is no audit in ``output``, or the decisions are about other samples.
@@ -255,18 +246,6 @@ def _all_labels(data: NoisyDataModule) -> pd.DataFrame:
     return pd.DataFrame(
         {"index": np.arange(len(data.labels)), "file": data.labels.names or "", "given_label": names[data.given]}
     )
-
-
-def _pictures(data: NoisyDataModule, index: np.ndarray) -> np.ndarray:
-    """The images of these training samples as models see them before they are normalised, uint8 ``[m, H, W, C]``."""
-    pictures: list[Any] = [None] * len(index)
-    for split in ("train", "val"):
-        places = np.flatnonzero(np.isin(index, data.splits[split]))
-        if len(places):
-            images = data.images(split, np.searchsorted(data.splits[split], index[places]))
-            for place, image in zip(places, images, strict=True):
-                pictures[place] = image
-    return np.stack(pictures)
 
 
 def _write_table(path: Path, table: pd.DataFrame) -> None:

@@ -33,11 +33,7 @@ def corrected_labels(labels: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFr
 
 
 def read_labels_so_far(output: Path) -> tuple[pd.DataFrame, list[str]]:
-    """The given labels of an audit, from its ``corrected_labels.csv``, and the classes, from its ``estimate.json``.
-
-    Raises:
-        UserError: if there is no audit.
-    """
+    """The given labels of an audit, and the classes; raises UserError if there is no audit."""
     for name in ("corrected_labels.csv", "estimate.json"):
         if not (output / name).is_file():
             raise UserError(f"there is no audit in {output}: {name} is missing; output= names the folder")
@@ -46,11 +42,7 @@ def read_labels_so_far(output: Path) -> tuple[pd.DataFrame, list[str]]:
 
 
 def read_estimate(output: Path) -> dict[str, Any]:
-    """An audit's ``estimate.json``.
-
-    Raises:
-        UserError: if it is damaged.
-    """
+    """An audit's ``estimate.json``; raises UserError if it is damaged."""
     path = output / "estimate.json"
     with contextlib.suppress(OSError, ValueError):
         estimate = json.loads(path.read_text())
@@ -64,10 +56,7 @@ def read_decisions(
 ) -> pd.DataFrame:
     """A CSV of decisions as the audit's page exports them, checked to be about these labels.
 
-    Args:
-        path: of the file.
-        labels, classes: of the audit.
-        audited: the name of the audited data; a column ``audited`` in the file must have the same.
+    If ``audited``, the name of the audited data, is given, a column ``audited`` in the file must have the same.
 
     Raises:
         UserError: with the file and the mistake in it.

@@ -18,24 +18,19 @@ TIMES = 20  # the mistakes of weak models reached 10 times the median
 
 
 def estimate_noise(
-    labels: Integers,
-    probabilities: Floats,
-    classes: Sequence[str],
-    issues: pd.DataFrame | None = None,
-    confidence: float = 0.95,
+    labels: Integers, probabilities: Floats, classes: Sequence[str], issues: pd.DataFrame | None = None
 ) -> dict[str, Any]:
     """Confident learning (arXiv:1911.00068): the joint distribution of given and true labels, with its consequences.
 
-    Intervals are Wilson's. For a class pair they count the confident samples labelled ``given``; for the noise rate,
-    the samples that give the variance of the sum over the classes. They cover other samples, not the models' errors: if
-    a model confuses two classes, the joint counts wrong labels.
+    Intervals are Wilson's, of 95 %. For a class pair they count the confident samples labelled ``given``; for the noise
+    rate, the samples that give the variance of the sum over the classes. They cover other samples, not the models'
+    errors: if a model confuses two classes, the joint counts wrong labels.
 
     Args:
         labels: given, ``[n]`` in ``[0, K)``.
         probabilities: out of sample, ``[n, K]``.
         classes: K names.
         issues: of :func:`lnl.auditing.find_issues`, to be counted.
-        confidence: of the intervals, in (0, 1).
 
     Returns:
         ``classes``; ``samples`` and ``issues``, numbers; ``noise_rate``, ``noise_rate_interval``; ``at_random``,
@@ -46,11 +41,9 @@ def estimate_noise(
     """
     flagged = np.zeros((len(classes), len(classes)), dtype=np.int64)  # issues by given and suggested class
     if issues is not None:
-        place = {name: i for i, name in enumerate(classes)}
-        pairs_flagged = issues.loc[issues["issue"], ["given_label", "suggested_label"]]
-        np.add.at(flagged, tuple(pairs_flagged[name].map(place) for name in pairs_flagged), 1)
+        np.add.at(flagged, pairs_of(issues[issues["issue"]], classes), 1)
     systematic = systematic_pairs(labels, probabilities)
-    at_random, at_random_interval = wrong_at_random(labels, probabilities, confidence)
+    at_random, at_random_interval = wrong_at_random(labels, probabilities)
     counts = compute_confident_joint(labels, probabilities, calibrate=False)
     joint = estimate_joint(labels, probabilities)
     of_true = joint.sum(axis=0)[:, None]  # a class without samples has the identity's row
@@ -66,7 +59,7 @@ def estimate_noise(
             "suggested": classes[true],
             "count": int(flagged[given, true]),
             "rate": float(counts[given, true] / trials[given]),
-            "interval": _wilson(counts[given, true], trials[given], confidence),
+            "interval": _wilson(counts[given, true], trials[given]),
             "systematic": bool(systematic[given, true]),
         }
         for given, true in np.argwhere(counts + flagged)
@@ -77,7 +70,7 @@ def estimate_noise(
         "issues": int(flagged.sum()),
         "classes": list(classes),
         "noise_rate": rate,
-        "noise_rate_interval": _wilson(rate * effective, effective, confidence),
+        "noise_rate_interval": _wilson(rate * effective, effective),
         "at_random": at_random,
         "at_random_interval": at_random_interval,
         "joint": joint.tolist(),
@@ -86,14 +79,13 @@ def estimate_noise(
     }
 
 
-def wrong_at_random(labels: Integers, probabilities: Floats, confidence: float = 0.95) -> tuple[float, list[float]]:
+def wrong_at_random(labels: Integers, probabilities: Floats) -> tuple[float, list[float]]:
     """The noise rate if labels are wrong at random, by comparison with labels that are surely wrong.
 
     The classes that a sample was *not* given serve as wrong labels, which the models have not seen either. t is the
-    tenth percentile of their :func:`margins` (of
-    :func:`relative` log probabilities). A tenth of the labels that are wrong at random
-    lie below t too, and hardly any right ones: if a share s of the given labels does, a = s / 0.1 of them are wrong.
-    Where the given label is wrong, one of the K - 1 others is right, which gives a (K - 1) / (K - 1 + a).
+    tenth percentile of their :func:`margins` (of :func:`relative` log probabilities). A tenth of the labels that are
+    wrong at random lie below t too, and hardly any right ones: if a share s of the given labels does, a = s / 0.1 of
+    them are wrong. Where the given label is wrong, one of the K - 1 others is right: a (K - 1) / (K - 1 + a).
 
     A weak model moves t, not the rate, as long as right labels stay above t. For mistakes between similar classes the
     rate is too low. This estimates a mixture proportion where the other component is absent (Scott, 2015, A rate of
@@ -108,7 +100,7 @@ def wrong_at_random(labels: Integers, probabilities: Floats, confidence: float =
     given = margin[rows, place]
     margin[rows, place] = np.nan
     doubted = int((given <= np.nanquantile(margin, TENTH)).sum())
-    shares = np.array([doubted / len(labels), *_wilson(doubted, len(labels), confidence)]) / TENTH
+    shares = np.array([doubted / len(labels), *_wilson(doubted, len(labels))]) / TENTH
     rate, low, high = np.minimum(shares * others / (others + shares), 1).tolist()
     return rate, [low, high]
 
@@ -136,9 +128,15 @@ def systematic_pairs(labels: Integers, probabilities: Floats) -> NDArray[np.bool
     return systematic
 
 
-def _wilson(successes: float, trials: int, confidence: float) -> list[float]:
-    interval = binomtest(round(successes), int(trials)).proportion_ci(confidence, method="wilson")
-    return [float(interval.low), float(interval.high)]
+def pairs_of(issues: pd.DataFrame, classes: Sequence[str]) -> tuple[Integers, Integers]:
+    """The given and the suggested label of each of the issues, as places in ``classes``."""
+    names = pd.Index(classes)
+    given, suggested = (names.get_indexer(pd.Index(issues[f"{kind}_label"])) for kind in ("given", "suggested"))
+    return given, suggested
+
+
+def _wilson(successes: float, trials: int) -> list[float]:
+    return list(map(float, binomtest(round(successes), int(trials)).proportion_ci(method="wilson")))
 
 
 def relative(labels: Integers, probabilities: Floats) -> Floats:

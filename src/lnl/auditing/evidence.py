@@ -3,17 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lnl.auditing.estimate import Floats
 from lnl.errors import UserError
 from lnl.files import read_arrays
 from lnl.labels import Integers
 from lnl.runs.folder import RunFolder
-
-Floats = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)

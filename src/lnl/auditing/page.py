@@ -14,11 +14,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
+from lnl.auditing.estimate import pairs_of
 from lnl.reporting.html import page_text
 
 TINY = 96  # pixels; pictures up to this size are kept without loss and shown pixel by pixel
 LARGEST = 256  # pixels of the longer side; larger pictures are scaled down
 MOST_CLASSES = 100  # of the matrix
+
+Pairs = Counter[tuple[int, int]]  # how many samples have a given and a suggested class
 
 
 def write_page(
@@ -35,21 +38,26 @@ def write_page(
     ``estimate`` has ``quality`` if the truth is known, and in ``audited`` the name of the data, by which the page
     recognises decisions about other data.
     """
-    quality = estimate.get("quality", {})
+    quality, flagged, samples = estimate.get("quality", {}), estimate["issues"], estimate["samples"]
+    pairs: Pairs = Counter(zip(*pairs_of(issues[: len(pictures)], classes), strict=True))
     text = page_text(
         "lnl.auditing",
         payload(issues, pictures, classes, estimate),
         kind="audit",
         name=title,
-        facts=f"{estimate['samples']:,} given labels",
-        flagged=estimate["issues"],
+        facts=f"{samples:,} given labels",
+        flagged=flagged,
         shown=len(pictures),
-        numbers=_numbers(estimate),
+        numbers={
+            "Wrong labels, if they are wrong at random": _rate(estimate["at_random"], estimate["at_random_interval"]),
+            "Wrong labels by confident learning": _rate(estimate["noise_rate"], estimate["noise_rate_interval"]),
+            "Flagged labels": f"{flagged:,} of {samples:,} ({100 * flagged / samples:.1f} %)",
+        },
         # Without flagged labels there is no precision.
         quality={QUALITY[name]: f"{quality[name]:.3f}" for name in QUALITY if quality.get(name) is not None},
         cut=len(classes) - MOST_CLASSES,
-        matrix=_matrix(issues, len(pictures), classes),
-        pairs=_pairs(issues[: len(pictures)], classes).most_common(),
+        matrix=_matrix(issues, pairs, classes),
+        pairs=pairs.most_common(),
         arrow=lambda pair: _arrow(pair, classes),
     )
     # A file name that is not valid text has no encoding: a question mark stands for it.
@@ -60,14 +68,14 @@ def payload(
     issues: pd.DataFrame, pictures: NDArray[np.uint8], classes: Sequence[str], estimate: dict[str, Any]
 ) -> dict[str, Any]:
     """All that the page's script draws; labels are places in ``classes``."""
-    place = {name: i for i, name in enumerate(classes)}
-    suspects = issues.iloc[: len(pictures)]
+    suspects, place = issues.iloc[: len(pictures)], {name: i for i, name in enumerate(classes)}
+    given, suggested = pairs_of(suspects, classes)
     shown = {
         "classes": list(classes),
         "index": suspects["index"].astype(int).tolist(),
         "file": suspects["file"].fillna("").astype(str).tolist(),
-        "given": suspects["given_label"].map(place).tolist(),
-        "suggested": suspects["suggested_label"].map(place).tolist(),
+        "given": given.tolist(),
+        "suggested": suggested.tolist(),
     }
     rows = suspects.to_dict("records")
     return {
@@ -101,22 +109,14 @@ def data_uri(picture: NDArray[np.uint8]) -> str:
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def _pairs(issues: pd.DataFrame, classes: Sequence[str]) -> Counter[tuple[int, int]]:
-    """How many rows there are of each given and suggested class."""
-    place = {name: i for i, name in enumerate(classes)}
-    return Counter(zip(issues["given_label"].map(place), issues["suggested_label"].map(place), strict=True))
-
-
 def _arrow(pair: tuple[int, int], classes: Sequence[str]) -> str:
     return " → ".join(classes[label] for label in pair)
 
 
-def _matrix(issues: pd.DataFrame, shown: int, classes: Sequence[str]) -> dict[str, list[dict[str, Any] | None]]:
+def _matrix(issues: pd.DataFrame, here: Pairs, classes: Sequence[str]) -> dict[str, list[dict[str, Any] | None]]:
     """Flagged labels by given class (row) and suggested class: of all classes, or of those with the most suspects."""
-    flagged, here = _pairs(issues[issues["issue"].astype(bool)], classes), _pairs(issues[:shown], classes)
-    counts = np.zeros(len(classes), dtype=np.int64)
-    for pair, count in flagged.items():
-        counts[list(pair)] += count
+    labels = pairs_of(issues[issues["issue"]], classes)
+    flagged, counts = Counter(zip(*labels, strict=True)), np.bincount(np.ravel(labels), minlength=len(classes))
     kept = sorted(np.argsort(-counts, kind="stable")[:MOST_CLASSES].tolist())
 
     def cell(pair: tuple[int, int]) -> dict[str, Any] | None:
@@ -131,16 +131,6 @@ def _matrix(issues: pd.DataFrame, shown: int, classes: Sequence[str]) -> dict[st
 
 def _rate(rate: float, interval: Sequence[float]) -> str:
     return "{:.1f} % (95 % interval {:.1f} % to {:.1f} %)".format(*(100 * share for share in (rate, *interval)))
-
-
-def _numbers(estimate: dict[str, Any]) -> dict[str, str]:
-    """The estimates for the whole set."""
-    issues, samples = estimate["issues"], estimate["samples"]
-    return {
-        "Wrong labels, if they are wrong at random": _rate(estimate["at_random"], estimate["at_random_interval"]),
-        "Wrong labels by confident learning": _rate(estimate["noise_rate"], estimate["noise_rate_interval"]),
-        "Flagged labels": f"{issues:,} of {samples:,} ({100 * issues / max(samples, 1):.1f} %)",
-    }
 
 
 QUALITY = {

@@ -4,7 +4,7 @@ The runs of a cell differ in their seeds only.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,7 @@ from lnl.runs.identity import acting
 SETTING = ("data", "corruption", "noise", "model")  # a table has one of each, unless it is a row or column
 WITHOUT = {"none": "no noise", "given": "labels as given"}  # kinds without added noise
 CALLBACK = r"callbacks\.[^.]+\._target_"
-UNKNOWN = "not given"
-OPTIONS = ("data", "corruption", "noise", "model", "method", "loss", "callbacks")  # groups, with keys of their own
+OPTIONS = (*SETTING, "method", "loss", "callbacks")  # groups, with keys of their own
 HASHES = ("sources", "files", "fingerprints")
 FEW = 3  # if more rows have the most common value, they are "the others"
 
@@ -28,18 +27,10 @@ def arrange(
 ) -> pd.DataFrame:
     """Adds to each run its ``setting`` (the table that it belongs to), and its ``row`` and ``column`` in that table.
 
-    The name of a row has its values and its callbacks: ``ce + mixup``. Runs of one cell that differ in more than their
-    seeds get rows of their own, with the difference in their names: ``dynamic_weight + ce, threshold=0.4``.
-
-    Args:
-        runs: of one protocol or several, as of :func:`lnl.reporting.results.read_runs`.
-        rows: columns of ``runs`` that make a row.
-        columns: the column of ``runs`` that makes a column.
-        names: other names for rows, by the names that they would have.
-
-    Returns:
-        ``runs`` with ``setting`` (text), ``row`` (an ordered categorical, in the order of tables and colours) and
-        ``column`` (object: numbers in the tables that have only numbers).
+    The name of a row has the values of the columns ``rows``, and the callbacks: ``ce + mixup``. ``names`` replaces it.
+    Runs of one cell that differ in more than their seeds get rows of their own, with the difference in their names:
+    ``dynamic_weight + ce, threshold=0.4``. ``row`` is an ordered categorical, in the order of tables and colours;
+    ``column`` has numbers in the tables that have only numbers.
 
     Raises:
         UserError: for a column that no run has, or names of rows that do not exist.
@@ -153,7 +144,7 @@ def short_names(keys: Sequence[str]) -> dict[str, str]:
 
 def value_text(key: str, value: Any) -> str:
     """The text of a value; of a hash, a run's name or a class only the part that tells it from others."""
-    text = UNKNOWN if pd.isna(value) else column_text(value)
+    text = column_text(value)
     if pd.notna(value) and (key == "variant" or key.split(".")[0] in HASHES):
         return text[:8]
     return text.rsplit("-", 1)[-1] if key == "run" else text.rsplit(".", 1)[-1] if key.endswith("._target_") else text
@@ -162,12 +153,8 @@ def value_text(key: str, value: Any) -> str:
 def unnamed(runs: pd.DataFrame, named: Sequence[str], axis: str) -> str:
     """A sentence on the differences between runs that no name of a row or column tells; may be empty.
 
-    A key of an option (a method's threshold) is compared between runs with that option.
-
-    Args:
-        runs: of one table and protocol, as of :func:`arrange`.
-        named: the columns of ``runs`` in the names of rows and columns.
-        axis: the name of the columns.
+    A key of an option (a method's threshold) is compared between runs with that option. The ``runs`` are of one table
+    and protocol; ``named`` are the keys in the names of rows and columns, ``axis`` is the name of the columns.
     """
     said, told, keys = [key for key in named if key in runs], [], _keys(runs)
     short = short_names(keys)
@@ -215,25 +202,22 @@ def _same(runs: pd.DataFrame, key: str, other: str) -> bool:
     return there[key].nunique() > 1 and bool((there[key].astype(str) == there[other].astype(str)).all())
 
 
-def _where(runs: pd.DataFrame, key: str, axis: str) -> Iterator[str]:
+def _where(runs: pd.DataFrame, key: str, axis: str) -> list[str]:
     """Each value with the rows that have it (``3 for ce``), or with the columns if each of these has one value."""
     cells = {place: _values(cell[key], key) for place, cell in runs.groupby(["column", "row"], observed=True)}
     columns = {column: {text for (one, _), text in cells.items() if one == column} for column, _ in cells}
     rows = {row: {text for (_, one), text in cells.items() if one == row} for _, row in cells}
-    places: dict[str, list[str]] = {}
-    if all(len(texts) == 1 for texts in columns.values()) and len(set(cells.values())) > 1 and len(columns) > 1:
-        for column, (text,) in columns.items():
-            places.setdefault(text, []).append(f"{axis} {column_text(column)}")
-    else:
-        for (column, row), text in cells.items():
-            name = str(row) if len(rows[row]) == 1 else f"{row} at {axis} {column_text(column)}"
-            if name not in places.setdefault(text, []):
-                places[text].append(name)
+    by_column = len(columns) > 1 and len(set(cells.values())) > 1 and all(len(texts) == 1 for texts in columns.values())
+    places: dict[str, dict[str, None]] = {}  # the names are keys, so that each stands once
+    for (column, row), text in cells.items():
+        at = f"{axis} {column_text(column)}"
+        name = at if by_column else str(row) if len(rows[row]) == 1 else f"{row} at {at}"
+        places.setdefault(text, {})[name] = None
     most = max(places, key=lambda text: len(places[text]))
-    last = [most] if len(places[most]) > FEW else []
-    for text in [text for text in places if text not in last]:
-        yield f"{text} for {' and '.join(places[text])}"
-    yield from (f"{text} for the others" for text in last)
+    if len(places[most]) > FEW:
+        del places[most]
+        places[most] = {"the others": None}  # the last
+    return [f"{text} for {' and '.join(names)}" for text, names in places.items()]
 
 
 def _values(values: pd.Series, key: str) -> str:

@@ -93,10 +93,10 @@ class Comparison:
 
     def cells(self) -> dict[str, list[Cell]]:
         """Each row's cells."""
-        return {str(row): line for row, line in tables.shown(self.values, self.form, self.others, self.visited).items()}
+        return tables.shown(self.values, self.form, self.others, self.visited)
 
     def differences(self) -> dict[str, list[Cell]]:
-        """Each tested row's differences from the baseline: ``+2.3, p 0.012 (n 3)``, with the interval as a remark."""
+        """Each tested row's differences from the baseline: ``+2.3, p 0.012 (n 3)``, with the interval as a title."""
         scale, form = self.form.scale, self.form
         columns = list(self.values.mean.columns)
         tested = set(self.tests["row"].astype(str))
@@ -107,46 +107,40 @@ class Comparison:
             text = f"{form.signed(scale * test['difference'])}{chance} (n {test['pairs']})"
             low, high = (f"{scale * test[end]:+.{form.digits}f}" for end in ("low", "high"))
             interval = f"95 % interval {low} to {high}; p {test['p']:.4f} before correction"
-            cell = Cell(test["difference"], text, (interval,) if known else (), known and p < 0.05)
+            cell = Cell(test["difference"], text, best=known and p < 0.05, title=interval if known else "")
             found[str(test["row"])][columns.index(test["column"])] = cell
         return found
 
     def markdown(self) -> str:
         """The table, its notes, and the differences from the baseline."""
-        parts = [f"### {self.title}", tables.markdown(self._table(MARKDOWN), self.corner), " ".join(self.notes)]
+        table, differences = self._texts(MARKDOWN)
+        parts = [f"### {self.title}", tables.markdown(table, self.corner), " ".join(self.notes)]
         if len(self.tests):
             title = f"Difference from {MARKDOWN.escape(str(self.baseline))}"
-            parts += [tables.markdown(self._differences(MARKDOWN), title), self.tests_note()]
+            parts += [tables.markdown(differences, title), self.tests_note()]
         return "\n\n".join(parts)
 
     def latex(self) -> str:
         """Both tables, for ``booktabs``."""
-        text = tables.latex(self._table(LATEX), self.corner, f"{self.title}. {' '.join(self.notes)}", self.slug)
+        table, differences = self._texts(LATEX)
+        text = tables.latex(table, self.corner, f"{self.title}. {' '.join(self.notes)}", self.slug)
         if len(self.tests):
             caption = f"{self.title}: difference from {self.baseline}. {self.tests_note()}"
-            text += "\n" + tables.latex(self._differences(LATEX), self.corner, caption, f"{self.slug}-tests")
+            text += "\n" + tables.latex(differences, self.corner, caption, f"{self.slug}-tests")
         return text
 
-    def _table(self, markup: Markup) -> pd.DataFrame:
-        return tables.cells(self.values, self.form, markup, self.others, self.visited)
-
-    def _differences(self, markup: Markup) -> pd.DataFrame:
-        rows = self.differences()
-        lines = [[cell._replace(remarks=()).written(markup) for cell in line] for line in rows.values()]
-        return pd.DataFrame(lines, index=[markup.escape(row) for row in rows], columns=self.values.mean.columns)
+    def _texts(self, markup: Markup) -> list[pd.DataFrame]:
+        return [tables.written(rows, self.values.mean.columns, markup) for rows in (self.cells(), self.differences())]
 
     def frame(self) -> pd.DataFrame:
         """The numbers, a row for each cell, in the metric's own unit, published ones too."""
         parts = {"mean": self.values.mean, "std": self.values.std, "runs": self.values.count}
         parts |= {"visited": self.visited} if (self.visited != "").any(axis=None) else {}
-        cells = pd.DataFrame({name: part.stack(future_stack=True) for name, part in parts.items()})
-        cells.index.names = ["row", "column"]
         if len(self.others):
-            others = self.others.stack(future_stack=True) / self.form.scale
-            others.index.names = ["row", "column"]
-            cells["published"] = others
-            cells["difference_from_published"] = cells["mean"] - cells["published"]
-        cells = cells.reset_index().astype({"row": str, "runs": int})
+            parts["published"] = self.others.reindex_like(self.values.mean) / self.form.scale
+            parts["difference_from_published"] = self.values.mean - parts["published"]
+        cells = pd.DataFrame({name: part.stack(future_stack=True) for name, part in parts.items()})
+        cells = cells.rename_axis(["row", "column"]).reset_index().astype({"row": str, "runs": int})
         if self.baseline is not None:
             tests = self.tests.rename(columns={"difference": "difference_from_baseline"}).astype({"row": str})
             cells = cells.merge(tests, on=["row", "column"], how="left")
@@ -187,11 +181,9 @@ def compare(
 ) -> list[Comparison]:
     """A table of ``metric`` for every setting and protocol of :func:`lnl.reporting.arrange.arrange`.
 
-    Args:
-        rows, columns: the names of the axes.
-        others: published numbers, as of :func:`lnl.reporting.published.published_beside`; None for none.
-        baseline: the row to test against, in the tables that have it.
-        named: the columns of ``runs`` in the names of rows and columns.
+    ``rows`` and ``columns`` are the names of the axes, ``named`` the columns of ``runs`` in the names on them.
+    ``others`` are of :func:`lnl.reporting.published.published_beside`. Tables that have the row ``baseline`` test
+    against it.
     """
     if others is None:
         others = pd.DataFrame(columns=["setting", "protocol", "row", "column", "value"])

@@ -43,14 +43,10 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def against(axes: Axes, values: Summary, scale: float = 100.0, numbers: Numbers = None, **style: Any) -> None:
-    """A line for each row of a pivot over its columns, with a band of one standard deviation over seeds.
+    """A line for each row of a pivot, times ``scale``, with a band of one standard deviation over seeds.
 
-    Args:
-        axes: to draw on.
-        values: columns that are numbers have their places by value, others are spread evenly.
-        scale: of the values.
-        numbers: the number of each row's colour and marker; by default its place.
-        style: of the lines, as of Matplotlib's ``plot``.
+    Columns that are numbers have their places by value, others are spread evenly. ``numbers`` are those of each row's
+    colour and marker, by default its place; ``style`` is of Matplotlib's ``plot``.
     """
     columns = values.mean.columns
     x = np.asarray(columns if is_numeric_dtype(columns) else range(len(columns)), dtype=float)
@@ -60,7 +56,7 @@ def against(axes: Axes, values: Summary, scale: float = 100.0, numbers: Numbers 
 
 
 def epoch_curves(axes: Axes, curve: pd.DataFrame, scale: float = 1.0, numbers: Numbers = None, **style: Any) -> None:
-    """A line for each group of :func:`lnl.reporting.series.by_epoch`; further arguments as of :func:`against`."""
+    """A line for each group of :func:`lnl.reporting.material.by_epoch`; further arguments as of :func:`against`."""
     for i, (name, values) in enumerate(curve.dropna(subset=["mean"]).groupby(level=0, observed=True)):
         number = i if numbers is None else numbers[name]
         x = np.asarray(values.index.get_level_values("epoch"), dtype=float)

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import json
 from importlib.resources import files
 from typing import Any
 
@@ -18,6 +17,7 @@ def page_text(package: str, data: Any, **values: Any) -> str:
     """
     loader = ChoiceLoader([PackageLoader(name, "assets") for name in dict.fromkeys((package, SHARED))])
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
     css, script = (_asset(SHARED, f"common.{end}") + _asset(package, f"page.{end}") for end in ("css", "js"))
     return environment.get_template("page.html").render(
         css=css,
@@ -25,14 +25,9 @@ def page_text(package: str, data: Any, **values: Any) -> str:
         # Only these two may run or style anything, even if a name had become markup.
         policy=f"default-src 'none'; img-src data:; style-src '{_digest(css)}'; script-src '{_digest(script)}'; "
         "base-uri 'none'; form-action 'none'",
-        data=embedded(data),
+        data=data,
         **values,
     )
-
-
-def embedded(value: Any) -> str:
-    """JSON that may stand inside a ``<script>`` with any names in it."""
-    return json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _asset(package: str, name: str) -> str:

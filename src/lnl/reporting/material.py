@@ -2,21 +2,30 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lnl.errors import UserError, nearest
-from lnl.reporting.arrange import arrange, check_column
+from lnl.reporting.arrange import arrange, check_column, visits_part
 from lnl.reporting.comparison import ORACLE, Comparison, compare, metrics_of
 from lnl.reporting.published import published_beside
-from lnl.reporting.results import read_folders, read_metrics
-from lnl.reporting.series import Setting
+from lnl.reporting.results import read_confusions, read_folders, read_metrics, read_transition
 from lnl.reporting.significance import copies
 from lnl.runs.find import find_others, find_runs, named_folders
 from lnl.runs.folder import RunFolder
 
-SEED_AND_DRAW = ["seed"], ["noise_seed"], ["seed", "noise_seed"]
+CURVES = {  # of metrics.csv and of `fitted`: name and scale
+    "val/loss": ("validation loss (noisy labels)", 1.0),
+    "val/accuracy": ("validation accuracy (noisy labels), %", 100.0),
+    "train/loss": ("training loss", 1.0),
+    "train/accuracy": ("training accuracy (given labels), %", 100.0),
+    "fitted_correct": ("correctly labelled samples fitted", 1.0),
+    "fitted_wrong": ("wrongly labelled samples fitted", 1.0),
+}
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,45 @@ class Options:
     page: bool
 
 
+class Setting:
+    """The runs of one setting, and the numbers that its figures show; arguments as in :class:`Material`."""
+
+    def __init__(self, name: str, runs: pd.DataFrame, epochs: pd.DataFrame) -> None:
+        self.name, self.runs = name, runs.assign(column=runs["column"].infer_objects())
+        self.epochs = epochs.assign(column=epochs["column"].infer_objects())
+        self.columns: list[Any] = sorted(self.runs["column"].unique())
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        """Every curve by row, column and epoch, as of :func:`by_epoch`."""
+        return by_epoch(self.epochs, ["row", "column"])
+
+    @cached_property
+    def classes(self) -> list[str]:
+        """The classes of the first run."""
+        return read_confusions(self.runs["path"].iloc[0])[0]
+
+    @cached_property
+    def confusions(self) -> dict[tuple[str, str, Any], np.ndarray]:
+        """Confusion matrices, true class by row, by protocol, row and column: counts summed over runs."""
+        summed: dict[tuple[str, str, Any], np.ndarray] = {}
+        runs = self.runs.loc[~self.runs["repeated"], ["path", "protocol", "row", "column"]]
+        for path, entries in runs.groupby("path", sort=False):
+            classes, matrices = read_confusions(str(path))
+            for _, protocol, row, column in entries.itertuples(index=False):
+                if classes == self.classes and protocol in matrices:
+                    key = (str(protocol), str(row), column)
+                    summed[key] = summed.get(key, 0) + matrices[protocol]
+        return summed
+
+    @cached_property
+    def transitions(self) -> dict[Any, np.ndarray]:
+        """The matrix that wrong labels were drawn by, true class by row, of the first run of each column."""
+        first = self.runs.drop_duplicates("column").set_index("column")["path"]
+        found = {column: read_transition(first[column]) for column in self.columns}
+        return {column: matrix for column, matrix in found.items() if matrix is not None and matrix.ndim == 2}
+
+
 @dataclass(frozen=True)
 class Material:
     """The material of the tables, figures and page of a report."""
@@ -50,6 +98,7 @@ class Material:
     metrics: list[str]
     tables: list[Comparison]  # of each metric, setting and protocol
     settings: list[Setting]
+    epochs: pd.DataFrame  # `metrics.csv` of all runs, with a row for each epoch
     skipped: dict[Path, str]  # folders that are left out, with the reason
 
     @property
@@ -61,11 +110,6 @@ class Material:
     def order(self) -> list[str]:
         """The rows, in the order that gives them their colours."""
         return [str(row) for row in self.runs["row"].cat.categories]
-
-    @property
-    def epochs(self) -> pd.DataFrame:
-        """``metrics.csv`` of all runs, with a row for each epoch."""
-        return pd.concat([setting.epochs for setting in self.settings])
 
     @property
     def numbers(self) -> dict[str, int]:
@@ -102,12 +146,12 @@ def gather(options: Options) -> Material:
     for metric in metrics:
         others = published_beside(runs, options.against, metric) if options.against else None
         tables += compare(runs, shown_rows, options.columns, metric, others, baseline, named)
-    epochs = _epochs(runs, skipped)
+    epochs = fitted(_epochs(runs, skipped))
     settings = [
-        Setting(str(setting), members, epochs[epochs["setting"] == setting], metrics_of(runs))
+        Setting(str(setting), members, epochs[epochs["setting"] == setting])
         for setting, members in runs.groupby("setting", sort=False)
     ]
-    return Material(name, runs, shown_rows, options.columns, metrics, tables, settings, skipped)
+    return Material(name, runs, shown_rows, options.columns, metrics, tables, settings, epochs, skipped)
 
 
 def _epochs(runs: pd.DataFrame, skipped: dict[Path, str]) -> pd.DataFrame:
@@ -122,19 +166,48 @@ def _epochs(runs: pd.DataFrame, skipped: dict[Path, str]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["epoch", *facts])
 
 
+def fitted(epochs: pd.DataFrame) -> pd.DataFrame:
+    """Adds ``fitted_correct`` and ``fitted_wrong``: how many correctly and wrongly labelled samples the model fits.
+
+    Both are NaN if the number of wrong labels is unknown, and for epochs that visited a part of the samples.
+    """
+    size, rate = epochs["train_samples"].astype(float).mask(visits_part(epochs)), epochs["train_rate"].astype(float)
+    nothing = pd.Series(np.nan, index=epochs.index)
+    return epochs.assign(
+        fitted_correct=(size * (1 - rate)).round() * epochs.get("train/accuracy_correct", nothing),
+        fitted_wrong=(size * rate).round() * epochs.get("train/memorised", nothing),
+    )
+
+
+def by_epoch(epochs: pd.DataFrame, by: Sequence[str], curves: Sequence[str] = tuple(CURVES)) -> pd.DataFrame:
+    """``mean``, ``std`` and ``count`` of each curve at each epoch, over the runs of each group.
+
+    Returns a row for each group, which the columns ``by`` make, and epoch (from 1, in ``epochs`` from 0), and columns
+    ``(curve, statistic)``; curves without a number are left out.
+    """
+    there = [name for name in curves if name in epochs and epochs[name].notna().any()]
+    groups = epochs.assign(epoch=epochs["epoch"] + 1).groupby([*by, "epoch"], observed=True)
+    return groups[there].agg(["mean", "std", "count"]) if there else pd.DataFrame()
+
+
+def shares(counts: np.ndarray) -> np.ndarray:
+    """Each row of ``counts[K, K]`` divided by its sum; zeros stay zeros."""
+    return np.asarray(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
+
+
 def facts(material: Material) -> str:
     """Counts and settings: ``60 runs, 4 methods, 5 rates, 2 seeds × 3 draws of the wrong labels: cifar10, cnn``."""
-    single = material.single
+    runs = material.single
 
     def number(count: int, name: str) -> str:
         return f"{count} {name}{'s' * (count != 1)}" if name.isalpha() else f"{count} values of {name}"
 
     parts = {material.rows: "row", material.columns: "column", "seed": "seed"}
-    counts = [number(single[key].nunique(), name) for name, key in parts.items()]
-    seeds, draws, both = (len(single[keys].drop_duplicates()) for keys in SEED_AND_DRAW)
+    counts = [number(runs[key].nunique(), name) for name, key in parts.items()]
+    seeds, draws, both = (len(runs.drop_duplicates(keys)) for keys in ("seed", "noise_seed", ["seed", "noise_seed"]))
     if seeds < both:
         counts[-1] += f"{' ×' if both == seeds * draws else ','} {draws} draws of the wrong labels"
-    return f"{', '.join([number(len(single), 'run'), *counts])}: {'; '.join(dict.fromkeys(single['setting']))}"
+    return f"{', '.join([number(len(runs), 'run'), *counts])}: {'; '.join(dict.fromkeys(runs['setting']))}"
 
 
 def _listed(key: str, value: str | Sequence[str] | None) -> list[str]:

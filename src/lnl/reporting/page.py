@@ -10,18 +10,19 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 from plotly.offline import get_plotlyjs
 
-from lnl.reporting.arrange import UNKNOWN, partial_note
+from lnl.reporting.arrange import partial_note
 from lnl.reporting.comparison import PROTOCOLS, metric_format, metric_text, metrics_of
 from lnl.reporting.figures import COLORS
 from lnl.reporting.html import page_text
-from lnl.reporting.material import Material, facts
-from lnl.reporting.series import CURVES, by_epoch, shares
-from lnl.reporting.tables import column_text
+from lnl.reporting.material import CURVES, Material, by_epoch, facts, shares
+from lnl.reporting.tables import UNKNOWN, averages, column_text
 
 FILTERS = ("data", "noise", "rate", "method", "loss", "model", "seed")
 MOST_POINTS = 500_000  # of the curves of all runs; if there are more, each is thinned
 THINNED = 100  # points of a thinned curve
 MOST_CLASSES = 25  # larger matrices are left out
+
+Groups = dict[tuple[Any, ...], dict[str, Any]]
 
 
 def write_page(material: Material, path: Path) -> None:
@@ -39,7 +40,7 @@ def write_page(material: Material, path: Path) -> None:
         column_text=column_text,
         report=data,
         metric=material.metrics[0],
-        filters={key: list(dict.fromkeys(map(_text, material.single[key].sort_values()))) for key in FILTERS},
+        filters={key: list(dict.fromkeys(map(column_text, material.single[key].sort_values()))) for key in FILTERS},
         unknown=UNKNOWN,
         partial=partial_note(material.epochs),
         skipped={str(folder): reason for folder, reason in material.skipped.items()},
@@ -105,15 +106,10 @@ def _cells(material: Material, place: int, scales: Mapping[str, float], thin: bo
     """Each row and column of a setting; averages only of several runs."""
     setting, places = material.settings[place], {path: i for i, path in enumerate(material.single["path"])}
     numeric = is_numeric_dtype(setting.runs["column"])
+    metrics = _metrics_by(setting.runs, ["row", "column"], scales)
     curves = _curves_by(setting.curves, ["row", "column"], thin)
-    averages: dict[tuple[str, Any], dict[str, list[list[float | None]]]] = {}
-    numbers = setting.metrics[list(scales)].to_numpy().reshape(len(setting.metrics), -1, 3)
-    for (protocol, row, column), values in zip(setting.metrics.index, numbers, strict=True):
-        points = [_point(scale, *point) for scale, point in zip(scales.values(), values, strict=True)]
-        averages.setdefault((str(row), column), {})[protocol] = points
     for (row, column), runs in setting.runs.groupby(["row", "column"], observed=True):
         paths = runs.loc[~runs["repeated"], "path"].unique()
-        found = {key[0]: counts for key, counts in setting.confusions.items() if key[1:] == (row, column)}
         cell = {
             "setting": place,
             "row": material.numbers[str(row)],
@@ -122,33 +118,30 @@ def _cells(material: Material, place: int, scales: Mapping[str, float], thin: bo
             "runs": [places[path] for path in paths],
             "confusion": {
                 protocol: {"share": _grid(shares(counts)), "count": counts.tolist()}
-                for protocol, counts in found.items()
-                if len(counts) <= MOST_CLASSES
+                for (protocol, *where), counts in setting.confusions.items()
+                if where == [row, column] and len(counts) <= MOST_CLASSES
             },
         }
         if len(paths) > 1:
             cell["curves"] = curves.get((row, column), {})
-            cell["metrics"] = averages[str(row), column]
+            cell["metrics"] = metrics[row, column]
         yield cell
 
 
 def _runs(material: Material, folder: Path, scales: Mapping[str, float], thin: bool) -> Iterator[dict[str, Any]]:
     """Each run, with numbers in the form of a cell's averages."""
+    metrics = _metrics_by(material.runs, ["path"], scales)
     curves = _curves_by(by_epoch(material.epochs, ["path"]), ["path"], thin)
-    metrics: dict[str, dict[str, list[list[float | None]]]] = {}
-    numbers = material.runs[list(scales)].to_numpy(dtype=float) * list(scales.values())
-    for path, protocol, values in zip(material.runs["path"], material.runs["protocol"], numbers, strict=True):
-        metrics.setdefault(path, {})[protocol] = [[_number(value)] for value in values]
     names = [setting.name for setting in material.settings]
     for run in material.single.to_dict("records"):
         yield {
-            **{key: _text(run[key]) for key in ("run", "column", *FILTERS)},
+            **{key: column_text(run[key]) for key in ("run", "column", *FILTERS)},
             "path": _short(run["path"]),
             "link": Path(os.path.relpath(run["path"], folder)).as_posix(),
             "setting": names.index(run["setting"]),
             "row": material.numbers[str(run["row"])],
             "seconds": _number(run["fit_seconds"]),
-            "metrics": metrics[run["path"]],
+            "metrics": metrics[(run["path"],)],
             "curves": curves.get((run["path"],), {}),
         }
 
@@ -161,22 +154,32 @@ def _config(runs: pd.DataFrame) -> tuple[dict[str, str], list[dict[str, str]]]:
     return common, [{name: texts[name][i] for name in names if name not in common} for i in range(len(runs))]
 
 
-def _curves_by(curves: pd.DataFrame, by: list[str], thin: bool) -> dict[tuple[Any, ...], dict[str, Any]]:
+def _metrics_by(runs: pd.DataFrame, by: list[str], scales: Mapping[str, float]) -> Groups:
+    """Every metric of each group, by protocol, in the order of ``scales``."""
+    found: Groups = {}
+    table = averages(runs, [*by, "protocol"], list(scales))
+    numbers = table.to_numpy().reshape(len(table), -1, 3)
+    for (*key, protocol), values in zip(table.index, numbers, strict=True):
+        points = [_point(scale, *point) for scale, point in zip(scales.values(), values, strict=True)]
+        found.setdefault(tuple(key), {})[protocol] = points
+    return found
+
+
+def _curves_by(curves: pd.DataFrame, by: list[str], thin: bool) -> Groups:
     """The curves of each group, as points that begin with the epoch."""
+    found: Groups = {}
     if curves.empty:
-        return {}
-    found: dict[tuple[Any, ...], dict[str, Any]] = {}
-    names, epochs = list(dict.fromkeys(curves.columns.get_level_values(0))), curves.index.get_level_values("epoch")
-    numbers = curves.to_numpy().reshape(len(curves), len(names), 3)
-    for key, group_places in curves.groupby(level=by, observed=True).indices.items():
-        places = np.asarray(group_places)
-        if thin and len(places) > THINNED:
-            places = places[np.linspace(0, len(places) - 1, THINNED).round().astype(int)]
-        group = found[key if isinstance(key, tuple) else (key,)] = {}
-        for i, name in enumerate(names):
-            there = [place for place in places if np.isfinite(numbers[place, i, 0])]
-            points = [[int(epochs[place]), *_point(CURVES[name][1], *numbers[place, i])] for place in there]
-            group |= {name: points} if points else {}
+        return found
+    for key, group in curves.groupby(level=by, observed=True):
+        if thin and len(group) > THINNED:
+            group = group.iloc[np.linspace(0, len(group) - 1, THINNED).round().astype(int)]
+        epochs, numbers = group.index.get_level_values("epoch"), group.to_numpy().reshape(len(group), -1, 3)
+        found[key] = {}
+        for i, name in enumerate(curves.columns.unique(0)):
+            there = np.isfinite(numbers[:, i, 0])
+            pairs = zip(epochs[there], numbers[there, i], strict=True)
+            points = [[int(epoch), *_point(CURVES[name][1], *values)] for epoch, values in pairs]
+            found[key] |= {name: points} if points else {}
     return found
 
 
@@ -192,10 +195,6 @@ def _grid(matrix: np.ndarray) -> list[list[float | None]]:
 def _number(value: Any) -> float | None:
     """Six digits are more than a figure shows."""
     return float(f"{value:.6g}") if value is not None and np.isfinite(value) else None
-
-
-def _text(value: Any) -> str:
-    return UNKNOWN if pd.isna(value) else column_text(value)
 
 
 def _short(path: str) -> str:

@@ -15,8 +15,7 @@ from pandas.api.types import is_numeric_dtype
 from lnl.reporting import figures
 from lnl.reporting.arrange import partial_note
 from lnl.reporting.comparison import PROTOCOLS, Comparison, metric_format, metric_text, slug
-from lnl.reporting.material import Material
-from lnl.reporting.series import CURVES, Setting, shares
+from lnl.reporting.material import CURVES, Material, Setting, shares
 from lnl.reporting.tables import column_text, pivot
 
 Grid = list[list[Axes]]

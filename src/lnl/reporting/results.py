@@ -12,12 +12,10 @@ import numpy as np
 import pandas as pd
 
 from lnl.runs.find import find_runs
-from lnl.runs.folder import RunFolder
+from lnl.runs.folder import SCHEMA_VERSION, RunFolder
 from lnl.runs.identity import acting
 
 log = logging.getLogger(__name__)
-
-READABLE = (1,)  # versions of result.json's schema
 
 
 def read_runs(paths: Iterable[Path | str]) -> pd.DataFrame:
@@ -63,7 +61,7 @@ def read_folders(folders: Iterable[Path]) -> tuple[pd.DataFrame, dict[Path, str]
 
 def _rows(folder: Path) -> list[dict[str, Any]]:
     result = json.loads(RunFolder(folder).result.read_text())
-    if result["schema_version"] not in READABLE:
+    if result["schema_version"] != SCHEMA_VERSION:
         raise ValueError(f"result.json of schema version {result['schema_version']}, which this lnl cannot read")
     noise, time = result["noise"], result["time"]
     own = {key: result.get(key, {}) for key in ("sources", "files")}

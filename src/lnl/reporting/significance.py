@@ -18,14 +18,10 @@ def with_labels(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def copies(runs: pd.DataFrame, by: Sequence[str], metric: str | None = None) -> np.ndarray:
-    """Marks runs that repeat an earlier run of their cell: same seed, noisy labels and split.
+    """Marks, in ``[n]`` bool, runs that repeat an earlier run of their cell: same seed, noisy labels and split.
 
-    Without noise, or with labels from a file, every ``noise.seed`` gives the same labels and the same numbers.
-
-    Args:
-        runs: ``n`` of one protocol, as of :func:`lnl.reporting.results.read_runs`; returns ``[n]`` bool.
-        by: the columns that make a cell.
-        metric: compares only runs with this number; None compares all.
+    Without noise, or with labels from a file, every ``noise.seed`` gives the same labels and the same numbers. The
+    columns ``by`` make a cell. Only runs that have the ``metric`` are compared, if one is given.
     """
     compared = np.ones(len(runs), dtype=bool) if metric is None else runs[metric].notna().to_numpy()
     # Images are corrupted with a seed of their own; the other seeds of the configuration follow these.
@@ -90,12 +86,7 @@ def against_baseline(runs: pd.DataFrame, baseline: str, metric: str) -> pd.DataF
 
     A pair is two runs of the same column with equal seed, noisy labels (by their hash) and split, repeats left out.
     Crossed seeds and draws are not independent pairs: they are averaged within each seed (or draw, or split:
-    :func:`independent`) first. ``p_holm`` is corrected for the number of tests in the table.
-
-    Args:
-        runs: of one table and protocol, as of :func:`lnl.reporting.arrange.arrange`.
-        baseline: its row.
-        metric: a column of numbers.
+    :func:`independent`) first. ``runs`` are all those of a table; ``p_holm`` is corrected for the number of its tests.
 
     Returns:
         For each row and column with a pair: ``row``, ``column``, ``pairs`` (independent ones), ``within`` (the factor

@@ -11,7 +11,7 @@ import pandas as pd
 from lnl.reporting.significance import copies, what_varies, with_labels
 
 SEEDS = ["seed", "noise_seed", "split_seed"]
-MISSING = "–"
+MISSING, UNKNOWN = "–", "not given"  # a cell without a number, a value that a run does not have
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,8 @@ LATEX = Markup(r"\textbf{{{}}}", r"\emph{{{}}}", _escape_latex)
 def averages(runs: pd.DataFrame, by: Sequence[str], metrics: Sequence[str], observed: bool = True) -> pd.DataFrame:
     """``mean``, ``std`` (sample) and ``count`` of each metric in each cell; runs that repeat another count once.
 
-    Args:
-        runs: as of :func:`lnl.reporting.results.read_runs`.
-        by: the columns that make a cell, with the protocol if there are several.
-        metrics: columns of numbers.
-        observed: false adds cells without runs, of columns that are categories.
-
-    Returns:
-        A row for each cell, with columns ``(metric, statistic)``.
+    Returns a row for each cell, which the columns ``by`` make (with the protocol if there are several), and columns
+    ``(metric, statistic)``. If ``by`` are categories, ``observed=False`` adds cells without runs.
     """
     once = runs.assign(**{metric: runs[metric].mask(copies(runs, by, metric)) for metric in metrics})
     return once.groupby(list(by), observed=observed)[list(metrics)].agg(["mean", "std", "count"])
@@ -88,10 +82,7 @@ def averages(runs: pd.DataFrame, by: Sequence[str], metrics: Sequence[str], obse
 def pivot(runs: pd.DataFrame, rows: str, columns: str, metric: str) -> Summary:
     """A metric by two columns of ``runs``, averaged over seeds as by :func:`averages`.
 
-    Args:
-        runs: of one protocol, as of :func:`lnl.reporting.results.read_runs`.
-        rows, columns: names of columns; categories keep their order and may have no runs; other values are sorted.
-        metric: a column of numbers.
+    The runs are of one protocol. Categories keep their order and may have no runs; other values are sorted.
 
     Raises:
         ValueError: if the runs of a cell differ in more than their seeds, naming what they differ in.
@@ -137,13 +128,14 @@ def what_differs(runs: pd.DataFrame) -> list[str]:
 
 
 class Cell(NamedTuple):
-    """A cell as it is shown: number (or NaN), text, remarks behind it, best of its column or not, published number."""
+    """A cell as it is shown."""
 
-    value: float
+    value: float  # or NaN
     text: str = MISSING
-    remarks: tuple[str, ...] = ()
-    best: bool = False
+    remarks: tuple[str, ...] = ()  # in brackets
+    best: bool = False  # of its column
     published: str = ""
+    title: str = ""  # on the page, under the mouse
 
     def written(self, markup: Markup) -> str:
         """The text, with its remarks in brackets."""
@@ -153,16 +145,16 @@ class Cell(NamedTuple):
 
 def shown(
     values: Summary, formats: Formats = None, others: pd.DataFrame | None = None, remarks: pd.DataFrame | None = None
-) -> dict[Any, list[Cell]]:
-    """The cells of each row; arguments as of :func:`cells`."""
+) -> dict[str, list[Cell]]:
+    """The cells of each row, as of :func:`cells`; ``remarks`` stand in brackets behind the numbers."""
     most = values.count.max().max()
-    rows: dict[Any, list[Cell]] = {row: [] for row in values.mean.index}
+    rows: dict[str, list[Cell]] = {column_text(row): [] for row in values.mean.index}
     for j, column in enumerate(values.mean):
         form = formats.get(str(column), Format()) if isinstance(formats, Mapping) else formats or Format()
         theirs = pd.Series(dtype=float) if others is None or column not in others else others[column]
         rounded = (form.scale * values.mean[column]).round(form.digits)
         best = rounded.agg(form.best) if form.best and rounded.nunique() > 1 else np.nan
-        for i, row in enumerate(rows):
+        for i, (row, line) in enumerate(zip(values.mean.index, rows.values(), strict=True)):
             mean, std, count = (float(part.iat[i, j]) for part in (values.mean, values.std, values.count))  # type: ignore[arg-type]
             published, difference = f"{theirs.get(row, np.nan):g}", form.scale * mean - theirs.get(row, np.nan)
             below = published + (f" ({form.signed(difference)})" if np.isfinite(difference) else "")
@@ -173,35 +165,31 @@ def shown(
                 remark = "" if remarks is None else str(remarks.iat[i, j])
                 known = tuple(filter(None, [few, remark]))
                 cell = Cell(mean, text, known, bool(rounded.iat[i] == best), cell.published)
-            rows[row].append(cell)
+            line.append(cell)
     return rows
 
 
 def cells(
-    values: Summary,
-    formats: Formats = None,
-    markup: Markup = MARKDOWN,
-    others: pd.DataFrame | None = None,
-    remarks: pd.DataFrame | None = None,
+    values: Summary, formats: Formats = None, markup: Markup = MARKDOWN, others: pd.DataFrame | None = None
 ) -> pd.DataFrame:
     """``mean ± std`` in every cell, or –; with the number of runs if a cell has fewer than others.
 
-    Args:
-        values: of the table.
-        formats: of its columns, or one for all.
-        markup: the language.
-        others: published numbers, as printed (a percentage as 58.9), with some of the same rows and columns. They and
-            our difference from them stand below each row that has some.
-        remarks: text for brackets behind the numbers, with the same rows and columns.
+    ``formats`` are of the columns, or one for all. ``others`` are published numbers, as printed (a percentage as 58.9),
+    with some of the same rows and columns; they and our difference from them stand below each row that has some.
     """
+    return written(shown(values, formats, others), values.mean.columns, markup)
+
+
+def written(rows: Mapping[str, list[Cell]], columns: pd.Index, markup: Markup) -> pd.DataFrame:
+    """The texts of cells."""
     lines, names = [], []
-    for row, ours in shown(values, formats, others, remarks).items():
+    for row, ours in rows.items():
         lines.append([cell.written(markup) for cell in ours])
-        names.append(markup.escape(column_text(row)))
+        names.append(markup.escape(row))
         if any(cell.published for cell in ours):
             lines.append([cell.published for cell in ours])
             names.append(markup.italic.format("published"))
-    return pd.DataFrame(lines, index=names, columns=list(values.mean.columns))
+    return pd.DataFrame(lines, index=names, columns=list(columns))
 
 
 def markdown(table: pd.DataFrame, corner: str = "") -> str:
@@ -223,7 +211,7 @@ def latex(table: pd.DataFrame, corner: str, caption: str, label: str) -> str:
 
 def column_text(name: object) -> str:
     """The text of a value: 0.3, not 0.30000000000000004."""
-    return f"{name:g}" if isinstance(name, float) else str(name)
+    return UNKNOWN if pd.isna(name) else f"{name:g}" if isinstance(name, float) else str(name)  # type: ignore[call-overload]
 
 
 def seeds_note(values: Summary, ran: pd.DataFrame | None = None) -> str:

@@ -7,7 +7,7 @@ const places = [...Array(size).keys()];
 const decided = Array(size).fill(null); // or [decision, the label's place in data.classes from now on]
 const past = []; // of lists of [place, what was decided before]
 const filter = { pair: "", state: "" }; // a pair of classes, a decision; all if empty
-const cards = [];
+const cards = [...document.querySelectorAll("#sheet li")];
 let current = 0;
 
 const named = (label) => data.classes[label];
@@ -273,11 +273,8 @@ function start() {
   if (!size) return;
   recall();
   const sheet = byId("sheet");
-  cards.push(...places.map((place) => make("li", { tabIndex: -1 })));
-  cards.forEach((card, place) => { card.dataset.place = place; });
   sheet.classList.toggle("tiny", data.tiny);
   sheet.classList.toggle("unnamed", !data.file.some(Boolean));
-  sheet.append(...cards);
   places.forEach(showCard);
   for (const key of ["pair", "state"]) byId(key).addEventListener("change", (event) => setFilter({ [key]: event.target.value }));
   byId("side").addEventListener("change", (event) => sheet.style.setProperty("--side", `${event.target.value}px`));

@@ -15,7 +15,3 @@ function fill(select, entries, chosen) {
   select.value = chosen;
 }
 
-byId("theme").addEventListener("change", (event) => {
-  document.documentElement.dataset.theme = event.target.value;
-});
-

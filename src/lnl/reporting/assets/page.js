@@ -140,7 +140,6 @@ function draw(id) {
   if (!window.Plotly) document.head.append(make("script", { textContent: byId("plotly").textContent }));
   const element = byId(id);
   const [traces, layout] = FIGURES[id]();
-  element.setAttribute("role", "img");
   const counted = traces.filter((trace) => trace.meta !== "band").length;
   const caption = element.parentElement.querySelector("figcaption").innerText.replace(/\s+/g, " ");
   element.setAttribute("aria-label", `${caption}: ${counted ? `${counted} series` : "nothing to show"}`);
@@ -156,28 +155,22 @@ function draw(id) {
     showlegend: false, hovermode: "x unified", margin: { l: 55, r: 12, t: 8, b: 42 }, paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)", font: { family: "system-ui, sans-serif", size: 12, color: variable("--text") },
     hoverlabel: { bgcolor: variable("--surface"), bordercolor: variable("--line"), font: { color: variable("--text") } },
-    dragmode: matchMedia("(pointer: fine)").matches ? "zoom" : false,
+    dragmode: matchMedia("(pointer: fine)").matches ? "zoom" : false, template: { layout: { xaxis: line, yaxis: line } },
   };
-  const names = ["xaxis", "yaxis", ...(layout.yaxis2 ? ["yaxis2"] : [])];
-  const axes = Object.fromEntries(names.map((name) => [name, { ...line, ...layout[name] }]));
-  Plotly.react(element, traces, { ...base, ...layout, ...axes }, { responsive: true, displayModeBar: false });
+  Plotly.react(element, traces, { ...base, ...layout }, { responsive: true, displayModeBar: false });
 }
 
 // Only what can be seen is drawn; the rest when it comes into view.
-const waiting = new Set();
-const inView = new Set();
 const watcher = new IntersectionObserver((entries) => {
-  for (const { target, isIntersecting } of entries) {
-    inView[isIntersecting ? "add" : "delete"](target.id);
-    if (isIntersecting && waiting.delete(target.id)) draw(target.id);
+  for (const { target } of entries.filter((entry) => entry.isIntersecting)) {
+    watcher.unobserve(target);
+    draw(target.id);
   }
 }, { rootMargin: "200px" });
 
 function drawAll() {
-  for (const id of Object.keys(FIGURES)) {
-    if (inView.has(id)) draw(id);
-    else waiting.add(id);
-  }
+  watcher.disconnect();
+  for (const id of Object.keys(FIGURES)) watcher.observe(byId(id));
 }
 
 // ---- controls
@@ -286,4 +279,3 @@ document.addEventListener("click", ({ target }) => {
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
 showMetric();
 update();
-for (const id of Object.keys(FIGURES)) watcher.observe(byId(id));
