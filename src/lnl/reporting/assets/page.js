@@ -150,7 +150,7 @@ function draw(id) {
     return;
   }
   if (!element.data) element.textContent = "";
-  const line = { gridcolor: variable("--line"), zeroline: false, linecolor: variable("--line"), automargin: true };
+  const line = { gridcolor: variable("--line"), zeroline: false, showline: true, linecolor: variable("--line"), automargin: true };
   const base = {
     showlegend: false, hovermode: "x unified", margin: { l: 55, r: 12, t: 8, b: 42 }, paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)", font: { family: "system-ui, sans-serif", size: 12, color: variable("--text") },
