@@ -118,11 +118,7 @@ class Material:
 
 
 def gather(options: Options) -> Material:
-    """Reads and arranges the runs.
-
-    Raises:
-        UserError: as :func:`lnl.reporting.report.write_report`.
-    """
+    """Reads and arranges the runs; raises UserError as :func:`lnl.reporting.report.write_report`."""
     given = named_folders(options.runs)
     name = _name(options.name, given)
     runs, skipped = read_folders(find_runs(given))

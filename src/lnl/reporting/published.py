@@ -24,13 +24,11 @@ def published(study: str | None = None, **where: Any) -> pd.DataFrame:
 
 
 def published_beside(runs: pd.DataFrame, study: str, metric: str) -> pd.DataFrame:
-    """Published numbers of the same data, noise, rate, method and loss as some of the runs.
+    """Rows of :func:`published` of the same data, noise, rate, method and loss as some of the runs.
 
-    ``symmetric`` in a paper is either convention, and matches ``uniform`` too. A model that lnl has must be the same;
-    one that lnl has no option for is named in the note below the table.
-
-    Returns:
-        Rows of :func:`published` with the ``setting``, ``row`` and ``column`` they belong to.
+    They have the ``setting``, ``row`` and ``column`` of these runs. ``symmetric`` in a paper is either convention, and
+    matches ``uniform`` too. A model that lnl has must be the same; one that lnl has no option for is named in the note
+    below the table.
 
     Raises:
         UserError: if there is no such study, or none of its numbers matches a run.

@@ -14,8 +14,7 @@ TABLES, FIGURES = ("md", "csv", "tex"), ("png", "svg")
 def write_report(options: Options) -> str:
     """Reads the runs and writes ``report.md``, ``runs.csv``, ``tables/``, ``figures/`` and ``index.html``.
 
-    Returns:
-        The runs, the first tables, and the files, as text.
+    Returns the runs, the first tables, and the files, as text.
 
     Raises:
         UserError: for runs, columns, metrics, rows or studies that do not exist.
