@@ -235,6 +235,7 @@ MISTAKES = {
     "no columns": (["runs=outputs/study", "columns=null"], ["columns must be the name of a column, got None"]),
     "a number for rows": (["runs=outputs/study", "rows=3"], ["rows must be", "got 3"]),
     "no list of formats": (["runs=outputs/study", "figures=null"], ["figures must be of png, svg, or [] for none"]),
+    "false for no formats": (["runs=outputs/study", "figures=false"], ["or [] for none; got 'False'"]),
     "a path for a name": (["runs=outputs/study", "name=../x"], ["name", "../x"]),
 }
 

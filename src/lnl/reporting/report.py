@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from lnl.config import listed
 from lnl.errors import UserError, nearest
 from lnl.reporting.comparison import Comparison
 from lnl.reporting.material import Material, Options, facts, gather
@@ -47,12 +49,11 @@ def write_report(options: Options) -> str:
     return "\n".join([*lines, *(f"  {path}" for path in files)])
 
 
-def _check_choices(key: str, given: Sequence[str] | None, allowed: Sequence[str]) -> None:
-    if given is None:
-        raise UserError(f"{key} must be of {', '.join(allowed)}, or [] for none")
-    for value in [given] if isinstance(given, str) else given:
+def _check_choices(key: str, given: Any, allowed: Sequence[str]) -> None:
+    for value in ["null"] if given is None else listed(given):
         if value not in allowed:
-            raise UserError(f"{key} must be of {', '.join(allowed)}, got '{value}'{nearest(value, allowed)}")
+            must = f"{key} must be of {', '.join(allowed)}, or [] for none"
+            raise UserError(f"{must}; got '{value}'{nearest(value, allowed)}")
 
 
 def _write_table(table: Comparison, folder: Path, formats: Sequence[str]) -> None:
