@@ -208,7 +208,7 @@ MISTAKES = {
     "range": (lambda c: c.fit(IMAGES.astype(float), LABELS), r"floats in 0..1; got float64 in 0.0..255.0"),
     "nan": (lambda c: c.fit(np.full((9, 8, 8), np.nan), LABELS[:9]), "got float64 in nan..nan"),
     "labels": (lambda c: c.fit(IMAGES, LABELS[:-1]), "inconsistent numbers of samples"),
-    "no images": (lambda c: c.fit(IMAGES[:0], LABELS[:0]), r"got \(0, 8, 8\)"),
+    "no images": (lambda c: c.fit(IMAGES[:0], LABELS[:0]), r"got \[0, 8, 8\]"),
     "one image": (lambda c: c.fit(IMAGES[:1], LABELS[:1]), "got n_samples=1"),
     "one class": (lambda c: c.fit(IMAGES, LABELS * 0), "at least 2 classes"),
     "trusted mask": (lambda c: c.fit(IMAGES, LABELS, np.ones(9, bool)), "trusted must be 600 booleans or numbers"),

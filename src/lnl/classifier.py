@@ -29,10 +29,11 @@ from lnl.app.cli import KNOWN, explain
 from lnl.app.resolvers import register_resolvers
 from lnl.config import CONF_DIR
 from lnl.data import Dataset
-from lnl.datasets.images import natural_size
-from lnl.datasets.in_memory import InMemory, as_images, as_mask
+from lnl.datasets.images import as_images, natural_size
+from lnl.datasets.source import InMemory
 from lnl.errors import UserError
 from lnl.labels import Labels, Trusted
+from lnl.labels.files import as_mask
 from lnl.runs.folder import RunFolder
 from lnl.trained.loading import ImageClassifier, checkpoint_path
 from lnl.training.assembly import build_data, build_method, build_trainer, uses_trusted

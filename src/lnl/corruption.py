@@ -25,11 +25,9 @@ class ImageCorruption(ABC):
         """Sees the uncorrupted training images ``[N, H, W, C]`` first."""
 
     def __call__(self, images: Images, split: str) -> Images:
-        """Corrupted images, uint8 ``[N, H, W, C]``.
+        """The images of a whole split, corrupted, uint8 ``[N, H, W, C]``.
 
-        Args:
-            images: uint8 ``[N, H, W, C]``, a whole split in the dataset's order.
-            split: ``train`` (which includes validation) or ``test``; each has its own draw.
+        ``split`` is ``train`` (which includes validation) or ``test``; each has its own draw.
         """
         count, height, width, channels = images.shape
         rng = np.random.default_rng([self.seed, *split.encode()])

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from numbers import Real
 
 
 class UserError(Exception):
@@ -28,7 +29,7 @@ def check_range(interval: str, **values: float | None) -> None:
     for name, value in values.items():
         if value is None:
             continue
-        number = isinstance(value, int | float)
+        number = isinstance(value, Real)
         above = number and (value >= low if interval[0] == "[" else value > low)
         if not (above and (value <= high if interval[-1] == "]" else value < high)):
             least = "at least" if interval[0] == "[" else "above"

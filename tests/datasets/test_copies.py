@@ -69,7 +69,7 @@ def test_the_only_picture_of_a_class_is_known_whatever_its_copies_are_called():
     labels, pictures = np.array([0, 0, 0, 1, 1, 2, 2, 3]), np.array([10, 11, 12, 13, 13, 14, 12, 15])
     # The one of class 1 is there twice; of class 2 there is another than 12; 15 is alone.
     assert not_alone(labels, pictures).tolist() == [True] * 3 + [False] * 2 + [True] * 2 + [False]
-    assert picture_numbers([[4, 1], [0, 5, 6]], 8).tolist() == [0, 1, 2, 3, 1, 0, 0, 7]
+    assert picture_numbers(["a", "b", "", "", "b", "a", "a", "c"]).tolist() == [0, 1, 2, 3, 1, 0, 0, 7]
 
 
 @pytest.mark.parametrize(

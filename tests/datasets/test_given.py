@@ -392,6 +392,17 @@ def test_pictures_that_are_streamed_are_those_that_are_kept(tmp_path):
         streamed.clean.tensors["train"][3]
 
 
+def test_images_keep_their_labels_if_some_of_both_parts_are_left_out(tmp_path):
+    for split in ("train", "test"):
+        write_folder(tmp_path / "data", 4, split)
+        (tmp_path / "data" / split / "dog/dog1.png").write_bytes(b"x")
+    for limit in (1, 0):
+        dataset = read(folder(tmp_path / "data", on_error="skip", cache_limit_gb=limit, image_size=12)).dataset
+        for images, labels in ((dataset.images, dataset.labels.given), (dataset.test_images, dataset.test_labels)):
+            assert np.bincount(labels).tolist() == [4, 3, 4]
+            np.testing.assert_array_equal(images[np.arange(11)][:, 6, 6].argmax(axis=1), labels)
+
+
 def test_names_are_cut():
     assert some(list("abcd")) == "a, b, c and 1 more"
     assert some(list(COLOURS)) == "cat, dog, owl"

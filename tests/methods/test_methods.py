@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from lnl.data import NoisyDataModule
-from lnl.data.training_set import training_set
+from lnl.data.sampler import training_set
 from lnl.errors import UserError
 from tests.conftest import weights
 from tests.methods.extensions import Spy
@@ -95,7 +95,7 @@ def test_the_truth_changes_no_weight_and_no_choice_of_epoch(digits, monkeypatch,
     setup = NoisyDataModule.setup
 
     def setup_with_nonsense(self, stage=None):
-        fresh = not self._clean
+        fresh = not hasattr(self, "clean")
         setup(self, stage)
         if fresh:
             rng = np.random.default_rng(0)

@@ -18,14 +18,13 @@ from lnl.data.batch import Batch
 from lnl.data.loader import Loader, View, Workers
 from lnl.data.preparation import Batching, Preparation
 from lnl.data.reading import CleanData, read
-from lnl.data.sampler import WHOLE, EpochSampler, Share
+from lnl.data.sampler import WHOLE, EpochSampler, Share, training_set
 from lnl.data.samples import Samples
 from lnl.data.splits import Split, Splitting
-from lnl.data.training_set import training_set
 from lnl.datasets.images import Streamed
 from lnl.datasets.source import Dataset, Source
 from lnl.errors import UserError
-from lnl.labels import Integers, Trusted
+from lnl.labels import Integers
 from lnl.labels.files import with_trusted
 from lnl.noise import LabelNoise, NoNoise
 
@@ -57,7 +56,7 @@ class NoisyDataModule(pl.LightningDataModule):
             batches carry -1 instead.
         classes: names; ``num_classes`` and ``image_size`` are numbers now.
         labels: :class:`~lnl.labels.Labels` of the whole training set. Their truth is for metrics only; trusted samples
-            outside the training split are left out.
+            outside the training split are left out. ``given`` and ``trusted`` are attributes of the module as well.
         fingerprints: of user data, just before it was read (:mod:`lnl.datasets.contents`); None of benchmarks.
         splits: sample numbers of ``train``, ``val`` and ``trusted_test`` in the training set, ``test`` in the test set.
         in_streams: bool ``[N]``, the samples that :meth:`endless` gave this process (of several) in this epoch.
@@ -104,9 +103,10 @@ class NoisyDataModule(pl.LightningDataModule):
         self.batch_size, self.eval_batch_size = self.batching.batch_size, self.batching.eval_batch_size
         self.noise, self.corruption = noise or NoNoise(), corruption or NoCorruption()
         self.data_dir, self.trusting, self.seed, self._reader = Path(data_dir).expanduser(), trusting, seed, reader
-        self.num_classes: Any = num_classes  # a number once the data is read
+        self.num_classes: Any = num_classes  # this and the size are numbers once the data is read
+        self.image_size: Any = self.preparation.image_size
+        self.channels = self.preparation.channels
         self.views = {"weak": augment, **(views or {})}
-        self._clean: CleanData | None = None
         self._on_device: dict[tuple[int, torch.device], Tensor] = {}
 
     @classmethod
@@ -119,7 +119,7 @@ class NoisyDataModule(pl.LightningDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         """Reads the data and draws the noise, once."""
-        if self._clean:
+        if hasattr(self, "clean"):
             return
         contents = self.source.contents  # before it is read
         clean = self._reader(self.source, self.preparation, self.corruption)
@@ -138,9 +138,11 @@ class NoisyDataModule(pl.LightningDataModule):
         # From the images as they are, so that instance noise does not depend on the size a model wants.
         labels = self.noise(labels, dataset.images, self.data_dir)
         self.labels = labels.trusting() if self.trusting else labels
+        self.given, self.trusted = self.labels.given, self.labels.trusted
         self.classes, self.num_classes = list(labels.classes), len(labels.classes)
-        self.preparation = replace(self.preparation, image_size=clean.form.image_size)
-        self.dataset, self.test_labels, self._clean = dataset, dataset.test_labels, clean
+        self.image_size = clean.form.image_size
+        self.preparation = replace(self.preparation, image_size=self.image_size)
+        self.dataset, self.test_labels, self.clean = dataset, dataset.test_labels, clean
         self.in_streams = torch.zeros(len(labels), dtype=torch.bool)
         self._labels = {
             "train": torch.from_numpy(self.labels.given.copy()),
@@ -161,15 +163,6 @@ class NoisyDataModule(pl.LightningDataModule):
             fitting = "images that fit on the disk: raise data.cache_limit_gb, or set a smaller data.image_size"
             raise UserError(f"{names[0]} needs {fitting}.")
 
-    @property
-    def image_size(self) -> Any:
-        """Side in pixels; None if not known yet."""
-        return self.preparation.image_size
-
-    @property
-    def channels(self) -> int:
-        return self.preparation.channels
-
     def samples(self) -> Samples:
         """The training samples as a method may see them."""
         assert self.labels.noise is not None
@@ -179,25 +172,10 @@ class NoisyDataModule(pl.LightningDataModule):
         trusted = (torch.from_numpy(array) for array in (self.trusted.index, self.trusted.labels))
         return Samples(len(given), self.num_classes, index, given, *trusted)
 
-    @property
-    def given(self) -> Integers:
-        """``[N]``, the labels that training sees, in the training set's order."""
-        return self.labels.given
-
-    @property
-    def trusted(self) -> Trusted:
-        """The trusted samples of the training split."""
-        return self.labels.trusted
-
     def right_labels(self, split: Split) -> Integers:
         """True labels of ``test`` or ``trusted_test``, in the split's order: for evaluation only."""
         index = self.splits[split]
         return self.test_labels[index] if split == "test" else self._trusted.among(index).labels
-
-    @property
-    def clean(self) -> CleanData:
-        assert self._clean is not None, "setup comes first"
-        return self._clean
 
     def images(self, split: Split, places: Any = slice(None)) -> np.ndarray:
         """The images of a split, or those at ``places`` in it, uint8 ``[n, H, W, C]``, not augmented."""
@@ -223,16 +201,9 @@ class NoisyDataModule(pl.LightningDataModule):
         batch_size: int | None = None,
         seeds: tuple[int, ...] = (),
     ) -> Loader:
-        """Shuffled, augmented batches of one epoch.
+        """Shuffled, augmented batches of an epoch (from 0) of the samples ``chosen``, int64 ``[n]``; None for all.
 
-        Args:
-            device: of the batches.
-            epoch: from 0.
-            chosen: numbers of samples, int64 ``[n]``; None for all training samples.
-            views: their names.
-            share: of this process in each batch.
-            batch_size: samples of a step, in all processes together; by default the data's.
-            seeds: of order and augmentation, beside the data's and the epoch.
+        ``batch_size`` counts the samples of a step in all processes; ``seeds`` are added to the data's and the epoch.
         """
         index = torch.from_numpy(self.splits["train"]) if chosen is None else chosen
         sampler = EpochSampler(index, (self.seed, *seeds), True, batch_size or self.batch_size, share)

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self, get_args
 
 from lnl.data.loader import Normalize
-from lnl.datasets.images import Form, check_choice, check_positive
+from lnl.datasets.images import Form, check_choice
+from lnl.errors import check_range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,4 +54,4 @@ class Batching:
 
     def __post_init__(self) -> None:
         check_choice("device_cache", self.device_cache, (True, False, "auto"))
-        check_positive(batch_size=self.batch_size, eval_batch_size=self.eval_batch_size)
+        check_range("[1, inf)", **{"data.batch_size": self.batch_size, "data.eval_batch_size": self.eval_batch_size})

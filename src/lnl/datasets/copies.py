@@ -1,10 +1,9 @@
 """Copies of a picture. All of them go to one split: a model must not be tested on a picture it was trained on."""
 
 import hashlib
-import json
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,22 +12,20 @@ from numpy.typing import NDArray
 
 from lnl.datasets.decoded import make_room, shown
 from lnl.datasets.pictures import PictureError, Pictures
-from lnl.files import write_atomically
+from lnl.files import replacing
 from lnl.labels import Integers
 from lnl.labels.labels import apportion, stratified_choice
 
 
-def same(digests: Iterable[str]) -> list[list[int]]:
-    """The places of each digest that occurs more than once; empty digests do not count."""
-    places = defaultdict(list)
-    for place, content in enumerate(digests):
-        if content:
-            places[content].append(place)
-    return [group for group in places.values() if len(group) > 1]
+def picture_numbers(digests: Iterable[str]) -> Integers:
+    """The place of the first sample with the same digest, for each; a sample with an empty one has no copies."""
+    first: dict[str, int] = {}
+    numbers = [first.setdefault(digest, place) if digest else place for place, digest in enumerate(digests)]
+    return np.array(numbers, dtype=np.int64)
 
 
-def find_copies(pictures: Pictures, cache_dir: Path, show: bool = False) -> list[list[int]]:
-    """The places of pictures with the same bytes, a list for each such content, cached in ``cache_dir``.
+def find_copies(pictures: Pictures, cache_dir: Path, show: bool = False) -> Integers:
+    """The :func:`picture_numbers` of pictures by their bytes, cached in ``cache_dir``.
 
     A picture that cannot be read has no copies; if it may be readable later, nothing is cached.
     """
@@ -44,24 +41,17 @@ def find_copies(pictures: Pictures, cache_dir: Path, show: bool = False) -> list
             return ""
 
     stem = f"pictures-{pictures.prefix}-copies-"
-    record = cache_dir / f"{stem}{hashlib.sha256(pictures.key().encode()).hexdigest()[:16]}.json"
-    with suppress(FileNotFoundError, ValueError):  # not cached, or damaged
-        copies: list[list[int]] = json.loads(record.read_text())
+    record = cache_dir / f"{stem}{hashlib.sha256(pictures.key().encode()).hexdigest()[:16]}.npy"
+    with suppress(FileNotFoundError, ValueError, EOFError):  # not cached, or damaged
+        numbers: Integers = np.load(record)
         os.utime(record)  # marks it as used
-        return copies
-    copies = same(shown(map(one, range(len(pictures))), "looking for copies", len(pictures), show))
+        return numbers
+    numbers = picture_numbers(shown(map(one, range(len(pictures))), "looking for copies", len(pictures), show))
     if not failed:
         cache_dir.mkdir(parents=True, exist_ok=True)
         make_room(cache_dir, stem, 0)
-        write_atomically(record, json.dumps(copies), durable=False)
-    return copies
-
-
-def picture_numbers(copies: Sequence[Sequence[int]], count: int) -> Integers:
-    """``[count]``, for each sample the place of the first of its ``copies``: the same number for the same picture."""
-    numbers = np.arange(count)
-    for places in copies:
-        numbers[list(places)] = min(places)
+        with replacing(record) as unfinished, unfinished.open("wb") as file:
+            np.save(file, numbers)
     return numbers
 
 

@@ -10,9 +10,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,64 +33,18 @@ T = TypeVar("T")
 Options = tuple[int, int, Fit]  # size, channels, fit
 
 
-@dataclass(frozen=True)
-class Decoded:
-    """The readable ones among some pictures.
+class Decoded(NamedTuple):
+    """The readable ones among some pictures, uint8 ``[n, S, S, C]``, and why others are ``bad``, by place among all."""
 
-    Attributes:
-        images: uint8 ``[n, S, S, C]``, in order.
-        bad: reasons why others cannot be read, by place among all pictures.
-    """
-
-    images: "NDArray[np.uint8] | StreamedPictures"
+    images: Images
     bad: dict[int, str]
-
-    def cut(self, place: int) -> tuple[Images, Images]:
-        """The images before a place among all pictures, and the others, without copying."""
-        kept = place - sum(bad < place for bad in self.bad)
-        if isinstance(self.images, StreamedPictures):
-            return self.images.part(slice(kept)), self.images.part(slice(kept, None))
-        return self.images[:kept], self.images[kept:]
-
-
-class StreamedPictures(Streamed):
-    """Pictures at ``places``, decoded on access."""
-
-    def __init__(
-        self, pictures: Pictures, places: NDArray[np.int64], digests: NDArray[np.uint64], options: Options
-    ) -> None:
-        size, channels, _ = options
-        super().__init__((len(places), size, size, channels))
-        self.pictures, self.places, self.digests, self.options = pictures, places, digests, options
-
-    def part(self, which: slice) -> "StreamedPictures":
-        return StreamedPictures(self.pictures, self.places[which], self.digests[which], self.options)
-
-    def __getitem__(self, places: Any) -> NDArray[np.uint8]:
-        chosen = self.places[places]
-        return np.stack([self._read(place) for place in chosen]) if chosen.ndim else self._read(chosen)
-
-    def _read(self, place: np.int64) -> NDArray[np.uint8]:
-        try:
-            return read_picture(self.pictures[int(place)], *self.options)
-        except PictureError as error:
-            name = self.pictures.names[int(place)]
-            raise UserError(f"{name} could be read when the run started, and cannot now: {error}") from error
 
 
 def decode(pictures: Pictures, form: Form, *, cache_dir: Path, limit: float, show: bool = False) -> Decoded:
     """All pictures in a form: decoded on all cores the first time, then read from ``cache_dir``.
 
-    Args:
-        pictures: to decode.
-        form: see :func:`lnl.datasets.pictures.read_picture`; the default size is :func:`common_size`.
-        cache_dir: of the array.
-        limit: bytes of the largest array to keep. Above it, pictures are decoded once to find the bad ones, and again
-            on every access.
-        show: whether to show a progress bar on a terminal.
-
-    Raises:
-        UserError: if the disk has no room for the array.
+    The default size is :func:`common_size`. An array of more than ``limit`` bytes is not kept: pictures are decoded
+    once to find the bad ones, and again on every access. Raises UserError if the disk has no room for the array.
     """
     options = size, channels, fit = form.image_size or common_size(pictures), form.channels, form.fit
     key = hashlib.sha256(f"{VERSION} {size} {channels} {fit} {pictures.key()}".encode()).hexdigest()[:16]
@@ -116,13 +71,21 @@ def decode(pictures: Pictures, form: Form, *, cache_dir: Path, limit: float, sho
             if streamed:
                 good = np.setdiff1d(np.arange(len(pictures)), np.array(list(bad), dtype=np.int64))
                 digests = np.array(found["digests"], dtype=np.uint64)
-                return Decoded(StreamedPictures(pictures, good, digests, options), bad)
+                read = partial(_read_again, pictures, options)
+                return Decoded(Streamed(read, good, digests, (size, size, channels)), bad)
             if len(bad) == len(pictures):
                 return Decoded(np.zeros((0, size, size, channels), np.uint8), bad)
             # Copy-on-write: torch wants writable memory, though nothing writes to it.
             return Decoded(np.asarray(np.load(array, mmap_mode="c")), bad)
     record.unlink(missing_ok=True)
     return decode(pictures, replace(form, image_size=size), cache_dir=cache_dir, limit=limit, show=show)
+
+
+def _read_again(pictures: Pictures, options: Options, place: int) -> NDArray[np.uint8]:
+    pixels = _read(pictures, place, options)
+    if isinstance(pixels, PictureError):
+        raise UserError(f"{pictures.names[place]} could be read when the run started, and cannot now: {pixels}")
+    return pixels
 
 
 def _read(pictures: Pictures, place: int, options: Options) -> NDArray[np.uint8] | PictureError:

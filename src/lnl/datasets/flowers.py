@@ -6,8 +6,6 @@ import os
 import tarfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-from urllib.error import URLError
 
 import numpy as np
 from torchvision.datasets.utils import download_url
@@ -18,7 +16,7 @@ from lnl.datasets.pictures import Files
 from lnl.datasets.source import Dataset, Source, hold_out_test
 from lnl.datasets.torchvision_sets import damaged, missing
 from lnl.errors import UserError
-from lnl.files import entries
+from lnl.files import walk
 from lnl.labels import Labels
 
 URL = "https://storage.googleapis.com/download.tensorflow.org/example_images/flower_photos.tgz"
@@ -46,7 +44,7 @@ class TFFlowers(Source):
         if not self.folder.is_dir():
             try:
                 download(self.folder.parent)
-            except (URLError, OSError, RuntimeError) as error:
+            except (OSError, RuntimeError) as error:
                 raise missing("flower_photos", self.folder.parent, error) from error
         if (found := len(self.photos())) != COUNT:
             raise UserError(
@@ -55,9 +53,8 @@ class TFFlowers(Source):
 
     def photos(self) -> list[str]:
         """``<class>/<file>`` of every photo, by class and name."""
-        classes = [name for name in CLASSES if (self.folder / name).is_dir()]
-        every = (f"{name}/{entry.name}" for name in classes for entry in entries(self.folder / name))
-        return [name for name in every if name.endswith(".jpg")]
+        names = [name for name, _ in walk(self.folder, depth=1) if name.endswith(".jpg")]
+        return [name for name in names if name.split("/")[0] in CLASSES]
 
     def read(self, form: Form, progress: bool = False) -> Dataset:
         pictures = Files(self.folder, self.photos())
@@ -89,10 +86,10 @@ def download(data_dir: Path) -> None:
     if hashlib.sha256(archive.read_bytes()).hexdigest() != SHA256:
         raise damaged(archive)
     unpacking = data_dir / f"flower_photos.unpacking-{os.getpid()}"
-    # Python before 3.11.4 has no filter; the checksum guarantees the archive's content.
-    safely: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
     with tarfile.open(archive) as tar:
-        tar.extractall(unpacking, **safely)
+        # Python before 3.11.4 has no filter; the checksum guarantees the archive's content.
+        tar.extraction_filter = getattr(tarfile, "data_filter", None)
+        tar.extractall(unpacking)
     (unpacking / "flower_photos").rename(data_dir / "flower_photos")
     unpacking.rmdir()
     archive.unlink()

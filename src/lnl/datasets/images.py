@@ -1,15 +1,17 @@
 """Images in memory or streamed, and the form in which models take them."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torchvision.transforms.v2 import functional as F
+
+from lnl.errors import check_range
+from lnl.labels import Integers
 
 Fit = Literal["resize", "center_crop", "center_square"]
 
@@ -21,33 +23,36 @@ def check_choice(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
         raise ValueError(f"data.{name} must be {', '.join(others)} or {last}, got '{value}'")
 
 
-def check_positive(**counts: int | None) -> None:
-    """Raises ValueError unless every ``data.<name>`` is null or at least 1."""
-    for name, value in counts.items():
-        if value is not None and value < 1:
-            raise ValueError(f"data.{name} must be at least 1, got {value}")
-
-
-class Streamed(ABC):
+@dataclass(eq=False)
+class Streamed:
     """Images ``[N, H, W, C]`` that are read on access, because they do not fit in memory.
 
-    Attributes:
-        shape: ``(N, H, W, C)``.
+    Args:
+        read: returns the image ``[H, W, C]`` of a number.
+        numbers: ``[N]``, of the images.
         digests: ``[N]``, see :func:`digests`.
+        image_shape: ``(H, W, C)``.
     """
 
+    read: Callable[[int], NDArray[np.uint8]]
+    numbers: Integers
     digests: NDArray[np.uint64]
-    nbytes = 0  # in memory
-
-    def __init__(self, shape: tuple[int, int, int, int]) -> None:
-        self.shape = shape
+    image_shape: tuple[int, ...]
+    nbytes: ClassVar = 0  # in memory
 
     def __len__(self) -> int:
-        return self.shape[0]
+        return len(self.numbers)
 
-    @abstractmethod
-    def __getitem__(self, places: Any) -> NDArray[np.uint8]:
-        """The image ``[H, W, C]`` at one place, or the images ``[n, H, W, C]`` at several."""
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self), *self.image_shape)
+
+    def __getitem__(self, places: Any) -> Any:
+        """The image ``[H, W, C]`` at one place, the images ``[n, H, W, C]`` at several; a slice is streamed as well."""
+        numbers = self.numbers[places]
+        if isinstance(places, slice):
+            return Streamed(self.read, numbers, self.digests[places], self.image_shape)
+        return np.stack([self.read(int(number)) for number in numbers]) if numbers.ndim else self.read(int(numbers))
 
 
 Images = NDArray[np.uint8] | Streamed
@@ -69,6 +74,24 @@ def natural_size(shape: tuple[int, ...]) -> int:
     return height if height == width and height <= 96 else 64
 
 
+def as_images(array: NDArray[Any]) -> NDArray[np.uint8]:
+    """uint8 ``[n, H, W, C]`` of images ``[n, H, W(, C)]``, integers in 0..255 or floats in [0, 1], else ValueError."""
+    images = array[..., None] if array.ndim == 3 else array
+    if images.ndim != 4 or images.shape[3] not in (1, 3) or not all(images.shape):
+        hint = "; images.transpose(0, 2, 3, 1) puts channels last" if images.shape[1:2] in ((1,), (3,)) else ""
+        raise ValueError(f"images must be [N, H, W] or [N, H, W, C] of 1 or 3 channels, got {list(array.shape)}{hint}")
+    if images.dtype == np.uint8:
+        return images.view()  # a view may become read-only, the user's array must not
+    low, high = images.min(), images.max()
+    if np.issubdtype(images.dtype, np.floating) and low >= 0 and high <= 1:
+        return (images * 255).round().astype(np.uint8)
+    if np.issubdtype(images.dtype, np.integer) and low >= 0 and high <= 255:
+        return images.astype(np.uint8)
+    raise ValueError(
+        f"images must be uint8, whole numbers in 0..255, or floats in 0..1; got {images.dtype} in {low}..{high}"
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Form:
     """The form in which a model takes images.
@@ -86,7 +109,7 @@ class Form:
 
     def __post_init__(self) -> None:
         check_choice("fit", self.fit, get_args(Fit))
-        check_positive(image_size=self.image_size)
+        check_range("[1, inf)", **{"data.image_size": self.image_size})
 
     @property
     def size(self) -> int:

@@ -162,12 +162,7 @@ def _fitted(picture: Image.Image, size: int, fit: Fit) -> Image.Image:
 
 
 class Pictures(ABC):
-    """Pictures to read, with their names.
-
-    Args:
-        origin: where they are; the cache keeps a few arrays of each origin.
-        names: of the pictures.
-    """
+    """Pictures with ``names``; ``origin`` says where they are, and the cache keeps a few arrays of each origin."""
 
     def __init__(self, origin: str, names: Sequence[str]) -> None:
         self.prefix = hashlib.sha256(origin.encode("utf-8", "surrogateescape")).hexdigest()[:8]
@@ -184,9 +179,10 @@ class Pictures(ABC):
     def key(self) -> str:
         """A hash that changes with any of the pictures."""
 
-    @abstractmethod
     def digest(self, place: int) -> str:
         """A hash of a picture's bytes; empty if no other picture can have the same."""
+        picture = self[place]
+        return hashlib.sha256(picture if isinstance(picture, bytes) else picture.read_bytes()).hexdigest()
 
 
 class Files(Pictures):
@@ -221,9 +217,7 @@ class Files(Pictures):
         return hashlib.sha256(names + self.states.tobytes()).hexdigest()
 
     def digest(self, place: int) -> str:
-        if self.states[place, 0] not in self.sizes_of_several:
-            return ""
-        return hashlib.sha256(self[place].read_bytes()).hexdigest()
+        return super().digest(place) if self.states[place, 0] in self.sizes_of_several else ""
 
 
 def common_size(pictures: Pictures) -> int:

@@ -83,6 +83,16 @@ class Source(ABC):
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
+@dataclass(frozen=True)
+class InMemory(Source):
+    """A dataset that is already in memory."""
+
+    dataset: Dataset
+
+    def read(self, form: Form, progress: bool = False) -> Dataset:
+        return self.dataset
+
+
 def hold_out_test(images: Any, labels: Integers, classes: Sequence[str], fraction: float = 0.2) -> Dataset:
     """A dataset with a stratified test set split off, the same one in every run."""
     test = stratified_choice(labels, round(fraction * len(labels)), np.random.default_rng(0))

@@ -4,7 +4,6 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
-from urllib.error import URLError
 
 import numpy as np
 import torchvision
@@ -47,7 +46,7 @@ class TorchvisionSet(Source):
         try:
             for train in (True, False):
                 self.reader(self.folder, train=train, download=True)
-        except (URLError, OSError, RuntimeError) as error:
+        except (OSError, RuntimeError) as error:
             raise missing(self.reader.__name__, self.folder, error) from error
 
     def read(self, form: Form, progress: bool = False) -> Dataset:

@@ -1,15 +1,13 @@
 """Labels from a file, and trusted samples."""
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from lnl.labels.classes import class_numbers, cleaned, no_class
 from lnl.labels.labels import Integers, Labels, Trusted, stratified_choice
@@ -56,10 +54,7 @@ def read_labels(path: Path, classes: Sequence[str], files: Sequence[str] | None 
     except (ValueError, OSError) as error:
         raise ValueError(f"{path} cannot be used as labels: {error}") from error
     order = np.argsort(index)
-    index, labels = (
-        index.astype(np.int64)[order],
-        np.array([numbers[label] for label in written], dtype=np.int64)[order],
-    )
+    index, labels = index.astype(np.int64)[order], labels[order]
     if files is not None and "file" in table and ((named := table["file"].iloc[order]) != "").any():
         index = _places(named.tolist(), files, path)
         order = np.argsort(index)
@@ -95,21 +90,37 @@ def _load(path: Path) -> NDArray[Any]:
 
 def _places(named: Sequence[str], files: Sequence[str], path: Path) -> Integers:
     """The places of ``named`` files in ``files``; repeated names are matched in order."""
-    place = {key: number for number, key in enumerate(_numbered(files))}
     keys = _numbered(named)
-    if unknown := [name for name, turn in keys if (name, turn) not in place]:
+    places = _numbered(files).get_indexer(keys)
+    if len(unknown := keys[places < 0]):
         raise ValueError(
-            f"{path} is of other files: {len(unknown)} of {len(keys)} are not for training, first {unknown[0]}.\n"
+            f"{path} is of other files: {len(unknown)} of {len(keys)} are not for training, first {unknown[0][0]}.\n"
             "Are they held out for testing? data.test_fraction=0 holds none out; "
             f"data=table data.path={path} trains on the files that it names."
         )
-    return np.array([place[key] for key in keys], dtype=np.int64)
+    return places
 
 
-def _numbered(names: Sequence[str]) -> list[tuple[str, int]]:
+def _numbered(names: Sequence[str]) -> pd.MultiIndex:
     """Each name, stripped, and how often it occurred before."""
-    before: defaultdict[str, Iterator[int]] = defaultdict(count)
-    return [(name, next(before[name])) for name in map(str.strip, names)]
+    stripped = pd.Series(names, dtype=object).str.strip()
+    return pd.MultiIndex.from_arrays([stripped, stripped.groupby(stripped).cumcount()])
+
+
+def as_mask(chosen: ArrayLike | None, count: int) -> NDArray[np.bool_] | None:
+    """``[count]`` bool of samples given as such or by numbers in ``[0, count)``, else ValueError; None for None."""
+    if chosen is None:
+        return None
+    trusted = np.asarray(chosen)
+    if trusted.dtype == bool and trusted.shape == (count,):
+        return trusted
+    if trusted.dtype == bool or trusted.ndim != 1 or (trusted.size and not np.issubdtype(trusted.dtype, np.integer)):
+        raise ValueError(
+            f"trusted must be {count} booleans or numbers of samples, got {trusted.dtype} of shape {trusted.shape}"
+        )
+    if trusted.size and not 0 <= trusted.min() <= trusted.max() < count:
+        raise ValueError(f"trusted names sample {trusted.max()} or {trusted.min()}, but samples are 0..{count - 1}")
+    return np.isin(np.arange(count), trusted)
 
 
 def with_trusted(labels: Labels, spec: int | str | None, seed: int) -> Labels:

@@ -7,17 +7,10 @@ from types import UnionType
 from torch import Tensor, nn
 
 
-def check_image_size(image_size: int, halvings: int) -> int:
-    """The side of a feature map after ``halvings`` 2x2 poolings.
-
-    Raises:
-        ValueError: if nothing is left of it.
-    """
-    if image_size < 2**halvings:
-        raise ValueError(
-            f"images of {image_size}x{image_size} are too small: {halvings} poolings need {2**halvings} pixels"
-        )
-    return image_size // 2**halvings
+def check_image_size(image_size: int, least: int) -> None:
+    """Raises ValueError if images are too small for the poolings."""
+    if image_size < least:
+        raise ValueError(f"images of {image_size}x{image_size} are too small: the model needs {least}x{least} pixels")
 
 
 def initialise(model: nn.Module, kind: type | UnionType, draw: Callable[[Tensor], Tensor]) -> None:
@@ -54,7 +47,7 @@ class SmallCNN(nn.Sequential):
         batch_norm: bool = True,
         dropout: float = 0.0,
     ) -> None:
-        side = check_image_size(image_size, halvings=len(channels))
+        check_image_size(image_size, 2 ** len(channels))
         stages: list[nn.Module] = []
         for wide_in, wide_out in zip([in_channels, *channels], channels, strict=False):
             norm = [nn.BatchNorm2d(wide_out)] if batch_norm else []
@@ -62,7 +55,7 @@ class SmallCNN(nn.Sequential):
             stages += [nn.Conv2d(wide_in, wide_out, 3, padding=1), nn.MaxPool2d(2), *norm, nn.ReLU(inplace=True)]
         classifier = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(channels[-1] * side**2, hidden),
+            nn.Linear(channels[-1] * (image_size // 2 ** len(channels)) ** 2, hidden),
             *([nn.BatchNorm1d(hidden)] if batch_norm else []),
             nn.ReLU(inplace=True),
             *([nn.Dropout(dropout)] if dropout else []),
@@ -81,7 +74,8 @@ class CNN8(nn.Sequential):
     """
 
     def __init__(self, num_classes: int, in_channels: int = 3, image_size: int = 32) -> None:
-        side = check_image_size(image_size, halvings=3)
+        check_image_size(image_size, 8)
+        side = image_size // 8
         layers: list[nn.Module] = []
         for width in (64, 128, 196):
             for _ in range(2):
@@ -104,19 +98,14 @@ class DropoutCNN(nn.Sequential):
     """
 
     def __init__(
-        self,
-        num_classes: int,
-        in_channels: int = 3,
-        image_size: int = 32,
-        dropout: Sequence[float] = (0.2, 0.5),
+        self, num_classes: int, in_channels: int = 3, image_size: int = 32, dropout: Sequence[float] = (0.2, 0.5)
     ) -> None:
+        check_image_size(image_size, 22)
         layers: list[nn.Module] = []
         side = image_size
         for width in (32, 32, 64):
             layers += [nn.Conv2d(in_channels, width, 3), nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.Dropout(dropout[0])]
             in_channels, side = width, (side - 2) // 2
-        if side < 1:
-            raise ValueError(f"images of {image_size}x{image_size} are too small: it needs 22 pixels")
         hidden = [nn.Flatten(), nn.Linear(64 * side**2, 200), nn.ReLU(inplace=True)]
         hidden += [nn.Linear(200, 100), nn.ReLU(inplace=True), nn.Dropout(dropout[1])]
         classifier = nn.Sequential(*hidden, nn.Linear(100, num_classes))

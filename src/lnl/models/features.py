@@ -12,11 +12,8 @@ from torch import Tensor, nn
 def predicting_layers(method: nn.Module, images: Tensor) -> list[nn.Linear]:
     """The linear layers that return the logits of ``method(images)``, in the order that they ran; may be empty.
 
-    If the method combines several networks, they are the layers that return the logits of one network.
-
-    Args:
-        method: its modules keep their mode.
-        images: a few different ones, ``[B, C, H, W]``.
+    If the method combines several networks, they are the layers that return the logits of one network. ``images`` are a
+    few different ones, ``[B, C, H, W]``.
     """
     modes = [(module, module.training) for module in method.modules()]
     running: list[nn.Module] = []
@@ -42,14 +39,12 @@ def predicting_layers(method: nn.Module, images: Tensor) -> list[nn.Linear]:
                 stack.enter_context(module.register_forward_hook(end))
         logits = method.eval()(images)
     for wanted in ([logits], [answer for answer in answers if answer.shape == logits.shape]):
-        found = [layer for layer, output in linear if any(_same(output, answer) for answer in wanted)]
+        found = [
+            layer for layer, output in linear if any(torch.equal(output.float(), answer.float()) for answer in wanted)
+        ]
         if found:
             return list(dict.fromkeys(found))
     return []
-
-
-def _same(one: Tensor, other: Tensor) -> bool:
-    return one.shape == other.shape and torch.equal(one.float(), other.float())
 
 
 def features_of(method: Any, layers: Iterable[nn.Linear], loader: Iterable[Any]) -> Tensor:

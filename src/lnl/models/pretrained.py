@@ -1,7 +1,6 @@
 """torchvision's networks, with or without their pretrained weights."""
 
 from typing import Self
-from urllib.error import URLError
 
 import torch
 import torchvision
@@ -35,7 +34,7 @@ class TorchvisionModel(nn.Module):
             raise ValueError(f"{name} has no weights '{weights}'; torchvision knows {known}, or null for none")
         try:
             self.network = torchvision.models.get_model(name, weights=weights)
-        except (URLError, OSError) as error:
+        except OSError as error:
             folder = f"{torch.hub.get_dir()}/checkpoints"
             raise ValueError(
                 f"weights {weights} of {name} are not in {folder} and could not be downloaded ({error}); "

@@ -2,9 +2,11 @@
 
 import itertools
 from collections import OrderedDict
+from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torchvision.ops import Conv2dNormActivation
 
 from lnl.models.cnn import initialise
 
@@ -79,43 +81,20 @@ class ShiftedBatchNorm(nn.BatchNorm2d):
         self.register_buffer("weight", torch.ones(channels))
 
 
-def conv_module(fan_in: int, fan_out: int, kernel: int, stride: int = 1, batch_norm: bool = True) -> nn.Sequential:
-    """Convolution, batch norm, ReLU; without batch norm the convolution has a bias in its place."""
-    convolution = nn.Conv2d(fan_in, fan_out, kernel, stride, padding=kernel // 2, bias=not batch_norm)
-    norm = [ShiftedBatchNorm(fan_out)] if batch_norm else []
-    return nn.Sequential(convolution, *norm, nn.ReLU(inplace=True))
-
-
-class InceptionModule(nn.Module):
-    """1x1 and 3x3 convolutions side by side, their channels joined."""
-
-    def __init__(self, fan_in: int, narrow: int, wide: int, batch_norm: bool) -> None:
-        super().__init__()
-        self.narrow = conv_module(fan_in, narrow, 1, batch_norm=batch_norm)
-        self.wide = conv_module(fan_in, wide, 3, batch_norm=batch_norm)
+class SideBySide(nn.ModuleDict):
+    """Modules that take the same images; their channels are joined."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([self.narrow(x), self.wide(x)], dim=1)
-
-
-class DownsampleModule(nn.Module):
-    """A 3x3 convolution and 3x3 max pooling side by side, both of stride 2, their channels joined."""
-
-    def __init__(self, fan_in: int, channels: int, batch_norm: bool) -> None:
-        super().__init__()
-        self.conv = conv_module(fan_in, channels, 3, stride=2, batch_norm=batch_norm)
-        self.pool = nn.MaxPool2d(3, stride=2, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([self.conv(x), self.pool(x)], dim=1)
+        return torch.cat([module(x) for module in self.values()], dim=1)
 
 
 class InceptionSmall(nn.Module):
     """The paper's small Inception, figure 3.
 
-    From the paper: a 3x3 convolution of 96 channels; inception modules (1x1, 3x3 channels) (32, 32), (32, 48), a
-    downsampling one of 80; (112, 48), (96, 64), (80, 80), (48, 96), a downsampling one of 96; (176, 160), (176, 160);
-    the mean over all pixels; a linear layer. 28x28 pixels become 14x14, then 7x7.
+    From the paper: a 3x3 convolution of 96 channels; inception modules (1x1 and 3x3 convolutions side by side) of
+    (32, 32), (32, 48) channels, a downsampling one (3x3 convolution and max pooling of stride 2) of 80; (112, 48),
+    (96, 64), (80, 80), (48, 96), a downsampling one of 96; (176, 160), (176, 160); the mean over all pixels; a linear
+    layer. 28x28 pixels become 14x14, then 7x7.
 
     The paper gives 1,649,402 parameters, with and without batch norm. That is this network if convolutions have a bias
     without batch norm, and if batch norm has a shift and no scale, which is inferred here. Chosen here: padding that
@@ -128,7 +107,9 @@ class InceptionSmall(nn.Module):
 
     def __init__(self, num_classes: int, in_channels: int = 3, batch_norm: bool = True, dropout: float = 0.0) -> None:
         super().__init__()
-        layers: list[nn.Module] = [conv_module(in_channels, 96, 3, batch_norm=batch_norm)]
+        # Convolution, batch norm, ReLU; without batch norm the convolution has a bias in its place.
+        convolution = partial(Conv2dNormActivation, norm_layer=ShiftedBatchNorm if batch_norm else None)
+        layers: list[nn.Module] = [convolution(in_channels, 96)]
         width = 96
         for modules, downsample in (
             ([(32, 32), (32, 48)], 80),
@@ -136,10 +117,11 @@ class InceptionSmall(nn.Module):
             ([(176, 160), (176, 160)], 0),
         ):
             for narrow, wide in modules:
-                layers.append(InceptionModule(width, narrow, wide, batch_norm))
+                layers.append(SideBySide({"narrow": convolution(width, narrow, 1), "wide": convolution(width, wide)}))
                 width = narrow + wide
             if downsample:
-                layers.append(DownsampleModule(width, downsample, batch_norm))
+                pool = nn.MaxPool2d(3, stride=2, padding=1)
+                layers.append(SideBySide({"conv": convolution(width, downsample, stride=2), "pool": pool}))
                 width += downsample
         self.features = nn.Sequential(*layers)
         self.dropout = nn.Dropout(dropout)

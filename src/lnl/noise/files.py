@@ -107,8 +107,6 @@ def _find(data_dir: Path, num_classes: int) -> Path:
 
 def _read_arrays(path: Path) -> Mapping[str, Any]:
     """Arrays by name from an ``.npz`` or a ``torch.save`` of a dict. Nothing in the file is executed."""
-    if not path.is_file():
-        raise ValueError(f"there is no file of labels at {path}")
     try:
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as arrays:

@@ -43,12 +43,9 @@ class LabelNoise(ABC):
         self.rate, self.seed, self.exact = transition.check_rate(rate), seed, exact
 
     def __call__(self, labels: Labels, images: Any, data_dir: Path = Path("data")) -> Labels:
-        """New labels, with noise added to the given ones.
+        """The labels of a training set, right or not, with noise added to the given ones.
 
-        Args:
-            labels: of the training set, right or not.
-            images: uint8 ``[N, H, W, C]``, for noise that ``uses_images``.
-            data_dir: folder of datasets, where a noise may look for its file.
+        ``images`` are uint8 ``[N, H, W, C]``. A noise may look for its file in ``data_dir``.
         """
         noisy, matrix = self.draw(labels, images)
         return self.recorded(labels, noisy, matrix)

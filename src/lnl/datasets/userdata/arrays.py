@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lnl.datasets.copies import same
+from lnl.datasets.copies import picture_numbers
 from lnl.datasets.decoded import Decoded
-from lnl.datasets.images import Form
+from lnl.datasets.images import Form, as_images
 from lnl.datasets.userdata.listing import Listing
 from lnl.datasets.userdata.source import UserSource
 from lnl.errors import UserError, first_line
+from lnl.labels import Integers
 from lnl.labels.files import label_texts
 
 # Names of the arrays in an .npz; the later ones are those of Keras.
@@ -68,8 +69,8 @@ class Arrays(UserSource):
             table = pd.concat([table, test[table.columns]], ignore_index=True)
         return Listing(table.assign(name=[f"sample {place}" for place in table.index]), pixels)
 
-    def copies(self, listing: Listing, table: pd.DataFrame, progress: bool) -> list[list[int]]:
-        return same(sha256(listing.holds[place].tobytes()).hexdigest() for place in table.index)
+    def copies(self, listing: Listing, table: pd.DataFrame, progress: bool) -> Integers:
+        return picture_numbers(sha256(listing.holds[place].tobytes()).hexdigest() for place in table.index)
 
     def pictures(self, listing: Listing, table: pd.DataFrame, form: Form, progress: bool) -> Decoded:
         places, pixels = table.index.to_numpy(), listing.holds
@@ -89,19 +90,13 @@ class Arrays(UserSource):
         for name in (images, labels):
             if name not in arrays:
                 raise UserError(f"{self.file} has no array `{name}` (or {', '.join(ARRAYS[name][1:])}).")
-        pixels = arrays[images]
-        pixels = pixels[..., None] if pixels.ndim == 3 else pixels
-        wrong, hint = "", ""
-        if pixels.ndim != 4 or pixels.shape[3] not in (1, 3) or not pixels.size:
-            wrong = f"[N, H, W], [N, H, W, 1] or [N, H, W, 3], got {_kind(pixels)}"
-            if pixels.shape[1:2] in ((1,), (3,)):
-                hint = "; images.transpose(0, 2, 3, 1) brings channels to the end"
-        elif pixels.dtype != np.uint8:
-            scaled = "np.round(255 * images).astype('uint8') if they are in 0..1"
-            wrong = f"uint8 in 0..255, got {pixels.dtype}"
-            hint = f": save {scaled if pixels.dtype.kind == 'f' else 'uint8'}"
-        if wrong:
-            raise UserError(f"{self.file}: {images} must be {wrong}{hint}")
+        if (dtype := arrays[images].dtype) != np.uint8:
+            saved = "np.round(255 * images).astype('uint8') if they are in 0..1" if dtype.kind == "f" else "uint8"
+            raise UserError(f"{self.file}: {images} must be uint8 in 0..255, got {dtype}: save {saved}")
+        try:
+            pixels = as_images(arrays[images])
+        except ValueError as error:
+            raise UserError(f"{self.file}: {prefix}{error}") from error
         return pixels, pd.DataFrame({"label": self._text(labels, arrays[labels], len(pixels)), "split": split})
 
     def _text(self, name: str, labels: NDArray[Any], count: int) -> "pd.Series[str]":

@@ -105,7 +105,3 @@ class _Rows(Pictures):
     def key(self) -> str:
         state = [(part, data._fingerprint) for part, data in self.parts.items()]
         return hashlib.sha256(repr((state, self.names)).encode()).hexdigest()
-
-    def digest(self, place: int) -> str:
-        picture = self[place]
-        return hashlib.sha256(picture if isinstance(picture, bytes) else picture.read_bytes()).hexdigest()

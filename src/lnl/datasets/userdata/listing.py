@@ -122,7 +122,7 @@ def number_labels(table: pd.DataFrame, classes: Sequence[str], bad: list[tuple[s
     """The samples whose labels have a class, with its number as label; the others go to ``bad``."""
     columns = [key for key in LABELS if key in table]
     numbers = class_numbers(np.unique(table[columns]), classes)
-    reasons = ["" for _ in range(len(table))]
+    reasons = [""] * len(table)
     for key in columns:
         wrong = f"its {key.replace('_', ' ')}"
         reasons = [
@@ -173,11 +173,8 @@ def no_single_label(row: Mapping[Hashable, Any]) -> str:
         text = row.get(key, "").strip()
         if text[:1] in tuple("[{(") and isinstance(value := _parsed(text), list | tuple | dict | set):
             what = f"its {key.replace('_', ' ')} {text if len(text) <= 60 else text[:57] + '...'}"
-            return (
-                f"{what} is a list or an object, of several labels perhaps: write one label"
-                if value
-                else f"{what} is empty"
-            )
+            fault = "a list or an object, of several labels perhaps: write one label" if value else "empty"
+            return f"{what} is {fault}"
     return ""
 
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lnl.datasets.copies import are_copies, find_copies, picture_numbers
+from lnl.datasets.copies import are_copies, find_copies
 from lnl.datasets.decoded import Decoded, decode
 from lnl.datasets.images import Form, Images, check_choice, natural_size
 from lnl.datasets.source import Dataset, Source
 from lnl.datasets.userdata import listing as said
 from lnl.datasets.userdata.listing import Listing, class_names, clean_labels, divide, number_labels, without_unusable
 from lnl.errors import UserError
-from lnl.labels import Labels, Trusted
+from lnl.labels import Integers, Labels, Trusted
 from lnl.labels.classes import cleaned
 
 
@@ -69,8 +69,8 @@ class UserSource(Source):
     def listing(self) -> Listing:
         """The samples, with their labels as text."""
 
-    def copies(self, listing: Listing, table: pd.DataFrame, progress: bool) -> list[list[int]]:
-        """Rows of ``table`` (see :meth:`pictures`) with the same picture, a list for each that occurs twice."""
+    def copies(self, listing: Listing, table: pd.DataFrame, progress: bool) -> Integers:
+        """A number for each row of ``table`` (see :meth:`pictures`), the same for the same picture."""
         return find_copies(listing.holds(table["name"].tolist()), Path(self.cache_dir).expanduser(), progress)
 
     def pictures(self, listing: Listing, table: pd.DataFrame, form: Form, progress: bool) -> Decoded:
@@ -87,7 +87,7 @@ class UserSource(Source):
             classes = self.class_names or listing.classes or class_names(table, self.only_test)
         table = number_labels(table, classes, bad)
         self._fail(bad, everything)  # before decoding takes its time
-        table = table.assign(picture=picture_numbers(self.copies(listing, table, progress), len(table)))
+        table = table.assign(picture=self.copies(listing, table, progress))
         with self._cause_first(bad, everything):
             table, about_test = divide(table, self.held_out)
         if self.only_test:
@@ -96,21 +96,20 @@ class UserSource(Source):
         places = sorted(decoded.bad, key=lambda place: table.index[place])  # in the user's order
         bad += [(table["name"].iloc[place], decoded.bad[place]) for place in places]
         self._fail(bad, everything)
-        images = decoded.cut(int((table["split"] != "test").sum()))
         table = table.drop(index=table.index[list(decoded.bad)])
         remarks = [*listing.remarks, *about_labels, *about_test]
         remarks += said.about_copies(table, classes) + said.about_trust(table)
         remarks += [] if self.only_test else said.about_classes(table, classes)
         if form.image_size is None:
-            size = natural_size(images[0].shape)
+            size = natural_size(decoded.images.shape)
             remarks.append(f"models see pictures of {size}x{size} pixels (data.image_size)")
         if bad:
             remarks.append(said.details(said.left_out(bad), said.described(bad)))
-        dataset = self._dataset(table, classes, images, bad)
+        dataset = self._dataset(table, classes, decoded.images, bad)
         return replace(dataset, test_drawn=bool(about_test), skipped=bad, remarks=remarks)
 
     def _dataset(
-        self, table: pd.DataFrame, classes: Sequence[str], images: tuple[Images, Images], bad: list[tuple[str, str]]
+        self, table: pd.DataFrame, classes: Sequence[str], images: Images, bad: list[tuple[str, str]]
     ) -> Dataset:
         train, test = table[table["split"] != "test"], table[table["split"] == "test"]
         lacking = [] if len(train) or self.only_test else ["training"]
@@ -126,9 +125,9 @@ class UserSource(Source):
             labels = replace(labels, trusted=Trusted(index, given[index]))
         val, pictures = np.flatnonzero(train["split"] == "val"), train["picture"].to_numpy()
         return Dataset(
-            images[0],
+            images[: len(train)],
             labels,
-            images[1],
+            images[len(train) :],
             test["true_label" if "true_label" in test else "label"].to_numpy(np.int64),
             test_names=test["name"].tolist(),
             val=val if len(val) else None,
