@@ -74,6 +74,8 @@ class Outcome:
 @pytest.fixture
 def command(tmp_path, monkeypatch, capsys):
     """Makes of a command's module what runs it with arguments, in this process and an empty folder."""
+    from lnl.app import cli
+
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LNL_CACHE_DIR", str(tmp_path / "cache"))
     # Hydra composes everything once more to see whether hydra.mode is set, a third of the time of a mistake.
@@ -84,7 +86,7 @@ def command(tmp_path, monkeypatch, capsys):
             monkeypatch.setattr(sys, "argv", [module.__name__, *arguments])
             capsys.readouterr()
             try:
-                module.main()
+                cli.run(module.job, module.__name__.removeprefix("lnl."))
                 code = 0
             except SystemExit as stop:
                 code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)

@@ -28,9 +28,5 @@ def job(cfg: DictConfig) -> None:
         RunFolder(hydra.runtime.output_dir).discard_if_empty()  # where no run was made
 
 
-def main() -> None:
-    cli.run(job, config_name="audit")
-
-
 if __name__ == "__main__":
-    main()
+    cli.run(job, config_name="audit")

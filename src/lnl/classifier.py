@@ -26,7 +26,6 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 
 from lnl.app.arguments import prepared_overrides
 from lnl.app.cli import KNOWN, explain
-from lnl.app.resolvers import register_resolvers
 from lnl.config import CONF_DIR
 from lnl.data import Dataset
 from lnl.datasets.images import as_images, natural_size
@@ -259,7 +258,6 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
             *([] if self.verbose else ["callbacks.progress=null"]),
             *prepared_overrides(self.overrides),
         ]
-        register_resolvers()
         try:
             with initialize_config_dir(CONF_DIR, version_base="1.3"):
                 return compose("train", overrides)
@@ -269,11 +267,9 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
     def _images(self, X: Any, reset: bool) -> NDArray[np.uint8]:
         """uint8 ``[n, H, W, C]``."""
         array = X if hasattr(X, "ndim") else np.asarray(X)
-        if array.ndim <= 2:
-            return self._from_rows(validate_data(self, array, dtype=np.float64, reset=reset), reset)
-        return as_images(np.asarray(array))
-
-    def _from_rows(self, rows: NDArray[np.float64], reset: bool) -> NDArray[np.uint8]:
+        if array.ndim > 2:
+            return as_images(np.asarray(array))
+        rows = validate_data(self, array, dtype=np.float64, reset=reset)
         if reset:
             self.range_ = (float(rows.min()), float(rows.max()))
         low, high = self.range_

@@ -26,6 +26,17 @@ def listed(given: Any) -> list[str]:
     return [str(name) for name in given] if isinstance(given, list | tuple | ListConfig) else [str(given)]
 
 
+def nested(value: Any, key: str = "config") -> Iterator[tuple[Any, Any]]:
+    """Every value in a mapping or list at any depth, itself included, each with the key that it belongs to."""
+    yield key, value
+    if isinstance(value, Mapping):
+        for name, entry in value.items():
+            yield from nested(entry, name)
+    elif isinstance(value, list):
+        for entry in value:
+            yield from nested(entry, key)
+
+
 def build(name: str, node: DictConfig, **objects: Any) -> Any:
     """The object that ``node._target_`` names, made of the node's values and of ``objects``.
 

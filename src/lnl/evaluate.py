@@ -14,8 +14,7 @@ def job(cfg: DictConfig) -> None:
     runs = finished_runs(cfg.runs)
     # Imported here, so that --help and a folder that is no run are answered without loading torch.
     from lnl.runs.closing import evaluation_block
-    from lnl.trained.evaluating import Evaluator
-    from lnl.trained.side_by_side import SideBySide
+    from lnl.trained.evaluating import Evaluator, SideBySide
 
     hydra = HydraConfig.get()
     evaluator = Evaluator(cfg, hydra.runtime.choices.get("data"), hydra.overrides.task)
@@ -34,9 +33,5 @@ def job(cfg: DictConfig) -> None:
         print(f"  {table.save()}")
 
 
-def main() -> None:
-    cli.run(job, config_name="evaluate")
-
-
 if __name__ == "__main__":
-    main()
+    cli.run(job, config_name="evaluate")

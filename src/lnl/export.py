@@ -25,9 +25,5 @@ def job(cfg: DictConfig) -> None:
         print(f"  {path}")
 
 
-def main() -> None:
-    cli.run(job, config_name="export")
-
-
 if __name__ == "__main__":
-    main()
+    cli.run(job, config_name="export")

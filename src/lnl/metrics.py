@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_calibration_error, multiclass_confusion_matrix
 
-CALIBRATION_BINS = 15
-
 
 def classification_metrics(logits: Tensor, labels: Tensor) -> dict[str, Any]:
     """Accuracy, macro F1, precision and recall of each class, confusion matrix and calibration.
@@ -32,7 +30,7 @@ def classification_metrics(logits: Tensor, labels: Tensor) -> dict[str, Any]:
     matrix = multiclass_confusion_matrix(logits.argmax(dim=1), labels, num_classes)
     hits, support, predicted = matrix.diagonal().double(), matrix.sum(dim=1), matrix.sum(dim=0)
     f1 = 2 * hits / (support + predicted).clamp(min=1)
-    ece = multiclass_calibration_error(probabilities, labels, num_classes, n_bins=CALIBRATION_BINS, norm="l1")
+    ece = multiclass_calibration_error(probabilities, labels, num_classes, n_bins=15, norm="l1")
     return {
         "accuracy": (hits.sum() / support.sum()).item(),
         "macro_f1": f1.mean().item(),

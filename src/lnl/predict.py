@@ -19,9 +19,5 @@ def job(cfg: DictConfig) -> None:
     predict_new_images(cfg, run)
 
 
-def main() -> None:
-    cli.run(job, config_name="predict")
-
-
 if __name__ == "__main__":
-    main()
+    cli.run(job, config_name="predict")

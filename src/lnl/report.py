@@ -20,9 +20,5 @@ def job(cfg: DictConfig) -> None:
     print(write_report(Options(**{key: plain[key] for key in Options.__dataclass_fields__})))
 
 
-def main() -> None:
-    cli.run(job, config_name="report")
-
-
 if __name__ == "__main__":
-    main()
+    cli.run(job, config_name="report")

@@ -14,9 +14,5 @@ def job(cfg: DictConfig) -> float | None:
     return run_job(make_plan(cfg, hydra), hydra)
 
 
-def main() -> None:
-    cli.run(job, config_name="train")
-
-
 if __name__ == "__main__":
-    main()
+    cli.run(job, config_name="train")

@@ -36,13 +36,8 @@ PATHS = (Path, os.PathLike)
 def check_values(name: str, node: DictConfig, skip: Collection[str] = (), known: bool = True) -> None:
     """Checks the values of a node with a ``_target_``, and of all such nodes in it, by the target's annotations.
 
-    A whole number that is written as 3.0 becomes 3 in the node.
-
-    Args:
-        name: of the node, for messages; empty for the whole configuration.
-        node: part of the configuration.
-        skip: keys that are not checked.
-        known: whether all values are known; if not, an interpolation that is null may have a value later.
+    ``name`` is that of the node, empty for the whole configuration; keys in ``skip`` are not checked. A whole number
+    written as 3.0 becomes 3 in the node. Unless all values are ``known``, an interpolation that is null is accepted.
 
     Raises:
         UserError: naming the key, the form of its values, and the given value.

@@ -232,8 +232,8 @@ def test_a_run_can_be_moved(trained, evaluate, tmp_path):
 
 
 def test_help_is_this_commands_and_loads_no_torch():
-    code = "import sys; sys.argv = ['lnl.evaluate', '--help']\nfrom lnl.evaluate import main\n"
-    code += "try: main()\nfinally: print('torch' in sys.modules)"
+    code = "import runpy, sys; sys.argv = ['lnl.evaluate', '--help']\n"
+    code += "try: runpy.run_module('lnl.evaluate', run_name='__main__')\nfinally: print('torch' in sys.modules)"
     text = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "names=[A,B,C]" in text
     assert "mnist, table, tf_flowers" in text

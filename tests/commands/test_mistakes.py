@@ -313,7 +313,8 @@ def test_a_mistake_takes_nothing_along_from_a_folder_that_was_there(digits, tmp_
 def test_a_full_disk_is_named(tmp_path):
     """The limit on a file's size stands in for the disk's."""
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000));"
-    code = f"import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); {limit} from lnl.train import main; main()"
+    code = f"import signal, runpy; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); {limit}"
+    code += "runpy.run_module('lnl.train', run_name='__main__')"
     command = [sys.executable, "-c", code, "data=digits", "model=mlp_1x512", f"paths.output_dir={tmp_path}/outputs"]
     outcome = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert outcome.returncode == 1

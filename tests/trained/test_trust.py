@@ -18,7 +18,7 @@ from lnl.errors import UserError
 from lnl.runs.identity import identify
 from lnl.trained.exporting import read_safetensors
 from lnl.trained.loading import PREPARATION
-from lnl.trained.trust import KINDS, NETWORK, check
+from lnl.trained.trust import KINDS, NETWORK, check_trust
 from tests.conftest import weights
 
 OPTIONS = [(path.parent.name, path.stem) for group in KINDS for path in sorted((Path(CONF_DIR) / group).glob("*.yaml"))]
@@ -80,8 +80,8 @@ def test_every_option_of_lnl_is_built(plain):
     for group, option in OPTIONS:
         node = OmegaConf.to_container(OmegaConf.load(Path(CONF_DIR, group, f"{option}.yaml")))
         known = targets_alone(node)
-        check(plain | ({group: known} if "_target_" in known else {}), [group], "run")
-    check(composed("loss=apl_nce_rce", "scheduler=cosine"), list(KINDS), "run")
+        check_trust(plain | ({group: known} if "_target_" in known else {}), [group], "run")
+    check_trust(composed("loss=apl_nce_rce", "scheduler=cosine"), list(KINDS), "run")
 
 
 def targets_alone(node):
@@ -139,7 +139,7 @@ def test_what_makes_up_no_classifier_is_refused_wherever_it_stands(plain, name):
     }
     for where, changed in places.items():
         with pytest.raises(UserError) as refusal:
-            check({**plain, "model": changed}, NETWORK, "runs/theirs")
+            check_trust({**plain, "model": changed}, NETWORK, "runs/theirs")
         message = str(refusal.value)
         assert message.startswith("runs/theirs is not loaded: its model "), where
         assert "\n" not in message
@@ -150,12 +150,12 @@ def test_what_makes_up_no_classifier_is_refused_wherever_it_stands(plain, name):
 def test_a_part_is_of_its_own_kind(plain):
     for part, target in (("model", "lnl.data.Digits"), ("loss", "torch.optim.Adam"), ("method", "lnl.models.MLP")):
         with pytest.raises(UserError, match=f"its {part} is {target}, which is no {part} class"):
-            check({**plain, part: {"_target_": target}}, NETWORK, "run")
+            check_trust({**plain, part: {"_target_": target}}, NETWORK, "run")
     for node in ("MLP", None, {}, [plain["model"]]):
         with pytest.raises(UserError, match="does not say what its model is"):
-            check({**plain, "model": node}, NETWORK, "run")
+            check_trust({**plain, "model": node}, NETWORK, "run")
     with pytest.raises(UserError, match=r"method\._partial_ must be false"):
-        check({**plain, "method": {**plain["method"], "_partial_": True}}, NETWORK, "run")
+        check_trust({**plain, "method": {**plain["method"], "_partial_": True}}, NETWORK, "run")
 
 
 def test_torchs_and_torchvisions_classes_and_models_are_built(plain):
@@ -167,7 +167,7 @@ def test_torchs_and_torchvisions_classes_and_models_are_built(plain):
         ("scheduler", "torch.optim.lr_scheduler.ReduceLROnPlateau"),
     ):
         parts = {"x": {"_target_": "torchvision.transforms.Compose", "_args_": [[{"_target_": "torch.nn.ReLU"}]]}}
-        check({**plain, part: {"_target_": target, **parts}}, NETWORK, "run")
+        check_trust({**plain, part: {"_target_": target, **parts}}, NETWORK, "run")
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_torchs_and_torchvisions_classes_and_models_are_built(plain):
 )
 def test_nothing_in_it_is_computed(plain, changed):
     with pytest.raises(UserError, match=r"wants \w+ to be computed"):
-        check(plain | changed, NETWORK, "run", trust=["os"])
+        check_trust(plain | changed, NETWORK, "run", trust=["os"])
 
 
 def test_a_trusted_package_is_what_it_defines(plain, tmp_path, monkeypatch):
@@ -189,7 +189,7 @@ def test_a_trusted_package_is_what_it_defines(plain, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
 
     def ask(target, trust):
-        check({**plain, "model": {**plain["model"], "_target_": target}}, NETWORK, "run", trust)
+        check_trust({**plain, "model": {**plain["model"], "_target_": target}}, NETWORK, "run", trust)
 
     with pytest.raises(UserError, match=r"add trust=\[mine_too\]\.$"):
         ask("mine_too.Net", None)

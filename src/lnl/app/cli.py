@@ -76,7 +76,7 @@ def run(task: Callable[[DictConfig], Any], config_name: str) -> None:
     except sweep.Refused as refused:
         message, code = f"error: {refused.code}", 1
     except Exception as error:
-        if wants_traceback or not (isinstance(error, KNOWN) or sweep.is_underway()):
+        if wants_traceback or not (isinstance(error, KNOWN) or sweep.underway):
             raise
         message, code = f"error: {explain(error)}", 1
     finally:

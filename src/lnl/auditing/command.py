@@ -27,7 +27,7 @@ from lnl.runs.folder import RunFolder, write_json
 from lnl.runs.identity import identify
 from lnl.runs.plan import make_plan
 from lnl.sweeps.job import run_job
-from lnl.trained.trust import check as check_trust
+from lnl.trained.trust import check_trust
 from lnl.training.assembly import build_data
 from lnl.values import check_values
 

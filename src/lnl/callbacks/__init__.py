@@ -2,16 +2,8 @@
 
 from lnl.callbacks.contact_sheet import ContactSheet
 from lnl.callbacks.ema import EMA
-from lnl.callbacks.fit_until import FitUntil
 from lnl.callbacks.progress import TrainingProgress
 from lnl.callbacks.sample_history import SampleHistory
-from lnl.callbacks.stop_on_nan import StopOnNaN
+from lnl.callbacks.stopping import FitUntil, StopOnNaN
 
-__all__ = [
-    "EMA",
-    "ContactSheet",
-    "FitUntil",
-    "SampleHistory",
-    "StopOnNaN",
-    "TrainingProgress",
-]
+__all__ = ["EMA", "ContactSheet", "FitUntil", "SampleHistory", "StopOnNaN", "TrainingProgress"]

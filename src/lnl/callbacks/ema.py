@@ -81,12 +81,8 @@ class EMA(Callback):
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._exchange(pl_module, averaged=False)
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._share(trainer, pl_module)
-        self._exchange(pl_module, averaged=True)  # until the next epoch: for what looks at a finished one
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._exchange(pl_module, averaged=False)
+    on_train_epoch_end = on_validation_start  # until the next epoch: for what looks at a finished one
+    on_train_epoch_start = on_validation_end
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]

@@ -38,11 +38,7 @@ class TrainingProgress(ProgressBar):
         self.epochs = trainer.max_epochs or 1
         self.bar = Progress(*columns, console=self.console, transient=True)
         self.task = self.bar.add_task(
-            "training",
-            total=self.epochs,
-            completed=trainer.current_epoch,
-            epoch=self._epoch(trainer),
-            accuracy="",
+            "training", total=self.epochs, completed=trainer.current_epoch, epoch=self._epoch(trainer), accuracy=""
         )
         self.bar.start()
 
@@ -61,13 +57,9 @@ class TrainingProgress(ProgressBar):
         if self.bar is not None and accuracy is not None:
             self.bar.update(self.task, accuracy=f"noisy validation accuracy {accuracy:.1%}")
 
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._close()
-
-    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        self._close()
-
-    def _close(self) -> None:
+    def on_train_end(self, *_: Any) -> None:
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
+
+    on_exception = on_train_end

@@ -51,7 +51,7 @@ class SampleHistory(Callback):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         if trainer.world_size > 1:
             raise UserError("callbacks.sample_history works on one device: set trainer.devices=1.")
-        self.method, self.watches = pl_module, True
+        self.method = pl_module
         pl_module.listeners.append(self._see)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
@@ -80,15 +80,9 @@ class SampleHistory(Callback):
         with trainer.precision_plugin.forward_context():
             return predicting_layers(pl_module, images)
 
-    def on_sanity_check_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        self.watches = False
-
-    def on_sanity_check_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        self.watches = True
-
     @torch.no_grad()
     def _see(self, index: Tensor, logits: Tensor) -> None:
-        if not self.watches:
+        if self.method.trainer.sanity_checking:
             return
         logits = logits.float()
         if self.method.training:

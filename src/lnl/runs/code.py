@@ -7,9 +7,11 @@ import hashlib
 import importlib.util
 import itertools
 import sysconfig
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from lnl.config import nested
 
 
 def sources(config: Mapping[str, Any]) -> dict[str, str]:
@@ -17,18 +19,9 @@ def sources(config: Mapping[str, Any]) -> dict[str, str]:
 
     That is its module's file; of a package, all ``.py`` files in it. Their imports from elsewhere do not count.
     """
-    found = {target: _source(target) for target in _targets(config)}
+    targets = [value for key, value in nested(config) if key == "_target_" and isinstance(value, str)]
+    found = {target: _source(target) for target in targets}
     return {target: source for target, source in found.items() if source}
-
-
-def _targets(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        if isinstance(value.get("_target_"), str):
-            yield value["_target_"]
-        value = list(value.values())
-    if isinstance(value, list):
-        for entry in value:
-            yield from _targets(entry)
 
 
 def _located(target: str) -> tuple[Path | None, list[str]]:

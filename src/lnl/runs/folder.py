@@ -13,7 +13,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from lnl.errors import UserError, first_line
-from lnl.files import process_is_gone, write_atomically
+from lnl.files import explained, process_is_gone, write_atomically
 
 SCHEMA_VERSION = 1  # of result.json: to be raised when a key changes its meaning or goes
 WORKERS_OUTLIVE = 15.0  # seconds: a killed run's worker processes hold its lock until they notice that it is gone
@@ -97,7 +97,7 @@ class RunFolder:
 
         Raises UserError if it holds another run, or files that no run wrote, or cannot be written.
         """
-        try:
+        with explained(self.path):
             if not self.marker.exists():
                 if others := [path for path in self._written() if path != self.error]:
                     refusal = f"a run would replace {others[0]}, which no run wrote"
@@ -109,8 +109,6 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             write_atomically(self.marker, self.identity + "\n")
             self.checkpoints.mkdir(exist_ok=True)
-        except OSError as error:
-            raise UserError(f"the run folder {self.path} cannot be written: {error.strerror}.") from error
 
     def check_identity(self) -> None:
         """Raises UserError if the folder is another run's."""

@@ -15,7 +15,7 @@ from lnl.runs.code import class_attribute, sources
 
 NUMBERS_VERSION = 5  # to be raised whenever a change of lnl's code changes the numbers of the same configuration
 
-# Keys that change no number. Callbacks that change none have a constant: see `_counts`.
+# Keys that change no number. Callbacks that change none have a constant: see `_can_change_numbers`.
 IRRELEVANT = {
     "": ("hydra", "paths", "logger", "force", "sweep"),
     "data": ("data_dir", "cache_dir"),
@@ -25,19 +25,12 @@ IRRELEVANT = {
 
 @dataclass(frozen=True)
 class Experiment:
-    """All that can change a run's numbers; made by :func:`identify`.
+    """All that can change a run's numbers; made by :func:`identify`."""
 
-    Attributes:
-        config: as of :func:`relevant_config`.
-        sources: as of :func:`lnl.runs.code.sources`.
-        files: sha256 of each file whose content counts, by the key that names it.
-        fingerprints: of the user's own data (:func:`lnl.datasets.contents.fingerprints`).
-    """
-
-    config: dict[str, Any]
-    sources: dict[str, str]
-    files: dict[str, str]
-    fingerprints: dict[str, Any]
+    config: dict[str, Any]  # as of relevant_config
+    sources: dict[str, str]  # as of lnl.runs.code.sources
+    files: dict[str, str]  # sha256 of each file whose content counts, by the key that names it
+    fingerprints: dict[str, Any]  # of the user's own data, as of lnl.datasets.contents.fingerprints
 
     @cached_property
     def identity(self) -> str:
@@ -80,25 +73,19 @@ def relevant_config(cfg: DictConfig) -> dict[str, Any]:
         if section and isinstance(config.get(section), dict):
             config[section] = {key: value for key, value in config[section].items() if key not in keys}
     if isinstance(callbacks := config.get("callbacks"), dict):
-        config["callbacks"] = {name: node for name, node in callbacks.items() if _counts(node)}
+        config["callbacks"] = {
+            name: node for name, node in callbacks.items() if _can_change_numbers(node) or _says(node, "in_identity")
+        }
     return config
 
 
-def _counts(callback: Any) -> bool:
-    """Whether a run with the callback is another run: it can change numbers, or ``in_identity`` says so."""
-    return _can_change_numbers(callback) or bool(_says(callback, "in_identity"))
-
-
 def _can_change_numbers(callback: Any) -> bool:
+    """Whether a callback can change numbers."""
     return callback is not None and _says(callback, "changes_numbers") is not False
 
 
 def acting(config: Mapping[str, Any]) -> list[str]:
-    """What was tried beside method and loss: callbacks that can change numbers, mixing, averaging, label smoothing.
-
-    Args:
-        config: of a run, or of its result.
-    """
+    """What a run tries beside method and loss: callbacks that can change numbers, mix, average and label smoothing."""
     names = [name for name, node in (config.get("callbacks") or {}).items() if _can_change_numbers(node)]
     parts = [config.get(group) or {} for group in ("mix", "average")]
     names += [str(part["_target_"]).rpartition(".")[2].lower() for part in parts if "_target_" in part]

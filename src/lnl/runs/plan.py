@@ -19,18 +19,10 @@ _CACHE = "lnl.run_name"
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run is and where it goes; made by :func:`make_plan`.
+    """What a run is and where it goes; made by :func:`make_plan`."""
 
-    Attributes:
-        cfg: as of ``conf/train.yaml``. Data and method fill in the values that it leaves to them.
-        options: the option chosen in each group. A part that was given by ``_target_`` has the name of its class, and a
-            loss that the method does not use is ``none``.
-        experiment: all that can change the run's numbers.
-        folder: where the run goes.
-    """
-
-    cfg: DictConfig
-    options: Mapping[str, str]
+    cfg: DictConfig  # as of conf/train.yaml; data and method fill in the values that it leaves to them
+    options: Mapping[str, str]  # as of chosen_options
     experiment: Experiment
     folder: RunFolder
 
@@ -75,7 +67,10 @@ def run_name(cfg: DictConfig) -> str:
 
 
 def chosen_options(cfg: DictConfig, hydra: Any) -> dict[str, str]:
-    """:attr:`Plan.options` of a configuration and the ``hydra`` part of it."""
+    """The option chosen in each group.
+
+    A part that was given by ``_target_`` has the name of its class; a loss that the method does not use is ``none``.
+    """
     options = {group: option for group, option in hydra.runtime.choices.items() if "/" not in group}
     folders = tuple(source.path for source in hydra.runtime.config_sources if source.schema == "file")
     for group, option in options.items():

@@ -5,7 +5,6 @@ import functools
 import gc
 import logging
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +25,13 @@ Result = dict[str, Any]
 
 
 def run_job(plan: Plan, hydra: HydraConf) -> float | None:
-    """Trains the run that a plan describes, unless it is finished.
+    """Trains the run that a plan describes, unless it is finished, and returns the :func:`objective` of a search.
 
-    A job of a sweep raises nothing: the sweep's journal and the run folder's ``error.txt`` say what went wrong.
-
-    Returns:
-        The objective of a search (:func:`objective`); None for a job of a sweep that has no result.
+    A job of a sweep raises nothing: it returns None, and the journal and ``error.txt`` say what went wrong.
     """
     if hydra.mode == RunMode.MULTIRUN:
         return _job_of_a_sweep(plan, hydra)
-    result, was_there = _result(plan, hydra, say=print)
+    result, was_there = _result(plan, hydra)
     if was_there:
         print("finished already (force=true trains again):")
     print(closing_block(result, plan.folder.path))
@@ -46,7 +42,7 @@ def _job_of_a_sweep(plan: Plan, hydra: HydraConf) -> float | None:
     sweep = Path(hydra.runtime.cwd, hydra.callbacks["sweep"]["journal"])
     journal = JobJournal(sweep, hydra.job.num, plan.folder.path, hydra.overrides.task)
     try:
-        result, was_there = _result(plan, hydra, journal.say, journal)
+        result, was_there = _result(plan, hydra, journal)
         journal.tell(state="skipped" if was_there else "finished", accuracy=objective(result))
         return objective(result)
     except Busy as busy:
@@ -67,9 +63,7 @@ def _finished(plan: Plan) -> Result | None:
     return None if plan.cfg.force or plan.cfg.trainer.fast_dev_run else plan.folder.finished()
 
 
-def _result(
-    plan: Plan, hydra: HydraConf, say: Callable[[str], Any], journal: JobJournal | None = None
-) -> tuple[Result, bool]:
+def _result(plan: Plan, hydra: HydraConf, journal: JobJournal | None = None) -> tuple[Result, bool]:
     """The result of the run, trained in a folder that is held unless it was there already, and whether it was."""
     if result := _finished(plan):
         return result, True
@@ -77,11 +71,11 @@ def _result(
         if result := _finished(plan):  # by another process, a moment ago
             return result, True
         if journal is not None and plan.folder.error.exists():
-            say("failed before, tried again")
-        return _train(plan, hydra, say, journal), False
+            journal.say("failed before, tried again")
+        return _train(plan, hydra, journal), False
 
 
-def _train(plan: Plan, hydra: HydraConf, say: Callable[[str], Any], journal: JobJournal | None) -> Result:
+def _train(plan: Plan, hydra: HydraConf, journal: JobJournal | None) -> Result:
     """The result of the run, trained in a folder that is held."""
     cfg, folder = plan.cfg, plan.folder
     if not cfg.force:
@@ -99,7 +93,7 @@ def _train(plan: Plan, hydra: HydraConf, say: Callable[[str], Any], journal: Job
             journal.tell(epochs=folds * (cfg.trainer.max_epochs or 0))
             if "progress" in cfg.callbacks:
                 cfg.callbacks.progress = None  # the sweep shows the progress of its jobs
-        result = train(plan, say)
+        result = train(plan, print if journal is None else journal.say)
     except Exception as error:
         if journal is None and isinstance(error, UserError) and not folder.marker.exists():
             folder.discard_if_empty()  # nothing was begun

@@ -5,12 +5,11 @@ A run folder says how far a run is. Only the job knows which folder is its own, 
 
 import contextlib
 import csv
-import dataclasses
 import json
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,30 +21,18 @@ State = Literal["running", "finished", "skipped", "failed", "left"]
 
 @dataclass
 class Entry:
-    """A job as of now.
+    """A job as of now."""
 
-    Attributes:
-        job: its number in the sweep, from 0.
-        folder: its run folder.
-        overrides: its part of the command line.
-        state: ``skipped`` if it was finished before, ``left`` if another process holds the folder.
-        notes: messages, such as that it resumes an interrupted run.
-        reason: why it failed, or which process holds the folder.
-        epoch, epochs: epochs done, and to do in all; 0 before training starts.
-        accuracy: the best on noisy validation labels so far, in [0, 1].
-        seconds: since it started.
-    """
-
-    job: int
-    folder: str
-    overrides: list[str] = dataclasses.field(default_factory=list)
-    state: State = "running"
-    notes: list[str] = dataclasses.field(default_factory=list)
-    reason: str = ""
-    epoch: int = 0
-    epochs: int = 0
-    accuracy: float | None = None
-    seconds: float = 0.0
+    job: int  # its number in the sweep, from 0
+    folder: str  # its run folder
+    overrides: list[str] = field(default_factory=list)  # its part of the command line
+    state: State = "running"  # "skipped" if it was finished before, "left" if another process holds the folder
+    notes: list[str] = field(default_factory=list)  # messages, such as that it resumes an interrupted run
+    reason: str = ""  # why it failed, or which process holds the folder
+    epoch: int = 0  # epochs done
+    epochs: int = 0  # to do in all; 0 before training starts
+    accuracy: float | None = None  # the best on noisy validation labels so far, in [0, 1]
+    seconds: float = 0.0  # since it started
 
     @property
     def name(self) -> str:
@@ -67,10 +54,10 @@ class JobJournal:
 
     def tell(self, **news: Any) -> None:
         """Changes the entry and writes it. A file that cannot be written stops no training."""
-        self.entry = dataclasses.replace(self.entry, **news, seconds=time.monotonic() - self.started)
+        self.entry = replace(self.entry, **news, seconds=time.monotonic() - self.started)
         with contextlib.suppress(OSError):
             self.path.parent.mkdir(parents=True, exist_ok=True)  # the sweep may have ended without its jobs
-            write_atomically(self.path, json.dumps(dataclasses.asdict(self.entry)), durable=False)
+            write_atomically(self.path, json.dumps(asdict(self.entry)), durable=False)
 
     def say(self, note: str) -> None:
         """Adds a note."""

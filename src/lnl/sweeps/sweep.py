@@ -18,7 +18,7 @@ from lnl.errors import UserError
 if TYPE_CHECKING:
     from lnl.sweeps.view import Sweep
 
-_underway: "Sweep | None" = None  # a process has one sweep at a time
+underway: "Sweep | None" = None  # the sweep of this process
 
 
 class Refused(SystemExit):
@@ -32,7 +32,7 @@ class SweepCallback(Callback):
         self.journal = journal
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        global _underway
+        global underway
         from lnl.sweeps.view import Sweep  # loads rich, which a single run may do without
 
         searches = "n_trials" in config.hydra.sweeper  # and may end before
@@ -46,18 +46,13 @@ class SweepCallback(Callback):
             raise Refused(error) from error
         except OSError as error:
             raise Refused(UserError(f"{self.journal} cannot be written: {error.strerror}.")) from error
-        _underway = sweep
-
-
-def is_underway() -> bool:
-    """Whether this process has a sweep."""
-    return _underway is not None
+        underway = sweep
 
 
 def end_of_sweep(interrupted: bool) -> int:
     """Ends the sweep of this process, if there is one, and returns an exit code: 1 if a job has failed."""
-    global _underway
-    sweep, _underway = _underway, None
+    global underway
+    sweep, underway = underway, None
     return 0 if sweep is None else sweep.end(interrupted)
 
 

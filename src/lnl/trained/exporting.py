@@ -17,7 +17,7 @@ from lnl.errors import UserError, first_line
 from lnl.files import explained, replacing
 from lnl.runs.folder import write_json
 from lnl.trained.loading import ImageClassifier, TrainedRun, quiet_trainer, rebuild
-from lnl.trained.trust import NETWORK, check
+from lnl.trained.trust import NETWORK, check_trust
 from lnl.training.checkpoints import load_weights
 
 Predictor = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -71,13 +71,13 @@ def read_safetensors(path: Path | str, trust: Any = None) -> ImageClassifier:
 
     Args:
         path: of the file, which may be a stranger's.
-        trust: packages whose code may be built, beside lnl, torch and torchvision (:func:`lnl.trained.trust.check`).
+        trust: further packages whose code may be built (:func:`lnl.trained.trust.check_trust`).
 
     Raises:
         UserError: if it is not such a file, or names other code.
     """
     config, tensors = _read(path)
-    check(config, NETWORK, path, trust)
+    check_trust(config, NETWORK, path, trust)
     return _built(config, tensors, path)
 
 

@@ -21,8 +21,7 @@ from lnl.files import read_arrays
 from lnl.methods import NoisyLabelMethod
 from lnl.runs.find import FinishedRun
 from lnl.runs.folder import RunFolder
-from lnl.trained.trust import NETWORK
-from lnl.trained.trust import check as check_trust
+from lnl.trained.trust import NETWORK, check_trust
 from lnl.training import environment
 from lnl.training.assembly import make_method
 from lnl.training.checkpoints import load_checkpoint, load_weights
@@ -95,7 +94,8 @@ def load_trained(run: FinishedRun, protocol: str, trust: Any = None) -> TrainedR
         trained = f"{run.folder.path} was trained on images with corruption={corruption}"
         raise UserError(f"{trained}, which other images do not have; python -m lnl.evaluate takes its own test set.")
     method, epoch, config = load_method(run, protocol, trust)
-    return TrainedRun(run, _classifier(method, config), protocol, epoch, config)
+    classifier = ImageClassifier(method, Preparation.of(config["data"]), run.classes)
+    return TrainedRun(run, classifier, protocol, epoch, config)
 
 
 def load_method(run: FinishedRun, protocol: str, trust: Any = None) -> tuple[NoisyLabelMethod, int, dict[str, Any]]:
@@ -103,7 +103,7 @@ def load_method(run: FinishedRun, protocol: str, trust: Any = None) -> tuple[Noi
 
     Args:
         run, protocol: ``last`` or ``noisy_val_best``: the weights of which epoch.
-        trust: packages whose code may be built, beside lnl, torch and torchvision (:func:`lnl.trained.trust.check`).
+        trust: further packages whose code may be built (:func:`lnl.trained.trust.check_trust`).
 
     Returns:
         The method, on the CPU; the epoch of its weights, from 0; and :attr:`TrainedRun.config`.
@@ -129,11 +129,7 @@ def load_method(run: FinishedRun, protocol: str, trust: Any = None) -> tuple[Noi
 
 def rebuild(config: dict[str, Any]) -> ImageClassifier:
     """The classifier of :attr:`TrainedRun.config`, without its weights."""
-    return _classifier(_rebuild_method(config), config)
-
-
-def _classifier(method: NoisyLabelMethod, config: dict[str, Any]) -> ImageClassifier:
-    return ImageClassifier(method, Preparation.of(config["data"]), config["classes"])
+    return ImageClassifier(_rebuild_method(config), Preparation.of(config["data"]), config["classes"])
 
 
 def _rebuild_method(config: dict[str, Any]) -> NoisyLabelMethod:

@@ -67,14 +67,10 @@ def find_pictures(
 ) -> list[tuple[str, Path]]:
     """Name and path of every picture that ``given`` names, each once.
 
-    Args:
-        given: a folder, whose files and folders are searched for pictures that are not hidden; a picture; a ``.csv``
-            with a ``column`` of file names; a ``.txt`` with one a line; or a list of these.
-        column: of a ``.csv``.
-        root: folder of relative names in a ``.csv`` or ``.txt``; their own folder if None.
-
-    Returns:
-        Names are as given; in a folder relative to it, or, if there are several sources, with it.
+    ``given`` is a folder, which is searched with its folders for pictures that are not hidden; a picture; a ``.csv``
+    with a ``column`` of file names; a ``.txt`` with one a line; or a list of these. Relative names in a file belong to
+    ``root``, by default the file's folder. Names are as given; those in a folder are relative to it if it is the only
+    source.
 
     Raises:
         UserError: if a source is missing or names no picture.

@@ -2,7 +2,7 @@
 
 import importlib
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,7 +11,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from lnl.config import listed
+from lnl.config import listed, nested
 from lnl.corruption import ImageCorruption
 from lnl.data import NoisyDataModule
 from lnl.errors import UserError, first_line
@@ -42,7 +42,7 @@ SAFE = (
 )
 
 
-def check(config: Any, parts: Sequence[str], source: Path | str, trust: Any = None) -> None:
+def check_trust(config: Any, parts: Sequence[str], source: Path | str, trust: Any = None) -> None:
     """Refuses a configuration in which one of ``parts``, keys of :data:`KINDS`, names code that must not be run.
 
     Allowed are classes of lnl, torch and torchvision that are methods, modules, losses, optimizers, schedulers, data,
@@ -58,9 +58,9 @@ def check(config: Any, parts: Sequence[str], source: Path | str, trust: Any = No
             raise UserError(f"trust takes names of packages, such as trust=[mine], got '{name}'")
     if not isinstance(config, dict):
         raise UserError(f"{source} has no configuration that could be built")
-    for key, text in _entries(config):
+    for key, text in nested(config):
         if isinstance(text, str) and "${" in text:  # a run writes values
-            raise UserError(f"{source} is not loaded: it wants {key} to be computed, {_shown(text)}")
+            raise UserError(f"{source} is not loaded: it wants {_shown(key)} to be computed, {_shown(text)}")
     for part in parts:
         node = config.get(part)
         if not node and part == "scheduler":
@@ -69,7 +69,7 @@ def check(config: Any, parts: Sequence[str], source: Path | str, trust: Any = No
             raise UserError(f"{source} is not loaded: it does not say what its {part} is")
         _check_target(node["_target_"], part, KINDS[part], source, trusted)
         others = {key: value for key, value in node.items() if key != "_target_"}
-        for target in (value for key, value in _entries(others) if key == "_target_"):
+        for target in (value for key, value in nested(others) if key == "_target_"):
             _check_target(target, part, tuple(KINDS.values()), source, trusted)
         if part in WHOLE and node.get("_partial_"):
             raise UserError(f"{source} is not loaded: {part}._partial_ must be false")
@@ -131,17 +131,6 @@ def _makes(found: Any, kind: type | tuple[type, ...]) -> bool:
 
 def _is_in(name: str, packages: Sequence[str]) -> bool:
     return any(f"{name}.".startswith(f"{package}.") for package in packages)
-
-
-def _entries(value: Any, key: str = "config") -> Iterator[tuple[str, Any]]:
-    """Every value in it at any depth, itself included, each with the key that it belongs to."""
-    yield key, value
-    if isinstance(value, dict):
-        for name, entry in value.items():
-            yield from _entries(entry, _shown(name))
-    elif isinstance(value, list):
-        for entry in value:
-            yield from _entries(entry, key)
 
 
 def _shown(given: Any) -> str:

@@ -72,11 +72,8 @@ class EpochSeed(Callback):
 class StaysStopped(Callback):
     """Lets checkpoints carry that training was stopped before its last epoch, by early stopping for instance.
 
-    A run that is killed between that epoch and its result does not train further when it is resumed.
-
-    Args:
-        max_steps: the step to stop after, -1 for none. Lightning's own ends without a validation, and does not resume
-            exactly.
+    A run that is killed between that epoch and its result does not train further when it is resumed. Training also ends
+    after ``max_steps`` (-1: never): Lightning's own limit ends without a validation, and does not resume exactly.
     """
 
     def __init__(self, max_steps: int = -1) -> None:

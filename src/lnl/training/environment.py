@@ -33,13 +33,11 @@ def resolve_precision(precision: str | int, accelerator: str) -> str | int:
         raise UserError(f"trainer.precision must be one of {', '.join(PRECISIONS)}, got {precision}")
     if precision != "auto":
         return precision
-    on_gpu = torch.cuda.is_available() and accelerator in ("auto", "gpu", "cuda")
-    native = torch.cuda.is_bf16_supported(including_emulation=False) if on_gpu else _cpu_has_bfloat16()
+    if torch.cuda.is_available() and accelerator in ("auto", "gpu", "cuda"):
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = not {"amx_bf16", "avx512_bf16", "bf16"}.isdisjoint(_cpu_info().split())
     return "bf16-mixed" if native else "32-true"
-
-
-def _cpu_has_bfloat16() -> bool:
-    return not {"amx_bf16", "avx512_bf16", "bf16"}.isdisjoint(_cpu_info().split())
 
 
 @functools.cache

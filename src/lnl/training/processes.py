@@ -103,19 +103,13 @@ class SharedState(Callback):
     counters, are those of the first process.
     """
 
-    def on_validation_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        self._share(trainer, pl_module)
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        self._share(trainer, pl_module)
-
     @torch.no_grad()
-    def _share(self, trainer: pl.Trainer, method: Any) -> None:
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         if trainer.world_size == 1 or trainer.sanity_checking:
             return
-        mine = self._mine(trainer, method)
-        for name, buffer in method.named_buffers():
-            if "." not in name and buffer.ndim and len(buffer) == method.num_samples:
+        mine = self._mine(trainer, pl_module)
+        for name, buffer in pl_module.named_buffers():
+            if "." not in name and buffer.ndim and len(buffer) == pl_module.num_samples:
                 mask = mine.view(-1, *[1] * (buffer.ndim - 1))
                 rows = torch.where(mask, buffer, torch.zeros_like(buffer))
                 shared = rows.to(torch.uint8) if rows.dtype == torch.bool else rows
@@ -124,6 +118,8 @@ class SharedState(Callback):
                 buffer.copy_(trainer.strategy.reduce(buffer.clone(), reduce_op="mean"))
             else:
                 buffer.copy_(trainer.strategy.broadcast(buffer.cpu()))
+
+    on_train_epoch_end = on_validation_start
 
     @staticmethod
     def _mine(trainer: pl.Trainer, method: Any) -> Tensor:
@@ -162,11 +158,7 @@ def together(count: int, function: Callable[..., dict[str, Any]], plan: Plan, *a
     """Calls ``function(plan, *args, process)`` in ``count`` new processes, and returns the first one's result.
 
     They end with this one, and all of them with the first that fails. This one takes no part, so that a failure leaves
-    a sweep's next run a process that works.
-
-    Raises:
-        UserError: as it was raised in one of them.
-        RuntimeError: with the traceback, for any other error.
+    a sweep's next run a process that works. It raises a UserError of one of them, or a RuntimeError with the traceback.
     """
     written, values = OmegaConf.to_container(plan.cfg), OmegaConf.to_container(plan.cfg, resolve=True)
     resolved: Any = OmegaConf.create(_resolved(written, values))

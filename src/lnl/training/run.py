@@ -14,6 +14,7 @@ import pytorch_lightning as pl
 
 from lnl.data import NoisyDataModule
 from lnl.errors import UserError, first_line
+from lnl.files import explained
 from lnl.methods import NoisyLabelMethod
 from lnl.metrics import peak_device_memory, peak_memory, reset_peak_memory
 from lnl.runs.folder import SCHEMA_VERSION, RunFolder, write_json
@@ -68,14 +69,13 @@ def train_here(plan: Plan, say: Callable[[str], Any], process: Process = ALONE) 
     new = not folder.marker.exists()
     folder.claim(force=cfg.force or smoke)
     process.wait()
-    try:
-        return fit_and_record(plan, data, method, trainer, table, say)
-    except UserError:
-        if new and not trainer.global_step:
-            folder.unclaim()  # a mistake that was found when fitting started
-        raise
-    except OSError as error:
-        raise UserError(f"{error.filename or folder.path} cannot be written: {error.strerror or error}.") from error
+    with explained(folder.path):
+        try:
+            return fit_and_record(plan, data, method, trainer, table, say)
+        except UserError:
+            if new and not trainer.global_step:
+                folder.unclaim()  # a mistake that was found when fitting started
+            raise
 
 
 def fit_and_record(
@@ -119,9 +119,9 @@ def make_result(
     prediction: Prediction | None,
 ) -> dict[str, Any]:
     """The content of ``result.json``; ``config`` is the relevant configuration with values from the data."""
-    assert data.labels.noise is not None
     options, folder, device = plan.options, plan.folder, trainer.strategy.root_device
-    seeds = {"seed": config["seed"], "noise": data.labels.noise.seed, "split": config["data"]["split_seed"]}
+    noise = _noise(data)
+    seeds = {"seed": config["seed"], "noise": noise["seed"], "split": config["data"]["split_seed"]}
     epoch_seconds = [row["seconds"] for row in rows]
     callbacks: Any = trainer.callbacks  # type: ignore[attr-defined]
     said = [callback.result_entries() for callback in callbacks if hasattr(callback, "result_entries")]
@@ -133,7 +133,7 @@ def make_result(
         "fast_dev_run": bool(plan.cfg.trainer.fast_dev_run),
         "data": {"name": options["data"], **_data(data)},
         "corruption": options["corruption"],
-        "noise": _noise(data),
+        "noise": noise,
         "method": options["method"],
         "loss": options["loss"],
         "oracle_options": {name: config["method"][name] for name in method.oracle_options},

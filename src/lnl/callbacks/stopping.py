@@ -1,4 +1,4 @@
-"""A loss that is no number ends the run."""
+"""Training ends when the training labels are fitted, or with an error at a loss that is no number."""
 
 from typing import Any, ClassVar
 
@@ -7,7 +7,25 @@ import torch
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
-from lnl.errors import UserError
+from lnl.errors import UserError, check_range
+
+
+class FitUntil(Callback):
+    """Stops training when a share ``accuracy`` in (0, 1] of the given training labels, right or wrong, is predicted.
+
+    Looks at ``train/accuracy``, which counts each sample's prediction in the step that trained on it.
+    """
+
+    def __init__(self, accuracy: float = 1.0) -> None:
+        check_range("(0, 1]", accuracy=accuracy)
+        self.accuracy = accuracy
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        accuracy = trainer.callback_metrics.get("train/accuracy")
+        if accuracy is None:
+            raise UserError("callbacks=fit_until needs train/accuracy, which this method does not measure.")
+        if accuracy >= self.accuracy:
+            trainer.should_stop = True
 
 
 class StopOnNaN(Callback):
@@ -28,20 +46,15 @@ class StopOnNaN(Callback):
     ) -> None:
         self.unseen.append((trainer.global_step, outputs["loss"]))
         if len(self.unseen) >= self.every_n_steps:
-            self._look(trainer)
-
-    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._look(trainer)
+            self.on_train_epoch_end(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._look(trainer)
-
-    def _look(self, trainer: pl.Trainer) -> None:
+        """Looks at the losses since the last look."""
         if not self.unseen:
             return
-        finite = torch.stack([loss for _, loss in self.unseen]).isfinite().tolist()
-        steps = [step for step, _ in self.unseen]
+        steps, losses = zip(*self.unseen, strict=True)
         self.unseen = []
+        finite = torch.stack(losses).isfinite().tolist()
         if not all(finite):
             groups = trainer.optimizers[0].param_groups
             rate = groups[0]["lr"] if groups else 0.0
@@ -50,3 +63,5 @@ class StopOnNaN(Callback):
                 f"the training loss became NaN or infinite at step {step}, learning rate {rate:g}.\n"
                 "Try a lower optimizer.lr, trainer.gradient_clip_val=5, or trainer.precision=32-true."
             )
+
+    on_validation_start = on_train_epoch_end
