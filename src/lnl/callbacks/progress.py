@@ -62,4 +62,5 @@ class TrainingProgress(ProgressBar):
             self.bar.stop()
             self.bar = None
 
-    on_exception = on_train_end
+    def on_exception(self, *_: Any) -> None:
+        self.on_train_end()
