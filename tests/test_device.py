@@ -11,7 +11,7 @@ import functools
 from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import torch
@@ -26,7 +26,6 @@ from lnl.app.resolvers import register_resolvers
 from lnl.augment import CropFlip
 from lnl.augment.policies import COLORS, NAMES, Operations
 from lnl.config import CONF_DIR
-from lnl.data.loader import Normalize
 from lnl.losses import CrossEntropy
 from lnl.methods import Baseline, StagedMethod
 from lnl.models import MLP
@@ -197,8 +196,9 @@ def test_nor_does_a_step_of_their_other_settings(take_steps, options):
     take_steps(*options)
 
 
-@pytest.mark.parametrize("normalize", get_args(Normalize))
-@pytest.mark.parametrize("augment", options_of("augment"))
+@pytest.mark.parametrize(
+    ("augment", "normalize"), [*((option, "dataset") for option in options_of("augment")), ("none", "per_image")]
+)
 def test_batches_are_made_on_the_device_without_a_wait(configured, numbers, augment, normalize):
     data = build_data(configured("data.device_cache=true", f"augment={augment}", f"data.normalize={normalize}"))
     with FakeTensorMode(allow_non_fake_inputs=True):

@@ -74,8 +74,12 @@ def test_a_run_trains_the_weigher_apart_from_the_network(digits):
     assert visited == pytest.approx(1 - 100 / outcome.result["data"]["train"])  # trusted samples are not trained on
 
 
-def test_it_needs_trusted_samples_and_one_device(digits):
+def test_it_needs_trusted_samples(digits):
     outcome = digits("method=mw_net")
     assert "this method needs samples with trusted labels" in outcome.err
+
+
+@pytest.mark.slow
+def test_it_needs_one_device(digits):
     outcome = digits("method=mw_net", "data.trusted=100", "trainer.devices=2", "trainer.accelerator=cpu")
     assert "MetaWeightNet trains on one device" in outcome.err

@@ -1,4 +1,4 @@
-"""A run folder and an exported model may be a stranger's: nothing that they name or hold is executed."""
+"""A run folder and an exported model may be untrusted: nothing that they name or hold is executed."""
 
 import json
 import sys
@@ -210,7 +210,7 @@ def test_a_trusted_package_is_what_it_defines(plain, tmp_path, monkeypatch):
 
 
 def rewrite(folder, change):
-    """Changes ``result.json`` as a stranger could."""
+    """Changes ``result.json`` as an attacker could."""
     result = json.loads((folder / "result.json").read_text())
     change(result)
     (folder / "result.json").write_text(json.dumps(result))

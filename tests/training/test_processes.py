@@ -215,6 +215,7 @@ def test_label_correction_decides_alike_in_all_processes(digits):
     assert outcome.result["protocol"]["last"]["test"]["accuracy"] > above_chance(359)
 
 
+@pytest.mark.slow
 def test_own_data_says_its_classes_and_size_to_all_processes(train, tmp_path):
     write_folder(tmp_path / "own", 20)
     own = ("data=folder", "data.path=own", "data.test_fraction=0", "model=mlp_1x512", "data.batch_size=16")

@@ -33,7 +33,7 @@ from lnl.values import check_values
 
 KEYS = ("output", "runs", "apply", "suspects", "trust")  # of conf/audit.yaml, and not of a run
 BESIDE_RUNS = (*KEYS, "force", "paths", "data.data_dir", "data.cache_dir")
-CHECKED = ("data", "noise", "corruption")  # parts of a run that is audited, which may be a stranger's
+CHECKED = ("data", "noise", "corruption")  # parts of an audited run, which may be untrusted
 
 
 def audit(cfg: DictConfig, hydra: HydraConf) -> str:
@@ -229,7 +229,7 @@ def _data_of(results: Sequence[dict[str, Any]], runs: Sequence[Path], cfg: DictC
         if _samples(result) != _samples(results[0]):
             raise UserError(f"{run} and {runs[0]} have different data: audit them one by one.")
     directories = {"data_dir": cfg.data.data_dir, "cache_dir": cfg.data.cache_dir}
-    config = {part: results[0]["config"][part] for part in CHECKED}  # nothing else of a stranger's is built
+    config = {part: results[0]["config"][part] for part in CHECKED}  # nothing else is built: the run may be untrusted
     return build_data(OmegaConf.create({**config, "data": {**config["data"], **directories}}))
 
 

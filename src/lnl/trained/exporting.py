@@ -70,7 +70,7 @@ def read_safetensors(path: Path | str, trust: Any = None) -> ImageClassifier:
     """The classifier in a ``model.safetensors`` that :func:`export` wrote.
 
     Args:
-        path: of the file, which may be a stranger's.
+        path: of the file, which may be untrusted.
         trust: further packages whose code may be built (:func:`lnl.trained.trust.check_trust`).
 
     Raises:

@@ -99,7 +99,7 @@ def load_trained(run: FinishedRun, protocol: str, trust: Any = None) -> TrainedR
 
 
 def load_method(run: FinishedRun, protocol: str, trust: Any = None) -> tuple[NoisyLabelMethod, int, dict[str, Any]]:
-    """The method that a run, which may be a stranger's, trained, as it was configured then.
+    """The method that a run, which may be untrusted, has trained, with the run's configuration.
 
     Args:
         run, protocol: ``last`` or ``noisy_val_best``: the weights of which epoch.

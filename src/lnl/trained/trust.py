@@ -1,4 +1,4 @@
-"""Which classes of a configuration may be built: run folders and exported models may be a stranger's."""
+"""Which classes of a configuration may be built: run folders and exported models may be untrusted."""
 
 import importlib
 import inspect

@@ -35,7 +35,7 @@ def build_data(
     """The data, read, with its noise drawn. Classes and size that ``cfg`` left to the data are set in it.
 
     Args:
-        cfg: of a run. Of a stranger's, pass ``data``, ``noise`` and ``corruption``, once they are checked.
+        cfg: of a run. Of an untrusted run, pass only ``data``, ``noise`` and ``corruption``, after checking them.
         trusting: training sees the right labels of trusted samples (:func:`uses_trusted`).
         contents: fingerprints of the user's own data, if they are known (:mod:`lnl.datasets.contents`).
         source: replaces that of the configured dataset.
@@ -134,7 +134,7 @@ def make_method(
 ) -> NoisyLabelMethod:
     """The method with new weights; the model, the loss and the optimizer are checked without data.
 
-    It builds the parts of a classifier and no others (:data:`lnl.trained.trust.NETWORK`): ``cfg`` may be a stranger's.
+    It builds the parts of a classifier and no others (:data:`lnl.trained.trust.NETWORK`): ``cfg`` may be untrusted.
     """
     num_classes = samples.num_classes
     method: NoisyLabelMethod = build(
