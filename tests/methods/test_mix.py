@@ -81,7 +81,8 @@ def test_an_alpha_of_nothing_is_refused(alpha):
     "method", ["baseline", "elr", "co_teaching", "dynamic_weight", "label_correction", "dividemix"]
 )
 def test_every_method_is_mixed_and_measured(digits, method):
-    settings = ("data.trusted=200", "trainer.max_epochs=4", "noise.rate=0.4")
+    settings = ["data.trusted=200", "data.batch_size=256", "trainer.max_epochs=2", "noise.rate=0.4"]
+    settings += ["method.stage1_epochs=1"] if method == "label_correction" else []
     outcome = digits("-m", f"method={method}", "mix=none,mixup,cutmix", *settings)
     assert outcome.code == 0, outcome.err
     tables = [pd.read_csv(folder / "metrics.csv") for folder in outcome.folders]

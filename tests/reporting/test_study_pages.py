@@ -15,6 +15,8 @@ from PIL import Image
 from lnl.reporting.results import read_runs
 from tests.reporting.written import write_run
 
+pytestmark = pytest.mark.slow  # a process each
+
 ROOT = Path(__file__).parents[2]
 STUDIES = sorted(path.stem for path in (ROOT / "docs/studies").glob("*.md"))
 KINDS = ("symmetric", "asymmetric")
