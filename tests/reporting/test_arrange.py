@@ -43,6 +43,24 @@ def test_a_difference_between_seeds_alone_is_seen_too(tmp_path):
     assert rows(last(tmp_path)) == ["ce, lr=0.01", "ce, lr=0.1"]
 
 
+def test_augmentations_are_called_by_their_options(tmp_path):
+    crop, cutout = {"_target_": "lnl.augment.CropFlip", "flip": True}, {"_target_": "lnl.augment.Cutout"}
+    for padding in (1, 4):
+        config = {"augment": {"crop_flip": crop | {"padding": padding}}}
+        write_run(tmp_path, "study", augment="crop_flip", config=config)
+    config = {"augment": {"crop_flip": crop | {"padding": 4}, "cutout": cutout}}
+    write_run(tmp_path, "study", augment="strong", config=config)
+    write_run(tmp_path, "study", augment="none", config={"augment": {}})
+    write_run(tmp_path, "study", config={"data": {"augment": "crop"}})  # of lnl 0.1
+    assert rows(last(tmp_path)) == [
+        "ce, augment=crop",
+        "ce, augment=crop_flip, padding=1",
+        "ce, augment=crop_flip, padding=4",
+        "ce, augment=none",
+        "ce, augment=strong, padding=4",
+    ]
+
+
 def test_of_keys_that_say_the_same_one_is_shown(tmp_path):
     for loss, gamma in (("focal", 0.5), ("gce", None)):
         config = {"loss": {"gamma": gamma} if gamma else {"q": 0.7}}

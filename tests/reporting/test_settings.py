@@ -119,6 +119,15 @@ def test_an_option_that_is_neither_row_nor_column_is_told(tmp_path):
     assert said(tmp_path, rows=["model"]) == {"method": "baseline for cnn; elr for mlp"}
 
 
+def test_what_acts_beside_a_method_is_told_by_its_name(tmp_path):
+    mixup, ema = {"_target_": "lnl.methods.Mixup", "alpha": 1.0}, {"_target_": "lnl.callbacks.EMA", "decay": 0.9}
+    write_run(tmp_path, "study", config={"loss": {"label_smoothing": 0.0}})
+    write_run(tmp_path, "study", config={"loss": {"label_smoothing": 0.0}, "mix": mixup, "average": ema})
+    write_run(tmp_path, "study", config={"loss": {"label_smoothing": 0.1}, "mix": mixup})
+    assert rows(tmp_path) == ["ce", "ce + ema + mixup", "ce + mixup + smoothing0.1"]
+    assert said(tmp_path) == {}
+
+
 def test_many_rows_with_the_same_value_are_the_others(tmp_path):
     for loss in ("ce", "gce", "mae", "nce", "rce"):
         write_run(tmp_path, "study", loss=loss, epochs=2 if loss == "gce" else 7)

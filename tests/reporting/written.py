@@ -15,6 +15,7 @@ def write_run(root: Path, sweep: str, accuracy: float = 0.5, **change: Any) -> P
     ``val`` (accuracies), ``seconds``, ``splits`` (further tests), ``curve`` (rows of metrics.csv), ``parameters``,
     ``protocols`` (further ones, with their test accuracy), ``confusion`` (of the test set), ``noise_seed``, ``labels``
     (what tells the noisy labels from others), ``train_rate`` (of wrong labels; by default the rate), ``epochs``,
+    ``augment``,
     ``visited`` (share of the training samples), ``sources``, ``files`` (hashes), ``numbers_version``.
     """
     facts = {"noise": "symmetric", "rate": 0.3, "seed": 0, "data": "cifar10", "model": "cnn", "method": "baseline"}
@@ -50,7 +51,7 @@ def write_run(root: Path, sweep: str, accuracy: float = 0.5, **change: Any) -> P
             "train_rate": facts.get("train_rate", facts["rate"]),
             "sha256": facts.get("labels", f"{facts['noise']} {facts['rate']}"),
         },
-        **{key: facts[key] for key in ("model", "method", "loss")},
+        **{key: facts[key] for key in ("model", "augment", "method", "loss") if key in facts},
         "seeds": {"seed": facts["seed"], "noise": facts["noise_seed"], "split": 0},
         **{key: facts[key] for key in ("epochs", "sources", "files", "numbers_version")},
         "protocol": {

@@ -17,7 +17,8 @@ from lnl.runs.identity import acting
 SETTING = ("data", "corruption", "noise", "model")  # a table has one of each, unless it is a row or column
 WITHOUT = {"none": "no noise", "given": "labels as given"}  # kinds without added noise
 CALLBACK = r"callbacks\.[^.]+\._target_"
-OPTIONS = (*SETTING, "method", "loss", "callbacks")  # groups, with keys of their own
+OPTIONS = (*SETTING, "method", "loss", "callbacks", "augment")  # groups, with keys of their own
+BESIDE = {"mix": "callbacks", "average": "callbacks", "loss.label_smoothing": "callbacks"}  # told as these are: acting
 HASHES = ("sources", "files", "fingerprints")
 FEW = 3  # if more rows have the most common value, they are "the others"
 
@@ -107,10 +108,15 @@ def _split(runs: pd.DataFrame) -> pd.Series:
         if keys := _needed(row, dict.fromkeys(key for cell in cells for key in what_differs(cell))):
             short = short_names(keys)
             split[row.index] = [
-                ", ".join([run["row"], *(f"{short[key]}={value_text(key, run[key])}" for key in keys)])
+                ", ".join([run["row"], *(f"{short[key]}={value_text(key, run[key])}" for key in _had(run, keys))])
                 for _, run in row[["row", *keys]].iterrows()
             ]
     return split if split.equals(runs["row"]) else _split(runs.assign(row=split))
+
+
+def _had(run: pd.Series, keys: Sequence[str]) -> list[str]:
+    """The keys without those that a run lacks because of its option, which another one of them names."""
+    return [key for key in keys if pd.notna(run[key]) or key.partition(".")[0] not in {*keys} - {key}]
 
 
 def _needed(runs: pd.DataFrame, keys: Iterable[str]) -> list[str]:
@@ -184,6 +190,7 @@ def _keys(runs: pd.DataFrame) -> list[str]:
 def _differs(runs: pd.DataFrame, key: str) -> bool:
     """Whether a key has several values among runs with that key."""
     part = key.partition(".")[0]
+    part = BESIDE.get(key, BESIDE.get(part, part))
     if part in OPTIONS and part != key:
         return bool(runs.groupby(part)[key].nunique(dropna=False).gt(1).any())
     if part in HASHES:  # of files with the same name

@@ -28,10 +28,10 @@ def read_runs(paths: Iterable[Path | str]) -> pd.DataFrame:
 
         - ``path``, ``sweep``, ``run``, ``identity``, ``protocol``, ``epoch`` (from 0), ``epochs``;
         - ``data``, ``corruption``, ``noise`` (kind), ``rate`` (asked for; 0 without noise, NaN for labels as given),
-          ``actual_rate``, ``train_rate`` (NaN for cross-validated runs), ``train_samples``, ``model``, ``method``
-          (``(oracle)`` is added if it knew the true share of wrong labels), ``loss`` (``none`` if the method uses
-          none), ``callbacks`` (:func:`lnl.runs.identity.acting`, as text), ``seed``, ``noise_seed``, ``split_seed``,
-          ``noise_sha256`` of the labels;
+          ``actual_rate``, ``train_rate`` (NaN for cross-validated runs), ``train_samples``, ``model``, ``augment``,
+          ``method`` (``(oracle)`` is added if it knew the true share of wrong labels), ``loss`` (``none`` if the method
+          uses none), ``callbacks`` (:func:`lnl.runs.identity.acting`, as text), ``seed``, ``noise_seed``,
+          ``split_seed``, ``noise_sha256`` of the labels;
         - every number as ``<split>/<metric>``, such as ``test/accuracy``, ``train/loss``, and those of
           ``evaluations/<data>-<protocol>.json`` as ``<data>/<metric>``, such as ``mnist/accuracy``;
         - ``fit_seconds``, ``seconds_per_epoch``, ``seconds_per_image`` (inference), ``parameters``,
@@ -76,6 +76,8 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
         "callbacks": " + ".join(acting(result["config"])),
         "numbers_version": result.get("numbers_version"),
         "corruption": result.get("corruption", "none"),
+        # Before 0.2 it was a key of the data.
+        "augment": result.get("augment") or result["config"].get("data", {}).get("augment", "none"),
         "noise": noise["kind"],
         "rate": 0.0 if noise["kind"] == "none" else noise["rate"],
         "actual_rate": noise["actual_rate"],

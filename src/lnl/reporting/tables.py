@@ -117,7 +117,7 @@ def _shared(cells: list[pd.DataFrame]) -> str:
 def what_differs(runs: pd.DataFrame) -> list[str]:
     """The columns, other than seeds, in which runs of one cell differ; empty if they may be averaged over seeds."""
     known = ["protocol", "data", "corruption", "noise", "rate", "model", "method", "loss", "callbacks"]
-    known += ["init_from", "oracle", "numbers_version"]
+    known += ["augment", "init_from", "oracle", "numbers_version"]
     varied = "variant" in runs and runs["variant"].nunique() > 1
     if varied or "variant" not in runs:  # else the configurations are equal
         known += [str(column) for column in runs if "." in str(column) and not str(column).endswith("seed")]

@@ -45,7 +45,7 @@ def overview(config: Mapping[str, Any]) -> dict[str, Any]:
         "corruption_kind": options["corruption"],
         "noise_kind": options["noise"],
         "noise_rate": config["noise_rate"],
-        **{f"{group}_name": options[group] for group in ("model", "method", "loss")},
+        **{f"{group}_name": options[group] for group in ("model", "augment", "method", "loss")},
         "callback_names": " + ".join(acting(config)) or None,
         "optimizer_name": options["optimizer"],
         "lr": config["optimizer"].get("lr"),
