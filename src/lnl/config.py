@@ -83,8 +83,9 @@ def _explained(name: str, node: DictConfig) -> Iterator[None]:
         lines = [line for line in str(error.__cause__ or error).splitlines() if not line.startswith("full_key")]
         raise UserError(f"{name}: {' '.join(lines[:2])}") from error
     except (ValueError, TypeError) as error:
-        key = str(error).partition(" ")[0]  # errors about a value begin with its name
-        raise UserError(f"{name}{'.' if key in node else ': '}{error}") from error
+        key = str(error).partition(" ")[0]  # errors about a value begin with its name, or with the whole key
+        whole = "." in key and Path(CONF_DIR, key.partition(".")[0]).is_dir()
+        raise UserError(f"{'' if whole else f'{name}.' if key in node else f'{name}: '}{error}") from error
 
 
 def build_all(name: str, nodes: Mapping[str, Any] | None) -> list[Any]:

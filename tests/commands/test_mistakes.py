@@ -33,7 +33,19 @@ MISTAKES = {
         ["; it needs model=cnn or model=cnn_wide."],
     ),
     "a key in a key": (["data=cifar10", "data.columns.file=name"], ["; it needs data=table."]),
-    "value outside its range": (["noise.rate=1.5"], ["noise.rate must be between 0 and 1", "1.5"]),
+    "value outside its range": (["noise.rate=1.5"], ["error: noise.rate must be between 0 and 1", "1.5"]),
+    "a share of a label outside its range": (
+        ["loss.label_smoothing=2"],
+        ["error: loss.label_smoothing must be in [0, 1), got 2"],
+    ),
+    "several of what there is one of": (
+        ["loss=[ce,gce]"],
+        ["error: loss takes one option, got [ce,gce]; -m loss=ce,gce trains a run with each."],
+    ),
+    "two ways to mix without -m": (
+        ["mix=mixup,cutmix"],
+        ["mix=mixup,cutmix gives several values: add -m for a run of each."],
+    ),
     "value of the wrong type": (["noise.rate=much"], ["noise.rate must be a number, got 'much'"]),
     "text for a batch size": (["data.batch_size=abc"], ["data.batch_size must be a number, got 'abc'"]),
     "text for a rate": (["optimizer=adam", "optimizer.lr=abc"], ["optimizer.lr must be a number, got 'abc'"]),

@@ -153,3 +153,12 @@ def test_starting_over_removes_all_but_the_lock_and_what_is_written_before_it(di
     expected = {".hydra", ".identity", ".lock", "checkpoints", "metrics.csv", "noise.npz", "predictions.csv"}
     assert {path.name for path in folder.iterdir()} == expected | {"result.json", "seen.npz", "train.log"}
     assert (folder / "train.log").read_text().count("training starts") == 2
+
+
+@pytest.mark.parametrize(
+    ("chosen", "name"), [("strong", "strong"), ("[flip,strong]", "crop_flip+rand_augment+cutout"), ("[]", "none")]
+)
+def test_an_augmentation_is_called_by_its_option_or_by_the_transforms_of_several(digits, chosen, name):
+    outcome = digits(f"augment={chosen}", "trainer.max_epochs=1", "data.batch_size=256")
+    assert outcome.code == 0, outcome.err
+    assert outcome.result["augment"] == name

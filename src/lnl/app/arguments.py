@@ -82,6 +82,11 @@ def options_of(group: str) -> list[str]:
     return sorted(path.stem for path in Path(CONF_DIR, group).glob("*.yaml"))
 
 
+def takes_several(key: str) -> bool:
+    """Whether a key takes a list: it is no group, or one whose options are parts that can stand side by side."""
+    return not any("_target_" in OmegaConf.load(Path(CONF_DIR, key, f"{option}.yaml")) for option in options_of(key))
+
+
 def _named(argument: str, override: Override) -> str:
     """The argument, with an option's name for null, ``[]``, ``{}`` and ``~group``."""
     group, value = override.key_or_group, override.value()
@@ -103,6 +108,9 @@ def _name_of_option(group: str, choice: Any) -> Any:
         if none := "none" if "none" in options else next(empty, None):
             return none
         raise UserError(f"{group} cannot be null or left out: one is needed.\n{known}")
+    if isinstance(choice, list) and not takes_several(group):
+        names = ",".join(map(str, choice))
+        raise UserError(f"{group} takes one option, got [{names}]; -m {group}={names} trains a run with each.")
     if isinstance(choice, bool | int | float):
         raise UserError(f"{group} has no option '{str(choice).lower()}'.\n{known}")
     return choice

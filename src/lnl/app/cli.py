@@ -17,7 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from lnl.app.arguments import options_of, parse, prepare
+from lnl.app.arguments import options_of, parse, prepare, takes_several
 from lnl.app.resolvers import register_resolvers
 from lnl.config import CONF_DIR
 from lnl.errors import UserError, nearest
@@ -96,7 +96,7 @@ def explain(error: Exception) -> str:
         return f"{error.override} cannot be read: {_unread(error.override)}"
     if sweeping := re.search(r"(?:Ambiguous value for argument|Sweep parameters) '(.+)'", message):
         key, _, values = sweeping[1].partition("=")
-        one = f", or {key}=[{values}] for one list" if message.startswith("Ambiguous") else ""
+        one = f", or {key}=[{values}] for one list" if message.startswith("Ambiguous") and takes_several(key) else ""
         return f"{sweeping[1]} gives several values: add -m for a run of each{one}."
     if isinstance(error, OSError) and not isinstance(error, HydraException):
         return f"{error.filename} cannot be written: {error.strerror}." if error.filename else message
