@@ -26,6 +26,7 @@ WHOLE: dict[str, Any] = {
     "on_error": Literal["fail", "skip"],
     "protocol": Literal["last", "noisy_val_best"],
 }
+AUTOMATIC = ("trainer.max_epochs", "method.stage1_epochs")
 MISFIT: Any = object()
 PLAIN = (bool, int, float, str, list, type(None))
 LISTS = (list, tuple, set, Sequence, Iterable, Collection)
@@ -70,6 +71,9 @@ def check_hinted(
         if not known and value is None and OmegaConf.is_interpolation(node, key):
             continue
         if not known and name == "method" and value == "oracle":  # a number when the noise is drawn
+            continue
+        automatic = path in AUTOMATIC or OmegaConf.is_interpolation(node, key)
+        if not known and value == "auto" and automatic:  # a number when the data is read
             continue
         plain = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
         fitted = _fit(hint, plain)

@@ -1,10 +1,11 @@
 import numpy as np
+import pandas as pd
 import pytest
 from cleanlab.count import estimate_joint
 from scipy.stats import norm
 
 from lnl.auditing import estimate_noise, find_issues
-from lnl.auditing.estimate import margins, relative, systematic_pairs, wrong_at_random
+from lnl.auditing.estimate import judge, margins, relative, systematic_pairs, wrong_at_random
 from tests.auditing.generated import CLASSES, noisy_problem
 
 
@@ -76,10 +77,13 @@ def test_labels_wrong_at_random_are_counted_by_hand():
     held = np.array([[0.8, 0.15, 0.05]] * 4 + [[0.15, 0.8, 0.05]] * 4 + [[0.9, 0.08, 0.02]] * 2)
     margin = margins(relative(given, held))
     others = np.sort(margin[np.arange(3) != given[:, None]])
-    share = np.mean(margin[np.arange(10), given] <= np.quantile(others, 0.1)) / 0.1
+    threshold = np.quantile(others, 0.1)
+    below = np.mean(others <= threshold)
+    assert below == 0.4  # eight of twenty tie
+    share = np.mean(margin[np.arange(10), given] <= threshold) / below
     rate, (low, high) = wrong_at_random(given, held)
     assert rate == pytest.approx(min(share * 2 / (2 + share), 1))
-    bounds = [10 * end for end in wilson(share / 10, 10)]
+    bounds = [end / below for end in wilson(share * below, 10)]
     assert (low, high) == pytest.approx([min(2 * end / (2 + end), 1) for end in bounds], abs=1e-6)
 
 
@@ -148,3 +152,81 @@ def test_a_class_without_samples_has_the_identitys_row():
     estimate = estimate_noise(given, np.column_stack([probabilities, np.zeros(300)]), [*CLASSES, "none"])
     assert estimate["transition"][4] == [0, 0, 0, 0, 1]
     assert np.isfinite(estimate["noise_rate_interval"]).all()
+
+
+def guessed(labels, right, seed=0):
+    """Probabilities of a judge that names the given label for the first ``right`` of each class, else the next one."""
+    place = pd.Series(labels).groupby(labels).cumcount().to_numpy()
+    named = np.where(place < right, labels, (labels + 1) % 4)
+    return np.eye(4)[named] * 0.8 + 0.05
+
+
+def test_skill_is_what_is_above_chance_of_what_wrong_labels_leave():
+    labels = np.repeat(np.arange(4), 1000)
+    for right, accuracy in ((1000, 1.0), (700, 0.7), (250, 0.25)):
+        verdict = judge(labels, guessed(labels, right))
+        low, (wrong, _) = wilson(accuracy, 4000)[0], wrong_at_random(labels, guessed(labels, right))[1]
+        assert (verdict.accuracy, verdict.chance) == (accuracy, 0.25)
+        assert verdict.low == pytest.approx(low, abs=1e-6)
+        assert verdict.skill == pytest.approx((low - 0.25) / 0.75 / max(1 - wrong * 4 / 3, 0.4), abs=1e-6)
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.2, 0.4])
+def test_wrong_labels_do_not_lower_the_skill_of_a_judge_that_knows_the_truth(rate):
+    true = np.arange(8000) % 4
+    rng = np.random.default_rng(0)
+    given = np.where(rng.random(8000) < rate, (true + rng.integers(1, 4, 8000)) % 4, true)
+    verdict = judge(given, sure(given, true, 4))
+    assert 0.85 < verdict.skill < 1.05  # the lower ends of both intervals count
+    assert verdict.accuracy == pytest.approx(1 - rate, abs=0.02)
+
+
+def test_few_pictures_prove_no_skill():
+    """16 of 24 right by a fair judge of four classes may be luck; 1,600 of 2,400 may not."""
+    few, many = np.arange(24) % 4, np.arange(2400) % 4
+    assert not judge(few, guessed(few, 4)).can_tell
+    assert judge(many, guessed(many, 500)).can_tell
+
+
+def test_the_interval_in_front_holds_the_share_for_both_kinds_of_mistakes_and_any_judge():
+    """Also where the models cannot tell, and where similar classes are mistaken for each other."""
+    rng, told, held, repeats = np.random.default_rng(0), 0, 0, 120
+    for turn in range(repeats):
+        rate, sureness, size = rng.choice([0.0, 0.1, 0.3]), rng.choice([0.5, 2.0, 6.0]), rng.choice([60, 250, 1000])
+        _, true, of_truth = noisy_problem(size, rate=0, sureness=sureness, seed=turn)
+        wrong, shift = rng.random(size) < rate, rng.integers(1, 4, size) if turn % 2 else 1
+        given = np.where(wrong, (true + shift) % 4, true)
+        transition = np.eye(4) * (1 - rate) + (
+            rate / 3 * (1 - np.eye(4)) if turn % 2 else rate * np.roll(np.eye(4), 1, 1)
+        )
+        estimate = estimate_noise(given, of_truth @ transition, CLASSES)
+        low, high = estimate["wrong_interval"]
+        told += estimate["can_tell"]
+        held += low <= wrong.mean() <= high
+        if estimate["can_tell"]:
+            assert low <= estimate["wrong"] <= high
+        else:
+            assert (low, estimate["wrong"]) == (0, None)
+    assert 20 < told < 100
+    assert held >= 0.95 * repeats
+
+
+def test_the_advice_says_what_the_models_can_tell():
+    given, _, good = noisy_problem(1000, sureness=8)
+    _, _, weak = noisy_problem(1000, sureness=0.5)
+    said = estimate_noise(given, good, CLASSES)
+    assert "similar classes" in said["advice"][0]
+    assert f"Look at the first {np.ceil(1000 * said['wrong']):.0f} pictures" in said["advice"][1]
+    told = estimate_noise(noisy_problem(1000, sureness=0.5)[0], weak, CLASSES)
+    assert told["advice"][0].startswith("The models cannot tell which labels are wrong. They predict ")
+    assert told["issues"] == 0
+
+
+def test_judges_with_few_values_count_the_share_that_is_wrong():
+    """The wrong labels of such judges tie at the threshold: more than a tenth of them are below it."""
+    true = np.arange(8000) % 4
+    rng = np.random.default_rng(0)
+    given = np.where(rng.random(8000) < 0.2, (true + rng.integers(1, 4, 8000)) % 4, true)
+    rate, (low, high) = wrong_at_random(given, sure(given, true, 4))
+    assert low < (given != true).mean() < high
+    assert rate == pytest.approx(0.2, abs=0.02)

@@ -7,7 +7,7 @@ from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score
 
 from lnl.auditing import find_issues, ranking_quality
-from lnl.auditing.estimate import margins, relative, wrong_at_random
+from lnl.auditing.estimate import judge, margins, relative, wrong_at_random
 from lnl.auditing.issues import mean_rank, within_class
 from tests.auditing.generated import CLASSES, noisy_problem
 
@@ -79,7 +79,7 @@ def test_a_class_is_judged_by_what_is_usual_for_it():
 
 
 def test_an_issue_is_what_every_view_holds_for_wrong_and_no_more_than_are_surely_so():
-    given, _, probabilities = noisy_problem(500)
+    given, _, probabilities = noisy_problem(500, sureness=6)
     rng = np.random.default_rng(0)
     neighbours, last = rng.dirichlet([0.3] * 4, 500), rng.dirichlet([0.3] * 4, 500)
     history = {"epoch_probabilities": probabilities, "neighbours": neighbours}
@@ -95,6 +95,17 @@ def test_an_issue_is_what_every_view_holds_for_wrong_and_no_more_than_are_surely
     first = table["rank"].to_numpy() <= surely * 500
     np.testing.assert_array_equal(table["issue"], pruned & agreed & first)
     assert 0 < table["issue"].sum() < (pruned & agreed).sum() < pruned.sum()
+
+
+def test_models_that_cannot_tell_flag_nothing_and_still_rank():
+    """Their suggestions would make labels worse: most of the labels that they doubt are right."""
+    given, true, probabilities = noisy_problem(500, sureness=1)
+    table = find_issues(given, probabilities)
+    assert not judge(given, probabilities).can_tell
+    assert find_label_issues(given, probabilities, filter_by="both", n_jobs=1).sum() > 50
+    assert not table["issue"].any()
+    wrong = (given != true)[table["index"]]
+    assert average_precision_score(wrong, table["score"]) > 1.3 * wrong.mean()
 
 
 def test_labels_of_a_systematic_pair_are_issues_wherever_they_rank():
@@ -113,8 +124,8 @@ def test_labels_of_a_systematic_pair_are_issues_wherever_they_rank():
 
 def test_independent_views_rank_better_than_one():
     """Two models that err apart from one another: the mean rank is better than cleanlab's of the first."""
-    given, true, first = noisy_problem(4000, rate=0.3, sureness=1.5)
-    margins = np.random.default_rng(1).normal(np.where(given == true, 1.0, -1.0), 1.5)
+    given, true, first = noisy_problem(4000, rate=0.3, sureness=4)
+    margins = np.random.default_rng(1).normal(np.where(given == true, 1.0, -1.0), 0.7)
     table = find_issues(given, first, training_margin=margins)
     index = table["index"].to_numpy()
     numbers = table["suggested_label"].astype(int).to_numpy()
@@ -165,7 +176,7 @@ def test_what_does_not_fit_is_refused(labels, probabilities, message):
 
 
 def test_a_class_without_samples_is_no_trouble():
-    given, _, probabilities = noisy_problem(300)
+    given, _, probabilities = noisy_problem(300, sureness=6)
     wider = np.column_stack([probabilities, np.zeros(len(given))])
     table = find_issues(given, wider, [*CLASSES, "none"])
     assert set(table["suggested_label"]) == set(CLASSES)

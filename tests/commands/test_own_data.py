@@ -29,6 +29,7 @@ def test_a_folder_is_trained_on_without_a_word_of_what_nobody_knows(train, tmp_p
         "test": 12,
         "trusted": 0,
         "skipped": 0,
+        "largest_class": pytest.approx(1 / 3, abs=0.02),
     }
     assert result["data"]["classes"] == ["cat", "dog", "owl"]
     noise = result["noise"]
@@ -38,6 +39,51 @@ def test_a_folder_is_trained_on_without_a_word_of_what_nobody_knows(train, tmp_p
     metrics = pd.read_csv(outcome.folder / "metrics.csv")
     assert not {"train/memorised", "train/accuracy_wrong"} & set(metrics.columns[metrics.notna().any()])
     assert (outcome.folder / "figures/labels.png").exists()
+
+
+def test_epochs_and_batch_size_follow_from_the_number_of_labels_and_can_be_chosen(train, tmp_path):
+    """Of 60 pictures 48 are trained on and validated: two batches of 32 an epoch, which never make 1,000 steps."""
+    write_folder(tmp_path / "own", 20)
+    own = ("data=folder", "data.path=own", "model=mlp_1x512")
+    outcome = train(*own)
+    assert outcome.code == 0, outcome.err
+    chosen = "60 epochs with batches of 32 for 48 labels (trainer.max_epochs= and data.batch_size= choose others)"
+    assert chosen in outcome.out.splitlines()
+    assert "mlp_1x512, baseline, ce, seed 0: 60 epochs (120 steps) in" in outcome.out
+    config = outcome.result["config"]
+    assert (config["trainer"]["max_epochs"], config["data"]["batch_size"], config["scheduler"]["T_max"]) == (60, 32, 60)
+    assert "finished already" in train(*own).out
+    chosen = train(*own, "trainer.max_epochs=2", "data.batch_size=16", "seed=1")
+    assert "2 epochs (6 steps) in" in chosen.out
+    assert "choose others" not in chosen.out
+
+
+@pytest.mark.slow  # two processes
+def test_several_devices_are_given_the_numbers_that_the_data_chooses(train, tmp_path):
+    write_folder(tmp_path / "own", 20)
+    outcome = train("data=folder", "data.path=own", "model=mlp_1x512", "trainer.devices=2", "trainer.accelerator=cpu")
+    assert outcome.code == 0, outcome.err
+    assert "60 epochs (120 steps) in" in outcome.out
+    assert outcome.result["config"]["scheduler"]["T_max"] == 60
+
+
+def test_stages_share_the_epochs_that_their_samples_need(train, tmp_path):
+    """30 trusted pictures need 60 epochs, and so do all 60."""
+    path = write_table(tmp_path / "own", per_class=20)
+    table = pd.read_csv(path)
+    table.assign(trusted=table.index % 2 == 0).to_csv(path, index=False)
+    outcome = train("data=table", "data.path=own/labels.csv", "model=mlp_1x512", "method=label_correction")
+    assert outcome.code == 0, outcome.err
+    assert "120 epochs with batches of 32" in outcome.out
+    assert outcome.result["config"]["method"]["stage1_epochs"] == 60
+
+
+def test_a_model_that_has_learned_nothing_is_said_to(train, tmp_path):
+    write_folder(tmp_path / "own", 20)
+    outcome = train("data=folder", "data.path=own", *SMALL, "optimizer.lr=1e-9")
+    assert "THE MODEL HAS LEARNED NOTHING: one answer for every image would be right for 3" in outcome.out
+    assert "(trainer.max_epochs=4)" in outcome.out
+    assert "NOTHING" not in train("data=digits", "trainer.max_epochs=3", "trainer.accelerator=cpu").out
 
 
 def test_what_is_skipped_is_counted_and_listed(train, tmp_path):

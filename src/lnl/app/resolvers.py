@@ -14,8 +14,8 @@ from lnl.runs.plan import run_name
 
 def register_resolvers() -> None:
     """Registers them with OmegaConf; may be called again."""
-    functions = (_user_cache, _sweep_name, _join, _sweep_id, _run_name, _options, _published, _by_data, _up_to_a_third)
-    for function in functions:
+    plain = (_user_cache, _sweep_name, _join, _run_name, _options, _published, _by_data, _up_to_a_third)
+    for function in (*plain, _three_sevenths, _sweep_id):
         # One identifier for a sweep: Hydra hands cached values on to the jobs, as it does with ${now:}.
         cached = function is _sweep_id
         OmegaConf.register_new_resolver(f"lnl.{function.__name__[1:]}", function, replace=True, use_cache=cached)
@@ -60,6 +60,12 @@ def _up_to_a_third(most: int, epochs: Any) -> int:
     """``most`` epochs, but at most a third of all."""
     whole = isinstance(epochs, int | float) and epochs >= 1  # the Trainer refuses others
     return min(most, max(1, int(epochs) // 3)) if whole else most
+
+
+def _three_sevenths(epochs: Any) -> Any:
+    """Three sevenths of the epochs, at least one; ``auto`` of ``auto``."""
+    whole = isinstance(epochs, int | float) and epochs >= 1
+    return max(1, int(3 * epochs / 7)) if whole else "auto"
 
 
 def _run_name(*, _root_: DictConfig) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -121,10 +122,8 @@ def apply_decisions(path: Path, output: Path) -> str:
 
 def summary(estimate: dict[str, Any], output: Path) -> str:
     """The lines to print after an audit."""
-    random, confident = (
-        "{:.1%} ({:.1%} to {:.1%})".format(estimate[name], *estimate[f"{name}_interval"])
-        for name in ("at_random", "noise_rate")
-    )
+    low, high = estimate["wrong_interval"]
+    share = f"at most {high:.1%}" if estimate["wrong"] is None else f"{estimate['wrong']:.1%} ({low:.1%} to {high:.1%})"
     left = " and ".join(f"{count:,} {what}" for what, count in estimate["not_judged"].items() if count)
     besides = f" (not judged: {left} labels)" if left else ""
     where = ": corrected_labels.csv has the suggestions for them" if estimate["issues"] else ""
@@ -132,8 +131,8 @@ def summary(estimate: dict[str, Any], output: Path) -> str:
     lines = [
         f"{estimate['samples']:,} labels{besides}, {estimate['issues']:,} of them flagged{where}",
         *(f"  {pair['given']} that may be {pair['suggested']}: {pair['count']:,}" for pair in pairs),
-        f"wrong labels, if wrong at random: {random}; too low if annotators confused similar classes",
-        f"wrong labels by confident learning: {confident}; too high by the mistakes of the models",
+        f"wrong labels: {share}",
+        *(line for sentence in estimate["advice"] for line in textwrap.wrap(sentence, 100)),
     ]
     if len(estimate["combined"]) < len(UNSEEN + SEEN):
         lines.append(f"ranked only by {', '.join(estimate['combined'])}: the runs have no history of the other scores")

@@ -1,6 +1,8 @@
-"""The share of wrong labels, and the classes that are mistaken for others: confident learning, by cleanlab."""
+"""The share of wrong labels, the classes that are mistaken for others, and whether the models can tell."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,45 @@ Floats = NDArray[np.floating[Any]]
 TINY = float(np.finfo(np.float32).tiny)
 TENTH = 0.1  # only the surest tenth of the predictions counts
 TIMES = 20  # the mistakes of weak models reached 10 times the median
+HALF = 0.5  # the skill below which flags were right for fewer than half of the labels, on simulated labels
+IN_A_ROW = 20  # right labels, after which a reviewer may stop
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How good the models are as judges of labels, and what may be concluded.
+
+    Attributes:
+        accuracy: share of the given labels that the models predict without having seen them, with Wilson's lower end.
+        chance: share of the largest class, which naming it for every sample would predict.
+        skill: the accuracy above chance, (low - chance) / (1 - chance), divided by what wrong labels leave of it for a
+            perfect judge. 0 is guessing, 1 is perfect.
+    """
+
+    accuracy: float
+    low: float
+    chance: float
+    skill: float
+
+    @property
+    def can_tell(self) -> bool:
+        """Whether the skill is at least a half. Labels that weaker models doubt are mostly right."""
+        return self.skill >= HALF
+
+
+def judge(labels: Integers, probabilities: Floats) -> Verdict:
+    """The verdict on models with out-of-sample ``probabilities[n, K]`` for samples with given ``labels[n]``.
+
+    A judge that is always right predicts 1 - a of the labels if a share a is wrong at random, and with K classes its
+    accuracy above chance is smaller by the factor 1 - a K / (K - 1). a is the lower end of :func:`wrong_at_random`,
+    which weak judges make too large: the factor is at least 0.4.
+    """
+    counts = np.bincount(labels)
+    hits, classes = int((probabilities.argmax(axis=1) == labels).sum()), int((counts > 0).sum())
+    accuracy, low, chance = hits / len(labels), _wilson(hits, len(labels))[0], float(counts.max() / len(labels))
+    _, (wrong, _) = wrong_at_random(labels, probabilities)
+    left = max(1 - wrong * classes / (classes - 1), 0.4)
+    return Verdict(accuracy, low, chance, (low - chance) / (1 - chance) / left)
 
 
 def estimate_noise(
@@ -33,8 +74,11 @@ def estimate_noise(
         issues: of :func:`lnl.auditing.find_issues`, to be counted.
 
     Returns:
-        ``classes``; ``samples`` and ``issues``, numbers; ``noise_rate``, ``noise_rate_interval``; ``at_random``,
-        ``at_random_interval``, of :func:`wrong_at_random`; ``joint[i][j]``, the share of samples that are labelled i
+        ``classes``; ``samples`` and ``issues``, numbers; ``judges``, of :func:`judge`, and ``can_tell``; ``wrong`` and
+        ``wrong_interval``, the estimate to believe: ``at_random``, between the lower end of its interval and the upper
+        end of confident learning's, or null, between 0 and that, if the models cannot tell; ``advice``, sentences that
+        say so; ``noise_rate``, ``noise_rate_interval``; ``at_random``, ``at_random_interval``, of
+        :func:`wrong_at_random`; ``joint[i][j]``, the share of samples that are labelled i
         and are truly j; ``transition[j][i]``, P(labelled i | truly j); ``pairs``, the most issues first, of ``given``
         and ``suggested`` class, ``rate`` (the share of samples labelled ``given`` that are truly ``suggested``), its
         ``interval``, ``count`` of issues, and ``systematic``, of :func:`systematic_pairs`.
@@ -65,12 +109,20 @@ def estimate_noise(
         for given, true in np.argwhere(counts + flagged)
         if given != true
     ]
+    verdict, rate_interval = judge(labels, probabilities), _wilson(rate * effective, effective)
+    wrong = min(at_random, rate_interval[1]) if verdict.can_tell else None
+    wrong_interval = [0.0 if wrong is None else min(at_random_interval[0], wrong), rate_interval[1]]
     return {
         "samples": len(labels),
         "issues": int(flagged.sum()),
         "classes": list(classes),
+        "judges": asdict(verdict),
+        "can_tell": verdict.can_tell,
+        "wrong": wrong,
+        "wrong_interval": wrong_interval,
+        "advice": advice(verdict, wrong, len(labels)),
         "noise_rate": rate,
-        "noise_rate_interval": _wilson(rate * effective, effective),
+        "noise_rate_interval": rate_interval,
         "at_random": at_random,
         "at_random_interval": at_random_interval,
         "joint": joint.tolist(),
@@ -79,13 +131,35 @@ def estimate_noise(
     }
 
 
+def advice(verdict: Verdict, wrong: float | None, samples: int) -> list[str]:
+    """What the estimate means, and how far down the ranking to look, for a reader who knows no statistics."""
+    stop = f"go on until about {IN_A_ROW} in a row are right"
+    if wrong is not None:
+        least = min(samples, max(IN_A_ROW, math.ceil(wrong * samples)))
+        return [
+            "This holds if labels are wrong by accident, such as slips of the hand. If similar classes were mistaken "
+            "for each other, the share is nearer to the upper end.",
+            f"Look at the first {least:,} pictures at least, and {stop}.",
+        ]
+    order = f"The most doubtful pictures still come first: {stop}."
+    if verdict.skill <= 0:
+        order = "The order of the pictures is chance: only a look at all of them finds the wrong labels."
+    return [
+        f"The models cannot tell which labels are wrong. They predict {verdict.accuracy:.0%} of the labels that they "
+        f"have not seen; one answer for all would be right for {verdict.chance:.0%}. So nothing is flagged.",
+        order,
+        "Models judge better with more pictures of each class.",
+    ]
+
+
 def wrong_at_random(labels: Integers, probabilities: Floats) -> tuple[float, list[float]]:
     """The noise rate if labels are wrong at random, by comparison with labels that are surely wrong.
 
     The classes that a sample was *not* given serve as wrong labels, which the models have not seen either. t is the
     tenth percentile of their :func:`margins` (of :func:`relative` log probabilities). A tenth of the labels that are
-    wrong at random lie below t too, and hardly any right ones: if a share s of the given labels does, a = s / 0.1 of
-    them are wrong. Where the given label is wrong, one of the K - 1 others is right: a (K - 1) / (K - 1 + a).
+    wrong at random lie below t too (with ties, more), and hardly any right ones: if a share s of the given labels does,
+    a = s / 0.1 of them are wrong. Where the given label is wrong, one of the K - 1 others is right:
+    a (K - 1) / (K - 1 + a).
 
     A weak model moves t, not the rate, as long as right labels stay above t. For mistakes between similar classes the
     rate is too low. This estimates a mixture proportion where the other component is absent (Scott, 2015, A rate of
@@ -99,8 +173,9 @@ def wrong_at_random(labels: Integers, probabilities: Floats) -> tuple[float, lis
     rows, others = np.arange(len(labels)), len(present) - 1
     given = margin[rows, place]
     margin[rows, place] = np.nan
-    doubted = int((given <= np.nanquantile(margin, TENTH)).sum())
-    shares = np.array([doubted / len(labels), *_wilson(doubted, len(labels))]) / TENTH
+    threshold = np.nanquantile(margin, TENTH)
+    doubted, below = int((given <= threshold).sum()), (margin <= threshold).sum() / (len(labels) * others)
+    shares = np.array([doubted / len(labels), *_wilson(doubted, len(labels))]) / below  # a tenth, or more with ties
     rate, low, high = np.minimum(shares * others / (others + shares), 1).tolist()
     return rate, [low, high]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score
 
-from lnl.auditing.estimate import TINY, Floats, margins, relative, systematic_pairs, wrong_at_random
+from lnl.auditing.estimate import TINY, Floats, judge, margins, relative, systematic_pairs, wrong_at_random
 from lnl.labels import Integers
 
 # The parts of the combined score, as far as a run has them.
@@ -39,7 +39,8 @@ def find_issues(
     ``issue`` marks labels that confident learning prunes, for which all views name the same other class, and which are
     among the first in rank, as many as are surely :func:`wrong at random <lnl.auditing.estimate.wrong_at_random>`, or
     in a :func:`systematic pair <lnl.auditing.estimate.systematic_pairs>`: their suggestion can be accepted without a
-    look. Other labels are worth a look in the order of their rank.
+    look. Other labels are worth a look in the order of their rank. Nothing is an issue if the models :func:`cannot
+    tell <lnl.auditing.estimate.judge>`.
 
     Args:
         labels: given, ``[n]`` in ``[0, K)``.
@@ -109,6 +110,8 @@ def flagged(
     labels: Integers, probabilities: Floats, suggested: Integers, place: Integers, views: Sequence[Floats]
 ) -> NDArray[np.bool_]:
     """The issues of :func:`find_issues`; ``place`` in the ranking is from 0, ``views`` are ``[n, K]``."""
+    if not judge(labels, probabilities).can_tell:
+        return np.zeros(len(labels), dtype=bool)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "May not flag all label issues")  # of classes with one sample or none
         pruned = find_label_issues(labels, probabilities, filter_by="both", n_jobs=1)  # by class and by noise rate

@@ -16,7 +16,7 @@ from torch import Tensor
 from lnl.corruption import ImageCorruption, NoCorruption
 from lnl.data.batch import Batch
 from lnl.data.loader import Loader, View, Workers
-from lnl.data.preparation import Batching, Preparation
+from lnl.data.preparation import Batching, Preparation, batch_size_for
 from lnl.data.reading import CleanData, read
 from lnl.data.sampler import WHOLE, EpochSampler, Share, training_set
 from lnl.data.samples import Samples
@@ -54,7 +54,7 @@ class NoisyDataModule(pl.LightningDataModule):
     Attributes (after ``setup``):
         dataset: the :class:`~lnl.datasets.source.Dataset` that was read, with ``test_labels`` for metrics only: test
             batches carry -1 instead.
-        classes: names; ``num_classes`` and ``image_size`` are numbers now.
+        classes: names; ``num_classes``, ``image_size`` and ``batch_size`` are numbers now.
         labels: :class:`~lnl.labels.Labels` of the whole training set. Their truth is for metrics only; trusted samples
             outside the training split are left out. ``given`` and ``trusted`` are attributes of the module as well.
         fingerprints: of user data, just before it was read (:mod:`lnl.datasets.contents`); None of benchmarks.
@@ -100,10 +100,11 @@ class NoisyDataModule(pl.LightningDataModule):
         self.preparation: Preparation = made[Preparation]
         self.splitting: Splitting = made[Splitting]
         self.batching: Batching = made[Batching]
-        self.batch_size, self.eval_batch_size = self.batching.batch_size, self.batching.eval_batch_size
+        self.batch_size: Any = self.batching.batch_size
+        self.eval_batch_size = self.batching.eval_batch_size
         self.noise, self.corruption = noise or NoNoise(), corruption or NoCorruption()
         self.data_dir, self.trusting, self.seed, self._reader = Path(data_dir).expanduser(), trusting, seed, reader
-        self.num_classes: Any = num_classes  # this and the size are numbers once the data is read
+        self.num_classes: Any = num_classes  # this and both sizes are numbers once the data is read
         self.image_size: Any = self.preparation.image_size
         self.channels = self.preparation.channels
         self.views = {"weak": augment, **(views or {})}
@@ -132,6 +133,8 @@ class NoisyDataModule(pl.LightningDataModule):
         self.splits = self.splitting(labels, dataset.test_labels, dataset.val, dataset.pictures)
         self._trusted = labels.trusted
         labels = replace(labels, trusted=labels.trusted.among(self.splits.get("train", np.arange(0))))
+        if self.batch_size == "auto":
+            self.batch_size = batch_size_for(self.num_samples)
         if self.trusting and not len(labels.trusted):
             how = "set data.trusted, e.g. to 1000 or a CSV; from Python, fit(images, labels, trusted=...)"
             raise UserError(f"this method needs samples with trusted labels: {how}")
@@ -162,6 +165,11 @@ class NoisyDataModule(pl.LightningDataModule):
         if isinstance(dataset.images, Streamed) and (names := [name for name, needs in needing.items() if needs]):
             fitting = "images that fit on the disk: raise data.cache_limit_gb, or set a smaller data.image_size"
             raise UserError(f"{names[0]} needs {fitting}.")
+
+    @property
+    def num_samples(self) -> int:
+        """Samples for training and validation, of which each fold has the same number."""
+        return sum(len(self.splits.get(split, ())) for split in ("train", "val"))
 
     def samples(self) -> Samples:
         """The training samples as a method may see them."""

@@ -43,15 +43,22 @@ class Batching:
 
     Args:
         batch_size, eval_batch_size: samples in a step of training, in all processes together, and of evaluation.
+            ``auto`` is :func:`batch_size_for` the number of samples.
         device_cache: whether images are kept on the device as uint8; ``auto`` if they take at most half of its free
             memory. Otherwise ``num_workers`` processes read them (0: the main process).
     """
 
-    batch_size: int = 256
+    batch_size: int | Literal["auto"] = 256
     eval_batch_size: int = 1000
     device_cache: bool | Literal["auto"] = "auto"
     num_workers: int = 2
 
     def __post_init__(self) -> None:
         check_choice("device_cache", self.device_cache, (True, False, "auto"))
-        check_range("[1, inf)", **{"data.batch_size": self.batch_size, "data.eval_batch_size": self.eval_batch_size})
+        sizes = {"data.batch_size": self.batch_size, "data.eval_batch_size": self.eval_batch_size}
+        check_range("[1, inf)", **{name: size for name, size in sizes.items() if size != "auto"})
+
+
+def batch_size_for(samples: int) -> int:
+    """32 for up to 2,500 samples, of which larger batches would make few steps, else 64."""
+    return 32 if samples <= 2500 else 64

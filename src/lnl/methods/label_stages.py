@@ -16,7 +16,9 @@ from lnl.runs.folder import RunFolder
 log = logging.getLogger(__name__)
 
 
-def worthless(counts: dict[str, Any], stage1_epochs: int, max_per_class: int | None = None) -> str | None:
+def worthless(
+    counts: dict[str, Any], stage1_epochs: int, max_epochs: int, max_per_class: int | None = None
+) -> str | None:
     """What to say of a correction that kept next to nothing, or not a label of every class; else None."""
     kept, classes = counts["kept"], len(counts["kept_per_class"])
     found = sum(count > 0 for count in counts["kept_per_class"])
@@ -24,7 +26,9 @@ def worthless(counts: dict[str, Any], stage1_epochs: int, max_per_class: int | N
     if found == classes and kept >= (least if max_per_class is None else min(least, classes * max_per_class)):
         return None
     few = f"only {found} of {classes} classes" if found < classes else "fewer than 1%"
-    longer = f"method.stage1_epochs={4 * stage1_epochs}" if counts["round"] == 1 else "more trainer.max_epochs"
+    longer = f"trainer.max_epochs={2 * max_epochs}"
+    if counts["round"] == 1:
+        longer = f"method.stage1_epochs={4 * stage1_epochs} trainer.max_epochs={max_epochs + 3 * stage1_epochs}"
     return f"{few}: stage {counts['round']} may not be trained enough, try {longer}"
 
 
@@ -65,7 +69,7 @@ class LabelStages(Callback):
         clean = None if data.labels.truth is None else data.labels.truth[index]
         counts = correction_metrics(given, new, kept, clean, pl_module.num_classes)
         entry = {"round": self.stage - 1, "epoch": trainer.current_epoch, **counts}
-        if remark := worthless(entry, pl_module.stage1_epochs, pl_module.max_per_class):
+        if remark := worthless(entry, pl_module.stage1_epochs, trainer.max_epochs or 0, pl_module.max_per_class):
             entry["remark"] = remark
             if trainer.is_global_zero:
                 log.warning("round %d kept %d of %d labels: %s", entry["round"], entry["kept"], len(index), remark)

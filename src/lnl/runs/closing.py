@@ -1,5 +1,6 @@
 """What a command prints when a run is trained or evaluated."""
 
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ def closing_block(result: dict[str, Any], folder: Path) -> str:
     data, seeds = result["data"], result["seeds"]
     parts = [result["method"], *({result["loss"]} - {"none"}), *acting(result["config"])]
     images = data["name"] if result["corruption"] == "none" else f"{data['name']} ({result['corruption']})"
+    steps = f" ({result['steps']:,} steps)" if "steps" in result else ""  # not in results before 0.2
     lines = [
         f"{images}, {result['model']}, {', '.join(parts)}, seed {seeds['seed']}: "
-        f"{result['epochs']} epochs in {result['time']['fit_seconds']:.1f} s",
+        f"{result['epochs']:,} epochs{steps} in {result['time']['fit_seconds']:.1f} s",
         *_labels(result),
         *(
             f"method.{name}={value:g} IS THE TRUE SHARE OF WRONG LABELS, which is known in experiments only"
@@ -35,9 +37,32 @@ def closing_block(result: dict[str, Any], folder: Path) -> str:
             f"{accuracy['mean']:.2%} ± {accuracy['std']:.2%} of the given labels predicted"
         )
     lines += [_accuracy(name, entry) for name, entry in result["protocol"].items()]
+    if (chance := learned_nothing(result)) is not None and not result["fast_dev_run"]:
+        lines += [
+            f"THE MODEL HAS LEARNED NOTHING: one answer for every image would be right for {chance:.1%}.",
+            f"Train longer (trainer.max_epochs={4 * result['epochs']}), or with another optimizer.lr or model.",
+        ]
     if result["fast_dev_run"]:
         lines.insert(0, "SMOKE RUN: one batch of each kind; no result is kept")
     return _block(*lines, os.path.relpath(folder))
+
+
+def learned_nothing(result: dict[str, Any]) -> float | None:
+    """The share of the most frequent class, if the last epoch's accuracy on unseen labels is not above it; else None.
+
+    Above is more than 1.64 standard deviations of the number of right answers that naming this class would get, by the
+    validation labels and the test labels together.
+    """
+    last, data = result["protocol"]["last"], result["data"]
+    if "largest_class" not in data:  # before 0.2
+        return None
+    size, right, by_chance = data["val"], last["val"]["accuracy"] * data["val"], data["largest_class"] * data["val"]
+    if "confusion_matrix" in last.get("test", {}):  # not of a cross-validated run
+        labels = [sum(row) for row in last["test"]["confusion_matrix"]]
+        right, by_chance = right + last["test"]["accuracy"] * sum(labels), by_chance + max(labels)
+        size += sum(labels)
+    chance = by_chance / size
+    return chance if right <= by_chance + 1.64 * math.sqrt(size * chance * (1 - chance)) else None
 
 
 def _labels(result: dict[str, Any]) -> list[str]:

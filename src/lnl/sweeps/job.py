@@ -90,10 +90,11 @@ def _train(plan: Plan, hydra: HydraConf, journal: JobJournal | None) -> Result:
             from lnl.training.run import train
         if journal is not None:
             folds = 1 if cfg.data.fold else cfg.data.folds or 1
-            journal.tell(epochs=folds * (cfg.trainer.max_epochs or 0))
             if "progress" in cfg.callbacks:
                 cfg.callbacks.progress = None  # the sweep shows the progress of its jobs
-        result = train(plan, print if journal is None else journal.say)
+            result = train(plan, journal.say, lambda epochs: journal.tell(epochs=folds * epochs))
+        else:
+            result = train(plan)
     except Exception as error:
         if journal is None and isinstance(error, UserError) and not folder.marker.exists():
             folder.discard_if_empty()  # nothing was begun

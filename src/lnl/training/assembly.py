@@ -1,5 +1,6 @@
 """The parts of a run, made from its configuration and checked against one another."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -32,7 +33,7 @@ from lnl.training.training_metrics import TrainingMetrics
 def build_data(
     cfg: DictConfig, trusting: bool = False, contents: Mapping[str, Any] | None = None, source: Source | None = None
 ) -> NoisyDataModule:
-    """The data, read, with its noise drawn. Classes and size that ``cfg`` left to the data are set in it.
+    """The data, read, with its noise drawn. What ``cfg`` left to the data is set in it, as by :func:`settle`.
 
     Args:
         cfg: of a run. Of an untrusted run, pass only ``data``, ``noise`` and ``corruption``, after checking them.
@@ -61,10 +62,25 @@ def build_data(
         data.setup()
     except ValueError as error:
         raise UserError(str(error)) from error
-    for key in ("num_classes", "image_size"):
-        if cfg.data[key] is None:
-            cfg.data[key] = getattr(data, key)
+    settle(cfg, data)
     return data
+
+
+def settle(cfg: DictConfig, data: NoisyDataModule) -> None:
+    """Puts numbers in place of ``null`` and ``auto`` for classes, sizes and epochs."""
+    for key in ("num_classes", "image_size", "batch_size"):
+        if cfg.data[key] in (None, "auto"):
+            cfg.data[key] = getattr(data, key)
+    first = 0
+    if cfg.get("method", {}).get("stage1_epochs") == "auto":
+        cfg.method.stage1_epochs = first = epochs_for(len(data.trusted), data.batch_size)
+    if cfg.get("trainer", {}).get("max_epochs") == "auto":
+        cfg.trainer.max_epochs = first + epochs_for(data.num_samples, data.batch_size)
+
+
+def epochs_for(samples: int, batch_size: int) -> int:
+    """As many epochs as make 1,000 steps, but 10 to 60: few samples make few steps in an epoch."""
+    return min(60, max(10, math.ceil(1000 / math.ceil(max(samples, 1) / batch_size))))
 
 
 def uses_trusted(method: DictConfig) -> bool:

@@ -13,7 +13,9 @@ from lnl.runs.plan import Plan
 from lnl.training.run import train
 
 
-def cross_validate(plan: Plan, say: Callable[[str], Any] = print) -> dict[str, Any]:
+def cross_validate(
+    plan: Plan, say: Callable[[str], Any] = print, tell: Callable[[int], Any] = lambda epochs: None
+) -> dict[str, Any]:
     """Trains ``data.folds`` runs in ``fold1``, ``fold2``, …, each with that part of the training labels held out.
 
     Finished folds are not trained again. The whole run's ``out_of_fold.npz`` has, for every sample in a fold, its
@@ -35,7 +37,7 @@ def cross_validate(plan: Plan, say: Callable[[str], Any] = print) -> dict[str, A
         inner = plan.fold(fold)
         say(f"fold {fold} of {cfg.data.folds}")
         try:
-            results.append(inner.folder.finished() or train(inner, say))
+            results.append(inner.folder.finished() or train(inner, say, tell))
         except UserError:
             if new and not inner.folder.marker.exists() and fold == 1:
                 folder.unclaim()  # a mistake in the configuration leaves no folder

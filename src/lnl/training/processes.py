@@ -148,7 +148,7 @@ def count_processes(cfg: DictConfig) -> int:
         raise UserError(f"trainer.devices={trainer.devices}: {first_line(error)}") from error
     if count > 1 and "LOCAL_RANK" in os.environ:
         raise UserError("lnl starts a process for each device itself: run it without torchrun (and LOCAL_RANK unset).")
-    if (size := cfg.data.batch_size) % count:
+    if (size := cfg.data.batch_size) != "auto" and size % count:
         must = f"data.batch_size is of all {count} devices together and must be divisible by them"
         raise UserError(f"{must}, got {size}")
     return count

@@ -31,12 +31,23 @@ from lnl.training.training_metrics import MetricsTable
 log = logging.getLogger(__name__)
 
 
-def train(plan: Plan, say: Callable[[str], Any] = print) -> dict[str, Any]:
+def train(
+    plan: Plan, say: Callable[[str], Any] = print, tell: Callable[[int], Any] = lambda epochs: None
+) -> dict[str, Any]:
     """Trains, evaluates and records the run that a plan describes, from its last checkpoint if it was interrupted.
 
-    Messages for the user go to ``say``; the content of ``result.json`` is returned.
+    Messages for the user go to ``say``, the number of epochs to ``tell``; the content of ``result.json`` is returned.
     """
-    processes = count_processes(plan.cfg)
+    cfg, processes = plan.cfg, count_processes(plan.cfg)
+    if cfg.trainer.max_epochs == "auto":
+        environment.send_warnings_to_the_log()
+        data = build_data(cfg, uses_trusted(cfg.method), plan.experiment.fingerprints)  # which chooses the number
+        if cfg.data.fold in (None, 1):
+            chosen = (
+                f"{cfg.trainer.max_epochs} epochs with batches of {data.batch_size} for {data.num_samples:,} labels"
+            )
+            say(f"{chosen} (trainer.max_epochs= and data.batch_size= choose others)")
+    tell(cfg.trainer.max_epochs or 0)
     return train_here(plan, say) if processes == 1 else together(processes, train_here, plan, say)
 
 
@@ -137,6 +148,7 @@ def make_result(
         "oracle_options": {name: config["method"][name] for name in method.oracle_options},
         "seeds": seeds,
         "epochs": len(rows),
+        "steps": int(rows[-1]["step"]),
         "protocol": entries,
         "time": {
             "fit_seconds": sum(epoch_seconds),
@@ -160,6 +172,8 @@ def make_result(
 
 def _data(data: NoisyDataModule) -> dict[str, Any]:
     found: dict[str, Any] = {"test": 0, **{split: len(index) for split, index in data.splits.items()}}
+    labelled = np.concatenate([data.splits["train"], data.splits["val"]])
+    found["largest_class"] = float(np.bincount(data.given[labelled]).max() / len(labelled))
     found |= {"classes": data.classes, "trusted": len(data.trusted), "skipped": len(data.dataset.skipped)}
     if data.fingerprints is not None:
         found["own"] = {"fingerprints": data.fingerprints, "test_drawn": data.dataset.test_drawn}
