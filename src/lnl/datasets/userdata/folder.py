@@ -10,7 +10,8 @@ from pathlib import Path
 import pandas as pd
 
 from lnl.datasets.pictures import Files
-from lnl.datasets.userdata.listing import SPLIT_OF, Listing, details, many, some
+from lnl.datasets.userdata.listing import SPLIT_OF, Listing
+from lnl.datasets.userdata.remarks import details, many, some
 from lnl.datasets.userdata.source import UserSource
 from lnl.errors import UserError
 from lnl.files import entries, is_picture, walk
