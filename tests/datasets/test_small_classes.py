@@ -127,5 +127,5 @@ def test_no_two_classes_left_is_an_error(tmp_path):
         "data.min_per_class=10 leaves 1 of 3 classes, and a classifier needs two; "
         "the largest are dog (10), cat (9), owl (3) (copies count once)."
     )
-    with pytest.raises(ValueError, match="data.min_per_class must be at least 1, got 0"):
+    with pytest.raises(ValueError, match=r"data\.min_per_class must be at least 1, got 0"):
         folder(root, min_per_class=0)
