@@ -40,7 +40,8 @@ class Folder(UserSource):
         splits = self._splits(top)
         places = [(name, split, sub) for name, split in splits.items() for sub in _names(path / name)]
         places += [(".", "", name) for name in top if name not in splits]
-        rows, empty = [], []
+        rows: list[tuple[str, str, str]] = []
+        empty: list[str] = []
         # Loose pictures by folder, those deeper inside by class folder, and other entries of class folders by kind.
         loose, deeper, others = Counter[str](), Counter[str](), Counter[str]()
         unread: dict[str, Counter[str]] = defaultdict(Counter)  # formats that are not read, by class folder
@@ -49,19 +50,21 @@ class Folder(UserSource):
             if not os.path.isdir(path / relative):
                 loose[parent] += is_picture(name)
                 continue
-            files = _names(path / relative)
-            pictures = [file for file in files if is_picture(file)]
-            rows += [(f"{relative}/{file}", name, split) for file in pictures]
-            for file in files:
-                if os.path.isdir(inside := path / relative / file):
-                    count = sum(is_picture(name) for name, _ in walk(inside))
+            before = len(rows)
+            for entry in _entries(path / relative):
+                if is_picture(entry.name):
+                    rows.append((f"{relative}/{entry.name}", name, split))
+                if os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir():
+                    count = sum(is_picture(name) for name, _ in walk(entry.path))
                     deeper[relative] += count
                     others["folders"] += not count
-                elif kind := unread_format(file):
+                elif is_picture(entry.name):
+                    continue
+                elif kind := unread_format(entry.name):
                     unread[relative][kind] += 1
-                elif not is_picture(file):
-                    others[Path(file).suffix or "no suffix"] += 1
-            if not pictures:
+                else:
+                    others[Path(entry.name).suffix or "no suffix"] += 1
+            if len(rows) == before:
                 empty.append(relative)
         loose, deeper, others = +loose, +deeper, +others  # without zeros
         if not rows:
@@ -144,14 +147,18 @@ class Folder(UserSource):
 
 
 def _names(path: Path) -> list[str]:
-    """Sorted names of the visible entries of a folder."""
+    return [entry.name for entry in _entries(path)]
+
+
+def _entries(path: Path) -> list[os.DirEntry[str]]:
+    """The visible entries of a folder, sorted by name."""
     try:
         found = entries(path)
         for entry in found:
             if not is_picture(entry.name):
                 entry.name.encode()  # may be a class's name
                 entry.is_dir()  # fails for a link in a circle
-        return [entry.name for entry in found]
+        return found
     except FileNotFoundError:
         with suppress(OSError):
             if (near := nearest(path.name, [entry.name for entry in entries(path.parent)])) != ".":

@@ -109,13 +109,16 @@ def class_names(table: pd.DataFrame, only_test: bool = False) -> list[str]:
 def without_unusable(table: pd.DataFrame, named: bool, bad: list[tuple[str, str]]) -> pd.DataFrame:
     """The samples that can be used, before classes are known; the others go to ``bad``."""
     reasons = []
-    for row in table.to_dict("records"):
-        reason = "" if row["label"] else "it has no label"
+    for name, label in zip(table["name"], table["label"], strict=True):
+        reason = "" if label else "it has no label"
         try:
-            str(row["name"]).encode()
+            str(name).encode()
         except UnicodeEncodeError:
             reason = "its name is not UTF-8: rename it"
-        reasons.append(reason or ("" if named else no_single_label(row)))
+        reasons.append(reason)
+    if not named:
+        rows = zip(reasons, table.to_dict("records"), strict=True)
+        reasons = [reason or no_single_label(row) for reason, row in rows]
     return _without(table, reasons, bad)
 
 
