@@ -5,7 +5,10 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from tests.datasets.own import picture, write_arrays, write_folder, write_table
@@ -70,6 +73,40 @@ MISTAKES = {
         ["lnl.train", "data=arrays", "data.path=a.npz", "data.classes=[x,y]"],
         "'2' is no class; the classes are",
     ),
+    "rows that all leave the folder": (
+        ["lnl.train", "data=table", "data.root=own", "data.path=studio.csv", "data.on_error=skip"],
+        "no sample can be used.\n24 of 24 samples are left out (data.on_error=skip), first studio.csv, row 1, ",
+    ),
+    "JSON": (["lnl.train", "data=table", "data.path=labels.jsonl"], "labels.jsonl is JSON (pandas.read_json"),
+    "Excel": (
+        ["lnl.train", "data=table", "data.path=labels.xlsx", "data.encoding=cp1252"],
+        "labels.xlsx is an Excel workbook (save it as CSV); CSV or Parquet is read here.",
+    ),
+    "no header": (["lnl.train", "data=table", "data.path=list.txt"], "has no column 'file', or no header: its first"),
+    "an .npz for labels": (
+        ["lnl.train", "data=digits", "noise=file", "noise.path=a.npz"],
+        "a.npz is an .npz of NumPy's with the arrays images, labels; a CSV, or a .npy of labels, is read here.",
+    ),
+    "probabilities for labels": (
+        ["lnl.train", "data=digits", "noise=file", "noise.path=eye.npy"],
+        "eye.npy cannot be used as labels: it must be [N], got [9, 9]; array.argmax(1) makes labels",
+    ),
+    "several labels": (
+        ["lnl.train", "data=table", "data.root=own", "data.path=choices.csv"],
+        'choices.csv, row 1, cat/cat0.png: its label {"choices": ["cat", "owl"]} is a list or an object, of several l',
+    ),
+    "splits without classes": (
+        ["lnl.train", "data=folder", "data.path=flat"],
+        "<class>/*.jpg.\nLabels in a table are read by data=table, such as data.path=flat/train/_classes.csv",
+    ),
+    "a level too high": (
+        ["lnl.train", "data=folder", "data.path=."],
+        "data.path=own reads the 3 classes cat, dog, owl (24 pictures)",
+    ),
+    "a class": (
+        ["lnl.train", "data=folder", "data.path=own/cat"],
+        "If cat is a class beside dog, owl: data.path=own",
+    ),
     "a small class": (
         ["lnl.audit", "data=folder", "data.path=own", "output=found"],
         "the class 'owl' has 4 of 24 pictures (copies count once), fewer than data.folds=5: no model could learn it.\n"
@@ -98,6 +135,18 @@ def own(tmp_path):
     (tmp_path / "bad.csv").write_text(text.replace("cat0.png,cat", "cat0.png,cow"))
     (tmp_path / "other.csv").write_text("file,label\ncow.png,cat\n")
     write_arrays(tmp_path / "a.npz")
+    table = pd.DataFrame([line.split(",") for line in lines[1:]], columns=["file", "label"])
+    table.assign(file="/data/upload/7/" + table["file"]).to_csv(tmp_path / "studio.csv", index=False)
+    table.to_json(tmp_path / "labels.jsonl", orient="records", lines=True)
+    table.to_csv(tmp_path / "list.txt", sep=" ", header=False, index=False)
+    table["label"] = [json.dumps({"choices": [label, "owl"]}) for label in table["label"]]
+    table.to_csv(tmp_path / "choices.csv", index=False)
+    with zipfile.ZipFile(tmp_path / "labels.xlsx", "w") as file:
+        file.writestr("xl/workbook.xml", "")
+    np.save(tmp_path / "eye.npy", np.eye(9))
+    for split in ("train", "test"):
+        picture(tmp_path / "flat" / split / "cat0.png")
+        (tmp_path / "flat" / split / "_classes.csv").write_text("filename,cat\n")
     return tmp_path
 
 
@@ -106,6 +155,7 @@ def test_mistakes_are_found_without_torch(own):
     for (code, err, _), (_, words) in zip(outcomes, MISTAKES.values(), strict=True):
         assert words in err
         assert (code, "Traceback" in err, len(err.strip().splitlines()) <= 2) == (1, False, True)
+        assert len(err) < 500
     assert [name for name, (*_, torch) in zip(MISTAKES, outcomes, strict=True) if torch] == []
     assert not list(own.rglob(".identity"))
 

@@ -75,6 +75,15 @@ def test_pictures_for_testing_do_not_count(tmp_path):
     assert len(data.dataset.skipped) == 2 + 9
 
 
+def test_a_class_that_only_the_test_set_has_is_left_out(tmp_path):
+    write_folder(tmp_path / "data", 6, "train", classes=("cat", "dog"))
+    write_folder(tmp_path / "data", 2, "test", first=50)
+    with pytest.raises(UserError, match=r"test has the class 'owl' .* leave it out by data\.min_per_class=1"):
+        read(folder(tmp_path / "data"))
+    data = read(folder(tmp_path / "data", min_per_class=1))
+    assert (data.classes, len(data.test_labels), len(data.dataset.skipped)) == (["cat", "dog"], 4, 2)
+
+
 @pytest.mark.parametrize("limit", [1, 0])
 def test_a_class_that_is_small_for_its_unreadable_pictures_is_left_out(tmp_path, limit):
     """Which is known after decoding; other unreadable pictures stay what they are."""

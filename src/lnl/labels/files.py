@@ -29,17 +29,8 @@ def read_labels(path: Path, classes: Sequence[str], files: Sequence[str] | None 
     Returns:
         Sorted index ``[n]``, and labels ``[n]`` in ``[0, K)``. A ValueError or UserError names a file without them.
     """
-    check_file(path)
+    table = label_table(path)
     try:
-        if path.suffix.lower() == ".npy":
-            table = pd.DataFrame({"label": label_texts(_load(path))})
-        else:
-            table = read_csv(path, reads="a CSV, or a .npy of labels,")
-            if table.shape[1] == 1 and "label" not in table:  # the header is a label
-                (first,) = table
-                table = pd.DataFrame({"label": [first, *table[first]]})
-        if "label" not in table:
-            raise missing_column(path, table, "label", "rename the one of the labels to label", "index,label")
         written = [cleaned(label) for label in table["label"].astype(str)]
         if "" in written:
             raise ValueError(f"the label in row {written.index('') + 1} is empty")
@@ -61,10 +52,22 @@ def read_labels(path: Path, classes: Sequence[str], files: Sequence[str] | None 
     return index, labels
 
 
-def check_file(path: Path) -> None:
-    """Raises ValueError if there is no such file."""
+def label_table(path: Path) -> pd.DataFrame:
+    """The content of a file of labels, with a column ``label``; raises as :func:`read_labels`."""
     if not path.is_file():
         raise ValueError(f"there is no file of labels at {path}")
+    try:
+        if path.suffix.lower() == ".npy":
+            return pd.DataFrame({"label": label_texts(_load(path))})
+        table = read_csv(path, reads="a CSV, or a .npy of labels,")
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{path} cannot be used as labels: {error}") from error
+    if table.shape[1] == 1 and "label" not in table:  # the header is a label
+        (first,) = table
+        table = pd.DataFrame({"label": [first, *table[first]]})
+    if "label" not in table:
+        raise missing_column(path, table, "label", "rename the one of the labels to label", "index,label")
+    return table
 
 
 def label_texts(labels: NDArray[Any]) -> NDArray[np.str_]:

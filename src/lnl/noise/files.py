@@ -10,7 +10,7 @@ import numpy as np
 
 from lnl.errors import first_line
 from lnl.labels import Integers, Labels
-from lnl.labels.files import check_file, read_labels
+from lnl.labels.files import label_table, read_labels
 from lnl.labels.labels import check_labels
 from lnl.noise.kinds import LabelNoise
 
@@ -38,7 +38,7 @@ class FileNoise(LabelNoise):
 
     def check(self, labels: Labels | None) -> None:
         if labels is None:
-            check_file(self.path)
+            label_table(self.path)
         else:
             read_labels(self.path, labels.classes, labels.names)
 

@@ -13,7 +13,7 @@ from lnl.datasets.splits import Splitting, check_classes, class_sizes
 from lnl.datasets.userdata.source import UserSource
 from lnl.errors import UserError
 from lnl.labels import Labels
-from lnl.labels.files import check_file, check_trusted, trusted_file, with_trusted
+from lnl.labels.files import check_trusted, label_table, trusted_file, with_trusted
 from lnl.runs.code import class_attribute, class_named
 from lnl.values import WHOLE, check_hinted
 
@@ -44,7 +44,7 @@ def check_beforehand(cfg: DictConfig, in_every_fold: bool = False) -> None:
                 sizes = class_sizes(labels.given, None, len(labels.classes))
                 check_classes(sizes, splitting.folds, labels.classes, own=sizes)
         elif path := trusted_file(splitting.trusted):
-            check_file(path)
+            label_table(path)
         if noise is not None:
             noise.check(labels)
     except ValueError as error:

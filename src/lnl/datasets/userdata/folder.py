@@ -119,8 +119,8 @@ class Folder(UserSource):
         named = [name for name in pictured if name in splits]
         if len({splits[name] for name in named}) < 2 and not (named and named == pictured):
             return
-        hint = _first_table(path, [Path(name, file) for name in ("", *named) for file in _names(path / name)])
         first = next((name for name in named if splits[name] == "train"), named[0])
+        hint = _first_table(path, [Path(name, file) for name in ("", first, *named) for file in _names(path / name)])
         raise UserError(
             f"{', '.join(named)} in {path} have pictures, but no class folders, and are called like splits: expected "
             f"are {path / first}/<class>/*.jpg.\nLabels in a table are read by data=table{hint and f', such as {hint}'}"

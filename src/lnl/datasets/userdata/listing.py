@@ -78,22 +78,22 @@ def clean_labels(table: pd.DataFrame, named: bool = False) -> tuple[pd.DataFrame
     return table, remarks
 
 
-def class_names(table: pd.DataFrame, only_test: bool = False) -> list[str]:
-    """The labels of the training samples, or of all with ``only_test``: numbers in their order, then names.
+def class_names(table: pd.DataFrame, of_all: bool = False) -> list[str]:
+    """The labels of the training samples, or ``of_all``: numbers in their order, then names.
 
     Raises:
         UserError: if there are fewer than two, or others among the samples that are not for training.
     """
     if not len(table):
         raise UserError("no sample can be used.")
-    if only_test or "split" not in table:
+    if of_all or "split" not in table:
         table = table.assign(split="train")
     trained = table[table["split"] == "train"]
     if not len(trained):
         raise UserError("no sample is for training: the only splits of the data are val and test.")
     labels = [key for key in LABELS if key in table]
     names = set(np.unique(trained[labels])) - {""}
-    if len(names) < 2 and not only_test:
+    if len(names) < 2 and not of_all:
         raise UserError(f"there is only one class ({some(sorted(names))}): a classifier needs two.")
     for key in labels:
         others = table[(table["split"] != "train") & ~table[key].isin({"", *names})]
@@ -101,7 +101,7 @@ def class_names(table: pd.DataFrame, only_test: bool = False) -> list[str]:
             row = others.iloc[0]
             raise UserError(
                 f"{row['split']} has the class '{row[key]}' ({len(others):,} samples, such as {row['name']}), "
-                "which training has not: move samples of it to training, or leave it out."
+                "which training has not: move samples of it to training, or leave it out by data.min_per_class=1."
             )
     return sorted(names, key=lambda name: (0, int(name), name) if re.fullmatch(r"-?[0-9]+", name) else (1, 0, name))
 

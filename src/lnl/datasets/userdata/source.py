@@ -167,7 +167,8 @@ class UserSource(Source):
         table, about_labels = clean_labels(self._for_testing(listing.table), listing.named)
         table = without_unusable(table, listing.named, bad)
         with self._cause_first(bad, listed):
-            classes = self.class_names or listing.classes or class_names(table, self.only_test)
+            of_all = self.only_test or self.min_per_class is not None  # which leaves out those that training lacks
+            classes = self.class_names or listing.classes or class_names(table, of_all)
         table = number_labels(table, classes, bad)
         self._fail(bad, listed)
         return Usable(listing, table, classes, bad, [*listing.remarks, *about_labels])
