@@ -31,14 +31,14 @@ def check_beforehand(cfg: DictConfig, in_every_fold: bool = False) -> None:
         return
     check_hinted("", cfg, WHOLE, known=False)
     splitting: Splitting = _build("data", cfg.data, "lnl.datasets.splits.Splitting")
-    noise, _ = (_build(name, cfg[name], _of_lnl(cfg[name])) for name in ("noise", "corruption"))
+    noise, _ = (_build(name, cfg.get(name), _of_lnl(cfg.get(name))) for name in ("noise", "corruption"))
     if (path := cfg.get("init_from")) and not Path(str(path)).expanduser().is_file():
         raise UserError(f"there is no checkpoint at {path}")
     try:
         labels = _own_labels(cfg.data)
         if labels is not None:
             labels = with_trusted(labels, splitting.trusted, splitting.split_seed)
-            if class_attribute(cfg.method.get("_target_"), "uses_trusted"):
+            if class_attribute(_of_lnl(cfg.get("method")), "uses_trusted"):
                 check_trusted(labels.trusted)
             if in_every_fold and splitting.folds:
                 sizes = class_sizes(labels.given, None, len(labels.classes))
