@@ -92,6 +92,11 @@ def wrapped(root):
     return folder(root)
 
 
+def linked(root):
+    (root / "linked").symlink_to(write_folder(root.parent / "elsewhere"))
+    return folder(root)
+
+
 def beside_deeper(root):
     for number in range(3):
         picture(root / "preview" / f"{number}.png", number=number)
@@ -154,6 +159,7 @@ MISTAKES = {
         wrapped,
         "but 24 in folders inside them. data.path=.*archive/photos reads the 3 classes cat, dog, owl .24 pictures",
     ),
+    "classes in a linked folder": (linked, "data.path=.*data/linked reads the 3 classes cat, dog, owl .30 pictures"),
     "classes or folders in classes": (
         years,
         "if the classes are cat, dog, move their pictures up, or .*data=table.*If they are the folders inside: "

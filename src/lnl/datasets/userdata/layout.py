@@ -1,7 +1,8 @@
 """What is in a folder that has no class folders with pictures, and what to type instead."""
 
+import os
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from lnl.datasets.userdata.listing import SPLIT_OF
@@ -15,7 +16,7 @@ SHOWN = 3  # folders in a message
 def no_classes(path: Path) -> str:
     """The error for a folder none of whose folders has a picture."""
     held, unread, tables = Counter[str](), Counter[str](), []
-    for place, _ in walk(path):
+    for place in _files(path):
         held[PurePosixPath(place).parent.as_posix()] += is_picture(place)
         unread[unread_format(place)] += 1
         tables += [place] if place.lower().endswith(TABLES) and place.count("/") < 2 else []
@@ -34,6 +35,15 @@ def no_classes(path: Path) -> str:
         said = f"{many(count, 'picture is', 'pictures are')} deeper in {path / where} than expected"
         return f"{said}: {expected}, or data=table."
     return f"there are no pictures in the folders of {path}: {expected}{hint}."
+
+
+def _files(path: Path) -> Iterator[str]:
+    """The files below a folder, entering its folders also where they are links."""
+    for entry in entries(path):
+        if os.path.isdir(entry.path):
+            yield from (place for place, _ in walk(entry.path, place=f"{entry.name}/"))
+        else:
+            yield entry.name
 
 
 def nested_classes(path: Path, held: Mapping[str, int]) -> str:
