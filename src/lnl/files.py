@@ -3,19 +3,52 @@
 import os
 import socket
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from lnl.errors import UserError, first_line
 
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2")  # in any case
+HEIF = (".heic", ".heif", ".hif")
+READS_HEIF = find_spec("pillow_heif") is not None  # the plugin of Pillow's that decodes it
+# Ends of the names of pictures, in any case.
+OTHERS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".avif")
+PICTURES = (*OTHERS, *HEIF) if READS_HEIF else OTHERS
+
+# Formats that are not read: the ends of their names, and what to do.
+UNREAD = {
+    "HEIC": (
+        () if READS_HEIF else HEIF,
+        "which needs pillow-heif (pip install pillow-heif) or conversion to JPEG (magick mogrify -format jpg *.heic)",
+    ),
+    "RAW": ((".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2"), "which is not read: export JPEGs"),
+    "JPEG XL": ((".jxl",), "which is not read: export JPEGs"),
+    "SVG": ((".svg",), "which is not read: export PNGs"),
+    "Photoshop": ((".psd",), "which is not read: export PNGs"),
+    "DICOM": ((".dcm",), "which is not read: export PNGs"),
+    "video": (
+        (".mov", ".mp4", ".avi", ".m4v"),
+        "which is not read: ffmpeg -i FILE -r 1 %04d.jpg makes pictures",
+    ),
+}
 
 
 def is_picture(name: str) -> bool:
-    """Whether a file has the name of a picture."""
+    """Whether a file has the name of a picture that can be read."""
     return name.lower().endswith(PICTURES)
+
+
+def unread_format(name: str) -> str:
+    """The name in UNREAD of a file's format; empty of other files."""
+    return next((kind for kind, (ends, _) in UNREAD.items() if name.lower().endswith(ends or "/")), "")
+
+
+def about_unread(counts: Mapping[str, int]) -> str:
+    """What to do with files in formats that are not read, counted by their names in UNREAD."""
+    files = ((kind, f"{count:,} file{' is' if count == 1 else 's are'}") for kind, count in counts.items())
+    return "; ".join(f"{many} {kind}, {UNREAD[kind][1]}" for kind, many in files)
 
 
 def entries(folder: Path | str) -> list[os.DirEntry[str]]:

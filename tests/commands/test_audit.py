@@ -243,7 +243,7 @@ def test_copies_are_one_picture_of_their_class(audit, tmp_path):
     write_arrays(tmp_path / "a.npz", images=images)
     outcome = audit("data=arrays", "data.path=a.npz", "data.folds=3", "output=found")
     assert outcome.code == 1
-    assert "the class '2' has 1 of 30 pictures (copies count once), fewer than data.folds=3" in outcome.err
+    assert "the class '2' has 1 of 21 pictures (copies count once), fewer than data.folds=3" in outcome.err
 
 
 def test_the_files_of_a_folder_are_named(audit, train, tmp_path):

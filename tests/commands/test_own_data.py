@@ -105,6 +105,31 @@ def test_what_is_skipped_is_counted_and_listed(train, tmp_path):
     assert "\n  cat/b.png: it is empty (0 bytes)\n  owl/a.png: it is empty (0 bytes)\n" in log
 
 
+def test_small_classes_are_left_out_where_that_is_asked_for(train, audit, tmp_path):
+    """It is another run; without, it is the run that it was before there was the option."""
+    write_folder(tmp_path / "own", classes=("cat", "dog"))
+    write_folder(tmp_path / "own", 1, classes=("owl",))
+    plain = train("data=folder", "data.path=own", *SMALL)
+    assert "1 class has a single training sample: none to validate or test on (data.min_per_class=5" in plain.out
+    assert "min_per_class" not in plain.result["config"]["data"]
+    assert "finished already" in train("data=folder", "data.path=own", "data.min_per_class=null", *SMALL).out
+    outcome = train("data=folder", "data.path=own", "data.min_per_class=2", *SMALL)
+    assert outcome.code == 0, outcome.err
+    assert (
+        "1 sample is left out, of 1 class with fewer than 2 pictures (data.min_per_class): 'owl' has 1 p" in outcome.out
+    )
+    results = [json.loads((folder / "result.json").read_text())["data"] for folder in outcome.folders]
+    assert sorted((len(data["classes"]), data["skipped"]) for data in results) == [(2, 1), (3, 0)]
+    refused = audit("data=folder", "data.path=own", "data.folds=2", "output=found", *SMALL)
+    assert refused.err == (
+        "error: the class 'owl' has 1 of 21 pictures (copies count once), fewer than data.folds=2: no model could "
+        "learn it.\ndata.min_per_class=2 leaves such classes out; or set fewer folds.\n"
+    )
+    audited = audit("data=folder", "data.path=own", "data.folds=2", "data.min_per_class=2", "output=found", *SMALL)
+    assert audited.code == 0, audited.err
+    assert set(pd.read_csv(tmp_path / "found/issues.csv")["given_label"]) == {"cat", "dog"}
+
+
 def test_the_same_data_is_the_same_run_and_other_labels_are_another(train, tmp_path):
     path = write_table(tmp_path / "own")
     ask = ["data=table", "noise=symmetric", *SMALL]

@@ -78,6 +78,32 @@ def deeper(root):
     return folder(root)
 
 
+def years(root):
+    for label in ("cat", "dog"):
+        write_folder(root / label, 2, classes=("2023", "2024"))
+    return folder(root)
+
+
+def wrapped(root):
+    """As an archive of splits unpacks."""
+    for split in ("train", "test"):
+        write_folder(root / "archive/photos", 4, split)
+    (root / "__MACOSX").mkdir()
+    return folder(root)
+
+
+def linked(root):
+    (root / "linked").symlink_to(write_folder(root.parent / "elsewhere"))
+    return folder(root)
+
+
+def beside_deeper(root):
+    for number in range(3):
+        picture(root / "preview" / f"{number}.png", number=number)
+    write_folder(root / "flowers")
+    return folder(root)
+
+
 def flat(root):
     for number in range(3):
         picture(root / f"{number}.png")
@@ -127,6 +153,26 @@ MISTAKES = {
     # folders
     "no such folder": (lambda root: folder(root / "nowhere"), "there is no folder .*nowhere"),
     "a file for a folder": (lambda root: folder(picture(root / "a.png")), "a.png is a file; data=folder reads folders"),
+    "a misspelt folder": (lambda root: folder(write_folder(root / "pets").with_name("pet")), "; did you mean 'pets'?"),
+    "an archive": (lambda root: folder(picture(root / "a.zip")), "a.zip is an archive: unpack it, and name the folder"),
+    "classes in an archive's folders": (
+        wrapped,
+        "but 24 in folders inside them. data.path=.*archive/photos reads the 3 classes cat, dog, owl .24 pictures",
+    ),
+    "classes in a linked folder": (linked, "data.path=.*data/linked reads the 3 classes cat, dog, owl .30 pictures"),
+    "classes or folders in classes": (
+        years,
+        "if the classes are cat, dog, move their pictures up, or .*data=table.*If they are the folders inside: "
+        "data.path=.*cat reads the 2 classes 2023, 2024 .4 pictures.; data.path=.*dog reads",
+    ),
+    "classes deeper beside pictures": (
+        beside_deeper,
+        "flowers has no picture itself, but 30 in .* data.path=.*flowers reads the 3 classes cat, dog, owl",
+    ),
+    "the folder of a class": (
+        lambda root: folder(write_folder(root) / "cat"),
+        "10 pictures are in .*cat itself.* If cat is a class beside dog, owl: data.path=.*data reads them all",
+    ),
     "an empty folder": (folder, "there are no pictures"),
     "pictures without classes": (flat, "3 pictures are in .* itself"),
     "a table in a folder": (table_in_folder, "data=table data.path=.*labels.csv"),
@@ -149,7 +195,7 @@ MISTAKES = {
     "a class whose pictures are deeper": (deeper, "cat has no picture itself, but 10 in folders inside it"),
     "all pictures deeper": (
         lambda root: folder(write_folder(root / "data/training_set").parents[1]),
-        "30 pictures are deeper in .*data than expected",
+        "but 30 in folders inside them. data.path=.*data/training_set reads the 3 classes cat, dog, owl .30 pictures.",
     ),
     "a folder in a circle": (link_in_a_circle, "loop cannot be read: Too many levels of symbolic links"),
     "a name that is not UTF-8": (not_utf8_name, r"cat/caf\\udce9.png: its name is not UTF-8"),

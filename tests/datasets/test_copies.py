@@ -12,8 +12,8 @@ from lnl.datasets.copies import choose_pictures, deal_pictures, not_alone, pictu
 from lnl.errors import UserError
 from lnl.labels import Trusted
 from lnl.labels.labels import stratified_choice
-from tests.data.test_splits import splitting, trusted_of
 from tests.datasets.own import arrays, folder, picture, table, write_arrays, write_folder
+from tests.datasets.test_splits import splitting, trusted_of
 
 NOBODY = Trusted(np.arange(0), np.arange(0))
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lnl.datasets.userdata.listing import some
+from lnl.datasets.userdata.remarks import some
 from lnl.errors import UserError
 from lnl.noise import FileNoise, InstanceNoise, LabelNoise, SymmetricNoise, corrupt, symmetric
 from tests.data.conftest import CPU, whole

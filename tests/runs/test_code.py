@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from lnl.runs import code as module
-from lnl.runs.code import class_attribute, sources
+from lnl.runs.code import class_attribute, class_named, sources
 
 LOSS = """
 import torch
@@ -113,3 +113,35 @@ raise RuntimeError("imported")
     assert class_attribute("lnl.methods.Baseline", "any_loss") is True
     for nothing in ("nowhere.Method", "__main__.Method", "builtins.dict", "", "own_p"):
         assert class_attribute(nothing, "any_loss") is None
+
+
+def test_the_class_that_a_class_names_is_found_without_an_import(here):
+    (here / "own_q").mkdir()
+    (here / "own_q/__init__.py").write_text("from own_q.data import Blobs as Renamed\n")
+    (here / "own_q/data.py").write_text(
+        """
+from elsewhere import sources
+from .near import Near
+import elsewhere.other as other
+class Source: ...
+class Blobs(Module):
+    reads = sources.Blobs
+class Inherits(Blobs):
+    defaults = {"channels": 1}
+class Own(Blobs):
+    reads: ClassVar = Source
+class Relative(Blobs):
+    reads = Near
+class Aliased(Blobs):
+    reads = other.Far
+class Made(Module):
+    reads = make("Blobs")
+raise RuntimeError("imported")
+"""
+    )
+    named = {"Blobs": "elsewhere.sources.Blobs", "Inherits": "elsewhere.sources.Blobs", "Own": "own_q.data.Source"}
+    named |= {"Relative": "own_q.near.Near", "Aliased": "elsewhere.other.Far", "Made": None}
+    assert {name: class_named(f"own_q.data.{name}", "reads") for name in named} == named
+    assert class_named("own_q.Renamed", "reads") == "elsewhere.sources.Blobs"
+    assert class_named("lnl.data.FolderData", "reads") == "lnl.datasets.userdata.folder.Folder"
+    assert class_named("lnl.data.NoisyDataModule", "reads") is None

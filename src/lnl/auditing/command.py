@@ -20,6 +20,8 @@ from lnl.auditing.issues import SEEN, UNSEEN, find_issues, ranking_quality
 from lnl.auditing.page import write_page
 from lnl.data import NoisyDataModule
 from lnl.datasets.contents import fingerprints
+from lnl.datasets.splits import check_classes, class_sizes
+from lnl.datasets.userdata.source import UserSource
 from lnl.errors import UserError
 from lnl.files import explained, write_atomically
 from lnl.labels.tables import csv_text
@@ -192,17 +194,10 @@ def _check_output(output: Path, identities: Sequence[str], force: bool, folder: 
 def _check_classes(data: NoisyDataModule, folds: int) -> None:
     """Refuses classes too small to be in the training part of every fold."""
     index = np.setdiff1d(np.concatenate([data.splits["train"], data.splits["val"]]), data.trusted.index)
-    pictures = index if data.dataset.pictures is None else data.dataset.pictures[index]  # copies are in one fold
-    different = np.unique(np.stack([data.given[index], pictures]), axis=1)
-    counts = np.bincount(different[0], minlength=len(data.classes))
-    if (counts > 0).sum() < 2:
-        raise UserError(f"an audit needs labels of at least 2 classes; these {len(index)} labels have one")
-    if len(small := np.flatnonzero((counts > 0) & (counts < folds))):
-        name, count = data.classes[small[0]], counts[small[0]]
-        raise UserError(
-            f"the class '{name}' has {count} of {len(index)} pictures (copies count once), fewer than "
-            f"data.folds={folds}: no model could learn it. Leave the class out, or set fewer folds."
-        )
+    pictures, count, dataset = data.dataset.pictures, len(data.classes), data.dataset
+    sizes = class_sizes(data.given[index], None if pictures is None else pictures[index], count)
+    own = class_sizes(dataset.labels.given, pictures, count) if isinstance(data.source, UserSource) else None
+    check_classes(sizes, folds, data.classes, own)
 
 
 def _remove(output: Path) -> None:

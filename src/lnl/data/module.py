@@ -20,12 +20,12 @@ from lnl.data.preparation import Batching, Preparation, batch_size_for
 from lnl.data.reading import CleanData, read
 from lnl.data.sampler import WHOLE, EpochSampler, Share, training_set
 from lnl.data.samples import Samples
-from lnl.data.splits import Split, Splitting
 from lnl.datasets.images import Streamed
 from lnl.datasets.source import Dataset, Source
+from lnl.datasets.splits import Split, Splitting
 from lnl.errors import UserError
 from lnl.labels import Integers
-from lnl.labels.files import with_trusted
+from lnl.labels.files import check_trusted, with_trusted
 from lnl.noise import LabelNoise, NoNoise
 
 
@@ -48,7 +48,7 @@ class NoisyDataModule(pl.LightningDataModule):
         trusting: whether training replaces the given labels of trusted samples by the right ones.
         contents: :attr:`lnl.datasets.source.Source.contents`, if already known.
         reader: reads the source; :func:`lnl.data.reading.read_once` shares the data among runs.
-        options: of the source, :class:`~lnl.data.preparation.Preparation`, :class:`~lnl.data.splits.Splitting` and
+        options: of the source, :class:`~lnl.data.preparation.Preparation`, :class:`~lnl.datasets.splits.Splitting` and
             :class:`~lnl.data.preparation.Batching`.
 
     Attributes (after ``setup``):
@@ -135,9 +135,8 @@ class NoisyDataModule(pl.LightningDataModule):
         labels = replace(labels, trusted=labels.trusted.among(self.splits.get("train", np.arange(0))))
         if self.batch_size == "auto":
             self.batch_size = batch_size_for(self.num_samples)
-        if self.trusting and not len(labels.trusted):
-            how = "set data.trusted, e.g. to 1000 or a CSV; from Python, fit(images, labels, trusted=...)"
-            raise UserError(f"this method needs samples with trusted labels: {how}")
+        if self.trusting:
+            check_trusted(labels.trusted)
         # From the images as they are, so that instance noise does not depend on the size a model wants.
         labels = self.noise(labels, dataset.images, self.data_dir)
         self.labels = labels.trusting() if self.trusting else labels

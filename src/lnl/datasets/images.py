@@ -6,9 +6,7 @@ from hashlib import blake2b
 from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torchvision.transforms.v2 import functional as F
 
 from lnl.errors import check_range
 from lnl.labels import Integers
@@ -134,17 +132,19 @@ class Form:
         if not len(images):
             images = np.zeros((0, size, size, self.channels), np.uint8)
         if images.shape[1:3] != (size, size):
-            images = _applied(images, F.resize, [size, size], antialias=True)
+            images = _applied(images, "resize", [size, size], antialias=True)
         if images.shape[3] == 1 and self.channels == 3:
             images = np.repeat(images, 3, axis=3)
         if images.shape[3] == 3 and self.channels == 1:
-            images = _applied(images, F.rgb_to_grayscale)
+            images = _applied(images, "rgb_to_grayscale")
         # Torchvision's CIFAR images are a transposed view; taking single images from one is slow.
         return np.ascontiguousarray(images)
 
 
-def _applied(
-    images: NDArray[np.uint8], function: Callable[..., torch.Tensor], *args: Any, **options: Any
-) -> NDArray[np.uint8]:
-    tensor = function(torch.from_numpy(images).permute(0, 3, 1, 2), *args, **options)
+def _applied(images: NDArray[np.uint8], name: str, *args: Any, **options: Any) -> NDArray[np.uint8]:
+    # Slow to import: data is checked without them.
+    import torch
+    from torchvision.transforms.v2 import functional
+
+    tensor = getattr(functional, name)(torch.from_numpy(images).permute(0, 3, 1, 2), *args, **options)
     return tensor.permute(0, 2, 3, 1).contiguous().numpy()

@@ -7,7 +7,7 @@ import os
 import stat
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -17,9 +17,17 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lnl.datasets.images import Fit, natural_size
 from lnl.errors import first_line
+from lnl.files import READS_HEIF, UNREAD, unread_format
 
 # Listed, because Pillow would hand a PostScript file of any name to an interpreter.
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000")
+FORMATS: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF")
+if READS_HEIF:
+    with suppress(ImportError):  # else its files are of no known format
+        from pillow_heif import register_heif_opener
+
+        register_heif_opener()
+        FORMATS += ("HEIF",)
+HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 LOOKED_AT = 1000  # pictures, to find their common size
 MAX_PIXELS = 150_000_000  # of a picture: a small file can unpack to more than fits in memory
 TOO_LARGE = f"larger than the {MAX_PIXELS:,} pixels that are decoded at most"
@@ -54,7 +62,7 @@ def read_picture(
     Transparent pixels become white, 16 bits become 8, a palette its colours, and an animation its first picture.
 
     Args:
-        path: of a JPEG, PNG, WebP, BMP, GIF, TIFF, PPM or JPEG 2000 file of any name; or its content.
+        path: of a file in one of FORMATS, of any name; or its content.
         size: side in pixels; None for the picture's own size.
         channels: 1 or 3; None for 1 if the picture is grey, else 3.
         fit: see :class:`lnl.datasets.images.Form`.
@@ -99,14 +107,28 @@ def _opened(path: Path | bytes) -> Iterator[Image.Image]:
     except Exception as error:  # broken data makes decoders raise nearly everything
         lasting = {None, *REASONS} - {errno.EACCES}  # None is a decoder's
         passing = isinstance(error, OSError) and error.errno not in lasting
+        if isinstance(error, UnidentifiedImageError):
+            raise _unknown(path) from error
         raise PictureError(_reason(error), passing or isinstance(error, MemoryError)) from error
+
+
+def _unknown(path: Path | bytes) -> PictureError:
+    """The error for a file of a format that Pillow does not know."""
+    if isinstance(path, bytes):
+        kind, start = "", path[:12]
+    else:
+        kind = unread_format(path.name)
+        with path.open("rb") as file:
+            start = file.read(12)
+    if start[4:8] == b"ftyp" and start[8:] in HEIC_BRANDS:  # phones give such files any name
+        kind = "HEIC"
+    reason = f"it is {kind}, {UNREAD[kind][1]}" if kind else "it is no image of a known format"
+    return PictureError(reason, passing=kind == "HEIC")  # until its plugin is installed
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "there is too little memory to decode it"
-    if isinstance(error, UnidentifiedImageError):
-        return "it is no image of a known format"
     if isinstance(error, Image.DecompressionBombError):
         return f"it is {TOO_LARGE}"
     if isinstance(error, OSError) and error.errno is not None:

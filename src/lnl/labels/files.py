@@ -29,18 +29,8 @@ def read_labels(path: Path, classes: Sequence[str], files: Sequence[str] | None 
     Returns:
         Sorted index ``[n]``, and labels ``[n]`` in ``[0, K)``. A ValueError or UserError names a file without them.
     """
-    if not path.is_file():
-        raise ValueError(f"there is no file of labels at {path}")
+    table = label_table(path)
     try:
-        if path.suffix.lower() == ".npy":
-            table = pd.DataFrame({"label": label_texts(_load(path))})
-        else:
-            table = read_csv(path, reads="a CSV, or a .npy of labels,")
-            if table.shape[1] == 1 and "label" not in table:  # the header is a label
-                (first,) = table
-                table = pd.DataFrame({"label": [first, *table[first]]})
-        if "label" not in table:
-            raise missing_column(path, table, "label", "rename the one of the labels to label", "index,label")
         written = [cleaned(label) for label in table["label"].astype(str)]
         if "" in written:
             raise ValueError(f"the label in row {written.index('') + 1} is empty")
@@ -60,6 +50,24 @@ def read_labels(path: Path, classes: Sequence[str], files: Sequence[str] | None 
         order = np.argsort(index)
         index, labels = index[order], labels[order]
     return index, labels
+
+
+def label_table(path: Path) -> pd.DataFrame:
+    """The content of a file of labels, with a column ``label``; raises as :func:`read_labels`."""
+    if not path.is_file():
+        raise ValueError(f"there is no file of labels at {path}")
+    try:
+        if path.suffix.lower() == ".npy":
+            return pd.DataFrame({"label": label_texts(_load(path))})
+        table = read_csv(path, reads="a CSV, or a .npy of labels,")
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{path} cannot be used as labels: {error}") from error
+    if table.shape[1] == 1 and "label" not in table:  # the header is a label
+        (first,) = table
+        table = pd.DataFrame({"label": [first, *table[first]]})
+    if "label" not in table:
+        raise missing_column(path, table, "label", "rename the one of the labels to label", "index,label")
+    return table
 
 
 def label_texts(labels: NDArray[Any]) -> NDArray[np.str_]:
@@ -123,6 +131,18 @@ def as_mask(chosen: ArrayLike | None, count: int) -> NDArray[np.bool_] | None:
     return np.isin(np.arange(count), trusted)
 
 
+def trusted_file(spec: int | str | None) -> Path | None:
+    """The file that ``data.trusted`` names, if it names one."""
+    return Path(spec).expanduser() if isinstance(spec, str) and Path(spec).suffix in (".csv", ".npy") else None
+
+
+def check_trusted(trusted: Trusted) -> None:
+    """Raises ValueError if there are no trusted samples, for a method that needs some."""
+    if not len(trusted):
+        how = "set data.trusted, e.g. to 1000 or a CSV; from Python, fit(images, labels, trusted=...)"
+        raise ValueError(f"this method needs samples with trusted labels: {how}")
+
+
 def with_trusted(labels: Labels, spec: int | str | None, seed: int) -> Labels:
     """The labels with the trusted samples that ``data.trusted`` names.
 
@@ -152,8 +172,8 @@ def with_trusted(labels: Labels, spec: int | str | None, seed: int) -> Labels:
         if int(first) > total:
             raise ValueError(f"data.trusted={spec}, but there are {total} training samples")
         index = np.arange(int(first))
-    elif isinstance(spec, str) and Path(spec).suffix in (".csv", ".npy"):
-        index, written = read_labels(Path(spec).expanduser(), labels.classes, labels.names)
+    elif path := trusted_file(spec):
+        index, written = read_labels(path, labels.classes, labels.names)
         if len(index) and index.max() >= total:
             raise ValueError(f"{spec} names sample {index.max()}, but there are {total} training samples from 0")
         return replace(labels, trusted=Trusted(index, written))

@@ -10,7 +10,7 @@ import numpy as np
 
 from lnl.errors import first_line
 from lnl.labels import Integers, Labels
-from lnl.labels.files import read_labels
+from lnl.labels.files import label_table, read_labels
 from lnl.labels.labels import check_labels
 from lnl.noise.kinds import LabelNoise
 
@@ -35,6 +35,12 @@ class FileNoise(LabelNoise):
     def __init__(self, path: str | Path) -> None:
         super().__init__()
         self.path = Path(str(path)).expanduser()
+
+    def check(self, labels: Labels | None) -> None:
+        if labels is None:
+            label_table(self.path)
+        else:
+            read_labels(self.path, labels.classes, labels.names)
 
     def draw(self, labels: Labels, images: Any) -> tuple[Integers, None]:
         index, noisy = read_labels(self.path, labels.classes, labels.names)

@@ -54,6 +54,9 @@ class LabelNoise(ABC):
     def draw(self, labels: Labels, images: Any) -> tuple[Integers, Matrix | None]:
         """Noisy labels ``[N]`` and the transition matrix ``[K, K]`` of the draw; None if they were read from a file."""
 
+    def check(self, labels: Labels | None) -> None:  # noqa: B027, most kinds read no file
+        """Raises ValueError or UserError if no part of ``labels`` can have the noise; None if they are not known."""
+
     def recorded(self, labels: Labels, noisy: Integers, matrix: Matrix | None, convention: str | None = None) -> Labels:
         """The ``labels`` with ``noisy`` ones instead of the given ones, and their record."""
         truth, rate = labels.truth, None if matrix is None else self.rate

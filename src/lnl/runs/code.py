@@ -7,7 +7,7 @@ import hashlib
 import importlib.util
 import itertools
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -65,13 +65,35 @@ def _installed(file: Path) -> bool:
     return bool({"site-packages", "dist-packages"} & set(file.parts)) or file.resolve().is_relative_to(standard)
 
 
-@functools.cache
 def class_attribute(target: Any, name: str) -> Any:
     """The constant that a class, or one that it extends, assigns to ``name`` in its body; None if none does.
 
     Importing a class may load torch, and a finished run is found without it. Classes of installed packages other than
     lnl are not read.
     """
+    return _assigned(target, name, _constant)
+
+
+def class_named(target: Any, name: str) -> str | None:
+    """The full name of the class that a class assigns to ``name``, found as by :func:`class_attribute`."""
+    found: str | None = _assigned(target, name, _full_name)
+    return found
+
+
+def _constant(value: ast.expr, known: Mapping[str, str]) -> Any:
+    with contextlib.suppress(ValueError):
+        return ast.literal_eval(value)
+    return None
+
+
+def _full_name(value: ast.expr, known: Mapping[str, str]) -> str | None:
+    first, *rest = ast.unparse(value).split(".")
+    return ".".join([known[first], *rest]) if first in known else None
+
+
+@functools.cache
+def _assigned(target: Any, name: str, read: Callable[[ast.expr, Mapping[str, str]], Any]) -> Any:
+    """What ``read`` makes of the value, and of the full names by the names in its file."""
     file, names = _located(target) if isinstance(target, str) else (None, [])
     if file is None or not names or (target.partition(".")[0] != "lnl" and _installed(file)):
         return None
@@ -80,7 +102,7 @@ def class_attribute(target: Any, name: str) -> Any:
         statements = ast.parse(file.read_text()).body
     except (OSError, SyntaxError, ValueError):
         return None  # an import says what is wrong with it
-    known: dict[str, str] = {}  # full names by the names in this file
+    known: dict[str, str] = {}
     for statement in statements:
         if isinstance(statement, ast.Import):
             known |= {alias.asname: alias.name for alias in statement.names if alias.asname}
@@ -91,17 +113,16 @@ def class_attribute(target: Any, name: str) -> Any:
             known |= {alias.asname or alias.name: f"{whole}.{alias.name}" for alias in statement.names}
         elif isinstance(statement, ast.ClassDef) and statement.name == names[0]:
             bases = [ast.unparse(base).partition("[")[0].split(".") for base in statement.bases]
-            inherited = (class_attribute(".".join([known.get(base[0], base[0]), *base[1:]]), name) for base in bases)
-            values = itertools.chain((_assigned(line, name) for line in statement.body), inherited)
+            inherited = (_assigned(".".join([known.get(base[0], base[0]), *base[1:]]), name, read) for base in bases)
+            lines = (line for line in statement.body if name in _names(line) and getattr(line, "value", None))
+            values = itertools.chain((read(line.value, known) for line in lines), inherited)  # type: ignore[attr-defined]
             return next((value for value in values if value is not None), None)
         elif isinstance(statement, ast.ClassDef):
             known[statement.name] = ".".join([*module, statement.name])
-    return class_attribute(known[names[0]], name) if names[0] in known else None
+    return _assigned(known[names[0]], name, read) if names[0] in known else None
 
 
-def _assigned(line: ast.stmt, name: str) -> Any:
+def _names(line: ast.stmt) -> list[Any]:
+    """The names that a statement assigns to."""
     targets = line.targets if isinstance(line, ast.Assign) else [getattr(line, "target", None)]
-    if name in [getattr(target, "id", None) for target in targets] and (value := getattr(line, "value", None)):
-        with contextlib.suppress(ValueError):
-            return ast.literal_eval(value)
-    return None
+    return [getattr(target, "id", None) for target in targets]

@@ -21,6 +21,8 @@ IRRELEVANT = {
     "data": ("data_dir", "cache_dir"),
     "trainer": ("log_every_n_steps",),
 }
+# Options that are newer than NUMBERS_VERSION, and count where they are set: null is what was done before.
+NEWER = {"data": ("min_per_class",)}
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,9 @@ def relevant_config(cfg: DictConfig) -> dict[str, Any]:
     for section, keys in IRRELEVANT.items():
         if section and isinstance(config.get(section), dict):
             config[section] = {key: value for key, value in config[section].items() if key not in keys}
+    for section, keys in NEWER.items():
+        if isinstance(part := config.get(section), dict):
+            config[section] = {key: value for key, value in part.items() if key not in keys or value is not None}
     if isinstance(callbacks := config.get("callbacks"), dict):
         config["callbacks"] = {
             name: node for name, node in callbacks.items() if _can_change_numbers(node) or _says(node, "in_identity")

@@ -82,6 +82,9 @@ def _train(plan: Plan, hydra: HydraConf, journal: JobJournal | None) -> Result:
         folder.check_identity()
     _save_config(plan, hydra)
     try:
+        from lnl.training.beforehand import check_beforehand
+
+        check_beforehand(cfg)
         # Imports torch, which a finished run does not need. lnl chooses the precision for `auto`.
         check_values("", cfg, skip=("trainer.precision",), known=False)
         if cfg.data.folds and cfg.data.fold is None:

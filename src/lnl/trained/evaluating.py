@@ -15,8 +15,8 @@ from sklearn.metrics import classification_report
 
 from lnl.config import listed
 from lnl.data import NoisyDataModule
-from lnl.data.splits import Split
 from lnl.datasets.contents import fingerprints
+from lnl.datasets.splits import Split
 from lnl.errors import UserError
 from lnl.files import explained, read_arrays, write_atomically
 from lnl.labels.tables import csv_text

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +19,7 @@ from lnl.config import listed
 from lnl.data.preparation import Preparation
 from lnl.datasets.pictures import PictureError, read_picture
 from lnl.errors import UserError
-from lnl.files import PICTURES, explained, is_picture, replacing, walk
+from lnl.files import PICTURES, about_unread, explained, is_picture, replacing, unread_format, walk
 from lnl.labels.tables import csv_text, missing_column, read_csv
 from lnl.runs.find import FinishedRun
 from lnl.trained.loading import ImageClassifier, load_trained, quiet_trainer
@@ -81,9 +82,12 @@ def find_pictures(
     for source in sources:
         path = Path(source).expanduser()
         if path.is_dir():
-            names = _pictures_in(path)
+            names, unread = _pictures_in(path)
             if not names:
-                raise UserError(f"no picture is in {source} or a folder in it; pictures end in {', '.join(PICTURES)}")
+                there = f": {about_unread(unread)}" if unread else f"; pictures end in {', '.join(PICTURES)}"
+                raise UserError(f"no picture is in {source} or a folder in it{there}")
+            if unread:
+                print(f"  left out of {source}: {about_unread(unread)}")
             found += [(name if len(sources) == 1 else str(Path(source, name)), path / name) for name in names]
         elif not path.exists() and not path.is_symlink():
             raise UserError(f"there is no {source}: images= is a folder, a picture, or a .csv or .txt that names some")
@@ -95,10 +99,14 @@ def find_pictures(
     return list(dict.fromkeys(found))
 
 
-def _pictures_in(folder: Path) -> list[str]:
-    """The pictures of a folder, its own files first."""
-    names = [name for name, _ in walk(folder) if is_picture(name)]
-    return sorted(names, key=lambda name: [*((True, part) for part in Path(name).parts[:-1]), (False, Path(name).name)])
+def _pictures_in(folder: Path) -> tuple[list[str], Counter[str]]:
+    """The pictures of a folder, its own files first, and how many files of which formats are not read."""
+
+    def place(name: str) -> list[tuple[bool, str]]:
+        return [*((True, part) for part in Path(name).parts[:-1]), (False, Path(name).name)]
+
+    every = [name for name, _ in walk(folder)]
+    return sorted(filter(is_picture, every), key=place), Counter(filter(None, map(unread_format, every)))
 
 
 def _names_in(path: Path, column: str) -> list[str]:

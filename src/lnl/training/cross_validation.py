@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lnl.data.splits import check_folds
+from lnl.datasets.splits import check_folds
 from lnl.errors import UserError
 from lnl.runs.folder import SCHEMA_VERSION, RunFolder, write_json
 from lnl.runs.plan import Plan

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lnl.data import NoisyDataModule
 from lnl.data.loader import Loader
-from lnl.data.splits import Split
+from lnl.datasets.splits import Split
 from lnl.errors import UserError
 from lnl.labels.tables import csv_text
 from lnl.methods import NoisyLabelMethod

@@ -1,8 +1,9 @@
 """Pictures in a folder for each class."""
 
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,12 +11,14 @@ from pathlib import Path
 import pandas as pd
 
 from lnl.datasets.pictures import Files
-from lnl.datasets.userdata.listing import SPLIT_OF, Listing, details, many, some
+from lnl.datasets.userdata.layout import TABLES, nested_classes, no_classes
+from lnl.datasets.userdata.listing import SPLIT_OF, Listing
+from lnl.datasets.userdata.remarks import details, many, some
 from lnl.datasets.userdata.source import UserSource
-from lnl.errors import UserError
-from lnl.files import entries, is_picture, walk
+from lnl.errors import UserError, nearest
+from lnl.files import about_unread, entries, is_picture, unread_format, walk
 
-TABLES = (".csv", ".tsv", ".parquet")
+ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,41 +40,61 @@ class Folder(UserSource):
         splits = self._splits(top)
         places = [(name, split, sub) for name, split in splits.items() for sub in _names(path / name)]
         places += [(".", "", name) for name in top if name not in splits]
-        rows, empty = [], []
+        rows: list[tuple[str, str, str]] = []
+        empty: list[str] = []
         # Loose pictures by folder, those deeper inside by class folder, and other entries of class folders by kind.
         loose, deeper, others = Counter[str](), Counter[str](), Counter[str]()
+        unread: dict[str, Counter[str]] = defaultdict(Counter)  # formats that are not read, by class folder
         for parent, split, name in places:
             relative = Path(parent, name).as_posix()
             if not os.path.isdir(path / relative):
                 loose[parent] += is_picture(name)
                 continue
-            files = _names(path / relative)
-            pictures = [file for file in files if is_picture(file)]
-            rows += [(f"{relative}/{file}", name, split) for file in pictures]
-            for file in files:
-                if os.path.isdir(inside := path / relative / file):
-                    count = sum(is_picture(name) for name, _ in walk(inside))
+            before = len(rows)
+            for entry in _entries(path / relative):
+                if is_picture(entry.name):
+                    rows.append((f"{relative}/{entry.name}", name, split))
+                if os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir():
+                    count = sum(is_picture(name) for name, _ in walk(entry.path))
                     deeper[relative] += count
                     others["folders"] += not count
-                elif not is_picture(file):
-                    others[Path(file).suffix or "no suffix"] += 1
-            if not pictures:
+                elif is_picture(entry.name):
+                    continue
+                elif kind := unread_format(entry.name):
+                    unread[relative][kind] += 1
+                else:
+                    others[Path(entry.name).suffix or "no suffix"] += 1
+            if len(rows) == before:
                 empty.append(relative)
         loose, deeper, others = +loose, +deeper, +others  # without zeros
         if not rows:
-            raise UserError(self._no_pictures(top, loose, deeper))
-        if lost := [name for name in empty if deeper[name]]:
-            raise UserError(
-                f"{path / lost[0]} has no picture itself, but {deeper[lost[0]]:,} in folders inside it: "
-                "move them up, or name them in a table (data=table)."
-            )
+            raise UserError(no_classes(path))
+        self._check_lost(empty, deeper, unread)
         if splits and not self.only_test and not any(split == "train" for _, _, split in rows):
             train = path / next(name for name, split in splits.items() if split == "train")
             raise UserError(f"{train} has no class folders with pictures: expected are {train}/<class>/*.jpg")
         table = pd.DataFrame(rows, columns=["name", "label", "split"], dtype=object)
         remarks = self._left_out(empty, loose, deeper, others)
+        if left := sum(unread.values(), Counter[str]()):
+            remarks.append(f"left out of class folders: {about_unread(left)}")
         table = table if splits else table.drop(columns="split")
         return Listing(table, partial(Files, path), remarks=remarks, named=True)
+
+    def _check_lost(self, empty: list[str], deeper: Mapping[str, int], unread: Mapping[str, Counter[str]]) -> None:
+        """Raises UserError if all pictures of a class are in folders inside its folder, or in formats not read here."""
+        if nested := next((self.folder / name for name in empty if deeper[name]), None):
+            held = Counter(place.rpartition("/")[0] for place, _ in walk(nested) if is_picture(place))
+            inside = {f"{nested.name}/{place}": count for place, count in held.items()}
+            reading = nested_classes(nested.parent, inside).partition("\n")[2]
+            raise UserError(
+                f"{nested} has no picture itself, but {held.total():,} in folders inside it: move them up, or name "
+                f"them in a table (data=table).{reading and chr(10)}{reading}"
+            )
+        if self.on_error == "fail" and (name := next((name for name in empty if unread[name]), None)):
+            raise UserError(
+                f"no picture of the class in {self.folder / name} can be read: {about_unread(unread[name])}.\n"
+                "data.on_error=skip leaves out such classes."
+            )
 
     def _splits(self, top: list[str]) -> dict[str, str]:
         """The split of each folder, if folders are splits."""
@@ -96,24 +119,13 @@ class Folder(UserSource):
         named = [name for name in pictured if name in splits]
         if len({splits[name] for name in named}) < 2 and not (named and named == pictured):
             return
-        hint = _first_table(path, [Path(name, file) for name in ("", *named) for file in _names(path / name)])
         first = next((name for name in named if splits[name] == "train"), named[0])
+        hint = _first_table(path, [Path(name, file) for name in ("", first, *named) for file in _names(path / name)])
         raise UserError(
             f"{', '.join(named)} in {path} have pictures, but no class folders, and are called like splits: expected "
             f"are {path / first}/<class>/*.jpg.\nLabels in a table are read by data=table{hint and f', such as {hint}'}"
             f"; data.classes=[{','.join(pictured)}] says that these are classes."
         )
-
-    def _no_pictures(self, top: list[str], loose: Counter[str], deeper: Counter[str]) -> str:
-        path = self.folder
-        expected = f"expected are {path}/<class>/*.jpg (or .png, .webp, .bmp, ...)"
-        for counts, fault in ((loose, "in {} itself, and have no class"), (deeper, "deeper in {} than expected")):
-            for where, count in counts.most_common(1):
-                said = fault.format(path / where)
-                return f"{many(count, 'picture is', 'pictures are')} {said}: {expected}, or data=table."
-        hint = _first_table(path, [Path(name) for name in top])
-        hint = hint and f"; data=table {hint} reads a table"
-        return f"there are no pictures in the folders of {path}: {expected}{hint}."
 
     def _left_out(self, empty: list[str], loose: Counter[str], deeper: Counter[str], others: Counter[str]) -> list[str]:
         """Remarks on what is not read: ``empty`` class folders, and entries as counted by :meth:`listing`."""
@@ -135,17 +147,26 @@ class Folder(UserSource):
 
 
 def _names(path: Path) -> list[str]:
-    """Sorted names of the visible entries of a folder."""
+    return [entry.name for entry in _entries(path)]
+
+
+def _entries(path: Path) -> list[os.DirEntry[str]]:
+    """The visible entries of a folder, sorted by name."""
     try:
         found = entries(path)
         for entry in found:
             if not is_picture(entry.name):
                 entry.name.encode()  # may be a class's name
                 entry.is_dir()  # fails for a link in a circle
-        return [entry.name for entry in found]
+        return found
     except FileNotFoundError:
+        with suppress(OSError):
+            if (near := nearest(path.name, [entry.name for entry in entries(path.parent)])) != ".":
+                raise UserError(f"there is no folder {path}{near} Set data.path.") from None
         raise UserError(f"there is no folder {path}: set data.path") from None
     except NotADirectoryError:
+        if path.suffix.lower() in ARCHIVES:
+            raise UserError(f"{path} is an archive: unpack it, and name the folder in data.path") from None
         raise UserError(f"{path} is a file; data=folder reads folders, data=table a CSV, data=arrays an .npz") from None
     except UnicodeEncodeError as error:
         name = error.object.encode("utf-8", "backslashreplace").decode()

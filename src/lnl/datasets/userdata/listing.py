@@ -1,4 +1,4 @@
-"""The samples that a user's data lists: which can be used, by their labels, which are for testing, and remarks."""
+"""The samples that a user's data lists: which can be used, by their labels, and which are for testing."""
 
 import ast
 import json
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lnl.datasets.copies import choose_pictures, not_alone
+from lnl.datasets.userdata.remarks import many, some
 from lnl.errors import UserError
 from lnl.labels.classes import class_numbers, cleaned, no_class
 
@@ -77,22 +78,22 @@ def clean_labels(table: pd.DataFrame, named: bool = False) -> tuple[pd.DataFrame
     return table, remarks
 
 
-def class_names(table: pd.DataFrame, only_test: bool = False) -> list[str]:
-    """The labels of the training samples, or of all with ``only_test``: numbers in their order, then names.
+def class_names(table: pd.DataFrame, of_all: bool = False) -> list[str]:
+    """The labels of the training samples, or ``of_all``: numbers in their order, then names.
 
     Raises:
         UserError: if there are fewer than two, or others among the samples that are not for training.
     """
     if not len(table):
         raise UserError("no sample can be used.")
-    if only_test or "split" not in table:
+    if of_all or "split" not in table:
         table = table.assign(split="train")
     trained = table[table["split"] == "train"]
     if not len(trained):
         raise UserError("no sample is for training: the only splits of the data are val and test.")
     labels = [key for key in LABELS if key in table]
     names = set(np.unique(trained[labels])) - {""}
-    if len(names) < 2 and not only_test:
+    if len(names) < 2 and not of_all:
         raise UserError(f"there is only one class ({some(sorted(names))}): a classifier needs two.")
     for key in labels:
         others = table[(table["split"] != "train") & ~table[key].isin({"", *names})]
@@ -100,7 +101,7 @@ def class_names(table: pd.DataFrame, only_test: bool = False) -> list[str]:
             row = others.iloc[0]
             raise UserError(
                 f"{row['split']} has the class '{row[key]}' ({len(others):,} samples, such as {row['name']}), "
-                "which training has not: move samples of it to training, or leave it out."
+                "which training has not: move samples of it to training, or leave it out by data.min_per_class=1."
             )
     return sorted(names, key=lambda name: (0, int(name), name) if re.fullmatch(r"-?[0-9]+", name) else (1, 0, name))
 
@@ -108,13 +109,16 @@ def class_names(table: pd.DataFrame, only_test: bool = False) -> list[str]:
 def without_unusable(table: pd.DataFrame, named: bool, bad: list[tuple[str, str]]) -> pd.DataFrame:
     """The samples that can be used, before classes are known; the others go to ``bad``."""
     reasons = []
-    for row in table.to_dict("records"):
-        reason = "" if row["label"] else "it has no label"
+    for name, label in zip(table["name"], table["label"], strict=True):
+        reason = "" if label else "it has no label"
         try:
-            str(row["name"]).encode()
+            str(name).encode()
         except UnicodeEncodeError:
             reason = "its name is not UTF-8: rename it"
-        reasons.append(reason or ("" if named else no_single_label(row)))
+        reasons.append(reason)
+    if not named:
+        rows = zip(reasons, table.to_dict("records"), strict=True)
+        reasons = [reason or no_single_label(row) for reason, row in rows]
     return _without(table, reasons, bad)
 
 
@@ -137,6 +141,43 @@ def _without(table: pd.DataFrame, reasons: Sequence[str], bad: list[tuple[str, s
     """The samples without a reason against them; the others go to ``bad``."""
     bad += [(name, reason) for name, reason in zip(table["name"], reasons, strict=True) if reason]
     return table[[not reason for reason in reasons]]
+
+
+def without_small(
+    table: pd.DataFrame, classes: Sequence[str], minimum: int
+) -> tuple[pd.DataFrame, list[str], list[tuple[str, str]]]:
+    """Leaves out the classes with fewer than ``minimum`` different pictures, not counting those for testing.
+
+    A class stays if a true label of the remaining samples names it.
+
+    Returns:
+        The other samples, with labels renumbered; their classes; and name and reason of each sample left out.
+
+    Raises:
+        UserError: if no two classes are left.
+    """
+    tested = table["split"] == "test" if "split" in table else pd.Series(False, table.index)
+    counted = table if tested.all() else table[~tested]
+    counts = np.bincount(counted.drop_duplicates(["label", "picture"])["label"], minlength=len(classes))
+    is_small = counts < minimum
+    out = is_small[table["label"].to_numpy(np.int64)]
+    kept = table[~out]
+    if "true_label" in kept:
+        is_small[kept["true_label"].unique().astype(np.int64)] = False
+    names = [name for name, small in zip(classes, is_small, strict=True) if not small]
+    if len(names) < 2:
+        largest = [f"{classes[label]} ({counts[label]:,})" for label in np.argsort(-counts, kind="stable")]
+        raise UserError(
+            f"data.min_per_class={minimum} leaves {len(names)} of {len(classes)} classes, and a classifier needs two; "
+            f"the largest are {some(largest)} (copies count once)."
+        )
+    numbers = np.cumsum(~is_small) - 1
+    kept = kept.assign(**{key: numbers[kept[key].to_numpy(np.int64)] for key in LABELS if key in kept})
+    reasons = [
+        (name, f"its class '{classes[label]}' has {many(int(counts[label]), 'picture', 'pictures')}")
+        for name, label in zip(table["name"][out], table["label"][out], strict=True)
+    ]
+    return kept, names, reasons
 
 
 def divide(table: pd.DataFrame, fraction: float) -> tuple[pd.DataFrame, list[str]]:
@@ -195,79 +236,3 @@ def as_text(value: Any) -> str:
     if isinstance(value, np.ndarray):
         value = value.tolist()
     return json.dumps(value, default=str) if isinstance(value, list | tuple | dict | set) else str(value)
-
-
-def some(names: list[str], most: int = 3) -> str:
-    """The first few of many names."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
-
-
-def many(count: int, one: str, several: str) -> str:
-    """``1 <one>``, or ``<count> <several>``."""
-    return f"{count:,} {one if count == 1 else several}"
-
-
-def details(line: str, entries: list[str]) -> str:
-    """A remark: ``line`` for the terminal, and one line for each entry for the log."""
-    return "\n  ".join([line, *entries])
-
-
-def described(bad: Sequence[tuple[str, str]]) -> list[str]:
-    """Printable lines of names and reasons."""
-    return [f"{printable(name)}: {reason}" for name, reason in bad]
-
-
-def printable(name: str) -> str:
-    """A file's name as text, with bytes that are not UTF-8 escaped."""
-    return name.encode("utf-8", "backslashreplace").decode()
-
-
-def left_out(bad: Sequence[tuple[str, str]], of: int | None = None) -> str:
-    """How many samples are left out, out of how many if known, and the first one."""
-    count = many(len(bad), "sample is", "samples are") if of is None else f"{len(bad):,} of {of:,} samples are"
-    return f"{count} left out (data.on_error=skip), first {described(bad[:1])[0]}"
-
-
-def about_classes(table: pd.DataFrame, classes: Sequence[str]) -> list[str]:
-    """Remarks on classes with too few samples."""
-    counts = np.bincount(table.loc[table["split"] != "test", "label"], minlength=len(classes))
-    remarks = []
-    if none := [classes[label] for label in np.flatnonzero(counts == 0).tolist()]:
-        remarks.append(f"{many(len(none), 'class has', 'classes have')} no training sample: {some(none)}")
-    if single := [classes[label] for label in np.flatnonzero(counts == 1).tolist()]:
-        line = f"{many(len(single), 'class has', 'classes have')} a single training sample: none to validate or test on"
-        remarks.append(details(f"{line}: {some(single)}", single))
-    return remarks
-
-
-def about_trust(table: pd.DataFrame) -> list[str]:
-    """Remarks on trusted samples whose label is not the true one."""
-    if not {"trusted", "true_label"} <= set(table):
-        return []
-    of = table["trusted"] & (table["split"] != "test") & (table["label"] != table["true_label"])
-    wrong = table.loc[of, "name"].tolist()
-    said = many(len(wrong), "sample is", "samples are")
-    return [details(f"{said} trusted with a label that is not the true one: {some(wrong)}", wrong)] if wrong else []
-
-
-def about_copies(table: pd.DataFrame, classes: Sequence[str]) -> list[str]:
-    """Remarks on pictures that occur twice: with different labels, in training and test, or otherwise."""
-    several = table[table.duplicated("picture", keep=False)]
-    differ, leaked = [], []
-    for _, group in several.groupby("picture"):
-        rows = zip(group["name"], group["label"], strict=True)
-        same = " = ".join(f"{name} ({classes[label]})" for name, label in rows)
-        if group["label"].nunique() > 1:
-            differ.append(same)
-        if (group["split"] == "test").nunique() > 1:
-            leaked.append(same)
-    remarks = []
-    for groups, where in ((differ, "there again with another label"), (leaked, "in training and in test")):
-        if groups:
-            line = f"{many(len(groups), 'picture is', 'pictures are')} {where}: {some(groups, 1)}"
-            remarks.append(details(line, groups))
-    if copies := len(several) - several["picture"].nunique():
-        said = many(copies, "picture is a copy", "pictures are copies")
-        told = "where the data does not say, copies are all in one split, and in one fold"
-        remarks.append(f"{said} of another, byte by byte: {told}")
-    return remarks

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import Any
 import pandas as pd
 
 from lnl.datasets.pictures import Files
-from lnl.datasets.userdata.listing import SPLIT_OF, Listing, as_text, many, no_single_label
-from lnl.datasets.userdata.source import UserSource
+from lnl.datasets.userdata.listing import SPLIT_OF, Listing, as_text, no_single_label
+from lnl.datasets.userdata.remarks import many
+from lnl.datasets.userdata.source import Usable, UserSource
 from lnl.errors import UserError
+from lnl.files import entries
 from lnl.labels.tables import check_columns, missing_column, read_csv
 
 YES, NO = ("true", "1", "1.0", "yes", "y", "t"), ("false", "0", "0.0", "no", "n", "f", "")
@@ -68,6 +71,25 @@ class Table(UserSource):
         if "trusted" in table:
             table["trusted"] = table["trusted"].isin(YES)
         return Listing(table, partial(Files, self.folder), bad, remarks)
+
+    def usable(self) -> Usable:
+        found = super().usable()
+        names = found.table["name"]
+        if len(names) and not any(os.path.lexists(os.path.join(self.folder, name)) for name in names):
+            raise UserError(self._elsewhere(names.iloc[0], len(names)))
+        return found
+
+    def _elsewhere(self, name: str, count: int) -> str:
+        """The error if none of the files is there, with the folder of the first one if it is near."""
+        folder, here = self.folder, self.file.parent
+        near = [Path(), here.parent, *(path for path in (here, folder) if path.is_dir())]
+        for path in tuple(near):
+            with suppress(OSError):
+                near += [Path(entry.path) for entry in entries(path) if entry.is_dir()]
+        root = next((path for path in near if (path / name).is_file()), None)
+        hint = f"data.root={'FOLDER' if root is None else os.path.relpath(root)}"
+        none = f"{self.file} names {many(count, 'file', 'files')}, and none of them is in {folder}"
+        return f"{none}: {name} is the first.\n{hint} says what names are relative to."
 
     def _given(self) -> pd.DataFrame:
         """All rows, with the columns by the names of COLUMNS."""

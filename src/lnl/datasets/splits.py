@@ -1,5 +1,6 @@
 """Which samples are for training, validation and testing."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -154,3 +155,34 @@ def check_folds(folds: int | None) -> None:
     """Raises ValueError unless ``data.folds`` is None or a whole number of at least 2."""
     if folds is not None and (type(folds) is not int or folds < 2):
         raise ValueError(f"data.folds must be a number of at least 2, got {folds}")
+
+
+def class_sizes(given: Index, pictures: Index | None, num_classes: int) -> Index:
+    """``[K]``, the number of different pictures of each class."""
+    pictures = np.arange(len(given)) if pictures is None else pictures
+    return np.bincount(np.unique(np.stack([given, pictures]), axis=1)[0], minlength=num_classes)
+
+
+def check_classes(sizes: Index, folds: int, classes: Sequence[str], own: Index | None = None) -> None:
+    """Raises UserError unless there are two classes, and each can be in the training part of every fold.
+
+    Args:
+        sizes: of the classes among the samples that are cut into folds, as of :func:`class_sizes`.
+        folds: their number.
+        classes: K names.
+        own: of the whole training set, for data that has ``data.min_per_class``; else None.
+    """
+    if (sizes > 0).sum() < 2:
+        raise UserError(f"an audit needs labels of at least 2 classes; these {sizes.sum()} labels have one")
+    small = np.flatnonzero((sizes > 0) & (sizes < folds))
+    if not len(small):
+        return
+    label = small[0]
+    others = f" (and {len(small) - 1:,} more classes)" if len(small) > 1 else ""
+    mend = "Leave the class out, or set fewer folds."
+    if own is not None and (own[small] < folds).all() and (own >= folds).sum() > 1:
+        mend = f"data.min_per_class={folds} leaves such classes out; or set fewer folds."
+    raise UserError(
+        f"the class '{classes[label]}'{others} has {sizes[label]:,} of {sizes.sum():,} pictures (copies count once), "
+        f"fewer than data.folds={folds}: no model could learn it.\n{mend}"
+    )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lnl.data.splits import Splitting
+from lnl.datasets.splits import Splitting
 from lnl.errors import UserError
 from lnl.labels import Labels, Trusted
 from lnl.labels.files import with_trusted
