@@ -1,17 +1,17 @@
 """The audit's page as a file, and in a real browser."""
 
-import base64
 import csv
-import io
 import json
 import re
+from collections import Counter
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
-from lnl.auditing.page import data_uri, payload, write_page
+from lnl.auditing.page import payload, write_page
+from lnl.auditing.pictures import Picture, data_uri
 from tests.browser import choose, links, press, until, visit
 
 SCRIPT = "<script>alert(1)</script>"
@@ -20,22 +20,22 @@ CLASSES = ["cat", NASTY, ' a, "dog"\nor two ', "=1+1"]
 # Given and suggested class of 10 rows, the worst first; the last two are not flagged, and the last is not on the page.
 PAIRS = [(0, 1), (0, 1), (1, 2), (2, 0), (0, 2), (3, 0), (1, 2), (2, 3), (3, 1), (0, 1)]
 ON_PAGE, FLAGGED = 9, 8
+# Whether the picture of the card with the focus is in the window.
+IN_VIEW = """
+    const { top, bottom } = document.activeElement.querySelector("img").getBoundingClientRect();
+    return document.getElementById("bar").getBoundingClientRect().bottom <= top && bottom <= innerHeight;
+"""
 ARROW = {"ArrowRight": "\ue014", "ArrowLeft": "\ue012", "ArrowDown": "\ue015"}
 
 
 def estimate(**others):
-    pair = {"given": "cat", "suggested": NASTY, "count": 2, "rate": 0.2, "interval": [0.125, 0.3]}
-    sizes = {"samples": 40, "issues": FLAGGED}
-    at_random = {"at_random": 0.15, "at_random_interval": [0.1, 0.22]}
-    return {
-        "audited": "data-0123456789ab",
-        "noise_rate": 0.25,
-        "noise_rate_interval": [0.2, 0.31],
-        **at_random,
-        "pairs": [pair],
-        **sizes,
-        **others,
+    told = {
+        "can_tell": True,
+        "wrong": 0.25,
+        "wrong_interval": [0.2, 0.31],
+        "advice": ["Look at <b>ten</b>.", "Not more."],
     }
+    return {"audited": "data-0123456789ab", "samples": 40, "issues": FLAGGED, **told, **others}
 
 
 def issues(pairs=PAIRS, classes=CLASSES):
@@ -52,8 +52,9 @@ def issues(pairs=PAIRS, classes=CLASSES):
     )
 
 
-def pictures(count, side=8, channels=3):
-    return np.random.default_rng(0).integers(0, 256, (count, side, side, channels), dtype=np.uint8)
+def pictures(count):
+    pixels = np.random.default_rng(0).integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
+    return [Picture(data_uri(Image.fromarray(picture)), tiny=True) for picture in pixels]
 
 
 def embedded_data(path):
@@ -85,21 +86,26 @@ def test_all_the_page_draws_is_in_it(page):
     assert data["index"] == [3 * i + 1 for i in range(ON_PAGE)]
     assert data["file"][:2] == [f"d/0{SCRIPT}.png", ""]
     assert [*zip(data["given"], data["suggested"], strict=True)] == PAIRS[:ON_PAGE]
-    # The matrix counts what is flagged, on the page or not.
+    assert data["flagged"] == [True] * 8 + [False]
     text = page.read_text()
-    cells = re.findall(r'data-share="(\S+)">(?:<button type="button" value="(\S+?)"[^>]*>)?(\d+)<', text)
-    assert cells == [
-        ("1", "0,1", "2"),
-        ("0.5", "0,2", "1"),
-        ("1", "1,2", "2"),
-        ("0.5", "2,0", "1"),
-        ("0.5", "2,3", "1"),
-        ("0.5", "3,0", "1"),
-    ]
-    share = f"Estimated share of cat that is truly {NASTY}"
-    assert data["rates"] == {"0,1": f"{share}: 20.0 % (95 % interval 12.5 % to 30.0 %)."}
-    assert "25.0 % (95 % interval 20.0 % to 31.0 %)" in page.read_text()
-    assert "precision" not in page.read_text().lower()
+    assert "<b>About 10 of the 40 labels are wrong (25.0 %; 95 % interval 8 to 12).</b> Look at &lt;b&gt;ten" in text
+    assert "precision" not in text.lower()
+
+
+def test_the_matrix_and_the_list_of_pairs_count_the_same(page):
+    text = page.read_text()
+    cells = re.findall(r'data-share="\S+"><button type="button" value="(\S+?)"[^>]*>(\d+)<', text)
+    listed = re.findall(r'<option value="(\d,\d)">[^<]* \((\d+)\)</option>', text)
+    counts = Counter(f"{given},{suggested}" for given, suggested in PAIRS[:ON_PAGE])
+    assert dict(cells) == dict(listed) == {pair: str(count) for pair, count in counts.items()}
+    assert len(cells) == len(listed)
+    assert "cat →  a, &#34;dog&#34;\nor two : 1 on this page, 1 of them flagged" in text
+
+
+def test_an_audit_that_cannot_tell_says_so(tmp_path):
+    unknown = estimate(can_tell=False, wrong=None, wrong_interval=[0, 1])
+    write_page(tmp_path / "a.html", issues(), pictures(ON_PAGE), CLASSES, unknown, "pets")
+    assert "<b>The audit cannot tell how many labels are wrong.</b> Look at" in (tmp_path / "a.html").read_text()
 
 
 def test_quality_is_shown_where_the_truth_is_known(tmp_path):
@@ -109,18 +115,6 @@ def test_quality_is_shown_where_the_truth_is_known(tmp_path):
     text = (tmp_path / "a.html").read_text()
     for value in ("0.912", "0.900", "0.250", "0.800", "0.700"):
         assert f"<dd>{value}</dd>" in text
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_a_tiny_picture_keeps_its_pixels(channels):
-    picture = pictures(1, side=32, channels=channels)[0]
-    read = Image.open(io.BytesIO(base64.b64decode(data_uri(picture).split(",")[1])))
-    np.testing.assert_array_equal(np.asarray(read), np.broadcast_to(picture, (32, 32, 3)))
-
-
-def test_a_large_picture_is_made_smaller():
-    picture = np.zeros((600, 300, 3), np.uint8)
-    assert Image.open(io.BytesIO(base64.b64decode(data_uri(picture).split(",")[1]))).size == (128, 256)
 
 
 def test_decisions_belong_to_the_suspects_and_not_to_their_scores():
@@ -200,13 +194,19 @@ def exported(browser, folder):
 
 def test_names_are_shown_as_they_are(opened):
     assert text_of(opened, "h1") == f"pets {NASTY}"
-    assert text_of(opened, "#sheet .rank") == "#1 · 1.000"
-    assert text_of(opened, "#sheet li:last-child .rank") == "#9 · 0.556 · not flagged"
+    assert text_of(opened, "#sheet .rank span") == "#1 · 1.000"
     assert text_of(opened, "#sheet .file") == f"d/0{SCRIPT}.png"
     assert text_of(opened, "#sheet li:nth-child(2) .file") == "sample 4"
     assert text_of(opened, "#sheet li:nth-child(3) .label b") == NASTY
     assert opened.execute_script("return document.querySelectorAll('#content script, img[src=x]').length") == 0
     assert opened.execute_script("return document.querySelector('#sheet img').naturalWidth") == 8
+
+
+def test_flagged_suspects_are_marked(opened):
+    marks = opened.find_elements("css selector", "#sheet .flag")
+    assert [mark.is_displayed() for mark in marks] == [True] * 8 + [False]
+    labels = [card.get_attribute("aria-label") for card in opened.find_elements("css selector", "#sheet li")]
+    assert [", flagged, " in label for label in labels] == [True] * 8 + [False]
 
 
 def test_nothing_but_the_pages_own_script_runs(opened):
@@ -248,14 +248,13 @@ def test_keys_decide_and_go_on(opened):
     assert at(opened) == str(columns)
     keys(opened, ARROW["ArrowLeft"])
     assert at(opened) == str(columns - 1)
-    assert opened.execute_script("return document.querySelectorAll('#sheet [tabindex=\"0\"]').length") == 5
+    assert opened.execute_script("return document.querySelectorAll('#sheet [tabindex=\"0\"]').length") == 6
 
 
 def test_filters_show_pairs_and_decisions(opened):
     click(opened, 0, "keep")
     choose(opened, "pair", "0,1")
     assert shown(opened) == [0, 1]
-    assert text_of(opened, "#rate").endswith(": 20.0 % (95 % interval 12.5 % to 30.0 %).")
     choose(opened, "state", "undecided")
     assert shown(opened) == [1]
     click(opened, 1, "change")
@@ -277,12 +276,15 @@ def test_a_decided_suspect_leaves_its_filter_and_the_next_one_follows(opened):
 
 
 def test_the_matrix_filters(opened):
+    opened.execute_script("document.getElementById('confusions').open = true")
     cell = "#matrix button[value='1,2']"
     press(opened, cell)
     assert shown(opened) == [2, 6]
     assert opened.find_element("css selector", cell).get_attribute("aria-pressed") == "true"
     assert opened.find_element("css selector", "#pair").get_property("value") == "1,2"
-    assert "2 flagged; 2 suspects on this page" in opened.find_element("css selector", cell).get_attribute("aria-label")
+    assert at(opened) == "2"  # the first picture has the focus, and is in view
+    assert opened.execute_script(IN_VIEW)
+    opened.execute_script("document.querySelector(arguments[0]).focus()", cell)
     keys(opened, ARROW["ArrowDown"])  # no one of row 2 is in this column, nor of row 3
     keys(opened, "\ue013")
     assert opened.switch_to.active_element.get_property("value") == "0,2"
@@ -377,7 +379,7 @@ def test_a_browser_that_keeps_nothing_is_said_so(opened, page):
 
 def test_no_suspects_are_said_so(browser, tmp_path):
     nothing = issues().assign(issue=False)
-    write_page(tmp_path / "a.html", nothing, pictures(0), CLASSES, estimate(issues=0, pairs=[]), "pets")
+    write_page(tmp_path / "a.html", nothing, pictures(0), CLASSES, estimate(issues=0), "pets")
     with visit(browser, tmp_path / "a.html") as opened:
         assert opened.find_element("css selector", "#none").text.startswith("No label is suspected")
         assert opened.execute_script("return document.querySelectorAll('#sheet, #bar, .controls').length") == 0
@@ -390,7 +392,7 @@ def test_a_hundred_classes_are_no_wider_than_the_window(browser, tmp_path, width
     pairs = [(i % 120, (i * 7 + 1) % 120) for i in range(300)]
     pairs = [pair for pair in pairs if pair[0] != pair[1]]
     table = issues(pairs, classes).assign(issue=True)
-    write_page(tmp_path / "a.html", table, pictures(200), classes, estimate(pairs=[]), "many " * 20)
+    write_page(tmp_path / "a.html", table, pictures(200), classes, estimate(), "many " * 20)
     with visit(browser, tmp_path / "a.html") as opened:
         size = {"width": width, "height": 812, "deviceScaleFactor": 1, "mobile": width < 500}
         opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)

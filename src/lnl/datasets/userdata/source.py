@@ -106,7 +106,8 @@ class UserSource(Source):
         if bad:
             remarks.append(said.details(said.left_out(bad), said.described(bad)))
         dataset = self._dataset(table, classes, decoded.images, bad)
-        return replace(dataset, test_drawn=bool(about_test), skipped=bad, remarks=remarks)
+        originals = listing.holds(dataset.labels.names) if callable(listing.holds) else None
+        return replace(dataset, originals=originals, test_drawn=bool(about_test), skipped=bad, remarks=remarks)
 
     def _dataset(
         self, table: pd.DataFrame, classes: Sequence[str], images: Images, bad: list[tuple[str, str]]
