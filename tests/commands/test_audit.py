@@ -216,6 +216,7 @@ MISTAKES = {
     "more folds than samples": (["data.subset=12", "data.folds=20"], ["data.folds=20"]),
     "a smoke run": (["trainer.fast_dev_run=true"], ["leave out trainer.fast_dev_run"]),
     "no pictures": (["suspects=0"], ["suspects must be a number of at least 1"]),
+    "a page of no size": (["page_mb=-1"], ["page_mb must be a number of megabytes, at least 0, got -1"]),
     "runs that are none": (["runs=nowhere"], ["there is no folder nowhere"]),
     "runs and what they are to be": (["runs=x", "model=cnn"], ["leave out model=cnn"]),
     "no output": (["output="], ["the name of a folder is empty"]),

@@ -52,8 +52,8 @@ function setFilter(changes) {
 
 function clickedMatrix({ target }) {
   if (target.tagName !== "BUTTON") return;
-  setFilter({ pair: target.value === filter.pair ? "" : target.value, state: "" });
-  if (!filter.pair) return;
+  if (target.value === filter.pair) return setFilter({ pair: "" });
+  setFilter({ pair: target.value, state: "" });
   go(places.find(passes));
   fitBar();
   byId("sheet").scrollIntoView({ behavior: "instant" });
