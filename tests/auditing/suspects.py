@@ -1,6 +1,8 @@
 """An audit's page of nine suspects with nasty names, and what a user sees and does on it."""
 
 import csv
+import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -117,3 +119,8 @@ def choose_label(browser, place, label):
 def read_in(browser, path, said):
     browser.find_element("css selector", "#file").send_keys(str(path))
     until(lambda: text_of(browser, "#message").startswith(said))
+
+
+def embedded_data(path):
+    """What the scripts of a page draw."""
+    return json.loads(re.search(r'id="data">(.*?)</script>', path.read_text(), re.DOTALL).group(1))

@@ -1,16 +1,11 @@
 """The audit's page as a file."""
 
-import json
 import re
 from collections import Counter
 
 from lnl.auditing.page import payload, write_page
-from tests.auditing.suspects import CLASSES, NASTY, ON_PAGE, PAIRS, SCRIPT, estimate, issues, pictures
+from tests.auditing.suspects import CLASSES, NASTY, ON_PAGE, PAIRS, SCRIPT, embedded_data, estimate, issues, pictures
 from tests.browser import links
-
-
-def embedded_data(path):
-    return json.loads(re.search(r'id="data">(.*?)</script>', path.read_text(), re.DOTALL).group(1))
 
 
 def test_names_are_text_and_nothing_is_fetched(page):
