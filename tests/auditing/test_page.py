@@ -4,6 +4,7 @@ import re
 from collections import Counter
 
 from lnl.auditing.page import payload, write_page
+from lnl.auditing.pictures import Picture
 from tests.auditing.suspects import CLASSES, NASTY, ON_PAGE, PAIRS, SCRIPT, embedded_data, estimate, issues, pictures
 from tests.browser import links
 
@@ -64,3 +65,9 @@ def test_decisions_belong_to_the_suspects_and_not_to_their_scores():
         return payload(table, shown, CLASSES, estimate())["key"]
 
     assert key(table) == key(table.assign(score=0.1)) != key(table.assign(index=range(len(PAIRS))))
+
+
+def test_only_tiny_pictures_are_small_on_the_screen():
+    tiny, large, fault = Picture("data:a", tiny=True), Picture("data:b"), Picture(fault="it is empty (0 bytes)")
+    for shown, expected in (([tiny, fault, tiny], True), ([tiny, large], False), ([large], False), ([], False)):
+        assert payload(issues(), shown, CLASSES, estimate())["tiny"] is expected

@@ -106,7 +106,7 @@ def payload(
         "picture": [picture.embedded or picture.file for picture in pictures],
         "link": [picture.file for picture in pictures],
         "fault": [picture.fault for picture in pictures],
-        "tiny": bool(pictures) and all(picture.tiny for picture in pictures),
+        "tiny": {picture.tiny for picture in pictures if not picture.fault} == {True},
     }
 
 
