@@ -55,8 +55,9 @@ def test_a_share_that_does_not_fall_goes_on(left):
 
 
 def test_a_share_that_falls_falls_on(left):
-    (answer,) = left([["c" * 10 + "ccckkkkkkk" * 1 + "ckkkkkkkkk" + " " * 70, 100]])
-    last, fall = 1.5 / 11, 1.5 / 3.5
+    # 7 of 10, 3 of 10 and 1 of 10 are wrong: from the first third to the last in two equal steps.
+    (answer,) = left([["ccccccckkk" + "ccckkkkkkk" + "ckkkkkkkkk" + " " * 70, 100]])
+    last, fall = 1.5 / 11, (1.5 / 7.5) ** 0.5
     assert answer["likely"] == round(sum(last * fall ** (0.5 + (k + 0.5) / 10) for k in range(70)))
     assert answer["nextWrong"] == round(sum(last * fall ** (0.5 + (k + 0.5) / 10) for k in range(20)))
 
@@ -139,11 +140,10 @@ def test_the_interval_covers_the_truth(left, kind, size, carefully):
             pages.append(["".join(letters), size])
             hidden = np.concatenate([letters == " ", np.ones(size - shown, bool)])
             truths.append((wrong[hidden].sum(), wrong[looked : looked + 20].sum()))
-    answers = zip(left(pages), truths, strict=True)
-    told = [(answer, truth) for answer, truth in answers if "most" in answer and not answer["early"]]
-    covered = np.mean([left <= answer["most"] for answer, (left, _) in told])
-    missed_by = np.mean([answer["nextWrong"] - found for answer, (_, found) in told])
-    print(f"{kind}, {size}, {carefully}: {len(told)} told, {covered:.1%} covered, next 20 {missed_by:+.2f}")
-    assert len(told) >= 150
-    assert covered >= 0.97
-    assert abs(missed_by) < 0.75
+    answers = [(answer, truth) for answer, truth in zip(left(pages), truths, strict=True) if "most" in answer]
+    missed_by = np.mean([answer["nextWrong"] - found for answer, (_, found) in answers])
+    told = [truth <= answer["most"] for answer, (truth, _) in answers if not answer["early"]]
+    print(f"{kind}, {size}, {carefully}: {len(told)} told, {np.mean(told):.1%} covered, next 20 {missed_by:+.2f}")
+    assert len(told) >= 100
+    assert np.mean(told) >= 0.97
+    assert abs(missed_by) < 1

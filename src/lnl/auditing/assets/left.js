@@ -29,9 +29,9 @@ function wrongLeft(kinds, samples) {
   const unseen = samples - kinds.filter(Boolean).length;
   if (seen.length < FEWEST) return { unseen, seen: seen.length };
 
-  const width = Math.max(10, Math.floor(seen.length / 3));
+  const width = Math.max(7, Math.floor(seen.length / 3));
   const last = seen.slice(-width);
-  const fall = Math.min(1, share(last) / share(seen.slice(-2 * width, -width))); // from one third to the next
+  const fall = Math.min(1, Math.sqrt(share(last) / share(seen.slice(0, -2 * width)))); // from one third to the next
   const ahead = (labels) => // the wrong ones among the next labels, if their share goes on falling like this
     share(last) * (fall > 0.999 ? labels : (Math.sqrt(fall) * width * (1 - fall ** (labels / width))) / -Math.log(fall));
   const skipped = front - seen.length;
@@ -41,7 +41,7 @@ function wrongLeft(kinds, samples) {
   const next = Math.min(20, count(kinds.slice(front), ""));
   return {
     unseen, seen: seen.length, likely, most: Math.max(likely, most), next, nextWrong: Math.min(next, Math.round(ahead(next))),
-    last: width, lastWrong: count(last, "change"), early: share(last) > 0.5,
+    last: width, lastWrong: count(last, "change"), early: highest(last) > 0.5,
   };
 }
 
