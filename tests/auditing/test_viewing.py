@@ -212,12 +212,13 @@ def test_the_next_command_is_shown_after_an_export(browser, tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize(("width", "height"), [(1366, 768), (390, 844)])
-def test_the_first_screen_shows_a_picture(browser, page, width, height):
-    with visit(browser, page) as opened:
+def test_the_first_screen_shows_a_picture(browser, tmp_path, width, height):
+    advice = ["Of these words there are as many as an estimate needs that says a lot. " * 2] * 3
+    write_page(tmp_path / "a.html", issues(), pictures(ON_PAGE), CLASSES, estimate(advice=advice), "my photos")
+    with visit(browser, tmp_path / "a.html") as opened:
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
         opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         choose(opened, "side", "256")
-        opened.execute_script("localStorage.clear()")
         image = opened.find_element("css selector", "#sheet img").rect
         assert image["y"] + image["height"] <= height
         assert image["height"] == 256

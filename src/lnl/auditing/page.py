@@ -72,11 +72,11 @@ def write_page(
 
 def estimate_text(estimate: dict[str, Any]) -> str:
     """How many labels are wrong, in one sentence."""
+    share, samples = estimate["wrong"], estimate["samples"]
+    fewest, most = (f"{round(part * samples):,}" for part in estimate["wrong_interval"])
     if not estimate["can_tell"]:
-        return "The audit cannot tell how many labels are wrong."
-    share, (low, high) = estimate["wrong"], estimate["wrong_interval"]
-    count, fewest, most = (f"{round(part * estimate['samples']):,}" for part in (share, low, high))
-    of = f"{count} of the {estimate['samples']:,} labels are wrong"
+        return f"The audit cannot tell how many of the {samples:,} labels are wrong: at most {most}."
+    of = f"{round(share * samples):,} of the {samples:,} labels are wrong"
     return f"About {of} ({100 * share:.1f} %; 95 % interval {fewest} to {most})."
 
 

@@ -48,8 +48,8 @@ function wrongLeft(kinds, samples) {
 // The answer in one or two sentences, and in a few words; number writes one.
 function leftText(left, unsure, number) {
   const besides = unsure ? ` Of ${number(unsure)} you are unsure.` : "";
-  const pictures = (count) => (count === 1 ? "picture" : `${number(count)} pictures`);
-  const next = left.next ? ` The next ${pictures(left.next)} will likely show you ${left.nextWrong ? number(left.nextWrong) : "none"}.` : "";
+  const ahead = left.next === 1 ? "picture" : `${number(left.next)} pictures`;
+  const next = left.next ? ` The next ${ahead} will likely show you ${left.nextWrong ? number(left.nextWrong) : "none"}.` : "";
   if (!left.unseen) return [`You have looked at every picture.${besides}`, ""];
   if (left.seen < FEWEST) {
     return [`It is too early to tell: decide the first ${FEWEST} pictures in order of rank (${left.seen} so far).`, ""];
@@ -57,10 +57,10 @@ function leftText(left, unsure, number) {
   if (left.early) {
     return [`It is too early to tell how many wrong labels are left: ${left.lastWrong} of the last ${left.last} were wrong.${next}`, "too early to tell"];
   }
-  const labels = left.likely === 1 ? "wrong label is" : "wrong labels are";
+  const few = left.likely ? "About 1 wrong label is" : "No wrong labels are";
   return [
-    `About ${number(left.likely)} ${labels} likely left (95 % interval 0 to ${number(left.most)}) `
-    + `among the ${pictures(left.unseen)} that you have not looked at.${next}${besides}`,
+    `${left.likely > 1 ? `About ${number(left.likely)} wrong labels are` : few} likely left (95 % interval 0 to ${number(left.most)}) `
+    + `${left.unseen === 1 ? "in the one picture" : `among the ${number(left.unseen)} pictures`} that you have not looked at.${next}${besides}`,
     `about ${number(left.likely)} left (0 to ${number(left.most)})`,
   ];
 }
