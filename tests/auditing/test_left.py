@@ -99,8 +99,9 @@ def test_what_is_said(browser):
         "looked at. The next 20 pictures will likely show you none. Of 1 you are unsure.",
         f"about 1 left (0 to {most})",
     ]
-    assert text(browser, "k" * 60 + " ", 61)[0].startswith(
-        "No wrong labels are likely left (95 % interval 0 to 1) among the"
+    assert text(browser, "k" * 60 + " ", 61)[0] == (
+        "No wrong labels are likely left (95 % interval 0 to 1) in the one picture that you have not looked at. "
+        "The next picture will likely show you none."
     )
     assert text(browser, "k" * 30, 30) == ["You have looked at every picture.", ""]
 
