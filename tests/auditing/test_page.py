@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from hashlib import sha256
 
 from lnl.auditing.page import payload, write_page
 from lnl.auditing.pictures import Picture
@@ -68,6 +69,14 @@ def test_decisions_belong_to_the_suspects_and_not_to_their_scores():
         return payload(table, shown, CLASSES, estimate())["key"]
 
     assert key(table) == key(table.assign(score=0.1)) != key(table.assign(index=range(len(PAIRS))))
+
+
+def test_decisions_that_a_browser_keeps_from_an_earlier_version_are_found():
+    """Their key depends on the suspects only, and its form stays."""
+    table = issues([(0, 1)], ["cat", "dog"])
+    key = payload(table, pictures(1), ["cat", "dog"], estimate())["key"]
+    shown = f'"index": [1], "file": ["d/0{SCRIPT}.png"], "given": [0], "suggested": [1]'
+    assert key == "lnl-audit-" + sha256(f'{{"classes": ["cat", "dog"], {shown}}}'.encode()).hexdigest()[:16]
 
 
 def test_only_tiny_pictures_are_small_on_the_screen():
