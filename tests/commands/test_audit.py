@@ -1,6 +1,7 @@
 """``python -m lnl.audit`` as a user runs it."""
 
 import json
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.metrics import average_precision_score
 
+from tests.auditing.suspects import embedded_data
 from tests.datasets.own import write_arrays
 from tests.generated import write_cifar, write_cifar_n
 
@@ -216,6 +218,7 @@ MISTAKES = {
     "more folds than samples": (["data.subset=12", "data.folds=20"], ["data.folds=20"]),
     "a smoke run": (["trainer.fast_dev_run=true"], ["leave out trainer.fast_dev_run"]),
     "no pictures": (["suspects=0"], ["suspects must be a number of at least 1"]),
+    "a page of no size": (["page_mb=-1"], ["page_mb must be a number of megabytes, at least 0, got -1"]),
     "runs that are none": (["runs=nowhere"], ["there is no folder nowhere"]),
     "runs and what they are to be": (["runs=x", "model=cnn"], ["leave out model=cnn"]),
     "no output": (["output="], ["the name of a folder is empty"]),
@@ -260,7 +263,7 @@ def test_the_files_of_a_folder_are_named(audit, train, tmp_path):
             Image.fromarray(np.round(digits.images[place] * (255 / 16)).astype(np.uint8)).save(path)
             wrong += [f"3/{path.name}"] * other
     small = ("data.folds=3", "data.augment=none", "data.batch_size=16", "data.split_seed=1", "model.channels=[8,16,32]")
-    outcome = audit("data=folder", "data.path=photos", "output=found", "trainer.precision=32-true", *small)
+    outcome = audit("data=folder", "data.path=photos", "output=found", "trainer.precision=32-true", "page_mb=0", *small)
     assert outcome.code == 0, outcome.err
     assert "average precision" not in outcome.out  # nobody knows the truth
     found = tmp_path / "found"
@@ -269,6 +272,9 @@ def test_the_files_of_a_folder_are_named(audit, train, tmp_path):
     assert all((tmp_path / "photos" / file).is_file() for file in issues["file"])
     assert (issues["file"].str.split("/").str[0] == issues["given_label"]).all()
     assert set(issues["file"].iloc[:10]) == set(wrong)
+    assert outcome.out.endswith("found/index.html (0.1 MB; 180 of 180 pictures are links)\n")
+    links = embedded_data(found / "index.html")["link"]
+    assert [unquote(link) for link in links] == [f"../photos/{file}" for file in issues["file"]]
     assert set(issues["suggested_label"].iloc[:10]) == {"1"}
 
     corrected = pd.read_csv(found / "corrected_labels.csv", dtype=str)

@@ -18,6 +18,7 @@ from lnl.auditing.estimate import estimate_noise, pairs_of
 from lnl.auditing.evidence import HISTORY, Evidence, read_evidence
 from lnl.auditing.issues import SEEN, UNSEEN, find_issues, ranking_quality
 from lnl.auditing.page import write_page
+from lnl.auditing.pictures import pictures_of
 from lnl.data import NoisyDataModule
 from lnl.datasets.contents import fingerprints
 from lnl.datasets.splits import check_classes, class_sizes
@@ -34,7 +35,7 @@ from lnl.trained.trust import check_trust
 from lnl.training.assembly import build_data
 from lnl.values import check_values
 
-KEYS = ("output", "runs", "apply", "suspects", "trust")  # of conf/audit.yaml, and not of a run
+KEYS = ("output", "runs", "apply", "suspects", "page_mb", "trust")  # of conf/audit.yaml, and not of a run
 BESIDE_RUNS = (*KEYS, "force", "paths", "data.data_dir", "data.cache_dir")
 CHECKED = ("data", "noise", "corruption")  # parts of an audited run, which may be untrusted
 
@@ -53,6 +54,8 @@ def audit(cfg: DictConfig, hydra: HydraConf) -> str:
     output = Path(str(cfg.output)).expanduser()
     if type(cfg.suspects) is not int or cfg.suspects < 1:
         raise UserError(f"suspects must be a number of at least 1, got {cfg.suspects}")
+    if type(cfg.page_mb) not in (int, float) or not cfg.page_mb >= 0:
+        raise UserError(f"page_mb must be a number of megabytes, at least 0, got {cfg.page_mb}")
     if cfg.runs is None:
         runs, data = [output / "run"], _train(cfg, hydra, output)
     else:
@@ -73,12 +76,13 @@ def audit(cfg: DictConfig, hydra: HydraConf) -> str:
         accepted = issues[issues["issue"]].rename(columns={"suggested_label": "label"})
         _write_table(output / "corrected_labels.csv", corrected_labels(_all_labels(data), accepted))
         write_json(output / "estimate.json", estimate)
-        worst = issues.iloc[: cfg.suspects]
+        worst = issues["index"][: cfg.suspects].tolist()
         config = results[0]["config"]["data"]
         name = Path(config["path"]).name if "path" in config else results[0]["data"]["name"]
-        pictures = data.clean.images["train"][worst["index"].to_numpy()]  # as models see them, but not normalised
-        write_page(output / "index.html", issues, pictures, data.classes, estimate, f"{name}: doubtful labels")
-    return summary(estimate, output)
+        pictures = pictures_of(data.dataset, worst, output, cfg.page_mb, progress=True)
+        page = output / "index.html"
+        size = write_page(page, issues, pictures, data.classes, estimate, f"{name}: doubtful labels")
+    return f"{summary(estimate, output)} ({size})"
 
 
 def make_audit(evidence: Evidence, data: NoisyDataModule) -> tuple[pd.DataFrame, dict[str, Any]]:

@@ -1,9 +1,9 @@
 """The audit's HTML page, to keep or change the worst suspects one by one in a browser."""
 
-import base64
 import hashlib
-import io
 import json
+import os
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,15 +11,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from PIL import Image
 
 from lnl.auditing.estimate import pairs_of
+from lnl.auditing.pictures import Picture
+from lnl.labels import Integers
 from lnl.reporting.html import page_text
 
-TINY = 96  # pixels; pictures up to this size are kept without loss and shown pixel by pixel
-LARGEST = 256  # pixels of the longer side; larger pictures are scaled down
 MOST_CLASSES = 100  # of the matrix
+SCRIPTS = ("decisions.js", "left.js", "cards.js", "page.js")
 
 Pairs = Counter[tuple[int, int]]  # how many samples have a given and a suggested class
 
@@ -27,48 +26,65 @@ Pairs = Counter[tuple[int, int]]  # how many samples have a given and a suggeste
 def write_page(
     path: Path,
     issues: pd.DataFrame,
-    pictures: NDArray[np.uint8],
+    pictures: Sequence[Picture],
     classes: Sequence[str],
     estimate: dict[str, Any],
     title: str,
-) -> None:
-    """Writes the page, one file that needs no network.
+) -> str:
+    """Writes the page, one file that needs no network; returns its size, for the user.
 
-    It shows the first m of the ``issues``, with their ``pictures`` ``[m, H, W, C]`` (C 1 or 3); its matrix counts all.
-    ``estimate`` has ``quality`` if the truth is known, and in ``audited`` the name of the data, by which the page
-    recognises decisions about other data.
+    It shows the first m of the ``issues`` with their m ``pictures`` (:func:`lnl.auditing.pictures.pictures_of`).
+    ``estimate`` has ``can_tell``, ``wrong``, ``wrong_interval`` and ``advice``, ``quality`` if the truth is known, and
+    in ``audited`` the name of the data, by which the page recognises decisions about other data.
     """
-    quality, flagged, samples = estimate.get("quality", {}), estimate["issues"], estimate["samples"]
-    pairs: Pairs = Counter(zip(*pairs_of(issues[: len(pictures)], classes), strict=True))
+    quality, shown = estimate.get("quality", {}), issues[: len(pictures)]
+    pairs: Pairs = Counter(zip(*pairs_of(shown, classes), strict=True))
+    linked = sum(bool(picture.file) and not picture.embedded for picture in pictures)
     text = page_text(
         "lnl.auditing",
         payload(issues, pictures, classes, estimate),
+        scripts=SCRIPTS,
+        # 'self' is for a page that a server shows: there files have no addresses of their own.
+        images="data: file: 'self'" if any(picture.file for picture in pictures) else "data:",
         kind="audit",
         name=title,
-        facts=f"{samples:,} given labels",
-        flagged=flagged,
+        facts=f"{estimate['samples']:,} given labels, {estimate['issues']:,} of them flagged",
+        flagged=int(shown["issue"].sum()),
         shown=len(pictures),
-        numbers={
-            "Wrong labels, if they are wrong at random": _rate(estimate["at_random"], estimate["at_random_interval"]),
-            "Wrong labels by confident learning": _rate(estimate["noise_rate"], estimate["noise_rate_interval"]),
-            "Flagged labels": f"{flagged:,} of {samples:,} ({100 * flagged / samples:.1f} %)",
-        },
+        estimate=estimate_text(estimate),
+        advice=" ".join(estimate["advice"]),
         # Without flagged labels there is no precision.
         quality={QUALITY[name]: f"{quality[name]:.3f}" for name in QUALITY if quality.get(name) is not None},
-        cut=len(classes) - MOST_CLASSES,
-        matrix=_matrix(issues, pairs, classes),
+        megabytes=f"{sum(len(picture.embedded) for picture in pictures) / 1e6:.1f}",
+        linked=linked,
+        files=any(picture.file for picture in pictures),
+        command=f"lnl audit apply=decisions.csv {shlex.quote(f'output={os.path.relpath(path.parent)}')}",
+        cut=sum(count > 0 for count in _by_class(pairs, classes)) - MOST_CLASSES,
+        matrix=_matrix(shown, pairs, classes),
         pairs=pairs.most_common(),
         arrow=lambda pair: _arrow(pair, classes),
     )
     # A file name that is not valid text has no encoding: a question mark stands for it.
-    path.write_text(text, encoding="utf-8", errors="replace")
+    content = text.encode("utf-8", errors="replace")
+    path.write_bytes(content)
+    return f"{len(content) / 1e6:.1f} MB" + (f"; {linked:,} of {len(pictures):,} pictures are links" if linked else "")
+
+
+def estimate_text(estimate: dict[str, Any]) -> str:
+    """How many labels are wrong, in one sentence."""
+    share, samples = estimate["wrong"], estimate["samples"]
+    fewest, most = (f"{round(part * samples):,}" for part in estimate["wrong_interval"])
+    if not estimate["can_tell"]:
+        return f"The audit cannot tell how many of the {samples:,} labels are wrong: at most {most}."
+    of = f"{round(share * samples):,} of the {samples:,} labels are wrong"
+    return f"About {of} ({100 * share:.1f} %; 95 % interval {fewest} to {most})."
 
 
 def payload(
-    issues: pd.DataFrame, pictures: NDArray[np.uint8], classes: Sequence[str], estimate: dict[str, Any]
+    issues: pd.DataFrame, pictures: Sequence[Picture], classes: Sequence[str], estimate: dict[str, Any]
 ) -> dict[str, Any]:
-    """All that the page's script draws; labels are places in ``classes``."""
-    suspects, place = issues.iloc[: len(pictures)], {name: i for i, name in enumerate(classes)}
+    """All that the page's scripts draw; labels are places in ``classes``."""
+    suspects = issues.iloc[: len(pictures)]
     given, suggested = pairs_of(suspects, classes)
     shown = {
         "classes": list(classes),
@@ -83,54 +99,43 @@ def payload(
         "key": "lnl-audit-" + hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16],
         **shown,
         "audited": estimate.get("audited", ""),
+        "samples": estimate["samples"],
         "title": [f"{row['given_label']} → {row['suggested_label']}, rank {row['rank']}" for row in rows],
-        "rank": [f"#{row['rank']} · {row['score']:.3f}{'' if row['issue'] else ' · not flagged'}" for row in rows],
-        "tiny": max(pictures.shape[1:3], default=0) <= TINY,
-        "pictures": [data_uri(picture) for picture in pictures],
-        "rates": {
-            f"{place[pair['given']]},{place[pair['suggested']]}": (
-                f"Estimated share of {pair['given']} that is truly {pair['suggested']}: "
-                f"{_rate(pair['rate'], pair['interval'])}."
-            )
-            for pair in estimate["pairs"]
-        },
+        "rank": [f"#{row['rank']} · {row['score']:.3f}" for row in rows],
+        "flagged": suspects["issue"].astype(bool).tolist(),
+        "picture": [picture.embedded or picture.file for picture in pictures],
+        "link": [picture.file for picture in pictures],
+        "fault": [picture.fault for picture in pictures],
+        "tiny": {picture.tiny for picture in pictures if not picture.fault} == {True},
     }
-
-
-def data_uri(picture: NDArray[np.uint8]) -> str:
-    """A picture ``[H, W, C]`` as WebP, without loss if it is tiny."""
-    image = Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture).convert("RGB")
-    buffer = io.BytesIO()
-    if max(image.size) <= TINY:
-        image.save(buffer, "WEBP", lossless=True, quality=0, method=0)  # method 6 saves 4 % and takes tenfold
-    else:
-        image.thumbnail((LARGEST, LARGEST))
-        image.save(buffer, "WEBP", quality=85, method=2)
-    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def _arrow(pair: tuple[int, int], classes: Sequence[str]) -> str:
     return " → ".join(classes[label] for label in pair)
 
 
-def _matrix(issues: pd.DataFrame, here: Pairs, classes: Sequence[str]) -> dict[str, list[dict[str, Any] | None]]:
-    """Flagged labels by given class (row) and suggested class: of all classes, or of those with the most suspects."""
-    labels = pairs_of(issues[issues["issue"]], classes)
-    flagged, counts = Counter(zip(*labels, strict=True)), np.bincount(np.ravel(labels), minlength=len(classes))
-    kept = sorted(np.argsort(-counts, kind="stable")[:MOST_CLASSES].tolist())
+def _by_class(pairs: Pairs, classes: Sequence[str]) -> Integers:
+    """How many suspects have each class, given or suggested."""
+    counts = np.zeros(len(classes), dtype=np.int64)
+    for pair, count in pairs.items():
+        counts[list(pair)] += count
+    return counts
+
+
+def _matrix(shown: pd.DataFrame, pairs: Pairs, classes: Sequence[str]) -> dict[str, list[dict[str, Any] | None]]:
+    """The suspects of the page by given class (row) and suggested class: of the classes that most of them have."""
+    counts = _by_class(pairs, classes)
+    kept = sorted(label for label in np.argsort(-counts, kind="stable")[:MOST_CLASSES].tolist() if counts[label])
+    flagged: Pairs = Counter(zip(*pairs_of(shown[shown["issue"]], classes), strict=True))
 
     def cell(pair: tuple[int, int]) -> dict[str, Any] | None:
-        count, on_page = flagged[pair], here[pair]
-        title = f"{_arrow(pair, classes)}: {count:,} flagged; {on_page:,} suspects on this page"
-        value = f"{pair[0]},{pair[1]}" if on_page else ""
-        share = count / max(flagged.values(), default=1)
+        count = pairs[pair]
+        title = f"{_arrow(pair, classes)}: {count:,} on this page, {flagged[pair]:,} of them flagged"
+        share = count / max(pairs.values(), default=1)
+        value = f"{pair[0]},{pair[1]}"
         return {"count": f"{count:,}", "title": title, "pair": value, "share": f"{share:.4g}"} if count else None
 
     return {classes[given]: [cell((given, suggested)) for suggested in kept] for given in kept}
-
-
-def _rate(rate: float, interval: Sequence[float]) -> str:
-    return "{:.1f} % (95 % interval {:.1f} % to {:.1f} %)".format(*(100 * share for share in (rate, *interval)))
 
 
 QUALITY = {

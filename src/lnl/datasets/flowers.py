@@ -63,7 +63,7 @@ class TFFlowers(Source):
             name = self.folder / pictures.names[place]
             raise UserError(f"{name}: {reason}. Delete flower_photos, and it will be downloaded again.")
         labels = np.array([CLASSES.index(name.split("/")[0]) for name in pictures.names], dtype=np.int64)
-        return hold_out_test(decoded.images, labels, CLASSES)
+        return hold_out_test(decoded.images, labels, CLASSES, originals=pictures)
 
 
 @dataclass(frozen=True)

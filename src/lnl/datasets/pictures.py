@@ -79,6 +79,13 @@ def read_picture(
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
 
+def shrunk_picture(path: Path | bytes, side: int) -> Image.Image:
+    """A picture as :func:`read_picture` reads it, in its own proportions, no side longer than ``side`` pixels."""
+    picture = _decoded(path, side)
+    picture.thumbnail((side, side))
+    return picture
+
+
 def picture_size(path: Path | bytes) -> tuple[int, int]:
     """Width and height from the header, turned as its EXIF says; PictureError if it cannot be read."""
     with _opened(path) as picture:
@@ -216,6 +223,10 @@ class Files(Pictures):
 
     def __getitem__(self, place: int) -> Path:
         return self.root / self.names[place]
+
+    def at(self, places: Sequence[int]) -> "Files":
+        """The files at these places."""
+        return Files(self.root, [self.names[place] for place in places])
 
     @cached_property
     def states(self) -> NDArray[np.int64]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from lnl.datasets.contents import fingerprints
 from lnl.datasets.images import Form, Images
+from lnl.datasets.pictures import Files, Pictures
 from lnl.labels import Integers, Labels
 from lnl.labels.labels import stratified_choice
 
@@ -26,6 +27,7 @@ class Dataset:
         labels: of the training set.
         test_images, test_labels: uint8 ``[M, H, W, C]`` and ``[M]``, right as far as known.
         test_names: of the test samples, if they have names.
+        originals: the pictures of the training set as they were before they were decoded; None if ``images`` are.
         val: numbers of the training samples for validation; None if the data does not name them.
         pictures: ``[N]``, the same number for copies of one picture (:mod:`lnl.datasets.copies`); None without copies.
         test_drawn: whether the test set was drawn, because the data names no samples for testing.
@@ -38,6 +40,7 @@ class Dataset:
     test_images: Images
     test_labels: Integers
     test_names: Sequence[str] | None = None
+    originals: Pictures | None = None
     val: Integers | None = None
     pictures: Integers | None = None
     test_drawn: bool = False
@@ -93,8 +96,11 @@ class InMemory(Source):
         return self.dataset
 
 
-def hold_out_test(images: Any, labels: Integers, classes: Sequence[str], fraction: float = 0.2) -> Dataset:
+def hold_out_test(
+    images: Any, labels: Integers, classes: Sequence[str], fraction: float = 0.2, originals: Files | None = None
+) -> Dataset:
     """A dataset with a stratified test set split off, the same one in every run."""
     test = stratified_choice(labels, round(fraction * len(labels)), np.random.default_rng(0))
     train = np.setdiff1d(np.arange(len(labels)), test)
-    return Dataset(images[train], Labels.true(labels[train], classes), images[test], labels[test])
+    kept = None if originals is None else originals.at(train.tolist())
+    return Dataset(images[train], Labels.true(labels[train], classes), images[test], labels[test], originals=kept)

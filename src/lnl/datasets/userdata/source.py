@@ -156,9 +156,10 @@ class UserSource(Source):
         remarks += said.about_small(divided.small, self.min_per_class)
         if bad:
             remarks.append(said.details(said.left_out(bad), said.described(bad)))
-        dataset = self._dataset(table, classes, images, bad)
-        skipped = [*bad, *divided.small]
-        return replace(dataset, test_drawn=bool(divided.about_test), skipped=skipped, remarks=remarks)
+        dataset, skipped = self._dataset(table, classes, images, bad), [*bad, *divided.small]
+        originals = found.listing.holds(dataset.labels.names) if callable(found.listing.holds) else None
+        dataset = replace(dataset, originals=originals, skipped=skipped, remarks=remarks)
+        return replace(dataset, test_drawn=bool(divided.about_test))
 
     def usable(self) -> Usable:
         """The samples that can be used, found without reading pictures."""
