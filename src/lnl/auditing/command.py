@@ -129,7 +129,11 @@ def apply_decisions(path: Path, output: Path) -> str:
 def summary(estimate: dict[str, Any], output: Path) -> str:
     """The lines to print after an audit."""
     low, high = estimate["wrong_interval"]
-    share = f"at most {high:.1%}" if estimate["wrong"] is None else f"{estimate['wrong']:.1%} ({low:.1%} to {high:.1%})"
+    share = (
+        f"the models cannot tell; at most {high:.1%}"
+        if estimate["wrong"] is None
+        else f"{estimate['wrong']:.1%} ({low:.1%} to {high:.1%})"
+    )
     left = " and ".join(f"{count:,} {what}" for what, count in estimate["not_judged"].items() if count)
     besides = f" (not judged: {left} labels)" if left else ""
     where = ": corrected_labels.csv has the suggestions for them" if estimate["issues"] else ""

@@ -145,8 +145,8 @@ def advice(verdict: Verdict, wrong: float | None, samples: int) -> list[str]:
     if verdict.skill <= 0:
         order = "The order of the pictures is chance: only a look at all of them finds the wrong labels."
     return [
-        f"The models cannot tell which labels are wrong. They predict {verdict.accuracy:.0%} of the labels that they "
-        f"have not seen; one answer for all would be right for {verdict.chance:.0%}. So nothing is flagged.",
+        f"The models predict {verdict.accuracy:.0%} of the labels that they have not seen; one answer for all would be "
+        f"right for {verdict.chance:.0%}. They are too weak to judge labels, so nothing is flagged.",
         order,
         "Models judge better with more pictures of each class.",
     ]
