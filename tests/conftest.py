@@ -74,12 +74,16 @@ class Outcome:
 @pytest.fixture
 def command(tmp_path, monkeypatch, capsys):
     """Makes of a command's module what runs it with arguments, in this process and an empty folder."""
+    from lnl import progress
     from lnl.app import cli
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LNL_CACHE_DIR", str(tmp_path / "cache"))
     # Hydra composes everything once more to see whether hydra.mode is set, a third of the time of a mistake.
     monkeypatch.setattr(Hydra, "get_mode", lambda *_, **__: None)
+    # A slow machine would say more of its progress than a fast one.
+    monkeypatch.setattr(progress, "SHORT", 1e6)
+    monkeypatch.setattr(progress, "SOON", 1e6)
 
     def runner(module):
         def run(*arguments: str) -> Outcome:

@@ -14,6 +14,7 @@ def job(cfg: DictConfig) -> None:
     # Imported here, so that --help and a misspelt key are answered at once.
     from pathlib import Path
 
+    from lnl.progress import loading, working
     from lnl.runs.folder import RunFolder
     from lnl.training.beforehand import check_beforehand
 
@@ -21,8 +22,10 @@ def job(cfg: DictConfig) -> None:
         if hydra.mode == RunMode.MULTIRUN:
             raise UserError("an audit is of one data set: leave out -m")
         if cfg.apply is None and cfg.runs is None:
-            check_beforehand(cfg, in_every_fold=True)
-        from lnl.auditing.command import apply_decisions, audit  # loads torch
+            with working("looking at the data"):
+                check_beforehand(cfg, in_every_fold=True)
+        with loading():
+            from lnl.auditing.command import apply_decisions, audit
 
         if cfg.apply is not None:
             print(apply_decisions(Path(str(cfg.apply)).expanduser(), Path(str(cfg.output)).expanduser()))

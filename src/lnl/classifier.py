@@ -1,7 +1,6 @@
 """A scikit-learn estimator that trains as the commands do, for arrays in a notebook."""
 
 import contextlib
-import hashlib
 import logging
 import tempfile
 import warnings
@@ -19,16 +18,17 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import seed_everything
 from pytorch_lightning.utilities.seed import isolate_rng
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, cross_val_predict
+from sklearn.model_selection import cross_val_predict
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
+from lnl import notebook
 from lnl.app.arguments import prepared_overrides
 from lnl.app.cli import KNOWN, explain
 from lnl.config import CONF_DIR
 from lnl.data import Dataset
-from lnl.datasets.images import as_images, natural_size
+from lnl.datasets.images import Form, natural_size
 from lnl.datasets.source import InMemory
 from lnl.errors import UserError
 from lnl.labels import Labels, Trusted
@@ -42,13 +42,23 @@ from lnl.training.run import fit
 from lnl.training.training_metrics import MetricsTable
 from lnl.values import WHOLE, check_hinted
 
+ROWS = ("range_", "n_features_in_", "feature_names_in_")  # attributes that only rows of numbers leave
+
 
 class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
     """Trains an image classifier on labels that may be wrong, as ``python -m lnl.train`` does.
 
-    Images are uint8 ``[n, H, W]`` or ``[n, H, W, C]`` of 1 or 3 channels, or floats in [0, 1]. Rows of numbers
-    ``[n, features]`` are taken for flattened images: scaled to 0..255 by the least and greatest number of training, and
-    laid out in a square. Labels are of any type that scikit-learn takes for classes.
+    Images are one of:
+
+    - an array ``[n, H, W]`` or ``[n, H, W, C]`` of 1 or 3 channels, uint8 or floats in [0, 1], or a tensor
+      ``[n, C, H, W]``;
+    - a list or column of file names or PIL images, or a list of arrays of several sizes: read as a user's own data, in
+      RGB unless ``overrides`` has ``data.channels=1``, and resized to ``image_size``, by default 64;
+    - rows of numbers ``[n, features]``, taken for flattened images: scaled to 0..255 by the least and greatest number
+      of training, and laid out in a square.
+
+    Images to predict may be of another size or number of channels than those of training. Labels are of any type that
+    scikit-learn takes for classes.
 
     Args:
         method, loss, model: an option of each of these groups of ``conf/``; None for the command's default.
@@ -112,7 +122,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError("NoisyLabelClassifier requires y to be passed, but the target y is None")
         check_hinted("", OmegaConf.create({"protocol": self.protocol}), WHOLE)
         images = self._images(X, reset=True)
-        given = column_or_1d(y, warn=True)
+        given = notebook.given_labels(y, warn=True)
         check_classification_targets(given)
         check_consistent_length(images, given)
         if len(images) < 3:  # batch norm needs two to train on, and one is validated
@@ -174,14 +184,16 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError("find_label_issues(X, y) needs the images and the labels, unless fit was just given them")
         from lnl.auditing import find_issues  # which loads cleanlab
 
-        given = column_or_1d(y)
+        pictures = notebook.as_pictures(X)
+        X = notebook.as_array(X) if pictures is None else notebook.read_pictures(pictures, self._form(pictures))
+        given = notebook.given_labels(y)
         classes, labels = np.unique(given, return_inverse=True)
         mask = as_mask(trusted, len(given))
         probabilities = cross_val_predict(
             clone(self).set_params(folder=None),
             X,
             given,
-            cv=self._folds(X, labels, classes, folds),
+            cv=notebook.folds_of(X, labels, classes, folds, self.random_state),
             method="predict_proba",
             params=None if mask is None else {"trusted": mask},
         )
@@ -190,21 +202,6 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         issues = find_issues(labels[doubtful], probabilities[doubtful], names, index=doubtful).drop(columns="file")
         own = dict(zip(names, classes, strict=True))
         return issues.assign(**{key: issues[key].map(own) for key in ("given_label", "suggested_label")})
-
-    def _folds(self, X: ArrayLike, labels: NDArray[np.int64], classes: NDArray[Any], folds: int) -> list[Any]:
-        """Positions to train on and to predict, of each fold."""
-        contents = [hashlib.sha256(image.tobytes()).digest() for image in np.asarray(X)]
-        _, groups = np.unique(contents, return_inverse=True)
-        copies = groups.max() + 1 < len(groups)
-        kind = StratifiedGroupKFold if copies else StratifiedKFold
-        folding = kind(folds, shuffle=True, random_state=self.random_state)
-        check_consistent_length(groups, labels)
-        pairs = np.unique(np.stack([labels, groups]), axis=1)
-        if (counts := np.bincount(pairs[0])).min() < folds:
-            least = f"the class {classes[counts.argmin()]!r} has {counts.min()} different images"
-            advice = "no model could learn it. Leave the class out, or set fewer folds."
-            raise ValueError(f"{least}, fewer than folds={folds}: {advice}")
-        return list(folding.split(labels, labels, groups if copies else None))
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in super().__getstate__().items() if key != "_fitted_on"}
@@ -237,9 +234,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         seed = self.random_state
         if not isinstance(seed, int | np.integer):
             seed = check_random_state(seed).randint(2**31)
-        overrides = [
-            "~data",
-            "+data._target_=lnl.data.NoisyDataModule",
+        return self._composed(
             "noise=none",
             *(f"{group}={option}" for group in ("method", "loss", "model") if (option := getattr(self, group))),
             f"optimizer={self.optimizer}",
@@ -252,23 +247,42 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
             f"data.split_seed={seed}",
             f"+data.num_classes={len(dataset.labels.classes)}",
             f"data.channels={images.shape[3]}",
-            f"+data.image_size={self.image_size or natural_size(images.shape)}",
+            f"data.image_size={self.image_size or natural_size(images.shape)}",
             f"data.mean={sample.mean(axis=0).round(4).tolist()}",
             f"data.std={sample.std(axis=0).round(4).clip(1 / 255).tolist()}",
             *([] if self.verbose else ["callbacks.progress=null"]),
-            *prepared_overrides(self.overrides),
-        ]
+        )
+
+    def _form(self, pictures: notebook.Pictures) -> Form:
+        """The form to read pictures in, before anything else is known of them."""
+        data = self._composed(f"data.image_size={self.image_size or 'null'}").data
+        return notebook.form_of(pictures, Form(image_size=data.image_size, channels=data.channels, fit=data.fit))
+
+    def _composed(self, *overrides: str) -> DictConfig:
+        """The configuration with these overrides, and then the user's."""
+        data = ["~data", "+data._target_=lnl.data.NoisyDataModule", "+data.image_size=null"]
+        overrides = (*data, *overrides, *prepared_overrides(self.overrides))
         try:
             with initialize_config_dir(CONF_DIR, version_base="1.3"):
-                return compose("train", overrides)
+                return compose("train", list(overrides))
         except KNOWN as error:
             raise UserError(explain(error)) from error
 
     def _images(self, X: Any, reset: bool) -> NDArray[np.uint8]:
         """uint8 ``[n, H, W, C]``."""
-        array = X if hasattr(X, "ndim") else np.asarray(X)
-        if array.ndim > 2:
-            return as_images(np.asarray(array))
+        pictures = notebook.as_pictures(X)
+        array = notebook.as_array(X) if pictures is None else None
+        of_rows = array is not None and array.ndim <= 2
+        if reset:
+            for name in ROWS:
+                self.__dict__.pop(name, None)
+        elif of_rows != hasattr(self, "range_"):
+            kinds = ("images", "rows of numbers") if of_rows else ("rows of numbers", "images")
+            raise ValueError(f"the classifier was trained on {kinds[0]}, and X has {kinds[1]} of shape {np.shape(X)}")
+        if pictures is not None:
+            return notebook.read_pictures(pictures, self._form(pictures) if reset else self.model_.preparation)
+        if not of_rows:
+            return notebook.checked(array)
         rows = validate_data(self, array, dtype=np.float64, reset=reset)
         if reset:
             self.range_ = (float(rows.min()), float(rows.max()))

@@ -4,6 +4,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from lnl.app import cli
+from lnl.progress import loading
 from lnl.runs.find import finished_runs
 from lnl.values import check_values
 
@@ -13,8 +14,9 @@ def job(cfg: DictConfig) -> None:
     check_values("", cfg)
     runs = finished_runs(cfg.runs)
     # Imported here, so that --help and a folder that is no run are answered without loading torch.
-    from lnl.runs.closing import evaluation_block
-    from lnl.trained.evaluating import Evaluator, SideBySide
+    with loading():
+        from lnl.runs.closing import evaluation_block
+        from lnl.trained.evaluating import Evaluator, SideBySide
 
     hydra = HydraConfig.get()
     evaluator = Evaluator(cfg, hydra.runtime.choices.get("data"), hydra.overrides.task)

@@ -6,6 +6,7 @@ from omegaconf import DictConfig
 
 from lnl.app import cli
 from lnl.config import listed
+from lnl.progress import loading
 from lnl.runs.find import one_finished_run
 from lnl.values import check_values
 
@@ -15,9 +16,10 @@ def job(cfg: DictConfig) -> None:
     check_values("", cfg)
     run = one_finished_run(cfg.run)
     # Imported here, so that --help and a folder that is no run are answered without loading torch.
-    from lnl.trained.exporting import export
-    from lnl.trained.loading import load_trained
-    from lnl.training.environment import send_warnings_to_the_log
+    with loading():
+        from lnl.trained.exporting import export
+        from lnl.trained.loading import load_trained
+        from lnl.training.environment import send_warnings_to_the_log
 
     send_warnings_to_the_log()
     folder = Path(str(cfg.output)).expanduser() if cfg.output else run.folder.exports / cfg.protocol

@@ -3,6 +3,7 @@
 from omegaconf import DictConfig
 
 from lnl.app import cli
+from lnl.progress import loading
 from lnl.runs.find import one_finished_run
 from lnl.values import check_values
 
@@ -12,8 +13,9 @@ def job(cfg: DictConfig) -> None:
     check_values("", cfg)
     run = one_finished_run(cfg.run)
     # Imported here, so that --help and a folder that is no run are answered without loading torch.
-    from lnl.trained.predicting import predict_new_images
-    from lnl.training.environment import send_warnings_to_the_log
+    with loading():
+        from lnl.trained.predicting import predict_new_images
+        from lnl.training.environment import send_warnings_to_the_log
 
     send_warnings_to_the_log()
     predict_new_images(cfg, run)

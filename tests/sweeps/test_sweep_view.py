@@ -1,6 +1,8 @@
 """The live view, drawn into a terminal of 80 columns."""
 
 import io
+import sys
+import threading
 
 import pytest
 from rich.console import Console
@@ -120,3 +122,24 @@ def test_without_a_terminal_there_is_no_view(capsys, tmp_path):
     sweep.end(interrupted=True)
     captured = capsys.readouterr()
     assert (captured.out.splitlines()[0][:5], captured.err) == ("  1 j", "")
+
+
+def test_without_a_terminal_there_are_lines_about_the_whole_on_stderr(capsys, tmp_path, monkeypatch):
+    monkeypatch.delitem(sys.modules, "torch")  # which the first job would load
+    sweep = Sweep(tmp_path / "sweep/1", 4, exact=True)
+    monkeypatch.setattr(sweep, "watcher", threading.Thread(target=lambda: None))
+    sweep.start()
+    done, running = (JobJournal(sweep.folder, number, tmp_path / f"run{number}", []) for number in (0, 1))
+    done.tell(state="finished")
+    running.tell(epochs=4)
+    sweep.started -= 60
+    sweep.pace.at -= 60
+    sweep._look()
+    sweep._look()  # nothing is new
+    assert capsys.readouterr().err.splitlines() == [
+        "starting 4 jobs ...",
+        "1/4 jobs done, 1 running, 0 failed   1 min 0 s, 3 min 0 s left",
+    ]
+    running.tell(state="finished")
+    sweep.end(interrupted=True)
+    assert capsys.readouterr().err == ""

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lnl.datasets.decoded import shown
 from lnl.datasets.pictures import PictureError, shrunk_picture
 from lnl.datasets.source import Dataset
+from lnl.progress import tracked
 
 TINY = 96  # pixels; pictures up to this size are kept without loss
 LARGE, SMALL = 512, 256  # pixels of the longer side at most: while there is room in the page, and beyond it
@@ -51,7 +51,7 @@ def pictures_of(
     are links to their files. Those without a file that browsers show are embedded, at up to 256 pixels a side.
     """
     each = _each(dataset, samples, folder, megabytes * 1e6)
-    return list(shown(each, "reading the pictures of the page", len(samples), progress))
+    return list(tracked(each, "reading the pictures of the page", len(samples), progress))
 
 
 def _each(dataset: Dataset, samples: Sequence[int], folder: Path, room: float) -> Iterator[Picture]:

@@ -1,66 +1,109 @@
-"""One bar for the whole training."""
+"""The progress of a training, of all its folds and stages: a bar on a terminal, elsewhere lines."""
 
+import time
 from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ProgressBar
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
+
+from lnl.progress import Pace, duration, say, terminal
+from lnl.runs.plan import Part
 
 
 class TrainingProgress(ProgressBar):
-    """A bar over all epochs, with the time left and the latest validation accuracy. Silent without a terminal."""
+    """Shows the epoch, the time left of the whole, and the latest validation accuracy.
+
+    On a terminal it is a bar on stderr; elsewhere about 20 lines at most, and one for each fold.
+
+    Attributes:
+        part: which fold of a cross-validation is trained; None for a run without folds.
+    """
 
     changes_numbers: ClassVar[bool] = False
 
-    UPDATES = 200  # of a bar, for a training of any length
+    EVERY = 0.2  # seconds between updates of the bar
 
     def __init__(self) -> None:
         super().__init__()
+        self.part: Part | None = None
         self.bar: Progress | None = None
-        self.console = Console(stderr=True)
+        self.silent = False
 
     def disable(self) -> None:
-        self.console.quiet = True
+        self.silent = True
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if not self.console.is_terminal or self.console.quiet or not trainer.is_global_zero:
+        self.shown = not self.silent and trainer.is_global_zero
+        self.epochs, self.accuracy, self.updated = trainer.max_epochs or 1, "", 0.0
+        self.batches = 0  # done in this fold; of epochs before it was resumed, as many as in the first one now
+        if not self.shown:
             return
-        columns = (
-            TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f}%"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(elapsed_when_finished=False),
-            TextColumn("{task.fields[accuracy]}"),
-        )
-        self.epochs = trainer.max_epochs or 1
-        self.bar = Progress(*columns, console=self.console, transient=True)
-        self.task = self.bar.add_task(
-            "training", total=self.epochs, completed=trainer.current_epoch, epoch=self._epoch(trainer), accuracy=""
-        )
-        self.bar.start()
+        share = trainer.current_epoch / self.epochs
+        share = share if self.part is None else self.part.share(share)
+        self.pace = Pace(share) if self.part is None or self.part.since is None else Pace(*self.part.since, said=share)
+        console = terminal()
+        if console.is_terminal:
+            columns = (TextColumn("{task.fields[where]}"), BarColumn(), TextColumn("{task.fields[now]}"))
+            self.bar = Progress(*columns, console=console, transient=True)
+            self.task = self.bar.add_task("", total=1.0, where=self._where(trainer.current_epoch), now="")
+            self.bar.start()
 
-    def _epoch(self, trainer: pl.Trainer) -> str:
-        return f"{min(trainer.current_epoch + 1, self.epochs)}/{self.epochs}"
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not self.batches:
+            self.batches = trainer.current_epoch * int(trainer.num_training_batches)
+        self.before = self.batches
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
-        if self.bar is not None:
-            done, per_epoch = trainer.fit_loop.epoch_loop.batch_idx + 1, int(trainer.num_training_batches)
-            if done % max(1, per_epoch * self.epochs // self.UPDATES) == 0:
-                now = trainer.current_epoch + done / per_epoch  # epochs may differ in length
-                self.bar.update(self.task, completed=now, epoch=self._epoch(trainer))
+        self.batches = self.before + trainer.fit_loop.epoch_loop.batch_idx + 1
+        if self.shown and time.monotonic() - self.updated >= self.EVERY:
+            self.updated = time.monotonic()
+            self._show(trainer, pl_module)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         accuracy = trainer.callback_metrics.get("val/accuracy")
-        if self.bar is not None and accuracy is not None:
-            self.bar.update(self.task, accuracy=f"noisy validation accuracy {accuracy:.1%}")
+        if accuracy is not None and not trainer.sanity_checking:
+            self.accuracy = f", noisy validation accuracy {accuracy:.1%}"
+
+    def _show(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        of_epoch, epoch = int(trainer.num_training_batches), trainer.current_epoch
+        ahead = (self.epochs - epoch) * of_epoch - (self.batches - self.before)
+        if later := getattr(pl_module, "later_epochs", 0):  # of stages to come, whose epochs may be longer
+            ahead += later * (max(of_epoch, self._batches_of_all(trainer)) - of_epoch)
+        share = self.batches / max(1, self.batches + ahead)
+        ends = share == 1
+        share = share if self.part is None else self.part.share(share)
+        if self.bar is not None:
+            elapsed = duration(time.time() - self.pace.started)
+            self.bar.update(
+                self.task,
+                completed=share,
+                where=self._where(epoch),
+                now=f"{self.pace.text(share)} ({elapsed} so far){self.accuracy}",
+            )
+        elif not ends and self.pace.due(share):
+            say(f"{self._where(epoch)}: {self.pace.text(share)}{self.accuracy}")
+
+    @staticmethod
+    def _batches_of_all(trainer: pl.Trainer) -> int:
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        return -(-len(data.splits["train"]) // data.batch_size)
+
+    def _where(self, epoch: int) -> str:
+        fold = "" if self.part is None else f"fold {self.part.number}/{self.part.count}, "
+        return f"{fold}epoch {min(epoch + 1, self.epochs)}/{self.epochs}"
 
     def on_train_end(self, *_: Any) -> None:
+        self._close()
+        if self.shown and self.part is not None:
+            share = self.part.share(1.0)
+            if share < 1 and not terminal().is_terminal and self.pace.due(share, always=True):
+                say(f"fold {self.part.number}/{self.part.count} done: {self.pace.text(share)}{self.accuracy}")
+
+    def _close(self) -> None:
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
 
     def on_exception(self, *_: Any) -> None:
-        self.on_train_end()
+        self._close()

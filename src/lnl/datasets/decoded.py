@@ -7,29 +7,27 @@ import shutil
 import socket
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 
 from lnl.datasets.images import Fit, Form, Images, Streamed, digest
 from lnl.datasets.pictures import PictureError, Pictures, common_size, read_picture
 from lnl.errors import UserError
 from lnl.files import process_is_gone, replacing
+from lnl.progress import tracked
 
 KEPT = 4  # arrays of pictures of one origin: other splits and tables order them differently
 VERSION = 2  # raise it when the same files are decoded to other pixels
 CHUNK_BYTES = 64 * 2**20  # of decoded pictures in memory at a time
 
-T = TypeVar("T")
 Options = tuple[int, int, Fit]  # size, channels, fit
 
 
@@ -134,7 +132,7 @@ def _each(pictures: Pictures, options: Options, show: bool) -> Iterator[NDArray[
         every = (
             answer for chunk in chunks for answer in pool.map(lambda place: _read(pictures, place, options), chunk)
         )
-        yield from shown(every, "decoding pictures", len(pictures), show)
+        yield from tracked(every, "decoding pictures", len(pictures), show)
 
 
 def make_room(cache_dir: Path, stem: str, needed: int) -> bool:
@@ -152,9 +150,3 @@ def make_room(cache_dir: Path, stem: str, needed: int) -> bool:
         for suffix in (".json", ".npy"):
             oldest.with_suffix(suffix).unlink(missing_ok=True)
     return needed <= shutil.disk_usage(cache_dir).free
-
-
-def shown(every: Iterable[T], what: str, total: int, show: bool) -> Iterable[T]:
-    """Iterates with a progress bar, if there is a terminal."""
-    console = Console(stderr=True)
-    return track(every, what, total, console=console, transient=True, disable=not (show and console.is_terminal))

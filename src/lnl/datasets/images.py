@@ -85,8 +85,9 @@ def as_images(array: NDArray[Any]) -> NDArray[np.uint8]:
         return (images * 255).round().astype(np.uint8)
     if np.issubdtype(images.dtype, np.integer) and low >= 0 and high <= 255:
         return images.astype(np.uint8)
+    hint = "; X / 255 scales them" if np.issubdtype(images.dtype, np.floating) and low >= 0 and 1 < high <= 255 else ""
     raise ValueError(
-        f"images must be uint8, whole numbers in 0..255, or floats in 0..1; got {images.dtype} in {low}..{high}"
+        f"images must be uint8, whole numbers in 0..255, or floats in 0..1; got {images.dtype} in {low}..{high}{hint}"
     )
 
 

@@ -55,14 +55,17 @@ class PictureError(Exception):
 
 
 def read_picture(
-    path: Path | bytes, size: int | None = None, channels: int | None = None, fit: Fit = "resize"
+    path: Path | bytes | Image.Image, size: int | None = None, channels: int | None = None, fit: Fit = "resize"
 ) -> NDArray[np.uint8]:
     """The pixels of a picture, uint8 ``[H, W, channels]``, turned as its EXIF says.
+
+    :func:`lnl.trained.recipe.recipe` says in words what it does, for programs that use an exported model.
 
     Transparent pixels become white, 16 bits become 8, a palette its colours, and an animation its first picture.
 
     Args:
-        path: of a file in one of FORMATS, of any name; or its content.
+        path: of a file in one of FORMATS, of any name; or its content; or a picture that Pillow has opened, which stays
+            as it is.
         size: side in pixels; None for the picture's own size.
         channels: 1 or 3; None for 1 if the picture is grey, else 3.
         fit: see :class:`lnl.datasets.images.Form`.
@@ -94,9 +97,12 @@ def picture_size(path: Path | bytes) -> tuple[int, int]:
 
 
 @contextmanager
-def _opened(path: Path | bytes) -> Iterator[Image.Image]:
+def _opened(path: Path | bytes | Image.Image) -> Iterator[Image.Image]:
     """The picture with its header read. Any exception while it is open becomes a PictureError."""
     try:
+        if isinstance(path, Image.Image):
+            yield path.copy()
+            return
         if not isinstance(path, bytes):
             status = path.stat()
             if stat.S_ISDIR(status.st_mode):
@@ -114,7 +120,7 @@ def _opened(path: Path | bytes) -> Iterator[Image.Image]:
     except Exception as error:  # broken data makes decoders raise nearly everything
         lasting = {None, *REASONS} - {errno.EACCES}  # None is a decoder's
         passing = isinstance(error, OSError) and error.errno not in lasting
-        if isinstance(error, UnidentifiedImageError):
+        if isinstance(error, UnidentifiedImageError) and not isinstance(path, Image.Image):
             raise _unknown(path) from error
         raise PictureError(_reason(error), passing or isinstance(error, MemoryError)) from error
 
@@ -145,7 +151,7 @@ def _reason(error: Exception) -> str:
     return f"it is damaged ({first_line(error)})"
 
 
-def _decoded(path: Path | bytes, size: int | None) -> Image.Image:
+def _decoded(path: Path | bytes | Image.Image, size: int | None) -> Image.Image:
     """The whole picture in mode L or RGB, upright; a JPEG no larger than ``size`` needs."""
     with _opened(path) as opened:
         if size is not None:
@@ -155,7 +161,7 @@ def _decoded(path: Path | bytes, size: int | None) -> Image.Image:
         picture = ImageOps.exif_transpose(opened)
         if picture.mode.startswith("I"):
             # 16-bit PNG and PGM may have the same mode as a TIFF of 32 bits or signed numbers.
-            picture = _eight_bits(picture, opened.format != "TIFF" or opened.mode != "I")
+            picture = _eight_bits(picture, opened.format not in ("TIFF", None) or opened.mode != "I")
         elif picture.mode == "F":
             raise PictureError("its pixels are floating-point numbers, of no known range")
         if picture.has_transparency_data:

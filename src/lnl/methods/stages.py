@@ -69,6 +69,11 @@ class StagedMethod(NoisyLabelMethod):
         return self.stages(epochs or 0)[max(int(self.stage), 1) - 1]
 
     @property
+    def later_epochs(self) -> int:
+        """Epochs of the stages after the present one, for the time left."""
+        return sum(stage.epochs for stage in self.stages(self.trainer.max_epochs or 0)[max(int(self.stage), 1) :])
+
+    @property
     def is_last(self) -> bool:
         return int(self.stage) == len(self.stages(self.trainer.max_epochs or 0))
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from lnl.config import listed
 from lnl.errors import UserError, nearest
+from lnl.progress import working
 from lnl.reporting.comparison import Comparison
 from lnl.reporting.material import Material, Options, facts, gather
 from lnl.reporting.tables import MARKDOWN
@@ -36,17 +37,24 @@ def write_report(options: Options) -> str:
     if options.figures:
         from lnl.reporting.report_figures import write_figures
 
-        pictures = write_figures(material, folder / "figures", options.figures)
+        with working(f"drawing figures of {_runs(material)}"):
+            pictures = write_figures(material, folder / "figures", options.figures)
     (folder / "report.md").write_text(_markdown(material, pictures, options.figures))
     if options.page:
         from lnl.reporting.page import write_page
 
-        write_page(material, folder / "index.html")
+        with working(f"writing the page of {_runs(material)}"):
+            write_page(material, folder / "index.html")
     tables = [table for table in material.tables if table.protocol == "last"] or material.tables
     lines = [f"  {facts(material)}", *(f"  skipped: {path}: {reason}" for path, reason in material.skipped.items()), ""]
     lines += [f"{table.markdown()}\n" for table in tables[:2]]
     files = [folder / "report.md", *([folder / "index.html"] if options.page else [])]
     return "\n".join([*lines, *(f"  {path}" for path in files)])
+
+
+def _runs(material: Material) -> str:
+    count = len(material.single)
+    return f"{count:,} run{'s' * (count != 1)}"
 
 
 def _check_choices(key: str, given: Any, allowed: Sequence[str]) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -11,6 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 
+from lnl.progress import tracked
 from lnl.runs.find import find_runs
 from lnl.runs.folder import SCHEMA_VERSION, RunFolder
 from lnl.runs.identity import acting
@@ -47,10 +48,10 @@ def read_runs(paths: Iterable[Path | str]) -> pd.DataFrame:
     return runs
 
 
-def read_folders(folders: Iterable[Path]) -> tuple[pd.DataFrame, dict[Path, str]]:
+def read_folders(folders: Sequence[Path]) -> tuple[pd.DataFrame, dict[Path, str]]:
     """Runs as of :func:`read_runs`, and for each folder that could not be read the reason."""
     rows, unreadable = [], {}
-    for folder in folders:
+    for folder in tracked(folders, "reading runs", len(folders)):
         try:
             rows += _rows(folder)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, Self
 from omegaconf import DictConfig, OmegaConf
 
 from lnl.datasets.contents import fingerprints
+from lnl.progress import working
 from lnl.runs.code import class_attribute, sources
 
 NUMBERS_VERSION = 5  # to be raised whenever a change of lnl's code changes the numbers of the same configuration
@@ -57,11 +59,15 @@ class Experiment:
         return replace(self, config={**self.config, "data": {**self.config["data"], "fold": number}})
 
 
-def identify(cfg: DictConfig) -> Experiment:
-    """The experiment that a configuration describes. Reads only the user's files."""
+def identify(cfg: DictConfig, show: bool = True) -> Experiment:
+    """The experiment that a configuration describes. Reads only the user's files, and says so, if ``show``."""
     config = relevant_config(cfg)
     data = config.get("data")
-    return Experiment(config, sources(config), _files(config), fingerprints(data) if isinstance(data, dict) else {})
+    found = {}
+    if isinstance(data, dict):
+        with working(f"reading {data.get('path') or data.get('name')}") if show else nullcontext():
+            found = fingerprints(data)
+    return Experiment(config, sources(config), _files(config), found)
 
 
 def relevant_config(cfg: DictConfig) -> dict[str, Any]:

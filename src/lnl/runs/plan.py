@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from hydra.conf import HydraConf
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from lnl.errors import UserError
@@ -18,6 +19,25 @@ _CACHE = "lnl.run_name"
 
 
 @dataclass(frozen=True)
+class Part:
+    """A fold as a part of a cross-validated run.
+
+    Attributes:
+        number, count: which of how many folds, from 1.
+        since: from where the pace is known, by folds trained before in this call: the share of the whole run that was
+            done then, in [0, 1], and the time, as of :func:`time.time`.
+    """
+
+    number: int
+    count: int
+    since: tuple[float, float] | None = None
+
+    def share(self, of_fold: float) -> float:
+        """The share of the whole run that is done, if ``of_fold`` of this fold is."""
+        return (self.number - 1 + of_fold) / self.count
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a run is and where it goes; made by :func:`make_plan`."""
 
@@ -25,13 +45,15 @@ class Plan:
     options: Mapping[str, str]  # as of chosen_options
     experiment: Experiment
     folder: RunFolder
+    part: Part | None = None  # of a fold, if all folds are trained
 
-    def fold(self, number: int) -> Self:
+    def fold(self, number: int, since: tuple[float, float] | None = None) -> Self:
         """The plan of one fold (from 1) of a cross-validated run, in a folder in this run's."""
         cfg, experiment = self.cfg.copy(), self.experiment.fold(number)
         folder = self.folder.fold(number, experiment.identity)
         cfg.data.fold, cfg.paths.run_dir = number, str(folder.path)
-        return replace(self, cfg=cfg, experiment=experiment, folder=folder)
+        part = Part(number, cfg.data.folds, since)
+        return replace(self, cfg=cfg, experiment=experiment, folder=folder, part=part)
 
 
 def make_plan(cfg: DictConfig, hydra: HydraConf) -> Plan:
@@ -50,7 +72,7 @@ def run_name(cfg: DictConfig) -> str:
     needed = ("data", "noise", "corruption", "model", "method", "loss", "optimizer")
     if missing := [group for group in needed if "_target_" not in (cfg.get(group) or ())]:
         raise UserError(f"{missing[0]} cannot be left out: {missing[0]}=...")
-    experiment = identify(cfg)
+    experiment = identify(cfg, cfg.hydra.mode != RunMode.MULTIRUN)  # a sweep has its own view
     # Hydra asks for the folder's name before it starts the job, and the job needs the same experiment. The job's
     # configuration is a copy of this one, with OmegaConf's cache. The overrides tell a job from its sweep, whose
     # configuration it began with.

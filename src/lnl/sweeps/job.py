@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 
 from lnl.errors import UserError, first_line
 from lnl.files import write_atomically
+from lnl.progress import hushed, loading, working
 from lnl.runs.closing import closing_block
 from lnl.runs.folder import Busy, held
 from lnl.runs.plan import Plan
@@ -42,7 +43,8 @@ def _job_of_a_sweep(plan: Plan, hydra: HydraConf) -> float | None:
     sweep = Path(hydra.runtime.cwd, hydra.callbacks["sweep"]["journal"])
     journal = JobJournal(sweep, hydra.job.num, plan.folder.path, hydra.overrides.task)
     try:
-        result, was_there = _result(plan, hydra, journal)
+        with hushed():  # the sweep shows the progress of its jobs
+            result, was_there = _result(plan, hydra, journal)
         journal.tell(state="skipped" if was_there else "finished", accuracy=objective(result))
         return objective(result)
     except Busy as busy:
@@ -84,17 +86,19 @@ def _train(plan: Plan, hydra: HydraConf, journal: JobJournal | None) -> Result:
     try:
         from lnl.training.beforehand import check_beforehand
 
-        check_beforehand(cfg)
-        # Imports torch, which a finished run does not need. lnl chooses the precision for `auto`.
-        check_values("", cfg, skip=("trainer.precision",), known=False)
-        if cfg.data.folds and cfg.data.fold is None:
-            from lnl.training.cross_validation import cross_validate as train
-        else:
-            from lnl.training.run import train
+        with working("looking at the data"):
+            check_beforehand(cfg)
+        with loading(show=cfg.callbacks.get("progress") is not None):  # torch, which a finished run does not need
+            # lnl chooses the precision for `auto`.
+            check_values("", cfg, skip=("trainer.precision",), known=False)
+            if cfg.data.folds and cfg.data.fold is None:
+                from lnl.training.cross_validation import cross_validate as train
+            else:
+                from lnl.training.run import train
         if journal is not None:
             folds = 1 if cfg.data.fold else cfg.data.folds or 1
             if "progress" in cfg.callbacks:
-                cfg.callbacks.progress = None  # the sweep shows the progress of its jobs
+                cfg.callbacks.progress = None
             result = train(plan, journal.say, lambda epochs: journal.tell(epochs=folds * epochs))
         else:
             result = train(plan)

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lnl.files import process_is_gone
+from lnl.progress import Pace, duration, say
 from lnl.runs.folder import RunFolder
 from lnl.sweeps.journal import Entry, Journal, State, best, labels, where_equal
 
@@ -44,6 +45,7 @@ class Sweep:
         )
         self.started = time.monotonic()
         self.said: dict[int, int] = {}  # how many lines of each job
+        self.pace = Pace()
         self.over = threading.Event()
         self.watcher = threading.Thread(target=self._watch, name="sweep", daemon=True)
 
@@ -54,6 +56,8 @@ class Sweep:
             if process_is_gone(path.name.rpartition("-")[2]):
                 shutil.rmtree(path, ignore_errors=True)
         self.live.start()
+        if not self.live.console.is_terminal and "torch" not in sys.modules:  # the first job will take a while
+            say(f"starting {'a search' if self.total is None else f'{self.total} jobs'} ...")
         self.watcher.start()
 
     def _watch(self) -> None:
@@ -67,8 +71,11 @@ class Sweep:
             for text in texts[self.said.get(entry.job, 0) :]:
                 print(text, file=sys.stderr if text.startswith("error: ") else sys.stdout, flush=True)
             self.said[entry.job] = len(texts)
+        seconds = time.monotonic() - self.started
         if self.live.console.is_terminal:
-            self.live.update(picture(entries, self.total, time.monotonic() - self.started), refresh=True)
+            self.live.update(picture(entries, self.total, seconds), refresh=True)
+        elif self.total and (share := sum(entry.share for entry in entries) / self.total) < 1 and self.pace.due(share):
+            say(counts(entries, self.total, seconds))
 
     def end(self, interrupted: bool) -> int:
         """Stops watching, prints the summary, and returns the exit code: 1 if a job failed or did not end."""
@@ -95,15 +102,10 @@ def picture(entries: list[Entry], total: int | None, seconds: float) -> Renderab
     ``total`` is the number of jobs, if it is known, and ``seconds`` the time since the sweep started.
     """
     names = labels(entries)
-    states = [entry.state for entry in entries]
     running = [entry for entry in entries if entry.state == "running"]
-    left = seconds_left(entries, total, seconds)
-    head = Text.assemble(
-        (f"{len(entries) - len(running)}/{'?' if total is None else total} jobs done", "bold"),
-        f", {len(running)} running",
-        (f", {states.count('failed')} failed", "red" if "failed" in states else ""),
-        f"   {duration(seconds)}{'' if left is None else f', {duration(left)} left'}",
-    )
+    head = Text(counts(entries, total, seconds))
+    head.highlight_regex(r"^.* done", "bold")
+    head.highlight_regex(r"[1-9]\d* failed", "red")
     parts: list[RenderableType] = [head]
     if total:
         bar = Table.grid(expand=True)  # which ends the line, as a bar by itself does not
@@ -124,6 +126,15 @@ def picture(entries: list[Entry], total: int | None, seconds: float) -> Renderab
     return Group(*parts, table)
 
 
+def counts(entries: list[Entry], total: int | None, seconds: float) -> str:
+    """How many jobs are in which state, and the times. Args: as of :func:`picture`."""
+    states, left = [entry.state for entry in entries], seconds_left(entries, total, seconds)
+    done, failed = len(states) - states.count("running"), states.count("failed")
+    times = duration(seconds) + ("" if left is None else f", {duration(left)} left")
+    words = f"{done}/{'?' if total is None else total} jobs done, {len(states) - done} running, {failed} failed"
+    return f"{words}   {times}"
+
+
 def seconds_left(entries: list[Entry], total: int | None, seconds: float) -> float | None:
     """The time that the rest will take; None if the speed is not known yet. Skipped jobs tell nothing of the speed."""
     if total is None:
@@ -131,15 +142,6 @@ def seconds_left(entries: list[Entry], total: int | None, seconds: float) -> flo
     worked = sum(entry.share for entry in entries if entry.state in ("running", "finished"))
     todo = total - sum(entry.share for entry in entries)
     return None if worked < 0.05 else seconds * todo / worked
-
-
-def duration(seconds: float) -> str:
-    """E.g. ``8.3 s``, ``4 min 5 s``, ``3 h 20 min``."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
 def ending(entry: Entry) -> list[str]:

@@ -21,6 +21,7 @@ from lnl.errors import UserError
 from lnl.files import explained, read_arrays, write_atomically
 from lnl.labels.tables import csv_text
 from lnl.metrics import classification_metrics
+from lnl.progress import working
 from lnl.runs.find import FinishedRun
 from lnl.runs.folder import write_json
 from lnl.trained.loading import PREPARATION, checkpoint_path, load_method, quiet_trainer
@@ -99,7 +100,8 @@ class Evaluator:
         method.to(trainer.strategy.root_device)
         same_classes = set(data.classes) == set(run.classes)
         predict_split(method, data, trainer, split, batches=1)  # the start of the device is not timed
-        prediction = predict_split(method, data, trainer, split)
+        with working(f"testing {run.folder.path.name} on {len(data.splits[split]):,} images"):
+            prediction = predict_split(method, data, trainer, split)
         if same_classes and data.classes != run.classes:
             outputs = [run.classes.index(name) for name in data.classes]
             prediction = replace(prediction, logits=prediction.logits[:, outputs])

@@ -15,8 +15,10 @@ from pytorch_lightning import LightningModule
 
 from lnl.errors import UserError, first_line
 from lnl.files import explained, replacing
+from lnl.progress import working
 from lnl.runs.folder import write_json
 from lnl.trained.loading import ImageClassifier, TrainedRun, quiet_trainer, rebuild
+from lnl.trained.recipe import recipe
 from lnl.trained.trust import NETWORK, check_trust
 from lnl.training.checkpoints import load_weights
 
@@ -43,7 +45,7 @@ def export(trained: TrainedRun, formats: Sequence[str], folder: Path) -> list[Pa
         folder.mkdir(parents=True, exist_ok=True)
         for name in dict.fromkeys(formats):
             path = folder / f"model{SUFFIXES[name]}"
-            with replacing(path) as unfinished:
+            with working(f"writing {path.name}"), replacing(path) as unfinished:
                 _write(name, trained, json.dumps(description), unfinished)
             paths.append(path)
         write_json(folder / "model.json", description)
@@ -57,6 +59,7 @@ def describe(trained: TrainedRun) -> dict[str, Any]:
     return {
         "classes": classes,
         "preprocessing": asdict(preparation),
+        "recipe": recipe(preparation),
         "run": result["run"],
         "identity": result["identity"],
         "protocol": trained.protocol,
@@ -159,5 +162,8 @@ def _safetensors(trained: TrainedRun, example: torch.Tensor, description: str, p
     from safetensors.torch import save_file
 
     weights = {name: value.contiguous() for name, value in trained.classifier.state_dict().items()}
+    path.touch()
+    mode = path.stat().st_mode  # as of other files; the library's own temporary file may be read by its owner only
     save_file(weights, path, {"lnl": description, "config": json.dumps(trained.config)})
+    path.chmod(mode)
     return _built(*_read(path), path).probabilities

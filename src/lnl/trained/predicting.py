@@ -6,14 +6,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from omegaconf import DictConfig
-from rich.console import Console
-from rich.progress import track
 
 from lnl.config import listed
 from lnl.data.preparation import Preparation
@@ -21,6 +18,7 @@ from lnl.datasets.pictures import PictureError, read_picture
 from lnl.errors import UserError
 from lnl.files import PICTURES, about_unread, explained, is_picture, replacing, unread_format, walk
 from lnl.labels.tables import csv_text, missing_column, read_csv
+from lnl.progress import tracked, working
 from lnl.runs.find import FinishedRun
 from lnl.trained.loading import ImageClassifier, load_trained, quiet_trainer
 
@@ -43,7 +41,8 @@ def predict_new_images(cfg: DictConfig, run: FinishedRun) -> None:
         raise UserError("output must be given: output=FILE.csv")
     if cfg.batch_size < 1:
         raise UserError(f"batch_size must be at least 1, got {cfg.batch_size}")
-    files = find_pictures(cfg.images, cfg.file_column, Path(str(cfg.root)).expanduser() if cfg.root else None)
+    with working("looking for pictures"):
+        files = find_pictures(cfg.images, cfg.file_column, Path(str(cfg.root)).expanduser() if cfg.root else None)
     trained = load_trained(run, cfg.protocol, cfg.trust)
     started = time.perf_counter()
     trainer = quiet_trainer(run, cfg.trainer.accelerator, cfg.trainer.precision)
@@ -135,11 +134,9 @@ def _write(
     with explained(output), replacing(output) as unfinished:
         output.parent.mkdir(parents=True, exist_ok=True)
         # A file's name may have bytes that are no text; they are kept.
-        console = Console(stderr=True)
-        shown: dict[str, Any] = {"console": console, "transient": True, "disable": not console.is_terminal}
         batches = _read(files, classifier.preparation, batch_size, threads)
         with unfinished.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            for names, pictures in track(batches, "predicting", -(-len(files) // batch_size), **shown):
+            for names, pictures in tracked(batches, "predicting batches", -(-len(files) // batch_size)):
                 good = [picture for picture in pictures if not isinstance(picture, PictureError)]
                 images = np.array(good, dtype=np.uint8).reshape(-1, size, size, channels)
                 table = _rows(names, pictures, classifier.probabilities(images), classifier.classes)

@@ -1,6 +1,7 @@
 """k-fold cross-validation: k runs, each validated on the part of the training labels that it did not see."""
 
 import statistics
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -32,16 +33,21 @@ def cross_validate(
         raise UserError(str(error)) from error
     new = not folder.marker.exists()
     folder.claim(force=cfg.force)
-    results = []
+    results: list[dict[str, Any]] = []
+    since = None  # from where the pace is known
     for fold in range(1, cfg.data.folds + 1):
-        inner = plan.fold(fold)
+        inner = plan.fold(fold, since)
         say(f"fold {fold} of {cfg.data.folds}")
         try:
-            results.append(inner.folder.finished() or train(inner, say, tell))
+            if result := inner.folder.finished():
+                results.append(result)
+                continue
+            results.append(train(inner, say, tell))
         except UserError:
             if new and not inner.folder.marker.exists() and fold == 1:
                 folder.unclaim()  # a mistake in the configuration leaves no folder
             raise
+        since = since or ((fold - 1) / cfg.data.folds, time.time() - results[-1]["time"]["fit_seconds"])
     parts = [np.load(folder.fold(i + 1).out_of_fold) for i in range(len(results))]
     order = np.argsort(np.concatenate([part["index"] for part in parts]))
     arrays: dict[str, Any] = {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0].files}

@@ -8,7 +8,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
@@ -26,6 +26,7 @@ from torch import Tensor
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException, spawn
 
 from lnl.errors import UserError, first_line
+from lnl.progress import hushed
 from lnl.runs.plan import Plan
 
 STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true")
@@ -207,7 +208,8 @@ def _work(number: int, count: int, port: int, barrier: Any, folder: Path, logs: 
     if number:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     try:
-        result = call(Process(number, count, barrier))
+        with hushed() if number else nullcontext():
+            result = call(Process(number, count, barrier))
     except UserError as error:
         (folder / f"error{number}").write_text(str(error))
         sys.exit(1)

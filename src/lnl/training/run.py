@@ -5,6 +5,7 @@ import shutil
 import statistics
 import traceback
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,13 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 
+from lnl.callbacks import TrainingProgress
 from lnl.data import NoisyDataModule
 from lnl.errors import UserError, first_line
 from lnl.files import explained
 from lnl.methods import NoisyLabelMethod
 from lnl.metrics import peak_device_memory, peak_memory, reset_peak_memory
+from lnl.progress import working
 from lnl.runs.folder import SCHEMA_VERSION, RunFolder, write_json
 from lnl.runs.identity import NUMBERS_VERSION, relevant_config
 from lnl.runs.plan import Plan
@@ -70,6 +73,8 @@ def train_here(plan: Plan, say: Callable[[str], Any], process: Process = ALONE) 
         plan = replace(plan, options={**plan.options, "loss": "none"})
     table = MetricsTable(folder.metrics)
     trainer = build_trainer(cfg, folder, data, method, table, process=process)
+    if isinstance(bar := trainer.progress_bar_callback, TrainingProgress):
+        bar.part = plan.part
     smoke = bool(cfg.trainer.fast_dev_run)
     if process.number:
         process.wait()
@@ -107,7 +112,9 @@ def fit_and_record(
         config = relevant_config(plan.cfg)  # with the values from the data
         trackers.start({**config, "options": plan.options, "noise_rate": noise.rate})
         fit(trainer, method, data, folder, say)
-        entries, prediction = evaluate(method, data, trainer, folder, table.rows, smoke)
+        shown = trainer.progress_bar_callback is not None
+        with working("testing") if shown else nullcontext():
+            entries, prediction = evaluate(method, data, trainer, folder, table.rows, smoke)
         if prediction is not None:
             prediction.save(folder.predictions, data.classes)
         if plan.cfg.data.fold is not None and not smoke:
