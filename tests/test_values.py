@@ -10,10 +10,10 @@ from lnl.values import check_values
 
 GCE = {"_target_": "lnl.losses.GeneralizedCrossEntropy"}
 WRONG = [
-    ("lnl.data.Digits", "batch_size", 2.5, "a whole number, got 2.5"),
-    ("lnl.data.Digits", "batch_size", math.inf, "a finite number, got inf"),
-    ("lnl.data.Digits", "batch_size", True, "a number, got true"),
-    ("lnl.data.Digits", "batch_size", "64", "a number, got '64'"),
+    ("lnl.data.Digits", "batch_size", 2.5, "a whole number or auto, got 2.5"),
+    ("lnl.data.Digits", "batch_size", math.inf, "a finite number or auto, got inf"),
+    ("lnl.data.Digits", "batch_size", True, "a number or auto, got true"),
+    ("lnl.data.Digits", "batch_size", "64", "a number or auto, got '64'"),
     ("lnl.data.Digits", "val_fraction", None, "a number, got null"),
     ("lnl.data.Digits", "split_seed", -1, "at least 0 and below 2^32, got -1"),
     ("lnl.data.Digits", "image_size", [32, 32], "a number, got [32, 32]"),

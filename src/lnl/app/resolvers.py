@@ -9,13 +9,14 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from lnl.app.arguments import options_of
+from lnl.config import CONF_DIR
 from lnl.runs.plan import run_name
 
 
 def register_resolvers() -> None:
     """Registers them with OmegaConf; may be called again."""
     plain = (_user_cache, _sweep_name, _join, _run_name, _options, _published, _by_data, _up_to_a_third)
-    for function in (*plain, _three_sevenths, _sweep_id):
+    for function in (*plain, _three_sevenths, _own_data, _sweep_id):
         # One identifier for a sweep: Hydra hands cached values on to the jobs, as it does with ${now:}.
         cached = function is _sweep_id
         OmegaConf.register_new_resolver(f"lnl.{function.__name__[1:]}", function, replace=True, use_cache=cached)
@@ -60,6 +61,15 @@ def _up_to_a_third(most: int, epochs: Any) -> int:
     """``most`` epochs, but at most a third of all."""
     whole = isinstance(epochs, int | float) and epochs >= 1  # the Trainer refuses others
     return min(most, max(1, int(epochs) // 3)) if whole else most
+
+
+def _own_data(own: Any, usual: Any, *, _root_: DictConfig) -> Any:
+    """``own`` where the user's own images are read, else ``usual``; in a defaults list and for values."""
+    data = _root_.get("data")
+    if isinstance(data, str):  # the option chosen
+        path = Path(CONF_DIR, "data", f"{data}.yaml")
+        data = OmegaConf.load(path).get("defaults", []) if path.is_file() else []
+    return own if data is not None and ("/own_data@_here_" in data or "test_fraction" in data) else usual
 
 
 def _three_sevenths(epochs: Any) -> Any:
