@@ -53,6 +53,7 @@ from scipy import stats
 
 import benchmark
 from lnl.app.resolvers import register_resolvers
+from lnl.errors import install
 from lnl.training.environment import describe, send_warnings_to_the_log
 
 ROOT = Path(__file__).parents[1]
@@ -164,7 +165,7 @@ def share(device: str, small: bool) -> dict[str, Any]:
     """Four runs at a time on one GPU, and the same one after another: seconds of each."""
     for module in ("ray", "hydra_plugins.hydra_ray_launcher"):
         if importlib.util.find_spec(module.split(".")[0]) is None or importlib.util.find_spec(module) is None:
-            raise SkipStage("ray is not installed (pip install 'lnl[ray]')")
+            raise SkipStage(f"ray is not installed ({install('ray')})")
     gpus = 0.25 if device == "cuda" else 0
     launcher = ("hydra/launcher=ray", f"hydra.launcher.ray.remote.num_gpus={gpus}")
     options = (*SMALL, "trainer.max_epochs=1", "seed=0,1") if small else ("data.subset=10000", "seed=0,1,2,3")

@@ -2,7 +2,7 @@
 
 Tables are those of the run folders. Figures and the list of runs are W&B's own panels, over the runs that it has of
 these sweeps (``logger=wandb``; ``wandb sync`` uploads those tracked offline). Without an account the report's
-specification goes to a file. Needs ``pip install 'lnl[dashboard]'``.
+specification goes to a file. Needs ``pip install -e '.[dashboard]'``.
 """
 
 import argparse
@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from lnl.errors import install
 from lnl.reporting.arrange import column_values, short_names, value_text
 from lnl.reporting.results import read_runs
 from lnl.reporting.tables import SEEDS, Format, cells, markdown, pivot, seeds_note
@@ -122,7 +123,7 @@ def main() -> None:
     try:
         import wandb_workspaces  # noqa: F401
     except ImportError:
-        sys.exit("error: the package wandb-workspaces is missing: pip install 'lnl[dashboard]'")
+        sys.exit(f"error: the package wandb-workspaces is missing: {install('dashboard')}")
     import wandb
 
     reason, entity = "", arguments.entity or ""

@@ -62,6 +62,7 @@ def test_it_is_the_training_of_the_command(train, tmp_path):
     )
     treatment = ["data.channels=1", "data.mean=[0.3]", "data.std=[0.4]", "augment=crop_flip"]
     settings = ["model=mlp_1x512", "loss=gce", "loss.q=0.4", "optimizer=adam", "seed=3", "trainer.max_epochs=2"]
+    settings += ["scheduler=none"]  # own data has another
     data = ["data=arrays", "data.path=digits.npz", "data.batch_size=64", "data.val_fraction=0.25", "data.split_seed=3"]
     run = train(*data, *treatment, *settings, "trainer.precision=32-true")
     assert run.code == 0, run.err

@@ -21,7 +21,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from lnl.app.arguments import options_of
+from lnl.app.options import Options
 from lnl.app.resolvers import register_resolvers
 from lnl.augment import CropFlip
 from lnl.augment.policies import COLORS, NAMES, Operations
@@ -197,7 +197,7 @@ def test_nor_does_a_step_of_their_other_settings(take_steps, options):
 
 
 @pytest.mark.parametrize(
-    ("augment", "normalize"), [*((option, "dataset") for option in options_of("augment")), ("none", "per_image")]
+    ("augment", "normalize"), [*((option, "dataset") for option in Options().names("augment")), ("none", "per_image")]
 )
 def test_batches_are_made_on_the_device_without_a_wait(configured, numbers, augment, normalize):
     data = build_data(configured("data.device_cache=true", f"augment={augment}", f"data.normalize={normalize}"))

@@ -3,6 +3,7 @@
 import functools
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import yaml
 from hydra import compose, initialize_config_dir
 from PIL import Image
 
+from lnl.app.arguments import prepare
 from lnl.app.resolvers import register_resolvers
 from lnl.config import CONF_DIR
 from tests.conftest import above_chance
@@ -24,7 +26,7 @@ EVERYTHING = README + "".join(  # the guides are run, whole, in test_guides.py
     page.read_text() for folder in ("docs", "docs/studies") for page in sorted((ROOT / folder).glob("*.md"))
 )
 EVERYTHING += "".join(config.get("hydra", config)["help"]["template"] for config in HELPS.values())
-COMMANDS = re.findall(rf"python -m lnl\.({'|'.join(COMMAND_NAMES)}) ([^#`\n]*)", EVERYTHING)
+COMMANDS = re.findall(rf"(?:python -m lnl\.|^ *lnl )({'|'.join(COMMAND_NAMES)}) ([^#`\n]*)", EVERYTHING, re.MULTILINE)
 USE = (ROOT / "docs/use.md").read_text()
 
 
@@ -38,7 +40,7 @@ def composed(command, *overrides):
 @pytest.mark.parametrize(("command", "arguments"), [command for command in COMMANDS if "--help" not in command[1]])
 def test_a_command_is_one_that_can_be_given(command, arguments):
     choices = {}
-    for argument in shlex.split(arguments):
+    for argument in prepare(shlex.split(arguments), command):
         if argument != "-m":
             key, _, values = argument.partition("=")
             if key == "--config-dir":
@@ -48,6 +50,21 @@ def test_a_command_is_one_that_can_be_given(command, arguments):
     for key, values in choices.items():
         for value in values:
             assert composed(command, *(f"{name}={chosen}" for name, chosen in {**first, key: value}.items()))
+
+
+def test_lnl_is_installed_from_its_clone():
+    """There is no distribution of that name to install."""
+    wrong = re.compile(r"""pip install ['"]?lnl\b|\blnl\[""")
+    folders = [ROOT / name for name in ("src", "conf", "docs", "scripts")]
+    pages = [
+        path for folder in folders for path in folder.rglob("*") if path.suffix in (".py", ".yaml", ".md", ".html")
+    ]
+    found = [str(path) for path in [*pages, *ROOT.glob("*.md"), ROOT / "Makefile"] if wrong.search(path.read_text())]
+    assert len(pages) > 200
+    assert found == []
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    named = {extra for path in pages for extra in re.findall(r"pip install -e '\.\[(\w+)\]'", path.read_text())}
+    assert {"joblib", "ray", "slurm", "optuna", "onnx", "hf"} <= named <= extras.keys()
 
 
 def test_the_readme_names_every_option_that_a_run_is_made_of():

@@ -33,8 +33,7 @@ def follow(tmp_path):
                 for part, prepare in (before or {}).items():
                     if part in text:
                         prepare()
-                commands = text.replace("pip install lnl\n", "")  # of which this is a test
-                said += shell(commands, tmp_path)
+                said += shell(text, tmp_path)
         return said
 
     return run

@@ -27,7 +27,7 @@ def test_the_wheel_trains_on_digits_outside_the_checkout(tmp_path):
         [python, "-c", "import lnl; print(lnl.__file__)"], capture_output=True, text=True, check=True
     )
     assert str(site) in where.stdout
-    command = [python, "-m", "lnl.train", "data=digits", "trainer.max_epochs=1"]
+    command = [tmp_path / "env/bin/lnl", "train", "data=digits", "trainer.max_epochs=1"]
     outcome = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)
     assert "test accuracy" in outcome.stdout
     assert list(tmp_path.glob("outputs/runs/*/result.json"))

@@ -1,27 +1,34 @@
 """``python -m lnl.audit``: which of the given labels are wrong, and a corrected file of them."""
 
+from pathlib import Path
+
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from lnl.app import cli
 from lnl.errors import UserError
+from lnl.runs.folder import RunFolder
 
 
 def job(cfg: DictConfig) -> None:
     """Audits the labels of ``cfg.data``, or of ``cfg.runs``; or turns decisions, ``cfg.apply``, into a label file."""
     hydra = HydraConfig.get()
-    # Imported here, so that --help and a misspelt key are answered at once.
-    from pathlib import Path
-
-    from lnl.progress import loading, working
-    from lnl.runs.folder import RunFolder
-    from lnl.training.beforehand import check_beforehand
-
     try:
         if hydra.mode == RunMode.MULTIRUN:
             raise UserError("an audit is of one data set: leave out -m")
-        if cfg.apply is None and cfg.runs is None:
+        trains = cfg.runs is None and cfg.apply is None
+        if trains and "_target_" not in cfg.data:
+            raise UserError(
+                "which labels? data.path=FOLDER, with a folder of pictures for each class, or data.path=labels.csv\n"
+                "A data set is audited by its name, such as data=digits; --help has more."
+            )
+        # Imported here and below, so that --help and a misspelt key are answered at once.
+        from lnl.progress import loading, working
+
+        if trains:
+            from lnl.training.beforehand import check_beforehand
+
             with working("looking at the data"):
                 check_beforehand(cfg, in_every_fold=True)
         with loading():

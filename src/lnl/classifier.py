@@ -24,8 +24,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from lnl import notebook
-from lnl.app.arguments import prepared_overrides
-from lnl.app.cli import KNOWN, explain
+from lnl.app.arguments import prepare
+from lnl.app.mistakes import KNOWN, explain
+from lnl.app.resolvers import register_resolvers
 from lnl.config import CONF_DIR
 from lnl.data import Dataset
 from lnl.datasets.images import Form, natural_size
@@ -43,6 +44,8 @@ from lnl.training.training_metrics import MetricsTable
 from lnl.values import WHOLE, check_hinted
 
 ROWS = ("range_", "n_features_in_", "feature_names_in_")  # attributes that only rows of numbers leave
+
+register_resolvers()  # also in the processes of scikit-learn
 
 
 class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
@@ -261,7 +264,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
     def _composed(self, *overrides: str) -> DictConfig:
         """The configuration with these overrides, and then the user's."""
         data = ["~data", "+data._target_=lnl.data.NoisyDataModule", "+data.image_size=null"]
-        overrides = (*data, *overrides, *prepared_overrides(self.overrides))
+        overrides = (*data, *overrides, *prepare(self.overrides, "train"))
         try:
             with initialize_config_dir(CONF_DIR, version_base="1.3"):
                 return compose("train", list(overrides))

@@ -18,6 +18,11 @@ def nearest(given: str, known: Iterable[str]) -> str:
     return f"; did you mean '{near[0]}'?" if near else "."
 
 
+def install(extra: str) -> str:
+    """What to type for an extra of lnl, which is installed from its clone."""
+    return f"pip install -e '.[{extra}]' in lnl's folder"
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an error's message."""
     return (str(error).splitlines() or [type(error).__name__])[0]

@@ -14,7 +14,7 @@ from lnl.values import check_values
 def job(cfg: DictConfig) -> None:
     """Writes the model of the run that ``cfg.run`` names in each of ``cfg.format``, and prints their paths."""
     check_values("", cfg)
-    run = one_finished_run(cfg.run)
+    run = one_finished_run(cfg.run, str(cfg.paths.output_dir))
     # Imported here, so that --help and a folder that is no run are answered without loading torch.
     with loading():
         from lnl.trained.exporting import export

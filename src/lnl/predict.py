@@ -11,7 +11,7 @@ from lnl.values import check_values
 def job(cfg: DictConfig) -> None:
     """Predicts the images that ``cfg.images`` names, with the run that ``cfg.run`` names; nothing is trained."""
     check_values("", cfg)
-    run = one_finished_run(cfg.run)
+    run = one_finished_run(cfg.run, str(cfg.paths.output_dir))
     # Imported here, so that --help and a folder that is no run are answered without loading torch.
     with loading():
         from lnl.trained.predicting import predict_new_images

@@ -28,7 +28,8 @@ from lnl.errors import UserError
         ("-m experiment=a,b loss.q=0.5 paths.output_dir=x", "-m experiment=a,b loss.q=choice(0.5) paths.output_dir=x"),
         ("-m seed=0,1 loss.q=0.5", None),
         ("loss=gce loss.q=0.5", None),
-        ("init_from=a=b", None),  # Hydra's to refuse
+        ("noise.rate=a=b", None),  # Hydra's to refuse
+        ("init_from=a=b", "init_from='a=b'"),
     ],
 )
 def test_arguments_are_prepared(typed, prepared):
@@ -60,3 +61,90 @@ def test_what_cannot_be_is_refused(typed, words):
 
 def test_null_is_the_runs_own_data_in_an_evaluation():
     assert prepare(["runs=outputs", "data=null", "noise=null"], "evaluate") == ["runs=outputs", "noise=none"]
+
+
+@pytest.mark.parametrize(
+    ("command", "typed", "prepared"),
+    [
+        ("train", ["photos", "seed=1"], ["data=folder", "seed=1", "data.path=photos"]),
+        ("audit", ["seed=1", "it's"], ["data=folder", "seed=1", "data.path='it\\'s'"]),
+        ("audit", ["data.path=photos"], ["data=folder", "data.path=photos"]),
+        ("audit", ["data.path=a.csv"], ["data=table", "data.path=a.csv"]),
+        ("audit", ["data.path=nowhere.parquet"], ["data=table", "data.path=nowhere.parquet"]),
+        ("train", ["data.path=a.npz"], ["data=arrays", "data.path=a.npz"]),
+        ("train", ["data.path=nowhere"], ["data=folder", "data.path=nowhere"]),
+        ("train", ["data.path=folder.csv"], ["data=folder", "data.path=folder.csv"]),
+        ("train", ["data.path=notes"], ["data=table", "data.path=notes"]),
+        ("train", ["data=table", "data.path=photos"], None),
+        ("train", ["experiment=mine", "data.path=photos"], None),
+        ("train", ["data.path=${nowhere}"], None),
+        ("train", ["-m", "data.path=photos,folder.csv"], ["-m", "data=folder", "data.path=photos,folder.csv"]),
+        ("train", ["-m", "data.path=photos,a.csv"], None),
+        ("evaluate", ["runs=a", "data.path=photos"], ["data=folder", "runs=a", "data.path=photos"]),
+        ("evaluate", ["photos"], ["runs=photos"]),
+        ("report", ["photos", "folder.csv"], ["runs=['photos','folder.csv']"]),
+        ("report", ["fol*"], ["runs=fol*"]),
+        ("export", ["photos", "format=onnx"], ["format=onnx", "run=photos"]),
+        ("predict", ["run=x", "photos", "a.csv"], ["run=x", "images=['photos','a.csv']"]),
+        ("predict", ["My photos (new), a=b"], ["images='My photos (new), a=b'"]),
+        ("train", ["--config-dir=~/mine", "seed=1"], ["--config-dir=HOME/mine", "seed=1"]),
+    ],
+)
+def test_a_path_without_a_key_or_a_kind_is_what_it_is(command, typed, prepared, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "HOME")
+    for folder in ("photos", "it's", "folder.csv", "My photos (new), a=b"):
+        (tmp_path / folder).mkdir()
+    for file in ("a.csv", "a.npz", "notes"):
+        (tmp_path / file).touch()
+    assert prepare(typed, command) == (typed if prepared is None else prepared)
+
+
+@pytest.mark.parametrize(
+    ("command", "typed", "message"),
+    [
+        ("audit", "nil", "there is no file or folder nil.\nValues are given as key=value, such as data.path=FOLDER"),
+        ("export", "nil", "Values are given as key=value, such as run=outputs/runs/RUN"),
+        ("train", "digits", "there is no file or folder digits; did you mean data=digits?\n"),
+        ("train", "a b", "data.path takes one path, got a and b"),
+        ("predict", "a images=b", "images=b and a are both for images: leave out one."),
+        ("train", "--data folder", "there is no flag --data\nValues are given as key=value, such as data=folder"),
+        ("audit", "--path photos", "such as data.path=photos or noise.path=photos"),
+        ("audit", "-data=folder", "there is no flag -data\nValues are given as key=value, such as data=folder"),
+        ("audit", "-path photos", "there is no flag -path\n"),
+        ("train", "--batch-size=64 seed=1", "such as data.batch_size=64"),
+        ("train", "--epochs 3", "such as trainer.max_epochs=3"),
+        ("predict", "--output x.csv", "such as output=x.csv"),
+        ("train", "--seed", "such as seed=..."),
+    ],
+)
+def test_what_is_not_understood_gets_the_line_to_type(command, typed, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    with pytest.raises(UserError) as refused:
+        prepare(typed.split(), command)
+    assert message in str(refused.value)
+    assert len(str(refused.value).splitlines()) <= 2
+
+
+def write_options(folder):
+    """A folder of options beside lnl's."""
+    texts = {"loss/mine": "_target_: mine.Loss\nknob: 3\n", "augment/tilt": "tilt: {_target_: mine.Tilt}\n"}
+    for name, text in texts.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.yaml").write_text(text)
+
+
+@pytest.mark.parametrize("added", ["--config-dir=added", "hydra.searchpath=[file://added]", "hydra.searchpath=[added]"])
+def test_added_options_are_in_lists_and_hints(added, train, tmp_path):
+    write_options(tmp_path / "added")
+    assert "mine" in train(added, "loss=null").err
+    assert "; it needs loss=mine." in train(added, "loss.knob=1").err
+    assert "did you mean 'knob'?" in train(added, "loss.knb=1").err
+    assert "did you mean loss.knob?" in train(added, "knob=1").err
+    assert "did you mean loss=mine?" in train(added, "mine").err
+    assert "loss takes one option, got [mine,ce]" in train(added, "loss=[mine,ce]").err
+    assert "augment=[flip,tilt] for one list" in train(added, "augment=flip,tilt").err
+    if added.startswith("--"):
+        assert "mae, mine, nce" in train(added, "--help").out

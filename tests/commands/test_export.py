@@ -35,7 +35,7 @@ MODELS = [
     for path in sorted((Path(CONF_DIR) / "model").glob("*.yaml"))
 ]
 ONNX = ("onnx", "onnxscript", "onnxruntime")
-needs_onnx = pytest.mark.skipif(not all(map(find_spec, ONNX)), reason="lnl[onnx] is not installed")
+needs_onnx = pytest.mark.skipif(not all(map(find_spec, ONNX)), reason="the extra onnx is not installed")
 
 
 def digits_test():
@@ -217,7 +217,7 @@ def test_onnx_that_is_not_installed_is_asked_for(trained, export, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     outcome = export(f"run={trained('trainer.max_epochs=1').folder}")
     assert outcome.code == 1
-    assert "pip install 'lnl[onnx]'" in outcome.err
+    assert "pip install -e '.[onnx]'" in outcome.err
 
 
 def test_a_file_of_somebody_elses_is_no_model(tmp_path):

@@ -60,6 +60,21 @@ MISTAKES = {
         ["data=table", "data.path=labels.csv", "data.columns.label=null"],
         ["data.columns.label must be text, got null"],
     ),
+    "several names of a column": (
+        ["data=table", "data.path=labels.csv", "data.columns.label=[a,b]"],
+        ["data.columns.label must be text, got ['a', 'b']"],
+    ),
+    "no encoding": (
+        ["data=table", "data.path=labels.csv", "data.encoding=null"],
+        ["data.encoding must be text"],
+    ),
+    "a list for a rate": (["noise.rate=[0.1]"], ["noise.rate must be a number, got [0.1]"]),
+    "a number for a list": (["data.mean=0.5"], ["data.mean must be a list, such as [0.5], got 0.5"]),
+    "a list for a size": (["data.image_size=[32,32]"], ["data.image_size must be a number, got [32, 32]"]),
+    "a class for classes": (
+        ["data=folder", "data.path=pets", "data.classes=cat"],
+        ["data.classes must be a list, such as [cat,dog], got 'cat'"],
+    ),
     "a name for all columns": (
         ["data=table", "data.path=labels.csv", "data.columns=label"],
         ["data.columns must be a mapping, such as {name: value}, got 'label'"],
@@ -75,11 +90,20 @@ MISTAKES = {
         ["noise.rate=0.1,0.3 gives several values: add -m for a run of each, or noise.rate=[0.1,0.3] for one list."],
     ),
     "a range without -m": (["seed=range(0,3)"], ["seed=range(0,3) gives several values: add -m for a run of each."]),
-    "signs that want quotes": (
-        ["init_from=runs/epoch=9-step=100.ckpt"],
-        ["init_from=runs/epoch=9-step=100.ckpt", "\"init_from='runs/epoch=9-step=100.ckpt'\""],
+    "signs that want quotes": (["sweep.name=a=b"], ["sweep.name=a=b cannot be read", "\"sweep.name='a=b'\""]),
+    "a quote in a text": (["noise.labels=it's"], ["\"noise.labels='it\\'s'\""]),
+    "signs in a path": (["init_from=runs/epoch=9 (1).ckpt"], ["there is no checkpoint at runs/epoch=9 (1).ckpt"]),
+    "a key without its group that another option has": (
+        ["path=photos"],
+        ["there is no 'path' in the configuration; did you mean data.path or noise.path?"],
     ),
-    "a quote in a name": (["data=folder", "data.path=it's"], ["\"data.path='it\\'s'\""]),
+    "a misspelt key of another option": (["data=cifar10", "data.pth=x"], ["no 'data.pth'", "did you mean 'path'?"]),
+    "a part that is not chosen": (["~data", "model.num_classes=3"], ["data cannot be null or left out"]),
+    "a path that is not there": (
+        ["photos"],
+        ["there is no file or folder photos.", "Values are given as key=value, such as data.path=FOLDER"],
+    ),
+    "an option without its group": (["gce"], ["there is no file or folder gce; did you mean loss=gce?"]),
     "a comma and nothing": (["loss=gce,"], ["loss=gce, cannot be read: a value is missing beside a comma."]),
     "an open bracket": (["model.channels=[8,16"], ["model.channels=[8,16 cannot be read: a bracket is not closed"]),
     "a list for a mapping": (

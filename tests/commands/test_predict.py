@@ -163,7 +163,7 @@ def test_memory_is_bounded_by_the_batch(trained, predict, tmp_path, monkeypatch)
 
 
 MISTAKES = {
-    "no run": (["images=photos"], "which run?"),
+    "no run": (["images=photos"], "which run? run=outputs/<sweep>/<run>"),
     "runs": (["runs=RUN", "images=photos"], "did you mean 'run'?"),
     "empty list of runs": (["run=[]", "images=photos"], "which run?"),
     "run that is not there": (["run=nowhere", "images=photos"], "there is no folder nowhere"),

@@ -108,5 +108,5 @@ def test_what_is_not_there_is_named(hub, tmp_path):
 
 def test_the_extra_is_named_where_the_library_is_missing(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(UserError, match=r"pip install 'lnl\[hf\]'"):
+    with pytest.raises(UserError, match=r"pip install -e '\.\[hf\]'"):
         module(tmp_path, "user/set").setup()

@@ -9,8 +9,9 @@ import pytest
 import torch
 import yaml
 
-from lnl.app import cli
+from lnl.app.mistakes import extra_of
 from lnl.config import CONF_DIR
+from lnl.errors import install
 from lnl.sweeps import sweep
 
 HYDRA = Path(CONF_DIR) / "hydra"
@@ -20,7 +21,7 @@ ONE_EPOCH = ("trainer.max_epochs=1", "data.subset=300")
 def needs_plugin(name):
     plugin = f"hydra_plugins.{name}"
     installed = find_spec("hydra_plugins") and find_spec(plugin)
-    return pytest.mark.skipif(not installed, reason=f"{plugin} is not installed (pip install 'lnl[...]')")
+    return pytest.mark.skipif(not installed, reason=f"{plugin} is not installed (pip install -e '.[...]')")
 
 
 def numbers(root):
@@ -171,11 +172,11 @@ def test_a_plugin_that_is_not_installed_is_named(digits):
         "-m", "seed=0", "hydra/launcher=ray", "hydra.launcher._target_=hydra_plugins.hydra_ray_launcher.No"
     )
     assert outcome.code == 1
-    assert outcome.err == "error: this launcher or sweeper is not installed: pip install 'lnl[ray]'\n"
+    assert outcome.err == f"error: this launcher or sweeper is not installed: {install('ray')}\n"
     assert outcome.out == ""
     if not find_spec("hydra_plugins"):
         outcome = digits("-m", "seed=0", "hydra/sweeper=optuna")
-        assert outcome.err == "error: optuna is not installed: pip install 'lnl[optuna]'\n"
+        assert outcome.err == f"error: optuna is not installed: {install('optuna')}\n"
 
 
 @pytest.mark.parametrize("path", sorted(HYDRA.glob("*/*.yaml")), ids=lambda path: f"{path.parent.name}={path.stem}")
@@ -185,7 +186,7 @@ def test_a_preset_composes_and_says_what_to_install(train, path, capsys):
     node = yaml.safe_load(outcome.out.split("\n", 1)[1])[path.parent.name]
     plugin = node["_target_"].split(".")[1].removeprefix("hydra_").split("_")[0]
     base = path if "defaults" not in path.read_text() else path.with_name("search.yaml")
-    assert f"pip install 'lnl[{cli.extra_of(plugin)}]'" in base.read_text()
+    assert install(extra_of(plugin)) in base.read_text()
     assert outcome.err == ""
 
 
@@ -195,8 +196,8 @@ def test_the_extras_have_the_plugins():
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     for plugin in ("ray", "submitit", "joblib", "optuna"):
-        assert any(plugin in requirement for requirement in extras[cli.extra_of(plugin)])
-    assert cli.extra_of("nothing") is None
+        assert any(plugin in requirement for requirement in extras[extra_of(plugin)])
+    assert extra_of("nothing") is None
 
 
 def test_jobs_of_a_sweep_are_counted(digits, monkeypatch):

@@ -22,7 +22,7 @@ def dashboard(*arguments, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 def test_without_an_account_the_specification_is_written_to_a_file(tmp_path):
-    reports = pytest.importorskip("wandb_workspaces.reports.v2", reason="needs lnl[dashboard]")
+    reports = pytest.importorskip("wandb_workspaces.reports.v2", reason="needs wandb-workspaces")
     internal = pytest.importorskip("wandb_workspaces.reports.v2.internal")
     for seed, (loss, rate, accuracy) in enumerate(
         [("ce", 0.1, 0.5), ("ce", 0.1, 0.7), ("ce", 0.6, 0.3), ("gce", 0.1, 0.61)]

@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
-from lnl.app.arguments import options_of
 from lnl.config import CONF_DIR
 from lnl.runs.plan import run_name
 
@@ -39,11 +39,12 @@ def _sweep_id() -> str:
 def _join(*parts: object) -> str:
     if "" in parts or None in parts:
         raise ValueError("the name of a folder is empty")  # which would mean the root of the file system
-    return os.path.join(*map(str, parts))  # a folder may be called 1
+    return os.path.join(*(os.path.expanduser(str(part)) for part in parts))  # a folder may be called 1
 
 
 def _options(group: str) -> str:
-    return ", ".join(options_of(group))
+    """Those that Hydra finds; added folders have some too."""
+    return ", ".join(GlobalHydra.instance().config_loader().get_group_options(group))
 
 
 def _published() -> str:
@@ -68,7 +69,8 @@ def _own_data(own: Any, usual: Any, *, _root_: DictConfig) -> Any:
     data = _root_.get("data")
     if isinstance(data, str):  # the option chosen
         path = Path(CONF_DIR, "data", f"{data}.yaml")
-        data = OmegaConf.load(path).get("defaults", []) if path.is_file() else []
+        file: Any = OmegaConf.load(path) if path.is_file() else {}
+        data = file.get("defaults", [])
     return own if data is not None and ("/own_data@_here_" in data or "test_fraction" in data) else usual
 
 

@@ -48,7 +48,8 @@ def audit(cfg: DictConfig, hydra: HydraConf) -> str:
     Raises:
         UserError: if the audit is not possible; usually before training.
     """
-    check_values("", cfg, skip=("trainer.precision",), known=False)
+    unused = [] if cfg.runs is None else [str(key) for key in cfg if key not in BESIDE_RUNS]  # no data may be chosen
+    check_values("", cfg, skip=["trainer.precision", *unused], known=False)
     if cfg.output is None:
         raise UserError("output must be given: output=FOLDER")
     output = Path(str(cfg.output)).expanduser()

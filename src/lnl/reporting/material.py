@@ -122,7 +122,7 @@ def gather(options: Options) -> Material:
     given = named_folders(options.runs)
     name = _name(options.name, given)
     runs, skipped = read_folders(find_runs(given))
-    skipped |= find_others(given, Path(options.output_dir))
+    skipped |= find_others(given, Path(options.output_dir).expanduser())
     if runs.empty:
         first = "".join(f"\n{folder}: {reason}" for folder, reason in list(skipped.items())[:1])
         raise UserError(f"there is no finished run in {', '.join(map(str, given))}{first}")

@@ -25,7 +25,7 @@ def write_report(options: Options) -> str:
     _check_choices("tables", options.tables, TABLES)
     _check_choices("figures", options.figures, FIGURES)
     material = gather(options)
-    folder = Path(options.output_dir) / material.name
+    folder = Path(options.output_dir).expanduser() / material.name
     (folder / "tables").mkdir(parents=True, exist_ok=True)
     for old in [*folder.glob("tables/*.*"), *folder.glob("figures/*.*"), folder / "index.html"]:
         if old.suffix[1:] in (*TABLES, *FIGURES, "html"):

@@ -66,10 +66,17 @@ def finished_runs(given: str | Sequence[str] | None) -> list[FinishedRun]:
     return [_read(path) for path in dict.fromkeys(paths)]
 
 
-def one_finished_run(given: str | Sequence[str] | None) -> FinishedRun:
-    """The only run of :func:`finished_runs`; raises UserError if there are several."""
+def one_finished_run(given: str | Sequence[str] | None, outputs: str = "outputs") -> FinishedRun:
+    """The only run of :func:`finished_runs`.
+
+    Raises:
+        UserError: if there are several, or none is given: then it names the newest in ``outputs``.
+    """
     if not listed(given):
-        raise UserError("which run? run=outputs/<sweep>/<run>")
+        found = find_runs([Path(outputs).expanduser()])
+        newest = max(found, key=lambda path: RunFolder(path).result.stat().st_mtime, default=None)
+        example = "outputs/<sweep>/<run>" if newest is None else f"{newest} is the newest"
+        raise UserError(f"which run? run={example}")
     runs = finished_runs(given)
     if len(runs) > 1:
         raise UserError(f"run={given} holds {len(runs)} runs; name one of them, such as run={runs[0].folder.path}")

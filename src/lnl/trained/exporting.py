@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from pytorch_lightning import LightningModule
 
-from lnl.errors import UserError, first_line
+from lnl.errors import UserError, first_line, install
 from lnl.files import explained, replacing
 from lnl.progress import working
 from lnl.runs.folder import write_json
@@ -132,7 +132,7 @@ def _onnx(trained: TrainedRun, example: torch.Tensor, description: str, path: Pa
         onnxruntime, *_ = map(importlib.import_module, ("onnxruntime", "onnx", "onnxscript"))
     except ImportError:
         needs = "format=onnx needs onnx, onnxscript and onnxruntime"
-        raise UserError(f"{needs}: pip install 'lnl[onnx]'") from None
+        raise UserError(f"{needs}: {install('onnx')}") from None
     program = torch.onnx.export(
         trained.classifier,
         (example,),

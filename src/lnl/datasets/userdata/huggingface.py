@@ -11,7 +11,7 @@ import pandas as pd
 from lnl.datasets.pictures import PictureError, Pictures
 from lnl.datasets.userdata.listing import SPLIT_OF, Listing, as_text
 from lnl.datasets.userdata.source import UserSource
-from lnl.errors import UserError, first_line
+from lnl.errors import UserError, first_line, install
 from lnl.labels.classes import cleaned
 
 
@@ -64,7 +64,7 @@ class HuggingFace(UserSource):
         try:
             import datasets
         except ImportError:
-            raise UserError("data=huggingface needs their library: pip install 'lnl[hf]'") from None
+            raise UserError(f"data=huggingface needs their library: {install('hf')}") from None
         datasets.disable_progress_bars()
         folder = Path(str(self.name)).expanduser()
         try:

@@ -1,0 +1,75 @@
+"""What is meant by a path without a key, and by a path to data without a kind of data."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.types import ChoiceSweep, Override
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from lnl.app.options import Options
+from lnl.app.paths import as_typed, is_there, parse, quoted
+from lnl.errors import UserError
+
+# The key that a path without one is for, and an example of its value.
+TAKES = {
+    "train": ("data.path", "FOLDER"),
+    "audit": ("data.path", "FOLDER"),
+    "evaluate": ("runs", "outputs/runs"),
+    "report": ("runs", "outputs/runs"),
+    "export": ("run", "outputs/runs/RUN"),
+    "predict": ("images", "FOLDER"),
+}
+SEVERAL = ("runs", "images")
+KINDS = {".npz": "arrays", ".npy": "arrays", ".csv": "table", ".tsv": "table", ".parquet": "table"}
+
+
+def is_path(argument: str) -> bool:
+    """Whether an argument is a path without a key: nothing before ``=``, or what can be no key and is there."""
+    key, equals, _ = argument.partition("=")
+    if equals:
+        return parse(f"{key}=0") is None and is_there(argument)
+    return not argument.startswith("~") or argument.startswith("~/") or is_there(argument)
+
+
+def with_key(paths: Sequence[str], config_name: str, overrides: Sequence[str], options: Options) -> list[str]:
+    """The override that paths without a key stand for, beside the others; none for no paths.
+
+    Raises UserError if there is no such path, or more of them than the command takes.
+    """
+    if not paths:
+        return []
+    key, example = TAKES[config_name]
+    if missing := [path for path in paths if not is_there(path, key)]:
+        raise UserError(_not_there(missing[0], f"{key}={example}", options))
+    if given := [override for override in overrides if override.lstrip("+").startswith(f"{key}=")]:
+        raise UserError(f"{given[0]} and {paths[0]} are both for {key}: leave out one.")
+    if len(paths) > 1 and key not in SEVERAL:
+        raise UserError(f"{key} takes one path, got {' and '.join(paths)}")
+    return [f"{key}=[{','.join(map(quoted, paths))}]" if len(paths) > 1 else as_typed(f"{key}={paths[0]}")]
+
+
+def _not_there(path: str, line: str, options: Options) -> str:
+    groups = [group for group in options.groups() if path in options.names(group)]
+    meant = f"; did you mean {' or '.join(f'{group}={path}' for group in groups)}?" if groups else ""
+    return f"there is no file or folder {path}{meant or '.'}\nValues are given as key=value, such as {line}"
+
+
+def data_at(overrides: Mapping[str, Override]) -> list[str]:
+    """The option of ``data`` for what is at ``data.path``, unless one of the overrides (by their keys) chooses it."""
+    path = overrides.get("data.path")
+    if path is None or path.is_delete() or not overrides.keys().isdisjoint(("data", "experiment", "data._target_")):
+        return []
+    value: Any = path.value()
+    texts = [str(getattr(text, "text", text)) for text in (value.list if isinstance(value, ChoiceSweep) else [value])]
+    try:
+        kinds = {_kind(Path(OmegaConf.create([text])[0]).expanduser()) for text in texts}
+    except OmegaConfBaseException:  # a part of it is a value of the configuration
+        return []
+    return [f"data={kinds.pop()}"] if len(kinds) == 1 else []
+
+
+def _kind(path: Path) -> str:
+    """The option of ``data`` that reads what is at a path, or what its name says where nothing is there."""
+    return "folder" if path.is_dir() else KINDS.get(path.suffix.lower(), "table" if path.is_file() else "folder")
