@@ -11,9 +11,9 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.types import ChoiceSweep, Override
 
 from lnl.app.keys import meant_by, nearest_to
-from lnl.app.meant import data_at, is_path, with_key
+from lnl.app.meant import TAKES, data_at, is_path, with_key
 from lnl.app.options import Options
-from lnl.app.paths import as_typed, parse
+from lnl.app.paths import LISTS, PATHS, as_typed, is_there, parse
 from lnl.errors import UserError, nearest
 
 RENAMED = {"data.augment": "augment", "data.crop_padding": "augment.crop_flip.padding"}  # before 0.2
@@ -88,6 +88,8 @@ def _refuse_flag(
         value = following[0]
     name = flag.lstrip("-").replace("-", "_")
     keys = meant_by(name, config_name, Options())
+    if value and is_there(value) and not PATHS.union(LISTS).intersection(keys):  # --data photos
+        keys = [TAKES[config_name][0]]
     if not (certain or keys):
         return
     known = [option for action in parser._actions for option in action.option_strings if option.startswith("--")]

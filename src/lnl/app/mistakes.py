@@ -10,7 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lnl.app.keys import meant_by, optional_keys
 from lnl.app.options import Options
-from lnl.app.paths import parse
+from lnl.app.paths import is_there, parse
 from lnl.errors import install, nearest
 
 KNOWN = (HydraException, OmegaConfBaseException, OSError)
@@ -35,7 +35,8 @@ def explain(error: Exception, config_name: str = "train", options: Options | Non
         if group.startswith("hydra") and (extra := extra_of(option)):
             return f"{option} is not installed: {install(extra)}"
         names = unknown[3].partition("Config search path")[0].split()
-        return f"{group} has no option '{option}'{nearest(option, names)}\nThe options are {', '.join(names)}."
+        near = f"; did you mean data.path={option}?" if group == "data" and is_there(option) else nearest(option, names)
+        return f"{group} has no option '{option}'{near}\nThe options are {', '.join(names)}."
     if misspelt := re.search(r"Could not override '(.+?)'", message):
         key, parent = misspelt[1].split("@")[0], getattr(error.__cause__, "parent_node", None)
         meant = _meant(key, parent, config_name, options)

@@ -26,6 +26,7 @@ from lnl.datasets.userdata.source import UserSource
 from lnl.errors import UserError
 from lnl.files import explained, write_atomically
 from lnl.labels.tables import csv_text
+from lnl.progress import working
 from lnl.runs.find import named_folders
 from lnl.runs.folder import RunFolder, write_json
 from lnl.runs.identity import identify
@@ -50,13 +51,7 @@ def audit(cfg: DictConfig, hydra: HydraConf) -> str:
     """
     unused = [] if cfg.runs is None else [str(key) for key in cfg if key not in BESIDE_RUNS]  # no data may be chosen
     check_values("", cfg, skip=["trainer.precision", *unused], known=False)
-    if cfg.output is None:
-        raise UserError("output must be given: output=FOLDER")
     output = Path(str(cfg.output)).expanduser()
-    if type(cfg.suspects) is not int or cfg.suspects < 1:
-        raise UserError(f"suspects must be a number of at least 1, got {cfg.suspects}")
-    if type(cfg.page_mb) not in (int, float) or not cfg.page_mb >= 0:
-        raise UserError(f"page_mb must be a number of megabytes, at least 0, got {cfg.page_mb}")
     if cfg.runs is None:
         runs, data = [output / "run"], _train(cfg, hydra, output)
     else:
@@ -67,7 +62,8 @@ def audit(cfg: DictConfig, hydra: HydraConf) -> str:
     _check_output(output, identities, bool(cfg.force))
     if data is None:
         data = _data_of(results, runs, cfg)
-    issues, estimate = make_audit(evidence, data)
+    with working("judging the labels"):
+        issues, estimate = make_audit(evidence, data)
     estimate |= {"runs": identities, "audited": _audited(results[0], data)}
     with explained(output):
         if cfg.force:
@@ -169,15 +165,6 @@ def _named_runs(cfg: DictConfig, hydra: HydraConf) -> list[Path]:
 
 def _train(cfg: DictConfig, hydra: HydraConf, output: Path) -> NoisyDataModule:
     """Trains the run in ``output/run``, or continues it, and returns its data."""
-    if not cfg.data.folds or cfg.data.fold is not None:
-        raise UserError(
-            "an audit needs all folds, because a model that has not seen a label must judge it: data.folds=5"
-        )
-    if cfg.trainer.fast_dev_run:
-        raise UserError("an audit needs whole runs: leave out trainer.fast_dev_run, or try data.subset=1000")
-    path = "path" in cfg.data and not OmegaConf.is_missing(cfg.data, "path") and Path(str(cfg.data.path)).expanduser()
-    if path and output.resolve().is_relative_to(path.resolve()):
-        raise UserError(f"output={output} is inside data.path={path}: choose a folder outside of the data.")
     run_cfg = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in KEYS])
     plan = make_plan(run_cfg, hydra)
     _check_output(output, [plan.folder.identity], bool(cfg.force), plan.folder)
