@@ -27,13 +27,15 @@ def job(cfg: DictConfig) -> None:
             check_run(cfg)
             with working("looking at the data"):
                 check_beforehand(cfg, in_every_fold=True)
-        with loading():
-            from lnl.auditing.command import apply_decisions, audit
-
         if cfg.apply is not None:
+            from lnl.auditing.decisions import apply_decisions
+
             print(apply_decisions(Path(str(cfg.apply)).expanduser(), Path(str(cfg.output)).expanduser()))
-        else:
-            print(audit(cfg, hydra))
+            return
+        with loading():
+            from lnl.auditing.command import audit
+
+        print(audit(cfg, hydra))
     finally:
         RunFolder(hydra.runtime.output_dir).discard_if_empty()  # where no run was made
 

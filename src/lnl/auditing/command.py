@@ -13,7 +13,7 @@ import pandas as pd
 from hydra.conf import HydraConf
 from omegaconf import DictConfig, OmegaConf
 
-from lnl.auditing.decisions import corrected_labels, read_decisions, read_estimate, read_labels_so_far
+from lnl.auditing.decisions import corrected_labels, read_estimate, write_table
 from lnl.auditing.estimate import estimate_noise, pairs_of
 from lnl.auditing.evidence import HISTORY, Evidence, read_evidence
 from lnl.auditing.issues import SEEN, UNSEEN, find_issues, ranking_quality
@@ -24,8 +24,7 @@ from lnl.datasets.contents import fingerprints
 from lnl.datasets.splits import check_classes, class_sizes
 from lnl.datasets.userdata.source import UserSource
 from lnl.errors import UserError
-from lnl.files import explained, write_atomically
-from lnl.labels.tables import csv_text
+from lnl.files import explained
 from lnl.progress import working
 from lnl.runs.find import named_folders
 from lnl.runs.folder import RunFolder, write_json
@@ -69,9 +68,9 @@ def audit(cfg: DictConfig, hydra: HydraConf) -> str:
         if cfg.force:
             _remove(output)
         output.mkdir(parents=True, exist_ok=True)
-        _write_table(output / "issues.csv", issues)
+        write_table(output / "issues.csv", issues)
         accepted = issues[issues["issue"]].rename(columns={"suggested_label": "label"})
-        _write_table(output / "corrected_labels.csv", corrected_labels(_all_labels(data), accepted))
+        write_table(output / "corrected_labels.csv", corrected_labels(_all_labels(data), accepted))
         write_json(output / "estimate.json", estimate)
         worst = issues["index"][: cfg.suspects].tolist()
         config = results[0]["config"]["data"]
@@ -104,23 +103,6 @@ def make_audit(evidence: Evidence, data: NoisyDataModule) -> tuple[pd.DataFrame,
         quality = ranking_quality(issues, given, data.labels.truth[issues["index"]], suggested)
         estimate |= {"quality": quality} if quality else {}
     return issues, estimate
-
-
-def apply_decisions(path: Path, output: Path) -> str:
-    """Writes ``decided_labels.csv``, by the decisions that the page of an audit has exported; returns a summary.
-
-    Raises:
-        UserError: if there is no audit in ``output``, or the decisions are about other samples.
-    """
-    labels, classes = read_labels_so_far(output)
-    decisions = read_decisions(path, labels, classes, read_estimate(output).get("audited"))
-    table = corrected_labels(labels, decisions)
-    _write_table(output / "decided_labels.csv", table)
-    counts = decisions["decision"].value_counts()
-    decided = ", ".join(f"{counts.get(name, 0):,} {name}" for name in ("change", "keep", "unsure"))
-    changed = f"{table['changed'].sum():,} of {len(table):,} labels changed"
-    written = os.path.relpath(output / "decided_labels.csv")
-    return f"  {len(decisions):,} decisions ({decided}): {changed}\n  {written}"
 
 
 def summary(estimate: dict[str, Any], output: Path) -> str:
@@ -236,8 +218,3 @@ def _all_labels(data: NoisyDataModule) -> pd.DataFrame:
     return pd.DataFrame(
         {"index": np.arange(len(data.labels)), "file": data.labels.names or "", "given_label": names[data.given]}
     )
-
-
-def _write_table(path: Path, table: pd.DataFrame) -> None:
-    flags = table.select_dtypes(bool).replace({True: "true", False: "false"})
-    write_atomically(path, csv_text(table.assign(**flags)))

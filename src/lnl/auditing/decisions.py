@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from lnl.errors import UserError
-from lnl.labels.tables import read_csv
+from lnl.files import write_atomically
+from lnl.labels.tables import csv_text, read_csv
 
 COLUMNS = ("index", "given_label", "decision", "label")  # of a file of decisions; it may have more
 DECISIONS = ("keep", "change", "unsure")
@@ -92,3 +94,26 @@ def _refuse(path: Path, table: pd.DataFrame, wrong: "pd.Series[bool]", reason: s
         row = table[wrong].iloc[0]
         what = f"sample {row['index']}, given '{row['given_label']}', {row['decision']}, label '{row['label']}'"
         raise UserError(f"{path}: {reason}; the first of {int(wrong.sum())} such rows: {what}")
+
+
+def apply_decisions(path: Path, output: Path) -> str:
+    """Writes ``decided_labels.csv``, by the decisions that the page of an audit has exported; returns a summary.
+
+    Raises:
+        UserError: if there is no audit in ``output``, or the decisions are about other samples.
+    """
+    labels, classes = read_labels_so_far(output)
+    decisions = read_decisions(path, labels, classes, read_estimate(output).get("audited"))
+    table = corrected_labels(labels, decisions)
+    write_table(output / "decided_labels.csv", table)
+    counts = decisions["decision"].value_counts()
+    decided = ", ".join(f"{counts.get(name, 0):,} {name}" for name in ("change", "keep", "unsure"))
+    changed = f"{table['changed'].sum():,} of {len(table):,} labels changed"
+    written = os.path.relpath(output / "decided_labels.csv")
+    return f"  {len(decisions):,} decisions ({decided}): {changed}\n  {written}"
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Writes a CSV, with ``true`` and ``false``."""
+    flags = table.select_dtypes(bool).replace({True: "true", False: "false"})
+    write_atomically(path, csv_text(table.assign(**flags)))
