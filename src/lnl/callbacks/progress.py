@@ -53,23 +53,24 @@ class TrainingProgress(ProgressBar):
         if not self.batches:
             self.batches = trainer.current_epoch * int(trainer.num_training_batches)
         self.before = self.batches
+        self.later = getattr(pl_module, "later_epochs", 0)  # here, because a step must not wait for the device
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         self.batches = self.before + trainer.fit_loop.epoch_loop.batch_idx + 1
         if self.shown and time.monotonic() - self.updated >= self.EVERY:
             self.updated = time.monotonic()
-            self._show(trainer, pl_module)
+            self._show(trainer)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         accuracy = trainer.callback_metrics.get("val/accuracy")
         if accuracy is not None and not trainer.sanity_checking:
             self.accuracy = f", noisy validation accuracy {accuracy:.1%}"
 
-    def _show(self, trainer: pl.Trainer, pl_module: Any) -> None:
+    def _show(self, trainer: pl.Trainer) -> None:
         of_epoch, epoch = int(trainer.num_training_batches), trainer.current_epoch
         ahead = (self.epochs - epoch) * of_epoch - (self.batches - self.before)
-        if later := getattr(pl_module, "later_epochs", 0):  # of stages to come, whose epochs may be longer
-            ahead += later * (max(of_epoch, self._batches_of_all(trainer)) - of_epoch)
+        if self.later:  # epochs of stages to come, which may be longer
+            ahead += self.later * (max(of_epoch, self._batches_of_all(trainer)) - of_epoch)
         share = self.batches / max(1, self.batches + ahead)
         ends = share == 1
         share = share if self.part is None else self.part.share(share)
