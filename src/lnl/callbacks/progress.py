@@ -37,6 +37,7 @@ class TrainingProgress(ProgressBar):
         self.shown = not self.silent and trainer.is_global_zero
         self.epochs, self.accuracy, self.updated = trainer.max_epochs or 1, "", 0.0
         self.batches = 0  # done in this fold; of epochs before it was resumed, as many as in the first one now
+        self.later = 0  # epochs of the stages to come
         if not self.shown:
             return
         share = trainer.current_epoch / self.epochs
@@ -69,7 +70,7 @@ class TrainingProgress(ProgressBar):
     def _show(self, trainer: pl.Trainer) -> None:
         of_epoch, epoch = int(trainer.num_training_batches), trainer.current_epoch
         ahead = (self.epochs - epoch) * of_epoch - (self.batches - self.before)
-        if self.later:  # epochs of stages to come, which may be longer
+        if self.later:  # which may be longer
             ahead += self.later * (max(of_epoch, self._batches_of_all(trainer)) - of_epoch)
         share = self.batches / max(1, self.batches + ahead)
         ends = share == 1
