@@ -154,6 +154,7 @@ def own(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow  # a process without torch
 def test_mistakes_are_found_without_torch(own):
     outcomes = run(own, *(arguments for arguments, _ in MISTAKES.values()))
     for (code, err, _), (_, words) in zip(outcomes, MISTAKES.values(), strict=True):
@@ -164,6 +165,7 @@ def test_mistakes_are_found_without_torch(own):
     assert not list(own.rglob(".identity"))
 
 
+@pytest.mark.slow  # a process without torch
 def test_jobs_of_a_sweep_are_answered_without_torch(own):
     ((code, err, torch),) = run(own, ["lnl.train", "-m", *TABLE, "data.columns.label=lable,lible"])
     assert (code, torch) == (1, False)
