@@ -88,6 +88,22 @@ def test_keys_decide_and_go_on(opened):
     assert opened.execute_script("return document.querySelectorAll('#sheet [tabindex=\"0\"]').length") == 6
 
 
+def test_after_a_choice_by_mouse_keys_are_about_the_next_suspect(opened):
+    """The list would take the letters, and a second key would replace the decision."""
+    click(opened, 0, "keep")
+    keys(opened, "c")
+    assert decisions(opened)[:3] == decided(at0="keep", at1="change")[:3]
+    assert at(opened) == "2"
+    opened.execute_script("document.querySelectorAll('#sheet li')[2].querySelector('select').focus()")
+    opened.execute_script(
+        "const list = document.activeElement; list.value = list.options[1].value;"
+        "list.dispatchEvent(new Event('change', { bubbles: true }))"
+    )
+    assert at(opened) == "3"
+    keys(opened, "u")
+    assert decisions(opened)[:4] == decided(at0="keep", at1="change", at2="change", at3="unsure")[:4]
+
+
 def test_filters_show_pairs_and_decisions(opened):
     click(opened, 0, "keep")
     choose(opened, "pair", "0,1")

@@ -291,3 +291,15 @@ def test_the_files_of_a_folder_are_named(audit, train, tmp_path):
     assert again.code == 0, again.err
     run = next(path for path in again.folders if "found" not in path.parts)
     assert [str(number + 1) for number in np.load(run / "noise.npz")["noisy_labels"]] == corrected["label"].tolist()
+
+
+def test_files_that_no_audit_wrote_are_not_replaced(audit, tmp_path):
+    (tmp_path / "found").mkdir()
+    (tmp_path / "found/index.html").write_text("mine")
+    outcome = audit("data=digits", "noise=symmetric", "data.subset=200", "data.folds=2", "output=found")
+    assert outcome.code == 1
+    assert (
+        outcome.err
+        == "error: found has index.html, and no audit: choose another output=, or replace it by force=true.\n"
+    )
+    assert (tmp_path / "found/index.html").read_text() == "mine"

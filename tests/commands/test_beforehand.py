@@ -77,7 +77,10 @@ MISTAKES = {
         ["lnl.train", "data=table", "data.root=own", "data.path=studio.csv", "data.on_error=skip"],
         "no sample can be used.\n24 of 24 samples are left out (data.on_error=skip), first studio.csv, row 1, ",
     ),
-    "an audit in its data": (["lnl.audit", "data.path=own", "output=own/audit"], "output=own/audit is inside data.path"),
+    "an audit in its data": (
+        ["lnl.audit", "data.path=own", "output=own/audit"],
+        "output=own/audit is inside data.path",
+    ),
     "no folds": (["lnl.audit", "data.path=own", "data.folds=null"], "an audit needs all folds"),
     "no suspects": (["lnl.audit", "data.path=own", "suspects=0"], "suspects must be a number of at least 1, got 0"),
     "no audit": (["lnl.audit", "apply=decisions.csv", "output=nowhere"], "there is no audit in nowhere"),

@@ -180,12 +180,16 @@ MISTAKES = {
     "option": (["run=RUN", "images=photos", "ouput=x.csv"], "did you mean 'output'?"),
     "device": (["run=RUN", "images=photos", "trainer.accelerator=abacus"], "trainer:"),
     "output": (["run=RUN", "images=photos", "output=t.csv/x.csv"], "cannot be written"),
+    "output that is given": (["run=RUN", "images=names.csv", "output=names.csv"], "output=names.csv is one of images="),
+    "output that is a picture": (["run=RUN", "images=.", "output=one.png"], "output=one.png is one of images="),
 }
 
 
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_is_explained(trained, predict, pictures, tmp_path, name):
     (tmp_path / "t.csv").write_text("file\n\n")
+    (tmp_path / "one.png").write_bytes(b"")
+    (tmp_path / "names.csv").write_text("file\nphotos/3/3.png\n")
     arguments, message = MISTAKES[name]
     run = trained("trainer.max_epochs=1").folder if "run=RUN" in arguments else None
     outcome = predict(*(argument.replace("RUN", str(run)) for argument in arguments))

@@ -1,5 +1,6 @@
 """What is meant by a path without a key, and by a path to data without a kind of data."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lnl.app.options import Options
 from lnl.app.paths import as_typed, is_there, parse, quoted
-from lnl.errors import UserError
+from lnl.errors import UserError, nearest
 
 # The key that a path without one is for, and an example of its value.
 TAKES = {
@@ -52,8 +53,16 @@ def with_key(paths: Sequence[str], config_name: str, overrides: Sequence[str], o
 
 def _not_there(path: str, line: str, options: Options) -> str:
     groups = [group for group in options.groups() if path in options.names(group)]
-    meant = f"; did you mean {' or '.join(f'{group}={path}' for group in groups)}?" if groups else ""
-    return f"there is no file or folder {path}{meant or '.'}\nValues are given as key=value, such as {line}"
+    if groups:
+        meant = " or ".join(f"{group}={path}" for group in groups)
+        return (
+            f"there is no file or folder {path}; did you mean {meant}?\nValues are given as key=value, such as {line}"
+        )
+    parent = Path(path).expanduser().parent
+    names = [str(Path(path).parent / name) for name in os.listdir(parent)] if parent.is_dir() else []
+    if near := nearest(path, names).rstrip("."):
+        return f"there is no file or folder {path}{near}"
+    return f"there is no file or folder {path}.\nValues are given as key=value, such as {line}"
 
 
 def data_at(overrides: Mapping[str, Override]) -> list[str]:

@@ -165,6 +165,11 @@ def _check_output(output: Path, identities: Sequence[str], force: bool, folder: 
     others = [read_estimate(output).get("runs")] if (output / "estimate.json").is_file() else []
     if folder is not None and folder.marker.exists():
         others.append([folder.marker.read_text().strip()])
+    foreign = [name for name in ("issues.csv", "corrected_labels.csv", "index.html") if (output / name).exists()]
+    if foreign and not others and not RunFolder(output / "run").is_run():
+        raise UserError(
+            f"{output} has {foreign[0]}, and no audit: choose another output=, or replace it by force=true."
+        )
     if any(other != list(identities) for other in others):
         raise UserError(f"{output} holds another audit: choose another output=, or replace it by force=true.")
 

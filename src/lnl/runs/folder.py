@@ -68,7 +68,7 @@ class RunFolder:
 
     def folds(self) -> list["RunFolder"]:
         """The folders of a cross-validated run's folds that were begun."""
-        return [RunFolder(marker.parent) for marker in sorted(self.path.glob(f"fold*/{self.marker.name}"))]
+        return [RunFolder(marker.parent) for marker in sorted(self.path.glob(f"fold[0-9]*/{self.marker.name}"))]
 
     def is_run(self) -> bool:
         """Whether a run is in the folder itself, finished or begun."""

@@ -43,11 +43,14 @@ def predict_new_images(cfg: DictConfig, run: FinishedRun) -> None:
         raise UserError(f"batch_size must be at least 1, got {cfg.batch_size}")
     with working("looking for pictures"):
         files = find_pictures(cfg.images, cfg.file_column, Path(str(cfg.root)).expanduser() if cfg.root else None)
+    output = Path(str(cfg.output)).expanduser()
+    given = [*(Path(source).expanduser() for source in listed(cfg.images)), *(path for _, path in files)]
+    if os.path.realpath(output) in map(os.path.realpath, given):
+        raise UserError(f"output={output} is one of images=: choose another output=FILE.csv.")
     trained = load_trained(run, cfg.protocol, cfg.trust)
     started = time.perf_counter()
     trainer = quiet_trainer(run, cfg.trainer.accelerator, cfg.trainer.precision)
     trained.classifier.to(trainer.strategy.root_device)
-    output = Path(str(cfg.output)).expanduser()
     with trainer.precision_plugin.forward_context():
         bad = _write(output, files, trained.classifier, cfg.batch_size, cfg.num_workers)
     seconds = time.perf_counter() - started

@@ -109,8 +109,9 @@ function clicked(event) {
   if (button?.classList.contains("look")) return look(place);
   go(place, false);
   if (!button) return;
-  const next = choose(place, decided[place]?.[0] === button.value ? null : button.value);
-  if (!passes(place)) go(next);
+  const again = decided[place]?.[0] === button.value;
+  const next = choose(place, again ? null : button.value);
+  if (!again || !passes(place)) go(next, !passes(place)); // keys are about the next picture then
 }
 
 // ---- files
@@ -149,7 +150,7 @@ function listen() {
   on("sheet", "change", ({ target }) => {
     const place = +target.closest("li").dataset.place;
     const next = choose(place, target.value === "" ? null : "change", +target.value);
-    if (!passes(place)) go(next);
+    if (target.value !== "" || !passes(place)) go(next); // out of the list, which would take the keys
   });
   document.addEventListener("keydown", pressed);
   on("undo", "click", undo);
