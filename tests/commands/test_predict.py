@@ -211,9 +211,10 @@ def test_nothing_readable_is_an_error_even_if_skipped(trained, predict, tmp_path
 def test_folds_are_runs_of_their_own(trained, predict, pictures):
     run = trained("data.folds=2", "data.subset=200")
     folder = min(run.folders, key=lambda path: len(path.parts))
-    outcome = predict(f"run={folder}", "images=photos")
-    assert outcome.code == 1
-    assert "holds 2 runs; name one of them" in outcome.err
+    for given in (folder, folder.parent):
+        outcome = predict(f"run={given}", "images=photos")
+        assert outcome.code == 1
+        assert f"holds 2 runs; name one of them, such as run={folder}/fold1" in outcome.err
     assert predict(f"run={folder}/fold2", "images=photos").code == 0
 
 

@@ -86,15 +86,19 @@ def one_finished_run(given: str | Sequence[str] | None, outputs: str = "outputs"
 def _run_folders(name: str, found: list[Path]) -> list[Path]:
     folders = []
     for folder in found:
-        run = RunFolder(folder)
-        folds = [fold.path for fold in run.folds()]  # they have the weights of a cross-validated run
-        inside = folds or ([folder] if run.is_run() else find_runs([folder]))
+        found_inside = [folder] if RunFolder(folder).is_run() or RunFolder(folder).folds() else find_runs([folder])
+        inside = [part for path in found_inside for part in _with_weights(path)]
         if not inside and len(found) == 1:
             raise UserError(f"{name} is not a run folder, and no finished run is in it: there is no result.json")
         folders += inside
     if not folders:
         raise UserError(f"no finished run is in the folders {name}: there is no result.json")
     return folders
+
+
+def _with_weights(run: Path) -> list[Path]:
+    """The folders that have the weights of a run: of a cross-validated one, its folds."""
+    return [fold.path for fold in RunFolder(run).folds()] or [run]
 
 
 def _read(path: Path) -> FinishedRun:
