@@ -1,5 +1,6 @@
 """``python -m lnl.audit``: which of the given labels are wrong, and a corrected file of them."""
 
+import os
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -65,7 +66,8 @@ def check_run(cfg: DictConfig) -> None:
         raise UserError("an audit needs whole runs: leave out trainer.fast_dev_run, or try data.subset=1000")
     path = "path" in cfg.data and not OmegaConf.is_missing(cfg.data, "path") and Path(str(cfg.data.path)).expanduser()
     if path and Path(str(cfg.output)).expanduser().resolve().is_relative_to(path.resolve()):
-        raise UserError(f"output={cfg.output} is inside data.path={path}: choose a folder outside of the data.")
+        outside = os.path.relpath(path.resolve().parent / "audit")
+        raise UserError(f"output={cfg.output} is inside data.path={path}: choose one outside of it, output={outside}")
 
 
 if __name__ == "__main__":

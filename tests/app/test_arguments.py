@@ -87,6 +87,9 @@ def test_null_is_the_runs_own_data_in_an_evaluation():
         ("export", ["photos", "format=onnx"], ["format=onnx", "run=photos"]),
         ("predict", ["run=x", "photos", "a.csv"], ["run=x", "images=['photos','a.csv']"]),
         ("predict", ["My photos (new), a=b"], ["images='My photos (new), a=b'"]),
+        ("predict", ["photos", "run/of mine"], ["images=photos", "run=run/of mine"]),
+        ("evaluate", ["run/of mine", "photos"], ["data=folder", "runs=run/of mine", "data.path=photos"]),
+        ("audit", ["run/of", "mine"], ["data=folder", "data.path=run/of mine"]),
         ("train", ["--config-dir=~/mine", "seed=1"], ["--config-dir=HOME/mine", "seed=1"]),
     ],
 )
@@ -95,7 +98,8 @@ def test_a_path_without_a_key_or_a_kind_is_what_it_is(command, typed, prepared, 
     monkeypatch.setenv("HOME", "HOME")
     for folder in ("photos", "it's", "folder.csv", "My photos (new), a=b"):
         (tmp_path / folder).mkdir()
-    for file in ("a.csv", "a.npz", "notes"):
+    for file in ("a.csv", "a.npz", "notes", "run/of mine/result.json"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).touch()
     assert prepare(typed, command) == (typed if prepared is None else prepared)
 
@@ -109,6 +113,12 @@ def test_a_path_without_a_key_or_a_kind_is_what_it_is(command, typed, prepared, 
         ("train", "a b", "data.path takes one path, got a and b"),
         ("predict", "a images=b", "images=b and a are both for images: leave out one."),
         ("train", "--data folder", "there is no flag --data\nValues are given as key=value, such as data=folder"),
+        (
+            "audit",
+            "one.png",
+            "one.png is one picture: give the folder that has a folder for each class, data.path=FOLDER",
+        ),
+        ("audit", "one.pnk", "there is no file or folder one.pnk; did you mean 'one.png'?"),
         ("audit", "--data a", "there is no flag --data\nValues are given as key=value, such as data.path=a"),
         ("audit", "--path photos", "such as data.path=photos or noise.path=photos"),
         ("audit", "-data=folder", "there is no flag -data\nValues are given as key=value, such as data=folder"),
@@ -123,6 +133,7 @@ def test_what_is_not_understood_gets_the_line_to_type(command, typed, message, t
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
+    (tmp_path / "one.png").touch()
     with pytest.raises(UserError) as refused:
         prepare(typed.split(), command)
     assert message in str(refused.value)

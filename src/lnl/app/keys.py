@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lnl.app.options import Options
+from lnl.app.resolvers import register_resolvers
 from lnl.config import CONF_DIR
 
 
@@ -62,6 +63,7 @@ def _groups(options: Options) -> list[str]:
 
 
 def _composed(config_name: str, overrides: Sequence[str]) -> Any:
+    register_resolvers()
     try:
         with hydra.initialize_config_dir(CONF_DIR, version_base="1.3"):
             return hydra.compose(config_name, list(overrides))

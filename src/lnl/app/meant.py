@@ -12,6 +12,8 @@ from omegaconf.errors import OmegaConfBaseException
 from lnl.app.options import Options
 from lnl.app.paths import as_typed, is_there, parse, quoted
 from lnl.errors import UserError, nearest
+from lnl.files import is_picture
+from lnl.runs.folder import RunFolder
 
 # The key that a path without one is for, and an example of its value.
 TAKES = {
@@ -35,20 +37,34 @@ def is_path(argument: str) -> bool:
 
 
 def with_key(paths: Sequence[str], config_name: str, overrides: Sequence[str], options: Options) -> list[str]:
-    """The override that paths without a key stand for, beside the others; none for no paths.
+    """The overrides that paths without a key stand for, beside the others; none for no paths.
 
     Raises UserError if there is no such path, or more of them than the command takes.
     """
-    if not paths:
-        return []
-    key, example = TAKES[config_name]
-    if missing := [path for path in paths if not is_there(path, key)]:
+    key, example = TAKES.get(config_name, ("", ""))
+    missing = [path for path in paths if not is_there(path, key)]
+    if missing and len(paths) > 1 and is_there(whole := " ".join(paths)):
+        paths, missing = [whole], []  # a name with spaces, without quotes
+    if missing:
         raise UserError(_not_there(missing[0], f"{key}={example}", options))
+    of_run = [path for path in paths if RunFolder(Path(path).expanduser()).is_run()]
+    keys = dict.fromkeys(paths, key)
+    if config_name == "predict":
+        keys |= dict.fromkeys(of_run, "run")
+    elif config_name == "evaluate" and of_run:
+        keys |= {path: "data.path" for path in paths if path not in of_run}
+    return [
+        _given(name, [path for path in paths if keys[path] == name], overrides) for name in dict.fromkeys(keys.values())
+    ]
+
+
+def _given(key: str, paths: Sequence[str], overrides: Sequence[str]) -> str:
+    """The override of a key by paths; raises UserError if it is given already, or takes only one."""
     if given := [override for override in overrides if override.lstrip("+").startswith(f"{key}=")]:
         raise UserError(f"{given[0]} and {paths[0]} are both for {key}: leave out one.")
     if len(paths) > 1 and key not in SEVERAL:
         raise UserError(f"{key} takes one path, got {' and '.join(paths)}")
-    return [f"{key}=[{','.join(map(quoted, paths))}]" if len(paths) > 1 else as_typed(f"{key}={paths[0]}")]
+    return f"{key}=[{','.join(map(quoted, paths))}]" if len(paths) > 1 else as_typed(f"{key}={paths[0]}")
 
 
 def _not_there(path: str, line: str, options: Options) -> str:
@@ -81,4 +97,6 @@ def data_at(overrides: Mapping[str, Override]) -> list[str]:
 
 def _kind(path: Path) -> str:
     """The option of ``data`` that reads what is at a path, or what its name says where nothing is there."""
+    if is_picture(path.name) and path.is_file():
+        raise UserError(f"{path} is one picture: give the folder that has a folder for each class, data.path=FOLDER")
     return "folder" if path.is_dir() else KINDS.get(path.suffix.lower(), "table" if path.is_file() else "folder")

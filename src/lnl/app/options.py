@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from lnl.config import CONF_DIR
 
@@ -46,11 +46,11 @@ class Options:
     def null_by_default(self, config_name: str) -> set[str]:
         """The groups of which a command chooses no option by default."""
         found: set[str] = set()
-        config: Any = self.load("", config_name)
+        config: Any = OmegaConf.to_container(self.load("", config_name))
         for entry in config.get("defaults", []):
             if isinstance(entry, str) and entry != "_self_":
                 found |= self.null_by_default(entry)
-            elif isinstance(entry, DictConfig):
+            elif isinstance(entry, dict):
                 choices: Mapping[Any, Any] = {str(group).removeprefix("override "): entry[group] for group in entry}
                 found = found - choices.keys() | {group for group, option in choices.items() if option is None}
         return found
