@@ -49,7 +49,7 @@ class Pace:
 
     Args:
         begun: the share of the work, in [0, 1], that was done before ``started``.
-        started: the time of the clock when it was begun, as of :func:`time.time`; None for now.
+        started: the time of the clock when it was begun, as of ``time.time``; None for now.
         said: the share at the last line; None if there was none.
     """
 

@@ -39,8 +39,8 @@ def find_issues(
     ``issue`` marks labels that confident learning prunes, for which all views name the same other class, and which are
     among the first in rank, as many as are surely :func:`wrong at random <lnl.auditing.estimate.wrong_at_random>`, or
     in a :func:`systematic pair <lnl.auditing.estimate.systematic_pairs>`: their suggestion can be accepted without a
-    look. Other labels are worth a look in the order of their rank. Nothing is an issue if the models :func:`cannot
-    tell <lnl.auditing.estimate.judge>`.
+    look. Other labels are worth a look in the order of their rank. Nothing is an issue if the models are too
+    weak to :func:`judge <lnl.auditing.estimate.judge>` labels.
 
     Args:
         labels: given, ``[n]`` in ``[0, K)``.

@@ -25,7 +25,7 @@ class Part:
     Attributes:
         number, count: which of how many folds, from 1.
         since: from where the pace is known, by folds trained before in this call: the share of the whole run that was
-            done then, in [0, 1], and the time, as of :func:`time.time`.
+            done then, in [0, 1], and the time, as of ``time.time``.
     """
 
     number: int
