@@ -74,14 +74,12 @@ def estimate_noise(
         issues: of :func:`lnl.auditing.find_issues`, to be counted.
 
     Returns:
-        ``classes``; ``samples`` and ``issues``, numbers; ``judges``, of :func:`judge`, and ``can_tell``; ``wrong`` and
-        ``wrong_interval``, the estimate to believe: ``at_random``, between the lower end of its interval and the upper
-        end of confident learning's, or null, between 0 and that, if the models cannot tell; ``advice``, sentences that
-        say so; ``noise_rate``, ``noise_rate_interval``; ``at_random``, ``at_random_interval``, of
-        :func:`wrong_at_random`; ``joint[i][j]``, the share of samples that are labelled i
-        and are truly j; ``transition[j][i]``, P(labelled i | truly j); ``pairs``, the most issues first, of ``given``
-        and ``suggested`` class, ``rate`` (the share of samples labelled ``given`` that are truly ``suggested``), its
-        ``interval``, ``count`` of issues, and ``systematic``, of :func:`systematic_pairs`.
+        ``classes``; ``samples`` and ``issues``, numbers; all of :func:`conclusion`; ``noise_rate``,
+        ``noise_rate_interval``; ``at_random``, ``at_random_interval``, of :func:`wrong_at_random`; ``joint[i][j]``, the
+        share of samples that are labelled i and are truly j; ``transition[j][i]``, P(labelled i | truly j); ``pairs``,
+        the most issues first, of ``given`` and ``suggested`` class, ``rate`` (the share of samples labelled ``given``
+        that are truly ``suggested``), its ``interval``, ``count`` of issues, and ``systematic``, of
+        :func:`systematic_pairs`.
     """
     flagged = np.zeros((len(classes), len(classes)), dtype=np.int64)  # issues by given and suggested class
     if issues is not None:
@@ -109,18 +107,13 @@ def estimate_noise(
         for given, true in np.argwhere(counts + flagged)
         if given != true
     ]
-    verdict, rate_interval = judge(labels, probabilities), _wilson(rate * effective, effective)
-    wrong = min(at_random, rate_interval[1]) if verdict.can_tell else None
-    wrong_interval = [0.0 if wrong is None else min(at_random_interval[0], wrong), rate_interval[1]]
+    rate_interval = _wilson(rate * effective, effective)
+    verdict = judge(labels, probabilities)
     return {
         "samples": len(labels),
         "issues": int(flagged.sum()),
         "classes": list(classes),
-        "judges": asdict(verdict),
-        "can_tell": verdict.can_tell,
-        "wrong": wrong,
-        "wrong_interval": wrong_interval,
-        "advice": advice(verdict, wrong, len(labels)),
+        **conclusion(verdict, at_random, at_random_interval[0], rate_interval[1], len(labels)),
         "noise_rate": rate,
         "noise_rate_interval": rate_interval,
         "at_random": at_random,
@@ -128,6 +121,29 @@ def estimate_noise(
         "joint": joint.tolist(),
         "transition": np.divide(joint.T, of_true, out=np.eye(len(joint)), where=of_true > 0).tolist(),
         "pairs": sorted(pairs, key=lambda pair: (-pair["count"], -pair["rate"])),
+    }
+
+
+def conclusion(verdict: Verdict, at_random: float, low: float, high: float, samples: int) -> dict[str, Any]:
+    """The estimate to believe, of both estimates of the share of wrong labels.
+
+    Args:
+        verdict: on the models.
+        at_random, low: of :func:`wrong_at_random`, with the lower end of its interval.
+        high: the upper end of confident learning's interval.
+        samples: number of labels.
+
+    Returns:
+        ``judges``, the verdict, and ``can_tell``; ``wrong`` and ``wrong_interval``: ``at_random`` between ``low`` and
+        ``high``, or null between 0 and ``high`` if the models cannot tell; ``advice``, sentences that say so.
+    """
+    wrong = min(at_random, high) if verdict.can_tell else None
+    return {
+        "judges": asdict(verdict),
+        "can_tell": verdict.can_tell,
+        "wrong": wrong,
+        "wrong_interval": [0.0 if wrong is None else min(low, wrong), high],
+        "advice": advice(verdict, wrong, samples),
     }
 
 
