@@ -1,6 +1,7 @@
 """The exception whose message is for the user, and helpers for such messages."""
 
 import difflib
+import re
 from collections.abc import Iterable
 from numbers import Real
 
@@ -21,6 +22,13 @@ def nearest(given: str, known: Iterable[str]) -> str:
 def install(extra: str) -> str:
     """What to type for an extra of lnl, which is installed from its clone."""
     return f"pip install -e '.[{extra}]' in lnl's folder"
+
+
+def typed_list(names: Iterable[str]) -> str:
+    """The names as the command line takes them in a list, in quotes where signs are in them."""
+    plain = re.compile(r"[\w.-]+( [\w.-]+)*")
+    escaped = (name if plain.fullmatch(name) else "'" + name.replace("'", "\\'") + "'" for name in names)
+    return f"[{','.join(escaped)}]"
 
 
 def first_line(error: BaseException) -> str:

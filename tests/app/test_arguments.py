@@ -3,7 +3,8 @@
 import pytest
 
 from lnl.app.arguments import prepare
-from lnl.errors import UserError
+from lnl.app.paths import parse
+from lnl.errors import UserError, typed_list
 
 
 @pytest.mark.parametrize(
@@ -160,3 +161,10 @@ def test_added_options_are_in_lists_and_hints(added, train, tmp_path):
     assert "augment=[flip,tilt] for one list" in train(added, "augment=flip,tilt").err
     if added.startswith("--"):
         assert "mae, mine, nce" in train(added, "--help").out
+
+
+def test_names_in_a_hint_can_be_typed_as_they_are():
+    names = ["cat", "white, large", "Rosen [rot]", "it's", "Löwenzahn (gelb)", "sea lion"]
+    override = parse(f"data.classes={typed_list(names)}")
+    assert override is not None
+    assert [str(getattr(name, "text", name)) for name in override.value()] == names

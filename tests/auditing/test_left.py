@@ -96,7 +96,7 @@ def test_what_is_said(browser):
     most = int(np.ceil(60 * binomtest(1, 33).proportion_ci(method="wilson").high))
     assert done == [
         f"About 1 wrong label is likely left (95 % interval 0 to {most}) among the 60 pictures that you have not "
-        "looked at. The next 20 pictures will likely show you none. Of 1 you are unsure.",
+        "looked at. The next 20 pictures will likely show you none. The 1 that you are unsure of is not counted.",
         f"about 1 left (0 to {most})",
     ]
     assert text(browser, "k" * 60 + " ", 61)[0] == (

@@ -66,7 +66,7 @@ MISTAKES = {
     ),
     "none trusted": (
         ["lnl.train", *TABLE, "method=mw_net"],
-        "this method needs samples with trusted labels: set data.t",
+        "needs samples with trusted labels: a column trusted (true or false) in the table, or data.trusted=",
     ),
     "weights": (["lnl.train", "data=digits", "init_from=no.ckpt"], "there is no checkpoint at no.ckpt"),
     "arrays": (

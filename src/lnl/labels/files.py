@@ -139,8 +139,10 @@ def trusted_file(spec: int | str | None) -> Path | None:
 def check_trusted(trusted: Trusted) -> None:
     """Raises ValueError if there are no trusted samples, for a method that needs some."""
     if not len(trusted):
-        how = "set data.trusted, e.g. to 1000 or a CSV; from Python, fit(images, labels, trusted=...)"
-        raise ValueError(f"this method needs samples with trusted labels: {how}")
+        raise ValueError(
+            "this method needs samples with trusted labels: a column trusted (true or false) in the table, or "
+            "data.trusted=, a number or a CSV.\nFrom Python, fit(images, labels, trusted=...)."
+        )
 
 
 def with_trusted(labels: Labels, spec: int | str | None, seed: int) -> Labels:

@@ -17,7 +17,7 @@ from lnl.config import listed
 from lnl.data import NoisyDataModule
 from lnl.datasets.contents import fingerprints
 from lnl.datasets.splits import Split
-from lnl.errors import UserError
+from lnl.errors import UserError, typed_list
 from lnl.files import explained, read_arrays, write_atomically
 from lnl.labels.tables import csv_text
 from lnl.metrics import classification_metrics
@@ -138,7 +138,8 @@ class Evaluator:
     def _check_count(self, run: FinishedRun, count: int, names: Sequence[str] = ()) -> None:
         if count != len(run.classes):
             some = set(names) < set(run.classes) and names
-            hint = f"\nIf it has samples of some of them only: data.classes=[{','.join(run.classes)}]" if some else ""
+            typed = f'"data.classes={typed_list(run.classes)}"'
+            hint = f"\nIf it has samples of some of them only: {typed}" if some else ""
             known = f"{len(run.classes)} ({', '.join(run.classes[:5])}{', ...' if len(run.classes) > 5 else ''})"
             raise UserError(f"{self.dataset} has {count} classes, but {run.folder.path} was trained on {known}{hint}")
 

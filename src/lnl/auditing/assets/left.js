@@ -47,7 +47,7 @@ function wrongLeft(kinds, samples) {
 
 // The answer in one or two sentences, and in a few words; number writes one.
 function leftText(left, unsure, number) {
-  const besides = unsure ? ` Of ${number(unsure)} you are unsure.` : "";
+  const besides = unsure ? ` The ${number(unsure)} that you are unsure of ${unsure === 1 ? "is" : "are"} not counted.` : "";
   const ahead = left.next === 1 ? "picture" : `${number(left.next)} pictures`;
   const next = left.next ? ` The next ${ahead} will likely show you ${left.nextWrong ? number(left.nextWrong) : "none"}.` : "";
   if (!left.unseen) return [`You have looked at every picture.${besides}`, ""];

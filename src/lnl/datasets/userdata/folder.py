@@ -15,7 +15,7 @@ from lnl.datasets.userdata.layout import TABLES, nested_classes, no_classes
 from lnl.datasets.userdata.listing import SPLIT_OF, Listing
 from lnl.datasets.userdata.remarks import details, many, some
 from lnl.datasets.userdata.source import UserSource
-from lnl.errors import UserError, nearest
+from lnl.errors import UserError, nearest, typed_list
 from lnl.files import about_unread, entries, is_picture, unread_format, walk
 
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
@@ -124,7 +124,7 @@ class Folder(UserSource):
         raise UserError(
             f"{', '.join(named)} in {path} have pictures, but no class folders, and are called like splits: expected "
             f"are {path / first}/<class>/*.jpg.\nLabels in a table are read by data=table{hint and f', such as {hint}'}"
-            f"; data.classes=[{','.join(pictured)}] says that these are classes."
+            f"; data.classes={typed_list(pictured)} says that these are classes."
         )
 
     def _left_out(self, empty: list[str], loose: Counter[str], deeper: Counter[str], others: Counter[str]) -> list[str]:

@@ -15,14 +15,16 @@ SHOWN = 3  # folders in a message
 
 def no_classes(path: Path) -> str:
     """The error for a folder none of whose folders has a picture."""
-    held, unread, tables = Counter[str](), Counter[str](), []
+    held, unread, others, tables = Counter[str](), Counter[str](), Counter[str](), []
     for place in _files(path):
         held[PurePosixPath(place).parent.as_posix()] += is_picture(place)
         unread[unread_format(place)] += 1
+        others[PurePosixPath(place).suffix.lower() or "no suffix"] += not is_picture(place) and not unread_format(place)
         tables += [place] if place.lower().endswith(TABLES) and place.count("/") < 2 else []
     del unread[""]
-    held = +held
+    held, others = +held, +others
     expected = f"expected are {path}/<class>/*.jpg (or .png, .webp, .bmp, ...)"
+    tables.sort(key=lambda place: PurePosixPath(place).name != "decided_labels.csv")  # of an audit, before its others
     hint = f"; data=table data.path={path / tables[0]} reads a table" if tables else ""
     if nested := nested_classes(path, held):
         return nested
@@ -34,7 +36,9 @@ def no_classes(path: Path) -> str:
     for where, count in held.items():
         said = f"{many(count, 'picture is', 'pictures are')} deeper in {path / where} than expected"
         return f"{said}: {expected}, or data=table."
-    return f"there are no pictures in the folders of {path}: {expected}{hint}."
+    beside = ", ".join(f"{count:,} ({suffix})" for suffix, count in others.most_common(SHOWN))
+    there = f"; other files there: {beside}" if others else ""
+    return f"there are no pictures in the folders of {path}{there}: {expected}{hint}."
 
 
 def _files(path: Path) -> Iterator[str]:
