@@ -22,7 +22,7 @@ def closing_block(result: dict[str, Any], folder: Path) -> str:
     steps = f" ({result['steps']:,} steps)" if "steps" in result else ""  # not in results before 0.2
     lines = [
         f"{images}, {result['model']}, {', '.join(parts)}, seed {seeds['seed']}: "
-        f"{result['epochs']:,} epochs{steps} in {result['time']['fit_seconds']:.1f} s",
+        f"{result['epochs']:,} epoch{'s' * (result['epochs'] != 1)}{steps} in {result['time']['fit_seconds']:.1f} s",
         *_labels(result),
         *(
             f"method.{name}={value:g} IS THE TRUE SHARE OF WRONG LABELS, which is known in experiments only"

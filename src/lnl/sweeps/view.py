@@ -57,7 +57,8 @@ class Sweep:
                 shutil.rmtree(path, ignore_errors=True)
         self.live.start()
         if not self.live.console.is_terminal and "torch" not in sys.modules:  # the first job will take a while
-            say(f"starting {'a search' if self.total is None else f'{self.total} jobs'} ...")
+            jobs = f"{self.total} job{'s' * (self.total != 1)}" if self.total is not None else "a search"
+            say(f"starting {jobs} ...")
         self.watcher.start()
 
     def _watch(self) -> None:
