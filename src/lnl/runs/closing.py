@@ -37,32 +37,38 @@ def closing_block(result: dict[str, Any], folder: Path) -> str:
             f"{accuracy['mean']:.2%} ± {accuracy['std']:.2%} of the given labels predicted"
         )
     lines += [_accuracy(name, entry) for name, entry in result["protocol"].items()]
-    if (chance := learned_nothing(result)) is not None and not result["fast_dev_run"]:
-        lines += [
-            f"THE MODEL HAS LEARNED NOTHING: one answer for every image would be right for {chance:.1%}.",
-            f"Train longer (trainer.max_epochs={4 * result['epochs']}), or with another optimizer.lr or model.",
-        ]
-    if result["fast_dev_run"]:
+    if not result["fast_dev_run"]:
+        lines += learned_nothing(result)
+    else:
         lines.insert(0, "SMOKE RUN: one batch of each kind; no result is kept")
     return _block(*lines, os.path.relpath(folder))
 
 
-def learned_nothing(result: dict[str, Any]) -> float | None:
-    """The share of the most frequent class, if the last epoch's accuracy on unseen labels is not above it; else None.
+def learned_nothing(result: dict[str, Any]) -> list[str]:
+    """Warns if the last epoch's accuracy on unseen labels is not above the share of the most frequent class.
 
     Above is more than 1.64 standard deviations of the number of right answers that naming this class would get, by the
-    validation labels and the test labels together.
+    validation labels and the test labels together. If a model half-way to perfect would not be above either, the
+    labels are too few to tell.
     """
     last, data = result["protocol"]["last"], result["data"]
     if "largest_class" not in data:  # before 0.2
-        return None
+        return []
     size, right, by_chance = data["val"], last["val"]["accuracy"] * data["val"], data["largest_class"] * data["val"]
     if "confusion_matrix" in last.get("test", {}):  # not of a cross-validated run
         labels = [sum(row) for row in last["test"]["confusion_matrix"]]
         right, by_chance = right + last["test"]["accuracy"] * sum(labels), by_chance + max(labels)
         size += sum(labels)
     chance = by_chance / size
-    return chance if right <= by_chance + 1.64 * math.sqrt(size * chance * (1 - chance)) else None
+    limit = by_chance + 1.64 * math.sqrt(size * chance * (1 - chance))
+    if (by_chance + size) / 2 <= limit:
+        return [f"Whether the model has learned anything cannot be told from {size:,} held-out labels."]
+    if right > limit:
+        return []
+    return [
+        f"THE MODEL HAS LEARNED NOTHING: one answer for every image would be right for {chance:.1%}.",
+        f"Train longer (trainer.max_epochs={4 * result['epochs']}), or with another optimizer.lr or model.",
+    ]
 
 
 def _labels(result: dict[str, Any]) -> list[str]:
