@@ -31,6 +31,11 @@ def typed_list(names: Iterable[str]) -> str:
     return f"[{','.join(escaped)}]"
 
 
+def many(count: int, one: str, several: str) -> str:
+    """``1 <one>``, or ``<count> <several>``."""
+    return f"{count:,} {one if count == 1 else several}"
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an error's message."""
     return (str(error).splitlines() or [type(error).__name__])[0]

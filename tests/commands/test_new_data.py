@@ -172,7 +172,7 @@ def test_a_test_set_that_the_data_names_may_grow(train, evaluate, tmp_path):
     shutil.copy(tmp_path / "own/train/cat/cat3.png", tmp_path / "own/test/cat/moved.png")
     outcome = evaluate(f"runs={folder}")
     assert "13 images" in outcome.out
-    assert "1 of 14 images are left out" in outcome.out
+    assert "1 of 14 images is left out" in outcome.out
     assert len(records(folder)) == 3  # before it grew, and in both orders of the classes since
 
 
@@ -196,7 +196,7 @@ def test_classes_in_another_order_are_the_same_classes(train, evaluate, tmp_path
 def test_some_of_the_classes_are_asked_for_by_their_names(ask, tmp_path):
     write_folder(tmp_path / "two", 4, classes=("cat", "dog"), first=50)
     refused = ask("data=folder", "data.path=two")
-    assert "folder has 2 classes, but" in refused
+    assert "folder has 2 classes (cat, dog), but" in refused
     assert "data.classes=[cat,dog,owl]" in refused
     assert ask("data=folder", "data.path=two", "data.classes=[cat,dog,owl]")["samples"] == 8
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lnl.errors import UserError
+from lnl.errors import UserError, many
 from lnl.files import write_atomically
 from lnl.labels.tables import csv_text, read_csv
 
@@ -110,7 +110,7 @@ def apply_decisions(path: Path, output: Path) -> str:
     decided = ", ".join(f"{counts.get(name, 0):,} {name}" for name in ("change", "keep", "unsure"))
     changed = f"{table['changed'].sum():,} of {len(table):,} labels changed"
     written = os.path.relpath(output / "decided_labels.csv")
-    return f"  {len(decisions):,} decisions ({decided}): {changed}\n  {written}"
+    return f"  {many(len(decisions), 'decision', 'decisions')} ({decided}): {changed}\n  {written}"
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:

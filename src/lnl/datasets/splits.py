@@ -8,7 +8,7 @@ import numpy as np
 
 from lnl.datasets.copies import choose_pictures, deal_pictures, not_alone
 from lnl.datasets.images import check_choice
-from lnl.errors import UserError
+from lnl.errors import UserError, many
 from lnl.labels import Integers as Index
 from lnl.labels import Labels, Trusted
 from lnl.labels.labels import stratified_choice
@@ -173,12 +173,13 @@ def check_classes(sizes: Index, folds: int, classes: Sequence[str], own: Index |
         own: of the whole training set, for data that has ``data.min_per_class``; else None.
     """
     if (sizes > 0).sum() < 2:
-        raise UserError(f"an audit needs labels of at least 2 classes; these {sizes.sum()} labels have one")
+        these = many(sizes.sum(), "label has", "labels have")
+        raise UserError(f"an audit needs labels of at least 2 classes; these {these} one")
     small = np.flatnonzero((sizes > 0) & (sizes < folds))
     if not len(small):
         return
     label = small[0]
-    others = f" (and {len(small) - 1:,} more classes)" if len(small) > 1 else ""
+    others = f" (and {many(len(small) - 1, 'more class', 'more classes')})" if len(small) > 1 else ""
     mend = "Leave the class out, or set fewer folds."
     if own is not None and (own[small] < folds).all() and (own >= folds).sum() > 1:
         mend = f"data.min_per_class={folds} leaves such classes out; or set fewer folds."

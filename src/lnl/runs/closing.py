@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from lnl.errors import many
 from lnl.runs.identity import acting
 
 MEANINGS = {
@@ -19,10 +20,10 @@ def closing_block(result: dict[str, Any], folder: Path) -> str:
     data, seeds = result["data"], result["seeds"]
     parts = [result["method"], *({result["loss"]} - {"none"}), *acting(result["config"])]
     images = data["name"] if result["corruption"] == "none" else f"{data['name']} ({result['corruption']})"
-    steps = f" ({result['steps']:,} steps)" if "steps" in result else ""  # not in results before 0.2
+    steps = f" ({many(result['steps'], 'step', 'steps')})" if "steps" in result else ""  # not in results before 0.2
     lines = [
         f"{images}, {result['model']}, {', '.join(parts)}, seed {seeds['seed']}: "
-        f"{result['epochs']:,} epoch{'s' * (result['epochs'] != 1)}{steps} in {result['time']['fit_seconds']:.1f} s",
+        f"{many(result['epochs'], 'epoch', 'epochs')}{steps} in {result['time']['fit_seconds']:.1f} s",
         *_labels(result),
         *(
             f"method.{name}={value:g} IS THE TRUE SHARE OF WRONG LABELS, which is known in experiments only"
@@ -113,8 +114,8 @@ def evaluation_block(record: dict[str, Any], folder: Path) -> str:
     epoch = "last epoch" if record["protocol"] == "last" else f"best epoch by noisy validation ({record['epoch'] + 1})"
     lines = [
         os.path.relpath(folder),
-        f"{data['name']}, {data['split']}, {data['samples']:,} images, {epoch}: accuracy {test['accuracy']:.2%}, "
-        f"macro F1 {test['macro_f1']:.2%}, {1000 * record['time']['seconds_per_image']:.3g} ms an image",
+        f"{data['name']}, {data['split']}, {many(data['samples'], 'image', 'images')}, {epoch}: "
+        f"accuracy {test['accuracy']:.2%}, macro F1 {test['macro_f1']:.2%}, {1000 * record['time']['seconds_per_image']:.3g} ms an image",
     ]
     if not data["same_classes"]:
         lines.append("its classes are not those of training: label k is compared with output k, so numbers are matched")

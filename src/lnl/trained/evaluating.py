@@ -17,7 +17,7 @@ from lnl.config import listed
 from lnl.data import NoisyDataModule
 from lnl.datasets.contents import fingerprints
 from lnl.datasets.splits import Split
-from lnl.errors import UserError, typed_list
+from lnl.errors import UserError, many, typed_list
 from lnl.files import explained, read_arrays, write_atomically
 from lnl.labels.tables import csv_text
 from lnl.metrics import classification_metrics
@@ -140,8 +140,9 @@ class Evaluator:
             some = set(names) < set(run.classes) and names
             typed = f'"data.classes={typed_list(run.classes)}"'
             hint = f"\nIf it has samples of some of them only: {typed}" if some else ""
-            known = f"{len(run.classes)} ({', '.join(run.classes[:5])}{', ...' if len(run.classes) > 5 else ''})"
-            raise UserError(f"{self.dataset} has {count} classes, but {run.folder.path} was trained on {known}{hint}")
+            found = many(count, "class", "classes") + _named(names)
+            known = f"{len(run.classes)}{_named(run.classes)}"
+            raise UserError(f"{self.dataset} has {found}, but {run.folder.path} was trained on {known}{hint}")
 
     def _name(self, run: FinishedRun, given: DictConfig, data: NoisyDataModule, own: bool) -> str:
         """The name of the data: its option, with a hash unless the option decides which samples were tested."""
@@ -178,7 +179,8 @@ class Evaluator:
             none = f"none of {len(known):,} images is left to test on"
             raise UserError(f"{none}: {how}.\nName others by data=NAME, data.path=...")
         if known.any():
-            remarks.append(f"{known.sum():,} of {len(known):,} images are left out: {how}")
+            are = "is" if known.sum() == 1 else "are"
+            remarks.append(f"{known.sum():,} of {len(known):,} images {are} left out: {how}")
         data.splits = {**data.splits, split: data.splits[split][~known]}
         return counts
 
@@ -267,6 +269,11 @@ class SideBySide:
         with explained(self.path):
             self.path.write_text(csv_text(table), encoding="utf-8", newline="")
         return self.path
+
+
+def _named(classes: Sequence[str]) -> str:
+    """The first of the classes in brackets; nothing if there are none."""
+    return f" ({', '.join(classes[:5])}{', ...' if len(classes) > 5 else ''})" if classes else ""
 
 
 def column_names(runs: Sequence[FinishedRun]) -> list[str]:

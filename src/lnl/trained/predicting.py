@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from lnl.config import listed
 from lnl.data.preparation import Preparation
 from lnl.datasets.pictures import PictureError, read_picture
-from lnl.errors import UserError
+from lnl.errors import UserError, many
 from lnl.files import PICTURES, about_unread, explained, is_picture, replacing, unread_format, walk
 from lnl.labels.tables import csv_text, missing_column, read_csv
 from lnl.progress import tracked, working
@@ -56,7 +56,7 @@ def predict_new_images(cfg: DictConfig, run: FinishedRun) -> None:
     seconds = time.perf_counter() - started
     print(
         f"  {run.folder.path.name}, {'last' if cfg.protocol == 'last' else 'best'} epoch ({trained.epoch + 1})\n"
-        f"  {len(files) - len(bad):,} pictures predicted in {seconds:.1f} s\n  {output}"
+        f"  {many(len(files) - len(bad), 'picture', 'pictures')} predicted in {seconds:.1f} s\n  {output}"
     )
     if bad and cfg.on_error == "skip":
         print(f"  {len(bad):,} could not be read, and have the reason in their row:\n{_listed(bad)}")

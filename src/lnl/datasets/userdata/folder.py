@@ -13,9 +13,9 @@ import pandas as pd
 from lnl.datasets.pictures import Files
 from lnl.datasets.userdata.layout import TABLES, nested_classes, no_classes
 from lnl.datasets.userdata.listing import SPLIT_OF, Listing
-from lnl.datasets.userdata.remarks import details, many, some
+from lnl.datasets.userdata.remarks import details, some
 from lnl.datasets.userdata.source import UserSource
-from lnl.errors import UserError, nearest, typed_list
+from lnl.errors import UserError, many, nearest, typed_list
 from lnl.files import about_unread, entries, is_picture, unread_format, walk
 
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")

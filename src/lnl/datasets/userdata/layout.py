@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from lnl.datasets.userdata.listing import SPLIT_OF
-from lnl.datasets.userdata.remarks import many, some
+from lnl.datasets.userdata.remarks import some
+from lnl.errors import many
 from lnl.files import about_unread, entries, is_picture, unread_format, walk
 
 TABLES = (".csv", ".tsv", ".parquet")

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from lnl.datasets.copies import choose_pictures, not_alone
-from lnl.datasets.userdata.remarks import many, some
-from lnl.errors import UserError
+from lnl.datasets.userdata.remarks import some
+from lnl.errors import UserError, many
 from lnl.labels.classes import class_numbers, cleaned, no_class
 
 SPLIT_OF = {"training": "train", "valid": "val", "validation": "val", "testing": "test"}

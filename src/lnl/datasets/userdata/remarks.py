@@ -5,15 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from lnl.errors import many
+
 
 def some(names: list[str], most: int = 3) -> str:
     """The first few of many names."""
     return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
-
-
-def many(count: int, one: str, several: str) -> str:
-    """``1 <one>``, or ``<count> <several>``."""
-    return f"{count:,} {one if count == 1 else several}"
 
 
 def details(line: str, entries: list[str]) -> str:

@@ -13,9 +13,8 @@ import pandas as pd
 
 from lnl.datasets.pictures import Files
 from lnl.datasets.userdata.listing import SPLIT_OF, Listing, as_text, no_single_label
-from lnl.datasets.userdata.remarks import many
 from lnl.datasets.userdata.source import Usable, UserSource
-from lnl.errors import UserError
+from lnl.errors import UserError, many
 from lnl.files import entries
 from lnl.labels.tables import check_columns, missing_column, read_csv
 
