@@ -87,7 +87,12 @@ MISTAKES = {
     "no model": (["model=null"], ["model cannot be null or left out", "The options are alexnet_small, cnn, "]),
     "several values without -m": (
         ["noise.rate=0.1,0.3"],
-        ["noise.rate=0.1,0.3 gives several values: add -m for a run of each, or noise.rate=[0.1,0.3] for one list."],
+        ["noise.rate=0.1,0.3 gives several values: add -m for a run of each."],
+    ),
+    "several numbers of no group": (["seed=1,2"], ["seed=1,2 gives several values: add -m for a run of each."]),
+    "several names without -m": (
+        ["data.classes=a,b"],
+        ["add -m for a run of each, or data.classes=[a,b] for one list."],
     ),
     "a range without -m": (["seed=range(0,3)"], ["seed=range(0,3) gives several values: add -m for a run of each."]),
     "signs that want quotes": (["sweep.name=a=b"], ["sweep.name=a=b cannot be read", "\"sweep.name='a=b'\""]),

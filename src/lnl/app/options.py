@@ -40,8 +40,12 @@ class Options:
         return next((OmegaConf.load(path) for path in paths if path.is_file()), OmegaConf.create())
 
     def takes_several(self, key: str) -> bool:
-        """Whether a key takes a list: it is no group, or one whose options are parts that can stand side by side."""
-        return not any("_target_" in self.load(key, option) for option in self.names(key))
+        """Whether a key may take a list: it is a group of parts that stand side by side, or has a number nowhere."""
+        if self.is_group(key):
+            return not any("_target_" in self.load(key, option) for option in self.names(key))
+        group, _, name = key.rpartition(".")
+        values = (self.load(group, option) for option in (self.names(group) if group else ["train"]))
+        return not any(isinstance(OmegaConf.to_container(value).get(name), (int, float)) for value in values)
 
     def null_by_default(self, config_name: str) -> set[str]:
         """The groups of which a command chooses no option by default."""

@@ -112,10 +112,11 @@ def evaluation_block(record: dict[str, Any], folder: Path) -> str:
     """What was evaluated on which data, and the accuracy."""
     data, test = record["data"], record["test"]
     epoch = "last epoch" if record["protocol"] == "last" else f"best epoch by noisy validation ({record['epoch'] + 1})"
+    images, speed = many(data["samples"], "image", "images"), 1000 * record["time"]["seconds_per_image"]
     lines = [
         os.path.relpath(folder),
-        f"{data['name']}, {data['split']}, {many(data['samples'], 'image', 'images')}, {epoch}: "
-        f"accuracy {test['accuracy']:.2%}, macro F1 {test['macro_f1']:.2%}, {1000 * record['time']['seconds_per_image']:.3g} ms an image",
+        f"{data['name']}, {data['split']}, {images}, {epoch}: accuracy {test['accuracy']:.2%}, "
+        f"macro F1 {test['macro_f1']:.2%}, {speed:.3g} ms an image",
     ]
     if not data["same_classes"]:
         lines.append("its classes are not those of training: label k is compared with output k, so numbers are matched")
