@@ -275,7 +275,7 @@ def test_a_mistake_is_said_before_anything_starts(digits, arguments, message):
     outcome = digits(*TWO, *arguments)
     assert outcome.code == 1
     assert outcome.err.startswith(f"error: {message}")
-    assert not (outcome.root / "outputs/runs").exists()
+    assert not (outcome.root / "outputs").exists()
 
 
 @pytest.mark.parametrize(

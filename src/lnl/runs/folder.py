@@ -138,12 +138,14 @@ class RunFolder:
             self.path.rmdir()
 
     def discard_if_empty(self) -> None:
-        """Removes what a run leaves that ended before it began: the copy of its configuration, the log."""
+        """Removes what a run leaves that ended before it began: its configuration, its log, ``outputs/runs`` if empty."""
         left = {self.hydra, self.log, self.error, self.lock, self.owner}
         if self.path.is_dir() and set(self.path.iterdir()) <= left:  # else these are not only a run's files
             shutil.rmtree(self.path)
             with contextlib.suppress(OSError):  # not empty
-                self.path.parent.rmdir()
+                for parent in list(self.path.absolute().parents)[:2]:
+                    if not Path.cwd().is_relative_to(parent):
+                        parent.rmdir()
 
 
 class Busy(UserError):
