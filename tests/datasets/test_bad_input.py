@@ -207,6 +207,10 @@ MISTAKES = {
     "a missing column": (content("a.csv", b"file,lable\na,b\n", table), "no column 'label'; did you mean 'lable'"),
     "a column twice": (content("a.csv", b"file,label,label\na,b,c\n", table), "two columns 'label'"),
     "a row of too many values": (content("a.csv", b"file,label\na,b,c\n", table), "3 values in row 1, and 2 columns"),
+    "the decisions of an audit": (
+        content("d.csv", b"index,file,given_label,decision,label,audited\n0,a.png,cat,change,dog,x\n", table),
+        "lnl audit apply=.*d.csv output=FOLDER, with the audit's folder, turns them into labels",
+    ),
     "a named column that is not there": (listed(columns={"split": "part"}), "no column 'part'"),
     "a CSV that is not UTF-8": (content("a.csv", NOT_UTF8, table), "a.csv is not UTF-8 in line 3.*data.encoding"),
     "mixed encodings": (content("a.csv", MIXED, table), "a.csv is not UTF-8 in line 3"),
