@@ -264,7 +264,7 @@ def test_runs_of_own_data_have_no_rate_and_may_have_no_test_set(train, report, t
     assert outcome.code == 0, outcome.err
     assert "skipped" not in outcome.out
     folder = tmp_path / "outputs/reports/crossed"
-    table = pd.read_csv(folder / "tables/val-accuracy-folder-labels-as-given-mlp_1x512-last.csv")
+    table = pd.read_csv(folder / "tables/val-accuracy-folder-own-labels-as-given-mlp_1x512-last.csv")
     (run,) = [path.parent for path in (tmp_path / "outputs/crossed").glob("*/result.json")]
     result = json.loads((run / "result.json").read_text())
     assert table[["row", "column"]].to_numpy().tolist() == [["ce", "not given"]]
@@ -281,6 +281,10 @@ def test_runs_of_own_data_have_no_rate_and_may_have_no_test_set(train, report, t
     mixed = report("runs=outputs/crossed", "protocol=last", "figures=[]", "page=false")
     assert "| ce | – |" in mixed.out
     assert "–: run, but without this number." in mixed.out
+    shutil.copytree(tmp_path / "own", tmp_path / "other/set")
+    assert train(*own[:1], "data.path=other/set", *own[2:], "data.test_fraction=0.2", "sweep=crossed").code == 0
+    both = report("runs=outputs/crossed", "protocol=last", "figures=[]", "page=false").out
+    assert both.count("### folder own, labels as given") == both.count("### folder set, labels as given") == 1
 
 
 def test_a_table_without_a_number_says_so_and_has_no_figure(report, tmp_path):

@@ -28,11 +28,12 @@ def read_runs(paths: Iterable[Path | str]) -> pd.DataFrame:
         A row for each run and protocol (``last``, ``noisy_val_best``, …), with the columns
 
         - ``path``, ``sweep``, ``run``, ``identity``, ``protocol``, ``epoch`` (from 0), ``epochs``;
-        - ``data``, ``corruption``, ``noise`` (kind), ``rate`` (asked for; 0 without noise, NaN for labels as given),
-          ``actual_rate``, ``train_rate`` (NaN for cross-validated runs), ``train_samples``, ``model``, ``augment``,
-          ``method`` (``(oracle)`` is added if it knew the true share of wrong labels), ``loss`` (``none`` if the method
-          uses none), ``callbacks`` (:func:`lnl.runs.identity.acting`, as text), ``seed``, ``noise_seed``,
-          ``split_seed``, ``noise_sha256`` of the labels;
+        - ``data`` (the option, for your own data with the name of its folder or file), ``corruption``, ``noise``
+          (kind), ``rate`` (asked for; 0 without noise, NaN for labels as given), ``actual_rate``, ``train_rate`` (NaN
+          for cross-validated runs), ``train_samples``, ``model``, ``augment``, ``method`` (``(oracle)`` is added if it
+          knew the true share of wrong labels), ``loss`` (``none`` if the method uses none), ``callbacks``
+          (:func:`lnl.runs.identity.acting`, as text), ``seed``, ``noise_seed``, ``split_seed``, ``noise_sha256`` of the
+          labels;
         - every number as ``<split>/<metric>``, such as ``test/accuracy``, ``train/loss``, and those of
           ``evaluations/<data>-<protocol>.json`` as ``<data>/<metric>``, such as ``mnist/accuracy``;
         - ``fit_seconds``, ``seconds_per_epoch``, ``seconds_per_image`` (inference), ``parameters``,
@@ -73,7 +74,7 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
         "path": str(folder),
         **{key: result[key] for key in ("sweep", "run", "identity", "epochs", "model", "loss")},
         "method": result["method"] + (" (oracle)" if result.get("oracle_options") else ""),
-        "data": result["data"]["name"],
+        "data": _data_name(result),
         "callbacks": " + ".join(acting(result["config"])),
         "numbers_version": result.get("numbers_version"),
         "corruption": result.get("corruption", "none"),
@@ -105,6 +106,13 @@ def _rows(folder: Path) -> list[dict[str, Any]]:
         }
         for protocol, entry in result["protocol"].items()
     ]
+
+
+def _data_name(result: dict[str, Any]) -> str:
+    """The option of ``data``, for the user's own data with the name of the folder, file or dataset."""
+    given = result["config"].get("data", {})
+    place = Path(str(given.get("path") or given.get("name") or "")).name
+    return " ".join(filter(None, (result["data"]["name"], place if result["data"].get("own") else "")))
 
 
 def _flat(config: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
