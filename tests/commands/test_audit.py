@@ -79,7 +79,7 @@ def test_an_audit_of_digits(audited, audit, train):
     # Another audit does not write over it.
     outcome = audit(*SMALL, "noise.rate=0.1")
     assert outcome.code == 1
-    assert "found holds another audit: choose another output=" in outcome.err
+    assert "found holds an audit of other pictures, labels or options: choose another output=" in outcome.err
 
     # A run that is there can be audited, here by its own probabilities.
     outcome = audit("runs=found/run", "output=other")

@@ -171,7 +171,10 @@ def _check_output(output: Path, identities: Sequence[str], force: bool, folder: 
             f"{output} has {foreign[0]}, and no audit: choose another output=, or replace it by force=true."
         )
     if any(other != list(identities) for other in others):
-        raise UserError(f"{output} holds another audit: choose another output=, or replace it by force=true.")
+        raise UserError(
+            f"{output} holds an audit of other pictures, labels or options: choose another output=, or replace it by "
+            "force=true."
+        )
 
 
 def _check_classes(data: NoisyDataModule, folds: int) -> None:
