@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lnl.datasets.splits import Splitting
+from lnl.datasets.splits import Splitting, check_classes
 from lnl.errors import UserError
 from lnl.labels import Labels, Trusted
 from lnl.labels.files import with_trusted
@@ -160,3 +160,10 @@ def test_more_folds_than_samples():
         splitting(folds=20, fold=20)(
             np.zeros(9, dtype=np.int64), np.zeros(9, dtype=np.int64), trusted_of(np.zeros(9), None)
         )
+
+
+def test_a_small_class_may_be_another_spelling():
+    with pytest.raises(UserError, match="the class 'Cat' has 1 of 21 .*\n'cat' differs from it only by case"):
+        check_classes(np.array([1, 10, 10]), 5, ["Cat", "cat", "dog"])
+    with pytest.raises(UserError, match="no model could learn it.\nLeave the class out"):
+        check_classes(np.array([1, 10, 10]), 5, ["owl", "cat", "dog"])

@@ -183,6 +183,9 @@ def check_classes(sizes: Index, folds: int, classes: Sequence[str], own: Index |
     mend = "Leave the class out, or set fewer folds."
     if own is not None and (own[small] < folds).all() and (own >= folds).sum() > 1:
         mend = f"data.min_per_class={folds} leaves such classes out; or set fewer folds."
+    twins = (name for name in classes if name != classes[label] and name.lower() == classes[label].lower())
+    if twin := next(twins, None):
+        mend = f"'{twin}' differs from it only by case: if they are one class, spell them alike. {mend}"
     raise UserError(
         f"the class '{classes[label]}'{others} has {sizes[label]:,} of {sizes.sum():,} pictures (copies count once), "
         f"fewer than data.folds={folds}: no model could learn it.\n{mend}"

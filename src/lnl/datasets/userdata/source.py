@@ -244,8 +244,9 @@ class UserSource(Source):
             return
         lines = said.described(bad)
         names = said.some([said.printable(name) for name, _ in bad])
-        count = f"{len(bad):,} of {of:,} samples cannot be used: {names}. " if len(bad) > 1 else ""
-        raise UserError(f"{lines[0]}\n{count}data.on_error=skip leaves out what cannot be used, and lists it.")
+        count = f"{len(bad):,} of {of:,} samples cannot be used: {names}." if len(bad) > 1 else ""
+        skip = "data.on_error=skip leaves out what cannot be used, and lists it." if len(bad) < of else ""
+        raise UserError("\n".join(filter(None, [lines[0], " ".join(filter(None, [count, skip]))])))
 
 
 def _labels(train: pd.DataFrame, classes: Sequence[str]) -> Labels:
