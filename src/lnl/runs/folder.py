@@ -138,7 +138,7 @@ class RunFolder:
             self.path.rmdir()
 
     def discard_if_empty(self) -> None:
-        """Removes what a run leaves that ended before it began: its configuration, its log, ``outputs/runs`` if empty."""
+        """Removes what a run leaves that ended before it began, and ``outputs/runs`` if nothing else is in it."""
         left = {self.hydra, self.log, self.error, self.lock, self.owner}
         if self.path.is_dir() and set(self.path.iterdir()) <= left:  # else these are not only a run's files
             shutil.rmtree(self.path)
