@@ -67,7 +67,7 @@ def test_wrong_labels(follow, tmp_path):
         image.save(path)
 
     def decide():
-        """Somebody looks at the 60 worst and knows what they are."""
+        """A reviewer looks at the 60 worst and knows what they are."""
         issues = pd.read_csv(tmp_path / "audit/issues.csv").head(60)
         issues["label"] = [names[truth[int(Path(file).stem)]] for file in issues["file"]]
         issues["decision"] = np.where(issues["label"] == issues["given_label"], "keep", "change")
@@ -83,6 +83,9 @@ def test_wrong_labels(follow, tmp_path):
     assert wrong_after < wrong_before / 2
     assert len(corrected) == 400
     assert "validation accuracy" in said
+    assert shell("python sort.py", tmp_path) == ""
+    count = (corrected["label"] == "two").sum()
+    assert len(list((tmp_path / "sorted/two").iterdir())) == count > 0
 
 
 def test_trusted_labels(follow, tmp_path):

@@ -130,6 +130,7 @@ def takes_path_in(hint):
     return any(takes_path(kind) for kind in get_args(hint))
 
 
+@pytest.mark.slow
 def test_the_keys_that_take_a_path_are_those_of_the_options_classes():
     options = Options()
     expected = {key for key, hint in WHOLE.items() if takes_path_in(hint)} - {"against"}  # a study, by its name
