@@ -182,25 +182,3 @@ def test_a_process_with_torch_says_the_same(own, train, audit, mistake):
     outcome = {"lnl.train": train, "lnl.audit": audit}[name](*arguments)
     assert outcome.code == 1
     assert words in outcome.err
-
-
-@pytest.mark.slow
-def test_a_folder_is_listed_once(tmp_path):
-    """What was found before torch was imported is used by the run."""
-    write_folder(tmp_path / "own")
-    picture(tmp_path / "own/cat/extra.png", number=99)
-    counting = """
-from lnl.datasets.userdata.folder import Folder
-listing, count = Folder.listing, []
-def counted(self):
-    count.append(self)
-    return listing(self)
-Folder.listing = counted
-"""
-    small = ("data=folder", "data.path=own", "data.batch_size=16", "model=mlp_1x512", "trainer.max_epochs=1")
-    commands = [["lnl.train", *small, "trainer.accelerator=cpu"]]
-    commands += [["lnl.audit", *small, "trainer.accelerator=cpu", "data.folds=2", "output=found"]]
-    for command in commands:
-        driver = counting + DRIVER.replace("print(", "outcomes.append(len(count))\nprint(")
-        (code, err, _), count = run(tmp_path, command, driver=driver)
-        assert (code, count) == (0, 1), err

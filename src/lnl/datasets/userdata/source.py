@@ -61,9 +61,6 @@ class Divided:
     about_test: Sequence[str]
 
 
-_checked: list[tuple["UserSource", Usable]] = []  # what UserSource.check found, for the read that follows it
-
-
 @dataclass(frozen=True, kw_only=True)
 class UserSource(Source):
     """A user's own data: labels as they were given, whose truth may not be known.
@@ -127,7 +124,7 @@ class UserSource(Source):
         return decode(pictures, form, cache_dir=cache_dir, limit=self.cache_limit_gb * 1e9, show=progress)
 
     def check(self) -> Labels:
-        """Raises the errors of :meth:`read` that need no picture, and saves the next read of this source the listing.
+        """Raises the errors of :meth:`read` that need no picture.
 
         Returns:
             The labels of the samples that may be for training. The training set has fewer of them, if a part is held
@@ -138,12 +135,10 @@ class UserSource(Source):
         table, classes, _ = self._large(found.table.assign(picture=np.arange(len(found.table))), found.classes)
         with self._cause_first(found.bad, found.listed):
             divide(table, self.held_out)
-        _checked[:] = [(self, found)]
         return _labels(table[table["split"] != "test"] if "split" in table else table, classes)
 
     def read(self, form: Form, progress: bool = False) -> Dataset:
-        found = next((usable for source, usable in _checked if source == self), None) or self.usable()
-        _checked.clear()
+        found = self.usable()
         table = found.table.assign(picture=self.copies(found.listing, found.table, progress))
         divided, images, bad = self._with_images(found, table, form, progress)
         table, classes = divided.table, divided.classes
