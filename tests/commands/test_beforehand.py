@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.datasets.own import picture, write_arrays, write_folder, write_table
+from tests.datasets.own import picture, write_arrays, write_table
 
 # Runs command lines one after the other in a process without torch.
 DRIVER = """
