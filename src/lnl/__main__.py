@@ -1,5 +1,6 @@
 """``lnl audit photos`` is ``python -m lnl.audit photos``."""
 
+import os
 import runpy
 import sys
 
@@ -34,7 +35,8 @@ def main() -> None:
     elif name == "--version":
         print(f"lnl {__version__}")
     else:
-        sys.exit(f"error: there is no command {name}{nearest(name, COMMANDS)}\nThe commands are {', '.join(COMMANDS)}.")
+        meant = f"; did you mean lnl audit {name}?" if os.path.exists(name) else nearest(name, COMMANDS)
+        sys.exit(f"error: there is no command {name}{meant}\nThe commands are {', '.join(COMMANDS)}; --help has more.")
 
 
 if __name__ == "__main__":

@@ -47,13 +47,16 @@ def test_its_version(lnl):
     assert lnl("--version") == (0, f"lnl {__version__}\n", "")
 
 
-def test_an_unknown_command_gets_the_nearest(lnl):
+def test_an_unknown_command_gets_the_nearest_and_a_path_the_audit(lnl, tmp_path, monkeypatch):
     code, out, err = lnl("adit", "photos")
     assert (code, out) == (1, "")
     assert err == (
         "error: there is no command adit; did you mean 'audit'?\n"
-        "The commands are audit, train, predict, evaluate, export, report."
+        "The commands are audit, train, predict, evaluate, export, report; --help has more."
     )
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    assert lnl("photos")[2].startswith("error: there is no command photos; did you mean lnl audit photos?\n")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -208,7 +208,7 @@ MISTAKES = {
     "a column twice": (content("a.csv", b"file,label,label\na,b,c\n", table), "two columns 'label'"),
     "a row of too many values": (content("a.csv", b"file,label\na,b,c\n", table), "3 values in row 1, and 2 columns"),
     "the decisions of an audit": (
-        content("d.csv", b"index,file,given_label,decision,label,audited\n0,a.png,cat,change,dog,x\n", table),
+        content("d.csv", b"index,file,given_label,decision,label\n0,a.png,cat,change,dog\n", table),
         "lnl audit apply=.*d.csv output=FOLDER, with the audit's folder, turns them into labels",
     ),
     "a named column that is not there": (listed(columns={"split": "part"}), "no column 'part'"),

@@ -100,7 +100,7 @@ class Table(UserSource):
         raw = _read_parquet(path) if parquet else read_csv(path, self.encoding, "data.encoding", "CSV or Parquet")
         raw.columns = raw.columns.map(lambda name: str(name).strip())
         check_columns(path, raw)
-        if {"given_label", "decision", "audited"} <= set(raw):  # labels of the few that were looked at
+        if {"given_label", "decision"} <= set(raw):  # labels of the few that were looked at
             turned = f"lnl audit apply={path} output=FOLDER, with the audit's folder, turns them into labels"
             raise UserError(f"{path} has the decisions of an audit: {turned}.")
         for key, name in columns.items():
