@@ -37,10 +37,10 @@ def find_issues(
     the label, and half the rank of ``training_margin`` within the given class, of models that were trained on it.
 
     ``issue`` marks labels that confident learning prunes, for which all views name the same other class, and which are
-    among the first in rank, as many as are surely :func:`wrong at random <lnl.auditing.estimate.wrong_at_random>`, or
-    in a :func:`systematic pair <lnl.auditing.estimate.systematic_pairs>`: their suggestion can be accepted without a
-    look. Other labels are worth a look in the order of their rank. Nothing is an issue if the models are too
-    weak to :func:`judge <lnl.auditing.estimate.judge>` labels.
+    among the first in rank, as many as are surely :func:`wrong at random <lnl.auditing.estimate.wrong_at_random>`
+    times the models' skill, or in a :func:`systematic pair <lnl.auditing.estimate.systematic_pairs>`: accepting all of
+    their suggestions without a look leaves fewer labels wrong. Other labels are worth a look in the order of their
+    rank. Nothing is an issue if the models are too weak to :func:`judge <lnl.auditing.estimate.judge>` labels.
 
     Args:
         labels: given, ``[n]`` in ``[0, K)``.
@@ -110,14 +110,15 @@ def flagged(
     labels: Integers, probabilities: Floats, suggested: Integers, place: Integers, views: Sequence[Floats]
 ) -> NDArray[np.bool_]:
     """The issues of :func:`find_issues`; ``place`` in the ranking is from 0, ``views`` are ``[n, K]``."""
-    if not judge(labels, probabilities).can_tell:
+    verdict = judge(labels, probabilities)
+    if not verdict.can_tell:
         return np.zeros(len(labels), dtype=bool)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "May not flag all label issues")  # of classes with one sample or none
         pruned = find_label_issues(labels, probabilities, filter_by="both", n_jobs=1)  # by class and by noise rate
     agreed = np.all([view.argmax(axis=1) == suggested for view in views], axis=0)
     _, (surely, _) = wrong_at_random(labels, probabilities)
-    first = place + 1 <= surely * len(labels)
+    first = place + 1 <= min(verdict.skill, 1) * surely * len(labels)
     in_system = systematic_pairs(labels, probabilities)[labels, suggested]
     mask: NDArray[np.bool_] = pruned & agreed & (first | in_system)
     return mask
