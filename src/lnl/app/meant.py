@@ -13,6 +13,7 @@ from lnl.app.options import Options
 from lnl.app.paths import as_typed, is_there, parse, quoted
 from lnl.errors import UserError, nearest
 from lnl.files import is_picture
+from lnl.runs.find import find_runs
 from lnl.runs.folder import RunFolder
 
 # The key that a path without one is for, and an example of its value.
@@ -47,15 +48,22 @@ def with_key(paths: Sequence[str], config_name: str, overrides: Sequence[str], o
         paths, missing = [whole], []  # a name with spaces, without quotes
     if missing:
         raise UserError(_not_there(missing[0], f"{key}={example}", options))
-    of_run = [path for path in paths if RunFolder(Path(path).expanduser()).is_run()]
     keys = dict.fromkeys(paths, key)
-    if config_name == "predict":
-        keys |= dict.fromkeys(of_run, "run")
-    elif config_name == "evaluate" and of_run:
-        keys |= {path: "data.path" for path in paths if path not in of_run}
+    if config_name in ("predict", "evaluate"):
+        with_runs = [path for path in paths if "*" in path or _has_runs(Path(path).expanduser())]
+        if config_name == "predict":
+            keys |= dict.fromkeys(with_runs, "run")
+        elif with_runs or any(override.startswith("runs=") for override in overrides):
+            keys |= {path: "data.path" for path in paths if path not in with_runs}
+        elif paths:
+            raise UserError(f"no trained run is in {paths[0]}: {key}={example} data.path={paths[0]} tests runs on it.")
     return [
         _given(name, [path for path in paths if keys[path] == name], overrides) for name in dict.fromkeys(keys.values())
     ]
+
+
+def _has_runs(path: Path) -> bool:
+    return RunFolder(path).is_run() or bool(find_runs([path]))
 
 
 def _given(key: str, paths: Sequence[str], overrides: Sequence[str]) -> str:
