@@ -44,8 +44,11 @@ class Options:
         if self.is_group(key):
             return not any("_target_" in self.load(key, option) for option in self.names(key))
         group, _, name = key.rpartition(".")
-        values = (self.load(group, option) for option in (self.names(group) if group else ["train"]))
-        return not any(isinstance(OmegaConf.to_container(value).get(name), (int, float)) for value in values)
+        for option in self.names(group) if group else ["train"]:
+            values = OmegaConf.to_container(self.load(group, option))
+            if isinstance(values, dict) and isinstance(values.get(name), (int, float)):
+                return False
+        return True
 
     def null_by_default(self, config_name: str) -> set[str]:
         """The groups of which a command chooses no option by default."""
