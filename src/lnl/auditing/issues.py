@@ -36,11 +36,12 @@ def find_issues(
     ``score`` is half the mean rank of ``loss``, ``held_out_margin`` and ``neighbours``, of models that have not seen
     the label, and half the rank of ``training_margin`` within the given class, of models that were trained on it.
 
-    ``issue`` marks labels that confident learning prunes, for which all views name the same other class, and which are
-    among the first in rank, as many as are surely :func:`wrong at random <lnl.auditing.estimate.wrong_at_random>`
-    times the models' skill, or in a :func:`systematic pair <lnl.auditing.estimate.systematic_pairs>`: accepting all of
-    their suggestions without a look leaves fewer labels wrong. Other labels are worth a look in the order of their
-    rank. Nothing is an issue if the models are too weak to :func:`judge <lnl.auditing.estimate.judge>` labels.
+    ``issue`` marks labels that confident learning prunes, and for which all views name the same other class, if they
+    are among the first in rank: s times as many as are surely :func:`wrong at random
+    <lnl.auditing.estimate.wrong_at_random>`, and a share s of those in :func:`systematic pairs
+    <lnl.auditing.estimate.systematic_pairs>`, where s is the models' skill. Accepting all of their suggestions without
+    a look leaves fewer labels wrong. Other labels are worth a look in the order of their rank. Nothing is an issue if
+    the models are too weak to :func:`judge <lnl.auditing.estimate.judge>` labels.
 
     Args:
         labels: given, ``[n]`` in ``[0, K)``.
@@ -117,10 +118,11 @@ def flagged(
         warnings.filterwarnings("ignore", "May not flag all label issues")  # of classes with one sample or none
         pruned = find_label_issues(labels, probabilities, filter_by="both", n_jobs=1)  # by class and by noise rate
     agreed = np.all([view.argmax(axis=1) == suggested for view in views], axis=0)
-    _, (surely, _) = wrong_at_random(labels, probabilities)
-    first = place + 1 <= min(verdict.skill, 1) * surely * len(labels)
-    in_system = systematic_pairs(labels, probabilities)[labels, suggested]
-    mask: NDArray[np.bool_] = pruned & agreed & (first | in_system)
+    skill, (_, (surely, _)) = min(verdict.skill, 1), wrong_at_random(labels, probabilities)
+    mask: NDArray[np.bool_] = pruned & agreed
+    in_system = np.flatnonzero(mask & systematic_pairs(labels, probabilities)[labels, suggested])
+    mask &= place + 1 <= skill * surely * len(labels)
+    mask[in_system[place[in_system].argsort()][: round(skill * len(in_system))]] = True
     return mask
 
 
