@@ -142,8 +142,8 @@ MISTAKES = {
     "missing labels": (lambda c: c.fit(IMAGES, [*LABELS[:-2], None, None]), "y has 2 missing labels .* at position 22"),
     "labels that are NaN": (lambda c: c.fit(IMAGES, np.where(LABELS == 1, np.nan, LABELS)), "y has 8 missing labels"),
     "words and NaN": (lambda c: c.fit(IMAGES, ["a", float("nan"), *"ab" * 11]), "y has 1 missing .* at position 1"),
-    "labels that are NA": (lambda c: c.fit(IMAGES, pd.array([*LABELS[:-1], pd.NA])), "y has 1 missing labels"),
-    "issues": (lambda c: c.find_label_issues(IMAGES, [*LABELS[:-1], None]), "y has 1 missing labels"),
+    "labels that are NA": (lambda c: c.fit(IMAGES, pd.array([*LABELS[:-1], pd.NA])), "y has 1 missing label "),
+    "issues": (lambda c: c.find_label_issues(IMAGES, [*LABELS[:-1], None]), "y has 1 missing label "),
     "one file": (lambda c: c.fit("a.png", LABELS), r"got one file name: put it in a list, \[X\]"),
     "one PIL image": (lambda c: fitted().predict(Image.new("L", (9, 9))), "got one image: put it in a list"),
     "one array": (lambda c: fitted().predict(IMAGES[0]), r"X of shape \[12, 12, 3\] is one image: X\[None\]"),
@@ -153,12 +153,12 @@ MISTAKES = {
     ),
     "a missing image": (
         lambda c: c.fit([None, *IMAGES[1:]], LABELS),
-        "X has 1 missing images, the first at position 0",
+        "X has 1 missing image, the first at position 0",
     ),
-    "a missing name": (lambda c: c.fit(["a.png", float("nan")], [0, 1]), "X has 1 missing images, .* position 1"),
+    "a missing name": (lambda c: c.fit(["a.png", float("nan")], [0, 1]), "X has 1 missing image, .* position 1"),
     "of two kinds": (
         lambda c: c.fit([*IMAGES[:-1], 7], LABELS),
-        r"X must be of one kind, got ndarray and int \(X\[23\]\)",
+        r"X must be file names, PIL images or arrays, got int \(X\[23\]\)",
     ),
     "floats in 0..255": (
         lambda c: c.fit(IMAGES.astype(np.float32), LABELS),

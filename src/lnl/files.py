@@ -17,6 +17,9 @@ READS_HEIF = find_spec("pillow_heif") is not None  # the plugin of Pillow's that
 OTHERS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".avif")
 PICTURES = (*OTHERS, *HEIF) if READS_HEIF else OTHERS
 
+PARQUET = (".parquet", ".pq")
+TABLES = (".csv", ".tsv", *PARQUET)
+
 # Formats that are not read: the ends of their names, and what to do.
 UNREAD = {
     "HEIC": (

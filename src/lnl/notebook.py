@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from lnl.datasets.images import Form, as_images, natural_size
 from lnl.datasets.pictures import PictureError, picture_size, read_picture
+from lnl.errors import many
 
 KINDS = (str, os.PathLike, Image.Image, np.ndarray, torch.Tensor)
 Pictures = list[Path | Image.Image]
@@ -30,7 +31,7 @@ def as_pictures(X: Any) -> Pictures | None:
     None for all else: an array, a tensor, rows of numbers.
 
     Raises:
-        ValueError: for a single image, for missing ones, and for a list of several kinds of things.
+        ValueError: for a single image, for missing ones, and for a list with something that is no image.
     """
     if isinstance(X, str | bytes | os.PathLike | Image.Image):
         kind = "image" if isinstance(X, Image.Image) else "file name"
@@ -44,10 +45,11 @@ def as_pictures(X: Any) -> Pictures | None:
     if not items or not isinstance(next((item for item in items if not _missing(item)), None), KINDS):
         return None
     if missing := [place for place, item in enumerate(items) if _missing(item)]:
-        raise ValueError(f"X has {len(missing)} missing images, the first at position {missing[0]}: leave them out")
+        count = many(len(missing), "missing image", "missing images")
+        raise ValueError(f"X has {count}, the first at position {missing[0]}: leave them out")
     if others := [place for place, item in enumerate(items) if not isinstance(item, KINDS)]:
-        kinds = f"{type(items[0]).__name__} and {type(items[others[0]]).__name__}"
-        raise ValueError(f"X must be of one kind, got {kinds} (X[{others[0]}])")
+        kind = type(items[others[0]]).__name__
+        raise ValueError(f"X must be file names, PIL images or arrays, got {kind} (X[{others[0]}])")
     arrays = [item for item in items if isinstance(item, np.ndarray | torch.Tensor)]
     if len(arrays) == len(items) and len({tuple(array.shape) for array in arrays}) == 1:
         return None  # one array
@@ -137,8 +139,9 @@ def given_labels(y: Any, warn: bool = False) -> NDArray[Any]:
     """Labels ``[n]``; ValueError if some are missing. ``warn``: of a column ``[n, 1]``."""
     column = np.array([*y, None], dtype=object)[:-1] if isinstance(y, list | tuple) else np.asarray(y)
     if len(places := np.flatnonzero(pd.isna(column))):
-        missing = f"y has {len(places)} missing labels (NaN or None), the first at position {places[0]}"
-        raise ValueError(f"{missing}: leave these samples out of X and y")
+        count = many(len(places), "missing label", "missing labels")
+        first = f"y has {count} (NaN or None), the first at position {places[0]}"
+        raise ValueError(f"{first}: leave these samples out of X and y")
     return column_or_1d(y, warn=warn)
 
 
@@ -159,6 +162,6 @@ def folds_of(
     pairs = np.unique(np.stack([labels, groups]), axis=1)
     if (counts := np.bincount(pairs[0])).min() < folds:
         least = f"the class {classes[counts.argmin()]!r} has {counts.min()} different images"
-        advice = "no model could learn it. Leave the class out, or set fewer folds."
+        advice = "every fold needs one. Leave the class out, or set fewer folds."
         raise ValueError(f"{least}, fewer than folds={folds}: {advice}")
     return list(folding.split(labels, labels, groups if copies else None))

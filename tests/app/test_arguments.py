@@ -1,6 +1,7 @@
 """What is typed becomes what Hydra takes."""
 
 import pytest
+from omegaconf import OmegaConf
 
 from lnl.app.arguments import prepare
 from lnl.app.paths import parse
@@ -173,3 +174,17 @@ def test_names_in_a_hint_can_be_typed_as_they_are():
     override = parse(f"data.classes={typed_list(names)}")
     assert override is not None
     assert [str(getattr(name, "text", name)) for name in override.value()] == names
+
+
+def test_an_option_that_starts_from_own_data_has_its_defaults(train, tmp_path):
+    (tmp_path / "added/data").mkdir(parents=True)
+    for name, start in {"ours": "folder", "theirs": "ours", "fewer": "cifar10"}.items():
+        (tmp_path / f"added/data/{name}.yaml").write_text(f"defaults: [{start}, _self_]\nimage_size: 16\n")
+
+    def defaults(*arguments):
+        return OmegaConf.create(train("--config-dir=added", *arguments, "--cfg", "job", "-p", "optimizer").out)
+
+    own, usual = defaults("data=folder"), defaults("data=cifar10")
+    assert own.lr != usual.lr
+    assert defaults("data=ours") == defaults("data=theirs") == own
+    assert defaults("data=fewer") == usual

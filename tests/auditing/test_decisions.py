@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from lnl.auditing import corrected_labels
-from lnl.auditing.decisions import read_decisions, read_estimate, read_labels_so_far
+from lnl.auditing.decisions import read_audit, read_decisions, read_estimate
 from lnl.errors import UserError
 from lnl.labels.files import read_labels
 
@@ -76,12 +76,27 @@ def test_no_file_and_no_audit(tmp_path):
     with pytest.raises(UserError, match=r"no file of decisions at .*decisions\.csv"):
         read_decisions(tmp_path / "decisions.csv", LABELS, CLASSES)
     with pytest.raises(UserError, match=r"no audit in .*corrected_labels\.csv is missing.*output="):
-        read_labels_so_far(tmp_path)
+        read_audit(tmp_path)
     LABELS.to_csv(tmp_path / "corrected_labels.csv", index=False)
     (tmp_path / "estimate.json").write_text(json.dumps({"classes": CLASSES}))
-    table, classes = read_labels_so_far(tmp_path)
+    table, estimate = read_audit(tmp_path)
     assert table.equals(LABELS.astype({"file": "str", "given_label": "str"}))
-    assert classes == CLASSES
+    assert estimate == {"classes": CLASSES}
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (LABELS.drop(columns="index"), "has no column index: repeat the audit's command"),
+        (LABELS.drop(columns="file"), "has no column file"),
+        (LABELS.assign(index="x0"), "some `index` is no number"),
+    ],
+)
+def test_a_table_of_labels_that_was_changed_is_named(tmp_path, changed, message):
+    (tmp_path / "estimate.json").write_text(json.dumps({"classes": CLASSES}))
+    changed.to_csv(tmp_path / "corrected_labels.csv", index=False)
+    with pytest.raises(UserError, match=rf"corrected_labels\.csv was changed, and {message}"):
+        read_audit(tmp_path)
 
 
 @pytest.mark.parametrize("content", ["{", "[1]", '{"protocol": 1}'])

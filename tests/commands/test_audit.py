@@ -145,7 +145,7 @@ def test_an_audit_by_another_model_takes_the_place_of_one_by_force(audit):
     linear = ("method=fit_once", "model=histogram_logistic")
     outcome = audit(*small[:-1], "output=linear", *linear)
     assert outcome.code == 0, outcome.err
-    text = "ranked only by loss, held_out_margin, training_margin: the runs have no history of the other scores"
+    text = "ranked without neighbours, which the runs did not record"
     assert text in outcome.out
 
 
@@ -173,7 +173,7 @@ def test_runs_are_audited_with_the_data_that_they_were_trained_on(audit, train, 
     assert outcome.code == 0, outcome.err
     outcome = audit("runs=the*", "output=found")
     assert outcome.code == 0, outcome.err
-    assert "ranked only by loss, held_out_margin: the runs have no history of the other scores" in outcome.out
+    assert "ranked without neighbours and training_margin, which the runs did not record" in outcome.out
     assert "<h1>photos: doubtful labels</h1>" in (tmp_path / "found/index.html").read_text()
     decisions = pd.read_csv(tmp_path / "found/issues.csv").head(2).assign(decision="keep")
     decisions["label"], decisions["file"] = decisions["given_label"], "elsewhere/" + decisions["file"]

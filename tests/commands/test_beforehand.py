@@ -116,7 +116,7 @@ MISTAKES = {
     ),
     "a small class": (
         ["lnl.audit", "data=folder", "data.path=own", "output=found"],
-        "the class 'owl' has 4 of 24 pictures (copies count once), fewer than data.folds=5: no model could learn it.\n"
+        "the class 'owl' has 4 of 24 pictures (copies count once), fewer than data.folds=5: every fold needs one.\n"
         "data.min_per_class=5 leaves such classes out; or set fewer folds.",
     ),
     "an audit of nothing": (["lnl.audit", "data=folder", "data.path=no", "output=found"], "there is no folder no: set"),

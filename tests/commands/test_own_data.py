@@ -122,8 +122,8 @@ def test_small_classes_are_left_out_where_that_is_asked_for(train, audit, tmp_pa
     assert sorted((len(data["classes"]), data["skipped"]) for data in results) == [(2, 1), (3, 0)]
     refused = audit("data=folder", "data.path=own", "data.folds=2", "output=found", *SMALL)
     assert refused.err == (
-        "error: the class 'owl' has 1 of 21 pictures (copies count once), fewer than data.folds=2: no model could "
-        "learn it.\ndata.min_per_class=2 leaves such classes out; or set fewer folds.\n"
+        "error: the class 'owl' has 1 of 21 pictures (copies count once), fewer than data.folds=2: every fold "
+        "needs one.\ndata.min_per_class=2 leaves such classes out; or set fewer folds.\n"
     )
     audited = audit("data=folder", "data.path=own", "data.folds=2", "data.min_per_class=2", "output=found", *SMALL)
     assert audited.code == 0, audited.err

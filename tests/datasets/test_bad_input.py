@@ -1,5 +1,6 @@
 """Whatever is wrong with a user's data is said in a line or two that name it, and nothing of it is changed."""
 
+import io
 import os
 import pickle
 import re
@@ -30,6 +31,13 @@ def content(name, value, kind, **options):
         return kind(root / name, **options)
 
     return make
+
+
+def npy(array):
+    """The content of a file of this array."""
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
 
 
 def without_train(root):
@@ -273,8 +281,14 @@ MISTAKES = {
     "more images than labels": (in_arrays(labels=np.arange(29)), "30 images and 29 labels"),
     "one-hot labels": (in_arrays(labels=np.eye(30)), r"\[N\] numbers or names, got \[30, 30\]"),
     "NaN in labels": (in_arrays(labels=np.where(np.arange(30) == 7, np.nan, np.arange(30) % 3)), "sample 7: it has no"),
-    "pickled labels": (in_arrays(labels=np.array([{}] * 30, dtype=object)), "pickled Python objects.* not read"),
-    "a pickle": (objects, "images.npy holds pickled Python objects"),
+    "pickled labels": (in_arrays(labels=np.array([{}] * 30, dtype=object)), "holds Python objects.* not read"),
+    "a pickle": (objects, "images.npy is not a NumPy file: np.savez"),
+    "objects": (
+        content("a.npy", npy(np.array([{}] * 3, object)), arrays, labels="b.npy"),
+        "a.npy holds Python objects",
+    ),
+    "a table for arrays": (content("x.npz", b"file,label\na.png,cat\n", arrays), "x.npz is not a NumPy file: np.savez"),
+    "half of an array": (content("a.npy", npy(np.zeros(99))[:200], arrays, labels="b.npy"), "a.npy is damaged: "),
     "half of an .npz": (half_of_an_npz, "a.npz is damaged"),
     "trusted of another length": (in_arrays(trusted=np.ones(3, bool)), r"trusted must be 30 .* got \[3\]"),
     "test images of another size": (

@@ -360,7 +360,7 @@ def test_a_picture_in_training_and_in_test_is_said(tmp_path):
     write_folder(tmp_path / "data", split="test", first=50)
     shutil.copy(tmp_path / "data/train/cat/cat3.png", tmp_path / "data/test/cat/x.png")
     (leak, _, _) = read(folder(tmp_path / "data")).dataset.remarks
-    assert leak.startswith("1 picture is in training and in test: train/cat/cat3.png (cat) = test/cat/x.png (cat)")
+    assert leak.startswith("1 picture is in several splits: train/cat/cat3.png (cat) = test/cat/x.png (cat)")
 
 
 class DarkIsWrong(LabelNoise):

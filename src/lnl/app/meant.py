@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from lnl.app.options import Options
 from lnl.app.paths import as_typed, is_there, parse, quoted
 from lnl.errors import UserError, nearest
-from lnl.files import is_picture
+from lnl.files import TABLES, is_picture
 from lnl.runs.find import find_runs
 from lnl.runs.folder import RunFolder
 
@@ -26,7 +27,7 @@ TAKES = {
     "predict": ("images", "FOLDER"),
 }
 SEVERAL = ("runs", "images")
-KINDS = {".npz": "arrays", ".npy": "arrays", ".csv": "table", ".tsv": "table", ".parquet": "table"}
+KINDS = {".npz": "arrays", ".npy": "arrays", **dict.fromkeys(TABLES, "table")}
 
 
 def is_path(argument: str) -> bool:
@@ -82,8 +83,9 @@ def _not_there(path: str, line: str, options: Options) -> str:
         return (
             f"there is no file or folder {path}; did you mean {meant}?\nValues are given as key=value, such as {line}"
         )
-    parent = Path(path).expanduser().parent
-    names = [str(Path(path).parent / name) for name in os.listdir(parent)] if parent.is_dir() else []
+    names: list[str] = []
+    with suppress(OSError, RuntimeError):  # a folder that others must not see; no such user
+        names = [str(Path(path).parent / name) for name in os.listdir(Path(path).expanduser().parent)]
     if near := nearest(path, names).rstrip("."):
         return f"there is no file or folder {path}{near}"
     return f"there is no file or folder {path}.\nValues are given as key=value, such as {line}"

@@ -32,8 +32,8 @@ def parse(argument: str) -> Override | None:
 def quoted(path: str) -> str:
     """A path as Hydra takes it, whatever signs are in it, with ``~`` expanded."""
     home = os.path.expanduser(path)
-    # One that only begins with ~ is made one that others do not expand.
-    return str(QuotedString(f"./{path}" if home.startswith("~") else home, Quote.single).with_quotes())
+    # A name that only begins with ~ is made one that others do not expand.
+    return str(QuotedString(os.path.abspath(path) if home.startswith("~") else home, Quote.single).with_quotes())
 
 
 def as_typed(argument: str, sweep: bool = False) -> str:
@@ -54,7 +54,7 @@ def _value(key: str, typed: str, sweep: bool) -> str:
     if key in OR_NUMBERS and override is not None and not isinstance(value, str):
         return typed
     if _exists(typed):
-        return typed if value == typed else quoted(typed)
+        return typed if value == typed and not typed.startswith("~") else quoted(typed)
     in_brackets = re.fullmatch(r"\s*\[(.*)\]\s*", typed, re.DOTALL)
     if in_brackets and key in LISTS and (override is None or isinstance(value, list)):
         return f"[{','.join(_entry(entry) for entry in _divided(in_brackets[1]))}]"

@@ -9,7 +9,6 @@ from typing import Any
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
-from lnl.config import CONF_DIR
 from lnl.runs.plan import run_name
 
 
@@ -68,10 +67,18 @@ def _own_data(own: Any, usual: Any, *, _root_: DictConfig) -> Any:
     """``own`` where the user's own images are read, else ``usual``; in a defaults list and for values."""
     data = _root_.get("data")
     if isinstance(data, str):  # the option chosen
-        path = Path(CONF_DIR, "data", f"{data}.yaml")
-        file: Any = OmegaConf.load(path) if path.is_file() else {}
-        data = file.get("defaults", [])
-    return own if data is not None and ("/own_data@_here_" in data or "test_fraction" in data) else usual
+        return own if _starts_from_own_data(data) else usual
+    return own if data is not None and "test_fraction" in data else usual
+
+
+def _starts_from_own_data(option: str) -> bool:
+    """Whether an option of ``data``, lnl's or the user's, has ``own_data`` in its defaults or in theirs."""
+    for source in GlobalHydra.instance().config_loader().get_sources():
+        if source.scheme() in ("file", "pkg") and source.is_config(path := f"data/{option}"):
+            defaults = OmegaConf.select(source.load_config(path).config, "defaults", default=[])
+            names = [name for name in defaults if isinstance(name, str) and name != option]
+            return "/own_data@_here_" in names or any(map(_starts_from_own_data, names))
+    return False
 
 
 def _three_sevenths(epochs: Any) -> Any:

@@ -74,7 +74,7 @@ def audit(cfg: DictConfig, hydra: HydraConf) -> str:
         write_json(output / "estimate.json", estimate)
         worst = issues["index"][: cfg.suspects].tolist()
         config = results[0]["config"]["data"]
-        name = Path(config["path"]).name if "path" in config else results[0]["data"]["name"]
+        name = Path(config["path"]).expanduser().resolve().name if "path" in config else results[0]["data"]["name"]
         pictures = pictures_of(data.dataset, worst, output, cfg.page_mb, progress=True)
         page = output / "index.html"
         size = write_page(page, issues, pictures, data.classes, estimate, f"{name}: doubtful labels")
@@ -123,8 +123,8 @@ def summary(estimate: dict[str, Any], output: Path) -> str:
         f"wrong labels: {share}",
         *(line for sentence in estimate["advice"] for line in textwrap.wrap(sentence, 100)),
     ]
-    if len(estimate["combined"]) < len(UNSEEN + SEEN):
-        lines.append(f"ranked only by {', '.join(estimate['combined'])}: the runs have no history of the other scores")
+    if missing := [name for name in UNSEEN + SEEN if name not in estimate["combined"]]:
+        lines.append(f"ranked without {' and '.join(missing)}, which the runs did not record")
     if quality := estimate.get("quality"):
         precision = "none" if quality["precision"] is None else f"{quality['precision']:.1%}"
         lines += [
@@ -178,7 +178,7 @@ def _check_output(output: Path, identities: Sequence[str], force: bool, folder: 
 
 
 def _check_classes(data: NoisyDataModule, folds: int) -> None:
-    """Refuses classes too small to be in the training part of every fold."""
+    """Refuses classes that have no sample for every fold."""
     index = np.setdiff1d(np.concatenate([data.splits["train"], data.splits["val"]]), data.trusted.index)
     pictures, count, dataset = data.dataset.pictures, len(data.classes), data.dataset
     sizes = class_sizes(data.given[index], None if pictures is None else pictures[index], count)

@@ -15,6 +15,7 @@ from lnl.files import write_atomically
 from lnl.labels.tables import csv_text, read_csv
 
 COLUMNS = ("index", "given_label", "decision", "label")  # of a file of decisions; it may have more
+GIVEN = ("index", "file", "given_label")  # of a table of labels
 DECISIONS = ("keep", "change", "unsure")
 
 
@@ -28,19 +29,26 @@ def corrected_labels(labels: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFr
     Returns:
         ``labels`` with ``label`` and ``changed``.
     """
-    table = labels[["index", "file", "given_label"]]
+    table = labels[list(GIVEN)]
     decided = table["index"].map(decisions.set_index("index")["label"])
     label = decided.astype(object).where(decided.notna(), table["given_label"])
     return table.assign(label=label, changed=label != table["given_label"])
 
 
-def read_labels_so_far(output: Path) -> tuple[pd.DataFrame, list[str]]:
-    """The given labels of an audit, and the classes; raises UserError if there is no audit."""
+def read_audit(output: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The given labels of an audit, and its estimate; raises UserError if there is none, or its table was changed."""
     for name in ("corrected_labels.csv", "estimate.json"):
         if not (output / name).is_file():
             raise UserError(f"there is no audit in {output}: {name} is missing; output= names the folder")
-    labels = read_csv(output / "corrected_labels.csv")
-    return labels.assign(index=pd.to_numeric(labels["index"])), read_estimate(output)["classes"]
+    path = output / "corrected_labels.csv"
+    labels = read_csv(path)
+    again = "repeat the audit's command, which writes it again."
+    if missing := [name for name in GIVEN if name not in labels]:
+        raise UserError(f"{path} was changed, and has no column {missing[0]}: {again}")
+    index = pd.to_numeric(labels["index"], errors="coerce")
+    if index.isna().any():
+        raise UserError(f"{path} was changed, and some `index` is no number: {again}")
+    return labels.assign(index=index), read_estimate(output)
 
 
 def read_estimate(output: Path) -> dict[str, Any]:
@@ -65,10 +73,7 @@ def read_decisions(
     """
     if not path.is_file():
         raise UserError(f"there is no file of decisions at {path}")
-    try:
-        table = read_csv(path)  # labels and files are text: a class may be called 1, or NA
-    except (ValueError, OSError) as error:
-        raise UserError(f"{path} cannot be read as decisions: {str(error).splitlines()[0]}") from error
+    table = read_csv(path)  # labels and files are text: a class may be called 1, or NA
     if missing := [name for name in COLUMNS if name not in table]:
         raise UserError(f"{path} is not a file of decisions: no column {missing[0]}; it needs {', '.join(COLUMNS)}")
     index = pd.to_numeric(table["index"], errors="coerce")
@@ -102,8 +107,8 @@ def apply_decisions(path: Path, output: Path) -> str:
     Raises:
         UserError: if there is no audit in ``output``, or the decisions are about other samples.
     """
-    labels, classes = read_labels_so_far(output)
-    decisions = read_decisions(path, labels, classes, read_estimate(output).get("audited"))
+    labels, estimate = read_audit(output)
+    decisions = read_decisions(path, labels, estimate["classes"], estimate.get("audited"))
     table = corrected_labels(labels, decisions)
     write_table(output / "decided_labels.csv", table)
     counts = decisions["decision"].value_counts()

@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from lnl.files import is_picture, walk
+from lnl.files import PARQUET, is_picture, walk
 
 WHOLE = 64 * 2**20  # bytes up to which arrays are hashed whole; of larger ones, parts
 PARTS, PART = 256, 2**16
@@ -81,7 +81,7 @@ def _sizes(path: Path, data: Mapping[str, Any]) -> Iterator[bytes]:
 
 
 def _named(path: Path, data: Mapping[str, Any]) -> Iterator[str]:
-    if path.suffix.lower() in (".parquet", ".pq"):
+    if path.suffix.lower() in PARQUET:
         import pandas as pd  # slow to import: finding a finished run takes less time
 
         yield from pd.read_parquet(path, columns=[data["columns"]["file"]]).iloc[:, 0].astype(str)

@@ -164,7 +164,7 @@ def class_sizes(given: Index, pictures: Index | None, num_classes: int) -> Index
 
 
 def check_classes(sizes: Index, folds: int, classes: Sequence[str], own: Index | None = None) -> None:
-    """Raises UserError unless there are two classes, and each can be in the training part of every fold.
+    """Raises UserError unless there are two classes, and each has a sample for every fold.
 
     Args:
         sizes: of the classes among the samples that are cut into folds, as of :func:`class_sizes`.
@@ -188,5 +188,5 @@ def check_classes(sizes: Index, folds: int, classes: Sequence[str], own: Index |
         mend = f"'{twin}' differs from it only by case: if they are one class, spell them alike. {mend}"
     raise UserError(
         f"the class '{classes[label]}'{others} has {sizes[label]:,} of {sizes.sum():,} pictures (copies count once), "
-        f"fewer than data.folds={folds}: no model could learn it.\n{mend}"
+        f"fewer than data.folds={folds}: every fold needs one.\n{mend}"
     )

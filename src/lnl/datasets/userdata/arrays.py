@@ -132,7 +132,19 @@ def _load(path: Path) -> Any:
         names = {name: next((key for key in keys if key in loaded), None) for name, keys in ARRAYS.items()}
         return {name: loaded[key] for name, key in names.items() if key is not None}
     except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
-        what = f"is damaged or not a NumPy file: {first_line(error)}"
-        if "pickle" in str(error):
-            what = "holds pickled Python objects, which could run code and are not read: save numbers and texts."
+        if not _is_numpy(path):
+            what = "is not a NumPy file: np.savez(path, images=images, labels=labels) writes one."
+        elif "pickle" in str(error) or "Python objects" in str(error):
+            what = "holds Python objects, which could run code and are not read: save numbers and texts."
+        else:
+            what = f"is damaged: {first_line(error)}"
         raise UserError(f"{path} {what}") from error
+
+
+def _is_numpy(path: Path) -> bool:
+    """Whether a file begins as an .npy or .npz does, or cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(6).startswith((b"\x93NUMPY", b"PK\x03\x04"))
+    except OSError:
+        return True

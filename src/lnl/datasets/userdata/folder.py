@@ -11,12 +11,12 @@ from pathlib import Path
 import pandas as pd
 
 from lnl.datasets.pictures import Files
-from lnl.datasets.userdata.layout import TABLES, nested_classes, no_classes
+from lnl.datasets.userdata.layout import nested_classes, no_classes
 from lnl.datasets.userdata.listing import SPLIT_OF, Listing
 from lnl.datasets.userdata.remarks import details, some
 from lnl.datasets.userdata.source import UserSource
 from lnl.errors import UserError, many, nearest, typed_list
-from lnl.files import about_unread, entries, is_picture, unread_format, walk
+from lnl.files import TABLES, about_unread, entries, is_picture, unread_format, walk
 
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 
@@ -183,4 +183,4 @@ def _has_folders(path: Path) -> bool:
 
 def _first_table(root: Path, files: list[Path]) -> str:
     """What to type to read the first table among ``files``, if there is one."""
-    return next((f"data.path={root / file}" for file in files if file.suffix in TABLES), "")
+    return next((f"data.path={root / file}" for file in files if file.suffix.lower() in TABLES), "")

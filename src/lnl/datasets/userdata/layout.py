@@ -8,9 +8,8 @@ from pathlib import Path, PurePosixPath
 from lnl.datasets.userdata.listing import SPLIT_OF
 from lnl.datasets.userdata.remarks import some
 from lnl.errors import many
-from lnl.files import about_unread, entries, is_picture, unread_format, walk
+from lnl.files import TABLES, about_unread, entries, is_picture, unread_format, walk
 
-TABLES = (".csv", ".tsv", ".parquet")
 SHOWN = 3  # folders in a message
 
 

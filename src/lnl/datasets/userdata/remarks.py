@@ -67,7 +67,7 @@ def about_trust(table: pd.DataFrame) -> list[str]:
 
 
 def about_copies(table: pd.DataFrame, classes: Sequence[str]) -> list[str]:
-    """Remarks on pictures that occur twice: with different labels, in training and test, or otherwise."""
+    """Remarks on pictures that occur twice: with different labels, in several splits, or otherwise."""
     several = table[table.duplicated("picture", keep=False)]
     differ, leaked = [], []
     for _, group in several.groupby("picture"):
@@ -75,15 +75,15 @@ def about_copies(table: pd.DataFrame, classes: Sequence[str]) -> list[str]:
         same = " = ".join(f"{name} ({classes[label]})" for name, label in rows)
         if group["label"].nunique() > 1:
             differ.append(same)
-        if (group["split"] == "test").nunique() > 1:
+        if group["split"].nunique() > 1:
             leaked.append(same)
     remarks = []
-    for groups, where in ((differ, "there again with another label"), (leaked, "in training and in test")):
+    for groups, where in ((differ, "there again with another label"), (leaked, "in several splits")):
         if groups:
             line = f"{many(len(groups), 'picture is', 'pictures are')} {where}: {some(groups, 1)}"
             remarks.append(details(line, groups))
     if copies := len(several) - several["picture"].nunique():
         said = many(copies, "picture is a copy", "pictures are copies")
-        told = "where the data does not say, copies are all in one split, and in one fold"
+        told = "copies of a picture are all in one split and one fold, unless the data names the splits"
         remarks.append(f"{said} of another, byte by byte: {told}")
     return remarks

@@ -15,7 +15,7 @@ from lnl.datasets.pictures import Files
 from lnl.datasets.userdata.listing import SPLIT_OF, Listing, as_text, no_single_label
 from lnl.datasets.userdata.source import Usable, UserSource
 from lnl.errors import UserError, many
-from lnl.files import entries
+from lnl.files import PARQUET, entries
 from lnl.labels.tables import check_columns, missing_column, read_csv
 
 YES, NO = ("true", "1", "1.0", "yes", "y", "t"), ("false", "0", "0.0", "no", "n", "f", "")
@@ -96,7 +96,7 @@ class Table(UserSource):
         if not path.is_file():
             missing = f"there is no file {path}: set data.path"
             raise UserError(f"{path} is a folder, no table" if path.exists() else missing)
-        parquet = path.suffix.lower() in (".parquet", ".pq")
+        parquet = path.suffix.lower() in PARQUET
         raw = _read_parquet(path) if parquet else read_csv(path, self.encoding, "data.encoding", "CSV or Parquet")
         raw.columns = raw.columns.map(lambda name: str(name).strip())
         check_columns(path, raw)
