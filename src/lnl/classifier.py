@@ -56,7 +56,8 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
     - an array ``[n, H, W]`` or ``[n, H, W, C]`` of 1 or 3 channels, uint8 or floats in [0, 1], or a tensor
       ``[n, C, H, W]``;
     - a list or column of file names or PIL images, or a list of arrays of several sizes: read as a user's own data, in
-      RGB unless ``overrides`` has ``data.channels=1``, and resized to ``image_size``, by default 64;
+      RGB unless ``overrides`` has ``data.channels=1``, and resized to ``image_size``, by default their
+      own size if all are square, of one size and at most 96 pixels, else 64;
     - rows of numbers ``[n, features]``, taken for flattened images: scaled to 0..255 by the least and greatest number
       of training, and laid out in a square.
 

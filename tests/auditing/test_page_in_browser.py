@@ -187,10 +187,10 @@ def test_an_import_says_what_it_cannot_use(opened, tmp_path):
         f'999,cat,keep,cat\r\n10,"{CLASSES[2].replace(chr(34), chr(34) * 2)}",maybe,cat\r\n13,cat,change,horse\r\n',
         encoding="utf-8",
     )
-    read_in(opened, tmp_path / "other.csv", "1 decisions read; 5 rows are about other samples")
+    read_in(opened, tmp_path / "other.csv", "1 decision read; 5 skipped, about other data")
     assert decisions(opened) == decided(at0="keep")
     (tmp_path / "others.csv").write_text("index,given_label,decision,label,audited\n4,cat,keep,cat,data-ffffffffffff\n")
-    read_in(opened, tmp_path / "others.csv", "0 decisions read; 1 rows are about other samples")
+    read_in(opened, tmp_path / "others.csv", "0 decisions read; 1 skipped, about other data")
     assert decisions(opened) == decided(at0="keep")
     (tmp_path / "strange.csv").write_text("a;b\n1;2\n")
     read_in(opened, tmp_path / "strange.csv", "strange.csv cannot be read: it has no column index, given_label")

@@ -113,7 +113,7 @@ MISTAKES = {
     "an open bracket": (["model.channels=[8,16"], ["model.channels=[8,16 cannot be read: a bracket is not closed"]),
     "a list for a mapping": (
         ["data=table", "data.path=labels.csv", "data.columns=[label]"],
-        ["data.columns=[label] is of another form than the value that it replaces"],
+        ["data.columns=[label] has another type than the value that it replaces"],
     ),
     "a loss that is a mean": (
         ["method=dynamic_weight", "loss._target_=torch.nn.CrossEntropyLoss"],
@@ -361,7 +361,8 @@ def test_a_full_disk_is_named(tmp_path):
     assert outcome.returncode == 1
     assert "cannot be written" in outcome.stderr
     assert "Traceback" not in outcome.stderr
-    assert len(outcome.stderr.strip().splitlines()) <= 2
+    lines = [line for line in outcome.stderr.strip().splitlines() if not line.endswith(" ...")]  # of a slow machine
+    assert len(lines) <= 2
     assert not list(tmp_path.rglob("result.json"))
 
 

@@ -16,7 +16,7 @@ def test_a_folder_is_trained_on_without_a_word_of_what_nobody_knows(train, tmp_p
     write_folder(tmp_path / "own", 20)
     outcome = train("data=folder", "data.path=own", "callbacks=contact_sheet", *SMALL)
     assert outcome.code == 0, outcome.err
-    assert "12 of 60 are held out" in outcome.out
+    assert "12 of 60 samples are held out" in outcome.out
     assert "trained on 38 labels, an unknown number of them wrong" in outcome.out
     result = outcome.result
     own = result["data"].pop("own")
@@ -158,14 +158,14 @@ def test_folds_hold_every_sample_out_where_the_data_has_no_test_set(train, tmp_p
     mean = result["cross_validation"]["val_accuracy"]["mean"]
     assert f"validation accuracy {mean:7.2%}  last epoch" in outcome.out
     assert not list(tmp_path.rglob("predictions.csv"))
-    assert "12 of 60 are held out" in train("data=folder", "data.path=own", *SMALL).out  # in the same process
+    assert "12 of 60 samples are held out" in train("data=folder", "data.path=own", *SMALL).out  # in the same process
 
 
 def test_a_cross_validated_run_can_have_a_test_set_beside_its_folds(train, tmp_path):
     write_folder(tmp_path / "own", 20)
     outcome = train("data=folder", "data.path=own", "data.folds=2", "data.test_fraction=0.2", *SMALL)
     assert outcome.code == 0, outcome.err
-    assert outcome.out.count("no sample is said to be for testing: 12 of 60 are held out") == 1
+    assert outcome.out.count("the data names no test set: 12 of 60 samples are held out for testing") == 1
     (whole,) = (folder for folder in outcome.folders if folder.name not in ("fold1", "fold2"))
     found = np.load(whole / "out_of_fold.npz")
     assert found["index"].tolist() == list(range(48))

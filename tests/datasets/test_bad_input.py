@@ -187,14 +187,14 @@ MISTAKES = {
     "one class": (lambda root: folder(write_folder(root, classes=("cat",))), r"only one class \(cat\)"),
     "too few": (lambda root: folder(write_folder(root, 1)), "too few to hold out"),
     "test without train": (without_train, "no train/"),
-    "a true class in test alone": (true_class_in_test_alone, r"test has the class 'emu' \(1 samples, .* has not"),
-    "a class in test alone": (class_in_test_alone, r"test has the class 'owl' \(10 samples.* training has not"),
+    "a true class in test alone": (true_class_in_test_alone, r"test has the class 'emu' \(1 samples, .* training set lacks"),
+    "a class in test alone": (class_in_test_alone, r"test has the class 'owl' \(10 samples.* training set lacks"),
     "a class beside train": (beside_train, "beside it cow"),
     "splits without classes": (
         splits_of_pictures("train", "valid", "test"),
-        r"test, train, valid in .*: expected are .*/train/<class>/\*.jpg. .* data=table, .*/_classes.csv",
+        r"test, train, valid in .*: lnl expects .*/train/<class>/\*.jpg. .* data=table, .*/_classes.csv",
     ),
-    "one split without classes": (splits_of_pictures("Train"), "Train in .* called like splits"),
+    "one split without classes": (splits_of_pictures("Train"), "Train in .* have pictures.* the names of splits"),
     "splits without classes, and a folder": (splits_of_pictures("train", "test", "extra"), "test, train in .* splits"),
     "no class in train": (
         lambda root: folder(write_folder(splits_of_pictures("train")(root).source.folder, split="test")),

@@ -108,7 +108,7 @@ def test_what_is_there_in_place_of_pictures_is_said(tmp_path):
     write(tmp_path / "data", "cat/1.pdf", "cat/2.PDF", "dog/3.pdf", "notes", content=b"%PDF-")
     said = message(folder(tmp_path / "data"))
     assert (
-        f"no pictures in the folders of {tmp_path}/data; other files there: 3 (.pdf), 1 (no suffix): expected" in said
+        f"no pictures in the folders of {tmp_path}/data; other files there: 3 (.pdf), 1 (no suffix): lnl expects" in said
     )
 
 

@@ -44,7 +44,7 @@ def test_a_folder_of_folders_is_divided_with_every_class_in_its_share(tmp_path):
     assert [name.split("/")[0] for name in data.dataset.test_names] == [
         data.classes[label] for label in data.test_labels
     ]
-    assert any("30 of 150 are held out" in remark for remark in data.dataset.remarks)
+    assert any("30 of 150 samples are held out" in remark for remark in data.dataset.remarks)
 
 
 def test_seeds_move_validation_and_never_the_test_set(tmp_path):

@@ -44,7 +44,7 @@ def explain(error: Exception, config_name: str = "train", options: Options | Non
     if (lacking := re.search(r"Interpolation key '((\w+)\.\S+)' not found", message)) and options.is_group(lacking[2]):
         return f"{lacking[1]} is needed: choose an option of {lacking[2]}, {lacking[2]}=..."
     if merged := re.search(r"Error merging override (.+)", message):
-        return f"{merged[1]} is of another form than the value that it replaces; --cfg job prints that."
+        return f"{merged[1]} has another type than the value that it replaces; --cfg job prints that value."
     if not isinstance(error, KNOWN):
         message = f"{type(error).__name__}: {message}"
     message = re.sub(r"^\w+ raised while resolving interpolation: ", "", message)
@@ -90,4 +90,8 @@ def _unread(argument: str) -> str:
     quoted = f"{key}='{escaped}'"
     open_bracket = any(value.count(left) != value.count(right) for left, right in ("[]", "{}", "()"))
     reason = "a bracket is not closed; " if open_bracket else ""
-    return f'{reason}text that has signs in it is written "{quoted}".' if parse(quoted) else "see --help for examples."
+    return (
+        f'{reason}put text with special characters in quotes: "{quoted}".'
+        if parse(quoted)
+        else "see --help for examples."
+    )

@@ -94,7 +94,7 @@ def missing_column(path: Path, table: pd.DataFrame, name: str, mend: str, header
     if near or not header or set(header.split(",")) & set(columns):
         return UserError(f"{path} has no column '{name}'{near}\n{mend}; its columns are {shown}.")
     return UserError(
-        f"{path} has no column '{name}', or no header: its first line is to be names of columns, such as {header}, "
+        f"{path} has no column '{name}', or no header: its first line must name the columns, such as {header}, "
         f"with commas, semicolons or tabs between them.\n{mend}; its columns are {shown}."
     )
 

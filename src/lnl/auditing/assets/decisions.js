@@ -11,6 +11,7 @@ const filter = { pair: "", state: "" }; // a pair of classes, a decision; all if
 const named = (label) => data.classes[label];
 const pairOf = (place) => `${data.given[place]},${data.suggested[place]}`;
 const counted = new Intl.NumberFormat("en").format;
+const decisions = (count) => `${counted(count)} decision${count === 1 ? "" : "s"}`;
 const passes = (place) =>
   (!filter.pair || pairOf(place) === filter.pair) && (!filter.state || (decided[place]?.[0] ?? "undecided") === filter.state);
 const outcome = (place) => {
@@ -44,7 +45,7 @@ function undo() {
   const last = past.pop();
   if (!last) return;
   apply(last);
-  say(last.length > 1 ? `Undone: ${counted(last.length)} decisions` : `Undone: ${data.title[last[0][0]]}`);
+  say(last.length > 1 ? `Undone: ${decisions(last.length)}` : `Undone: ${data.title[last[0][0]]}`);
   if (passes(last[0][0])) go(last[0][0]);
 }
 
@@ -92,7 +93,7 @@ function save() {
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
   window.onbeforeunload = null;
   byId("next").hidden = false;
-  say(`${counted(decided.filter(Boolean).length)} decisions are in decisions.csv`);
+  say(`decisions.csv has ${decisions(decided.filter(Boolean).length)}`);
 }
 
 function rowsOf(text) {
@@ -120,6 +121,7 @@ function read(text) {
   });
   if (entries.length) decide(entries);
   const strange = rows.length - entries.length;
-  say(`${counted(entries.length)} decisions read${strange ? `; ${counted(strange)} rows are about other samples or classes` : ""}`);
+  const skipped = `; ${counted(strange)} skipped, about other data, samples or classes, or no decision`;
+  say(`${decisions(entries.length)} read${strange ? skipped : ""}`);
 }
 

@@ -72,7 +72,7 @@ class Folder(UserSource):
         self._check_lost(empty, deeper, unread)
         if splits and not self.only_test and not any(split == "train" for _, _, split in rows):
             train = path / next(name for name, split in splits.items() if split == "train")
-            raise UserError(f"{train} has no class folders with pictures: expected are {train}/<class>/*.jpg")
+            raise UserError(f"{train} has no class folders with pictures: lnl expects {train}/<class>/*.jpg")
         table = pd.DataFrame(rows, columns=["name", "label", "split"], dtype=object)
         remarks = self._left_out(empty, loose, deeper, others)
         if left := sum(unread.values(), Counter[str]()):
@@ -122,9 +122,9 @@ class Folder(UserSource):
         first = next((name for name in named if splits[name] == "train"), named[0])
         hint = _first_table(path, [Path(name, file) for name in ("", first, *named) for file in _names(path / name)])
         raise UserError(
-            f"{', '.join(named)} in {path} have pictures, but no class folders, and are called like splits: expected "
-            f"are {path / first}/<class>/*.jpg.\nLabels in a table are read by data=table{hint and f', such as {hint}'}"
-            f"; data.classes={typed_list(pictured)} says that these are classes."
+            f"{', '.join(named)} in {path} have pictures, but no class folders, and the names of splits: lnl expects "
+            f"{path / first}/<class>/*.jpg.\nLabels in a table are read by data=table{hint and f', such as {hint}'}"
+            f'; "data.classes={typed_list(pictured)}" says that these are classes.'
         )
 
     def _left_out(self, empty: list[str], loose: Counter[str], deeper: Counter[str], others: Counter[str]) -> list[str]:

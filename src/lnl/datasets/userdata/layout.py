@@ -23,7 +23,7 @@ def no_classes(path: Path) -> str:
         tables += [place] if place.lower().endswith(TABLES) and place.count("/") < 2 else []
     del unread[""]
     held, others = +held, +others
-    expected = f"expected are {path}/<class>/*.jpg (or .png, .webp, .bmp, ...)"
+    expected = f"lnl expects {path}/<class>/*.jpg (or .png, .webp, .bmp, ...)"
     tables.sort(key=lambda place: PurePosixPath(place).name != "decided_labels.csv")  # of an audit, before its others
     hint = f"; data=table data.path={path / tables[0]} reads a table" if tables else ""
     if nested := nested_classes(path, held):

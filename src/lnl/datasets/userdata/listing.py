@@ -54,7 +54,7 @@ def clean_labels(table: pd.DataFrame, named: bool = False) -> tuple[pd.DataFrame
         if changed := [name for name, stripped in kinds.items() if name != stripped]:
             count = many(int(before.isin(changed).sum()), "label", "labels")
             names = some([f"'{kinds[name]}'" for name in changed])
-            remarks.append(f"{count} had spaces or accents of another form, now gone: {names}")
+            remarks.append(f"{count} had spaces around, or accents stored in another form, and count as: {names}")
         if not named:
             kinds = {name: "" if stripped.lower() == "nan" else stripped for name, stripped in kinds.items()}
             if all(re.fullmatch(r"(-?[0-9]+(\.0*)?)?", name) for name in kinds.values()):
@@ -101,7 +101,7 @@ def class_names(table: pd.DataFrame, of_all: bool = False) -> list[str]:
             row = others.iloc[0]
             raise UserError(
                 f"{row['split']} has the class '{row[key]}' ({len(others):,} samples, such as {row['name']}), "
-                "which training has not: move samples of it to training, or leave it out by data.min_per_class=1."
+                "which the training set lacks: move samples of it to training, or leave it out by data.min_per_class=1."
             )
     return sorted(names, key=lambda name: (0, int(name), name) if re.fullmatch(r"-?[0-9]+", name) else (1, 0, name))
 
@@ -203,8 +203,8 @@ def divide(table: pd.DataFrame, fraction: float) -> tuple[pd.DataFrame, list[str
                 f"data.test_fraction=0 (it is {fraction}) does without a test set."
             )
         table = table.assign(split=table["split"].mask(table.index.isin(free.index[chosen]), "test"))
-        held_out = f"{len(chosen):,} of {len(table):,} are held out, by their given labels"
-        remarks.append(f"no sample is said to be for testing: {held_out}")
+        held_out = f"{len(chosen):,} of {len(table):,} samples are held out for testing"
+        remarks.append(f"the data names no test set: {held_out}")
     return table.sort_values("split", key=lambda split: split == "test", kind="stable"), remarks
 
 
