@@ -105,7 +105,7 @@ def test_an_audit_without_data_says_what_to_give(audit, tmp_path):
         )
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
     assert audit("--cfg", "job").out.startswith("data:\n  data_dir: ")
-    assert audit("--help").out.splitlines()[2].split()[0] == "data.path=FOLDER"
+    assert audit("--help").out.splitlines()[3].split()[0] == "data.path=FOLDER"
     assert "data.num_classes is needed: choose an option of data" in audit("--cfg", "job", "--resolve").err
 
 
