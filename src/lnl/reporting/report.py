@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lnl.config import listed
-from lnl.errors import UserError, nearest
+from lnl.errors import UserError, many, nearest
 from lnl.progress import working
 from lnl.reporting.comparison import Comparison
 from lnl.reporting.material import Material, Options, facts, gather
@@ -53,8 +53,7 @@ def write_report(options: Options) -> str:
 
 
 def _runs(material: Material) -> str:
-    count = len(material.single)
-    return f"{count:,} run{'s' * (count != 1)}"
+    return many(len(material.single), "run", "runs")
 
 
 def _check_choices(key: str, given: Any, allowed: Sequence[str]) -> None:

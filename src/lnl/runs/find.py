@@ -46,7 +46,7 @@ def named_folders(given: str | Sequence[str] | None) -> list[Path]:
 def _by_name(given: str | Sequence[str] | None) -> dict[str, list[Path]]:
     """The folders of each name that a user gives: one for a path, one or more for a glob."""
     if not (names := listed(given)):
-        raise UserError("which runs? runs=outputs/<sweep>, or several as runs=[a,b]")
+        raise UserError("which runs? runs=outputs/<sweep>, or several as 'runs=[a,b]'")
     found = {}
     for name in names:
         path = Path(name).expanduser()

@@ -16,6 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from lnl.errors import many
 from lnl.files import process_is_gone
 from lnl.progress import Pace, duration, say
 from lnl.runs.folder import RunFolder
@@ -57,7 +58,7 @@ class Sweep:
                 shutil.rmtree(path, ignore_errors=True)
         self.live.start()
         if not self.live.console.is_terminal and "torch" not in sys.modules:  # the first job will take a while
-            jobs = f"{self.total} job{'s' * (self.total != 1)}" if self.total is not None else "a search"
+            jobs = "a search" if self.total is None else many(self.total, "job", "jobs")
             say(f"starting {jobs} ...")
         self.watcher.start()
 
@@ -172,7 +173,7 @@ def summary(entries: list[Entry], total: int | None, seconds: float) -> str:
     if count > len(entries):
         words.append(f"{count - len(entries)} not started")
     where = ", ".join(dict.fromkeys(os.path.relpath(Path(entry.folder).parent) for entry in entries))
-    lines = [f"{count} job{'s' * (count != 1)} in {duration(seconds)}: {', '.join(words) or 'nothing'}", where]
+    lines = [f"{many(count, 'job', 'jobs')} in {duration(seconds)}: {', '.join(words) or 'nothing'}", where]
     names = labels(entries)
     for entry in best(entries, 1):
         lines.append(f"best by noisy validation labels{where_equal(entries)}: {entry.accuracy:.2%}, {names[entry.job]}")
