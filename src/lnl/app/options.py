@@ -40,7 +40,7 @@ class Options:
         return next((OmegaConf.load(path) for path in paths if path.is_file()), OmegaConf.create())
 
     def takes_several(self, key: str) -> bool:
-        """Whether a key may take a list: it is a group of parts that stand side by side, or no option has a number there."""
+        """Whether a key may take a list: it is a group of parts that stand side by side, or no option has a number."""
         if self.is_group(key):
             return not any("_target_" in self.load(key, option) for option in self.names(key))
         group, _, name = key.rpartition(".")
