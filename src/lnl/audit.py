@@ -27,7 +27,7 @@ def job(cfg: DictConfig) -> None:
 
             check_run(cfg)
             with working("looking at the data"):
-                check_beforehand(cfg, in_every_fold=True)
+                check_beforehand(cfg, in_every_fold=hydra.runtime.choices["features"] == "pixels")
         if cfg.apply is not None:
             from lnl.auditing.decisions import apply_decisions
 

@@ -100,7 +100,7 @@ def read_pictures(pictures: Pictures, form: Form) -> NDArray[np.uint8]:
 
     def read(picture: Path | Image.Image) -> NDArray[np.uint8] | PictureError:
         try:
-            return read_picture(picture, form.size, form.channels, form.fit)
+            return read_picture(picture, form.size, form.channels, form.fit, form.interpolation)
         except PictureError as error:
             return error
 

@@ -1,7 +1,9 @@
 """What is typed becomes what Hydra takes."""
 
+import numpy as np
 import pytest
 from omegaconf import OmegaConf
+from PIL import Image
 
 from lnl.app.arguments import prepare
 from lnl.app.paths import parse
@@ -69,10 +71,10 @@ def test_null_is_the_runs_own_data_in_an_evaluation():
     ("command", "typed", "prepared"),
     [
         ("train", ["photos", "seed=1"], ["data=folder", "seed=1", "data.path=photos"]),
-        ("audit", ["seed=1", "it's"], ["data=folder", "seed=1", "data.path='it\\'s'"]),
-        ("audit", ["data.path=photos"], ["data=folder", "data.path=photos"]),
-        ("audit", ["data.path=a.csv"], ["data=table", "data.path=a.csv"]),
-        ("audit", ["data.path=nowhere.parquet"], ["data=table", "data.path=nowhere.parquet"]),
+        ("audit", ["seed=1", "it's"], ["data=folder", "seed=1", "data.path='it\\'s'", "features=backbone"]),
+        ("audit", ["data.path=photos"], ["data=folder", "data.path=photos", "features=backbone"]),
+        ("audit", ["data.path=a.csv"], ["data=table", "data.path=a.csv", "features=backbone"]),
+        ("audit", ["data.path=nowhere.parquet"], ["data=table", "data.path=nowhere.parquet", "features=backbone"]),
         ("train", ["data.path=a.npz"], ["data=arrays", "data.path=a.npz"]),
         ("train", ["data.path=nowhere"], ["data=folder", "data.path=nowhere"]),
         ("train", ["data.path=folder.csv"], ["data=folder", "data.path=folder.csv"]),
@@ -95,7 +97,7 @@ def test_null_is_the_runs_own_data_in_an_evaluation():
         ("predict", ["run", "photos"], ["run=run", "images=photos"]),
         ("predict", ["photos", "run/of mine"], ["images=photos", "run=run/of mine"]),
         ("evaluate", ["run/of mine", "photos"], ["data=folder", "runs=run/of mine", "data.path=photos"]),
-        ("audit", ["run/of", "mine"], ["data=folder", "data.path=run/of mine"]),
+        ("audit", ["run/of", "mine"], ["data=folder", "data.path=run/of mine", "features=backbone"]),
         ("train", ["--config-dir=~/mine", "seed=1"], ["--config-dir=HOME/mine", "seed=1"]),
     ],
 )
@@ -108,6 +110,46 @@ def test_a_path_without_a_key_or_a_kind_is_what_it_is(command, typed, prepared, 
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).touch()
     assert prepare(typed, command) == (typed if prepared is None else prepared)
+
+
+@pytest.mark.parametrize(
+    ("typed", "features"),
+    [
+        (["data=cifar10"], ["features=backbone"]),
+        (["data=mnist"], ["features=pixels"]),
+        (["data=cifar10", "noise=human"], ["features=backbone"]),
+        (["data=cifar10", "features=pixels"], []),
+        (["data=cifar10", "model=timm", "model.name=resnet50"], ["features=backbone"]),
+        (["data=cifar10", "model=resnet18"], ["features=pixels"]),
+        (["data=cifar10", "loss=gce"], ["features=pixels"]),
+        (["data=cifar10", "trainer.max_epochs=2"], ["features=pixels"]),
+        (["data=cifar10", "data.folds=10"], ["features=pixels"]),
+        (["runs=outputs/a"], []),
+        (["seed=1"], []),
+        (["data.path=digits"], ["features=pixels"]),
+        (["data.path=large"], ["features=backbone"]),
+        (["data.path=colours"], ["features=backbone"]),
+        (["data.path=digits.npz"], ["features=pixels"]),
+        (["data.path=colours.npz"], ["features=backbone"]),
+        (["data.path=broken.npz"], ["features=backbone"]),
+    ],
+)
+def test_an_audit_has_features_of_photographs_and_networks_for_digits(typed, features, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder, mode, side in (("digits", "L", 28), ("large", "L", 65), ("colours", "RGB", 28)):
+        (tmp_path / folder / "a").mkdir(parents=True)
+        Image.new(mode, (side, side)).save(tmp_path / folder / "a/1.png")
+    np.savez("digits.npz", images=np.zeros((3, 28, 28), np.uint8), labels=np.zeros(3, np.int64))
+    np.savez("colours.npz", images=np.zeros((3, 28, 28, 3), np.uint8), labels=np.zeros(3, np.int64))
+    (tmp_path / "broken.npz").write_bytes(b"broken")
+    assert [argument for argument in prepare(typed, "audit") if argument.startswith("features=")] == (
+        features or [argument for argument in typed if argument.startswith("features=")]
+    )
+
+
+def test_a_file_of_features_is_named_by_its_path():
+    prepared = prepare(["data=cifar10", "features=my features/clip.npy"], "train")
+    assert prepared == ["data=cifar10", "features=file", "features.path=my features/clip.npy"]
 
 
 @pytest.mark.parametrize(

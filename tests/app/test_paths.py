@@ -145,7 +145,7 @@ def test_the_keys_that_take_a_path_are_those_of_the_options_classes():
     trackers = {"logger.tensorboard.save_dir", "logger.wandb.save_dir"}
     of_hydra = {"hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"}
     hub = {"data.name"}  # or a folder
-    assert expected | folders | trackers | of_hydra | hub == PATHS
+    assert expected | folders | trackers | of_hydra | hub | {"features.path"} == PATHS
     assert {"run", "runs", "images", "hydra.searchpath"} == LISTS
     assert {"data.trusted"} == OR_NUMBERS
 

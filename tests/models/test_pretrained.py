@@ -35,7 +35,7 @@ def train_once(model):
 
 def test_frozen_trains_the_last_layer_alone():
     trained, changed = train_once(TorchvisionModel(NAME, 5, freeze=True))
-    assert trained == {"network.classifier.1.weight", "network.classifier.1.bias"}
+    assert trained == {"head.weight", "head.bias"}
     assert changed == set()
 
 
@@ -58,11 +58,11 @@ def test_the_last_layer_is_found_whatever_its_name(name):
 def test_grey_images_are_repeated_over_the_channels():
     model = TorchvisionModel(NAME, 5, in_channels=1).eval()
     grey = torch.randn(2, 1, 32, 32)
-    torch.testing.assert_close(model(grey), model.network(torch.cat([grey, grey, grey], dim=1)))
+    torch.testing.assert_close(model(grey), model.head(model.backbone(torch.cat([grey, grey, grey], dim=1))))
 
 
 def test_two_channels_are_refused():
-    with pytest.raises(ValueError, match="1 or 3 channels, got 2"):
+    with pytest.raises(ValueError, match="in_channels must be 1 or 3, got 2"):
         TorchvisionModel(NAME, 5, in_channels=2)
 
 
@@ -71,7 +71,7 @@ def test_weights_in_the_hub_folder_are_loaded_but_for_the_last_layer(hub):
     url = torchvision.models.MobileNet_V2_Weights.IMAGENET1K_V1.url
     torch.save(saved, hub / url.rsplit("/", 1)[1])
     model = TorchvisionModel(NAME, 5, weights="IMAGENET1K_V1")
-    loaded = model.network.state_dict()
+    loaded = model.backbone.state_dict()
     backbone = [name for name in saved if name.startswith("features")]
     assert len(backbone) == len(saved) - 2
     for name in backbone:

@@ -11,7 +11,7 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.types import ChoiceSweep, Override
 
 from lnl.app.keys import meant_by, nearest_to
-from lnl.app.meant import TAKES, data_at, is_path, with_key
+from lnl.app.meant import TAKES, data_at, features_at, from_file, is_path, with_key
 from lnl.app.options import Options
 from lnl.app.paths import LISTS, PATHS, as_typed, is_there, parse
 from lnl.errors import UserError, nearest
@@ -105,12 +105,16 @@ def prepared_overrides(line: CommandLine, command: str) -> list[str]:
     paths = [argument for argument in line.rest if is_path(argument)]
     others = [argument for argument in line.rest if argument not in paths]
     others += with_key(paths, command, others, options)
+    others = [expanded for argument in others for expanded in from_file(argument, options)]
     split = (argument.partition("=") for argument in others)
     typed = [as_typed(RENAMED.get(key, key) + equals + value, line.multirun) for key, equals, value in split]
     parsed = [(argument, parse(argument)) for argument in typed]
     if command in CHOOSE_DATA and line.config_name == command:
         chosen = data_at({override.key_or_group: override for _, override in parsed if override is not None})
         parsed = [*((argument, parse(argument)) for argument in chosen), *parsed]
+        if command == "audit":
+            by_key = {override.key_or_group: override for _, override in parsed if override is not None}
+            parsed += [(argument, parse(argument)) for argument in features_at(by_key)]
     null_by_default = options.null_by_default(line.config_name)
     swept = {
         override.key_or_group.split("/")[0]

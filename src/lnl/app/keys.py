@@ -59,7 +59,7 @@ def _groups(options: Options) -> list[str]:
     """The groups whose options are parts of a configuration, by the name of the group."""
     train: Any = options.load("", "train")
     chosen = [str(group) for entry in train.defaults if isinstance(entry, DictConfig) for group in entry]
-    return [group for group in chosen if group not in ("experiment", "hydra", "paths", "trainer")]
+    return [group for group in chosen if group not in ("experiment", "features", "hydra", "paths", "trainer")]
 
 
 def _composed(config_name: str, overrides: Sequence[str]) -> Any:

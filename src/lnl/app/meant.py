@@ -26,6 +26,9 @@ TAKES = {
     "export": ("run", "outputs/runs/RUN"),
     "predict": ("images", "FOLDER"),
 }
+PRETRAINED = ("efficientnet_lite0", "timm", "torchvision", "resnet50", "mobilenet_v2")  # options of model
+TRAINING = {"method", "loss", "optimizer", "scheduler", "mix", "average", "trainer", "callbacks"}
+SMALL_GREY = ("mnist", "fashion_mnist", "digits")  # options of data
 SEVERAL = ("runs", "images")
 KINDS = {".npz": "arrays", ".npy": "arrays", **dict.fromkeys(TABLES, "table")}
 
@@ -110,3 +113,32 @@ def _kind(path: Path) -> str:
     if is_picture(path.name) and path.is_file():
         raise UserError(f"{path} is one picture: give the folder that has a folder for each class, data.path=FOLDER")
     return "folder" if path.is_dir() else KINDS.get(path.suffix.lower(), "table" if path.is_file() else "folder")
+
+
+def from_file(argument: str, options: Options) -> list[str]:
+    """The overrides that ``features=PATH`` stands for; another argument as it is."""
+    key, _, value = argument.partition("=")
+    if key != "features" or Path(value).suffix not in (".npy", ".npz") or value in options.names("features"):
+        return [argument]
+    return ["features=file", f"features.path={value}"]
+
+
+def features_at(overrides: Mapping[str, Override]) -> list[str]:
+    """The option of ``features`` for an audit, unless one of the overrides (by their keys) chooses it.
+
+    Photographs are judged by the features of a pretrained network. Networks are trained for small grey images, which
+    these judge better, and where an override is about training.
+    """
+    groups = {key.partition(".")[0] for key in overrides}
+    if groups & {"features", "runs", "apply"} or not groups & {"data", "experiment"}:
+        return []
+    model = overrides.get("model")
+    trained = model is not None and model.value() not in PRETRAINED
+    trained = trained or bool(groups & TRAINING) or bool(overrides.keys() & {"data.folds", "data.batch_size"})
+    small = "data" in overrides and overrides["data"].value() in SMALL_GREY
+    path = overrides.get("data.path")
+    if path is not None and isinstance(typed := path.value(), str):
+        from lnl.datasets.photographs import are_small_and_grey  # loads Pillow
+
+        small = are_small_and_grey(Path(typed).expanduser())
+    return ["features=pixels" if trained or small else "features=backbone"]

@@ -13,6 +13,7 @@ PATHS = {
     *("init_from", "output", "apply", "root", "output_dir"),
     *("sweep", "name"),  # names of folders in outputs/
     *("data.path", "data.root", "data.labels", "data.name", "data.data_dir", "data.cache_dir", "noise.path"),
+    *("features.path", "model.weights"),
     *("paths.cache_dir", "paths.data_dir", "paths.output_dir", "paths.run_dir", "trainer.default_root_dir"),
     *("logger.tensorboard.save_dir", "logger.wandb.save_dir"),
     *("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"),

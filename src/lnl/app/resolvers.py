@@ -15,7 +15,7 @@ from lnl.runs.plan import run_name
 def register_resolvers() -> None:
     """Registers them with OmegaConf; may be called again."""
     plain = (_user_cache, _sweep_name, _join, _run_name, _options, _published, _by_data, _up_to_a_third)
-    for function in (*plain, _three_sevenths, _own_data, _sweep_id):
+    for function in (*plain, _three_sevenths, _own_data, _by_features, _expected, _sweep_id):
         # One identifier for a sweep: Hydra hands cached values on to the jobs, as it does with ${now:}.
         cached = function is _sweep_id
         OmegaConf.register_new_resolver(f"lnl.{function.__name__[1:]}", function, replace=True, use_cache=cached)
@@ -71,6 +71,11 @@ def _own_data(own: Any, usual: Any, *, _root_: DictConfig) -> Any:
     return own if data is not None and "test_fraction" in data else usual
 
 
+def _by_features(backbone: str, file: str, pixels: str, *, _root_: DictConfig) -> str:
+    """The option for the chosen ``features``; in a defaults list."""
+    return {"backbone": backbone, "file": file}.get(str(_root_.get("features")), pixels)
+
+
 def _starts_from_own_data(option: str) -> bool:
     """Whether an option of ``data``, lnl's or the user's, has ``own_data`` in its defaults or in theirs."""
     for source in GlobalHydra.instance().config_loader().get_sources():
@@ -79,6 +84,22 @@ def _starts_from_own_data(option: str) -> bool:
             names = [name for name in defaults if isinstance(name, str) and name != option]
             return "/own_data@_here_" in names or any(map(_starts_from_own_data, names))
     return False
+
+
+def _expected(key: str, usual: Any, *, _root_: DictConfig) -> Any:
+    """What the model's pretrained weights expect of images (``model.expects``, else their library's answer).
+
+    ``usual`` without pretrained weights.
+    """
+    model = _root_.get("model")
+    if not isinstance(model, DictConfig) or model.get("weights") is None:
+        return usual
+    expects = model.get("expects") or {}
+    if key in expects:
+        return expects[key]
+    from lnl.models.pretrained import expected  # loads torch
+
+    return expected(str(model.get("_target_")), str(model.name), str(model.weights)).get(key, usual)
 
 
 def _three_sevenths(epochs: Any) -> Any:

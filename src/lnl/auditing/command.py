@@ -13,6 +13,7 @@ import pandas as pd
 from hydra.conf import HydraConf
 from omegaconf import DictConfig, OmegaConf
 
+from lnl.auditing.by_features import evidence_of_features
 from lnl.auditing.decisions import corrected_labels, read_estimate, write_table
 from lnl.auditing.estimate import estimate_noise, pairs_of
 from lnl.auditing.evidence import HISTORY, Evidence, read_evidence
@@ -37,6 +38,7 @@ from lnl.values import check_values
 
 KEYS = ("output", "runs", "apply", "suspects", "page_mb", "trust")  # of conf/audit.yaml, and not of a run
 BESIDE_RUNS = (*KEYS, "force", "paths", "data.data_dir", "data.cache_dir")
+TRAINED = ("method", "loss", "optimizer", "scheduler", "mix", "average", "trainer", "callbacks")  # unused by features
 CHECKED = ("data", "noise", "corruption")  # parts of an audited run, which may be untrusted
 
 
@@ -51,12 +53,16 @@ def audit(cfg: DictConfig, hydra: HydraConf) -> str:
     unused = [] if cfg.runs is None else [str(key) for key in cfg if key not in BESIDE_RUNS]  # no data may be chosen
     check_values("", cfg, skip=["trainer.precision", *unused], known=False)
     output = Path(str(cfg.output)).expanduser()
-    if cfg.runs is None:
-        runs, data = [output / "run"], _train(cfg, hydra, output)
+    data: NoisyDataModule | None = None
+    if cfg.runs is None and hydra.runtime.choices["features"] != "pixels":
+        data, result = _with_features(cfg, hydra, output)
+        evidence, results, runs = evidence_of_features(cfg, data), [result], []
     else:
-        runs, data = _named_runs(cfg, hydra), None
-    evidence = read_evidence(runs)
-    results = [RunFolder(run).read_result() for run in runs]
+        if cfg.runs is None:
+            runs, data = [output / "run"], _train(cfg, hydra, output)
+        else:
+            runs = _named_runs(cfg, hydra)
+        evidence, results = read_evidence(runs), [RunFolder(run).read_result() for run in runs]
     identities = [str(result.get("identity")) for result in results]
     _check_output(output, identities, bool(cfg.force))
     if data is None:
@@ -92,10 +98,10 @@ def make_audit(evidence: Evidence, data: NoisyDataModule) -> tuple[pd.DataFrame,
         data.classes,
         index=index,
         files=None if data.labels.names is None else [data.labels.names[i] for i in index],
-        **{name: getattr(evidence, name) for name in HISTORY},
+        **{name: getattr(evidence, name) for name in (*HISTORY, "posterior")},
     )
     averaged = evidence.probabilities if evidence.epoch_probabilities is None else evidence.epoch_probabilities
-    estimate = estimate_noise(labels, averaged, data.classes, issues)
+    estimate = estimate_noise(labels, averaged, data.classes, issues, evidence.noise)
     estimate["combined"] = [name for name in (*UNSEEN, *SEEN) if name in issues]
     estimate["not_judged"] = {"training": len(data.labels) - len(index), "test": len(data.test_labels)}
     if data.labels.truth is not None:
@@ -123,7 +129,8 @@ def summary(estimate: dict[str, Any], output: Path) -> str:
         f"wrong labels: {share}",
         *(line for sentence in estimate["advice"] for line in textwrap.wrap(sentence, 100)),
     ]
-    if missing := [name for name in UNSEEN + SEEN if name not in estimate["combined"]]:
+    expected = [name for name in UNSEEN + SEEN if name != "doubt"]
+    if "doubt" not in estimate["combined"] and (missing := [n for n in expected if n not in estimate["combined"]]):
         lines.append(f"ranked without {' and '.join(missing)}, which the runs did not record")
     if quality := estimate.get("quality"):
         precision = "none" if quality["precision"] is None else f"{quality['precision']:.1%}"
@@ -143,6 +150,20 @@ def _named_runs(cfg: DictConfig, hydra: HydraConf) -> list[Path]:
         if not f"{key}.".startswith(tuple(f"{known}." for known in BESIDE_RUNS)):
             raise UserError(f"runs= decides the data and the models of the audit: leave out {override}")
     return named_folders(cfg.runs)
+
+
+def _with_features(cfg: DictConfig, hydra: HydraConf, output: Path) -> tuple[NoisyDataModule, dict[str, Any]]:
+    """The data of an audit by features, and what is known of it, as of a run's result; refuses keys of training."""
+    for override in hydra.overrides.task:
+        key = override.lstrip("+~").partition("=")[0].partition(".")[0]
+        if key in TRAINED:
+            raise UserError(f"features need no training: leave out {override}, or train networks by features=pixels")
+    plan = make_plan(OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in KEYS]), hydra)
+    _check_output(output, [plan.folder.identity], bool(cfg.force))
+    data = build_data(cfg, contents=plan.experiment.fingerprints)
+    _check_classes(data, 2)
+    known = {"name": plan.options["data"], "classes": data.classes}
+    return data, {"identity": plan.folder.identity, "config": plan.experiment.config, "data": known}
 
 
 def _train(cfg: DictConfig, hydra: HydraConf, output: Path) -> NoisyDataModule:

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from lnl.labels import Integers
+from lnl.noise.estimate import NoiseEstimate
 
 Floats = NDArray[np.floating[Any]]
 TINY = float(np.finfo(np.float32).tiny)
 TENTH = 0.1  # only the surest tenth of the predictions counts
 TIMES = 20  # the mistakes of weak models reached 10 times the median
 ENOUGH = 0.45  # skill; of weaker models half of the flags were wrong, on simulated labels (docs/audit.md)
+OWN = 0.15  # part of a head's own doubt; chosen on flower photos that docs/audit.md does not use
 IN_A_ROW = 20  # right labels, after which a reviewer may stop
 
 
@@ -59,7 +61,11 @@ def judge(labels: Integers, probabilities: Floats) -> Verdict:
 
 
 def estimate_noise(
-    labels: Integers, probabilities: Floats, classes: Sequence[str], issues: pd.DataFrame | None = None
+    labels: Integers,
+    probabilities: Floats,
+    classes: Sequence[str],
+    issues: pd.DataFrame | None = None,
+    noise: NoiseEstimate | None = None,
 ) -> dict[str, Any]:
     """Confident learning (arXiv:1911.00068): the joint distribution of given and true labels, with its consequences.
 
@@ -72,6 +78,7 @@ def estimate_noise(
         probabilities: out of sample, ``[n, K]``.
         classes: K names.
         issues: of :func:`lnl.auditing.find_issues`, to be counted.
+        noise: what the given labels say of the noise, by a head on features; ``wrong`` and ``transition`` are its own.
 
     Returns:
         ``classes``; ``samples`` and ``issues``, numbers; all of :func:`conclusion`; ``noise_rate``,
@@ -109,52 +116,76 @@ def estimate_noise(
     ]
     rate_interval = _wilson(rate * effective, effective)
     verdict = judge(labels, probabilities)
+    if noise is None:
+        believed, low = at_random, at_random_interval[0]
+        transition = np.divide(joint.T, of_true, out=np.eye(len(joint)), where=of_true > 0)
+    else:
+        believed, low = share_of(noise, labels)
+        transition = noise.transition
     return {
         "samples": len(labels),
         "issues": int(flagged.sum()),
         "classes": list(classes),
-        **conclusion(verdict, at_random, at_random_interval[0], rate_interval[1], len(labels)),
+        **conclusion(verdict, believed, low, rate_interval[1], len(labels), by_accident=noise is None),
         "noise_rate": rate,
         "noise_rate_interval": rate_interval,
         "at_random": at_random,
         "at_random_interval": at_random_interval,
         "joint": joint.tolist(),
-        "transition": np.divide(joint.T, of_true, out=np.eye(len(joint)), where=of_true > 0).tolist(),
+        "transition": transition.tolist(),
         "pairs": sorted(pairs, key=lambda pair: (-pair["count"], -pair["rate"])),
     }
 
 
-def conclusion(verdict: Verdict, at_random: float, low: float, high: float, samples: int) -> dict[str, Any]:
-    """The estimate to believe, of both estimates of the share of wrong labels.
+def share_of(noise: NoiseEstimate, labels: Integers) -> tuple[float, float]:
+    """The share of wrong labels, and the lower end of its interval.
+
+    It is below the share by two standard errors and a part of the head's own doubt, 1 - max q: so much of its mistakes
+    was taken for wrong labels, on flower photos.
+    """
+    share = float(noise.wrong(labels).mean())
+    own_doubt = float(1 - noise.clean.max(axis=1).mean())
+    low = share - 2 * math.sqrt(share * (1 - share) / len(labels)) - OWN * own_doubt
+    return share, max(low, 0.0)
+
+
+def conclusion(
+    verdict: Verdict, share: float, low: float, high: float, samples: int, by_accident: bool = True
+) -> dict[str, Any]:
+    """The estimate to believe, of those of the share of wrong labels.
 
     Args:
         verdict: on the models.
-        at_random, low: of :func:`wrong_at_random`, with the lower end of its interval.
+        share, low: of :func:`wrong_at_random` or :func:`share_of`, with the lower end of its interval.
         high: the upper end of confident learning's interval.
         samples: number of labels.
+        by_accident: whether ``share`` supposes that labels are wrong by accident.
 
     Returns:
-        ``judges``, the verdict, and ``can_tell``; ``wrong`` and ``wrong_interval``: ``at_random`` between ``low`` and
+        ``judges``, the verdict, and ``can_tell``; ``wrong`` and ``wrong_interval``: ``share`` between ``low`` and
         ``high``, or null between 0 and ``high`` if the models cannot tell; ``advice``, sentences that say so.
     """
-    wrong = min(at_random, high) if verdict.can_tell else None
+    wrong = min(share, high) if verdict.can_tell else None
     return {
         "judges": asdict(verdict),
         "can_tell": verdict.can_tell,
         "wrong": wrong,
         "wrong_interval": [0.0 if wrong is None else min(low, wrong), high],
-        "advice": advice(verdict, wrong, samples),
+        "advice": advice(verdict, wrong, samples, by_accident),
     }
 
 
-def advice(verdict: Verdict, wrong: float | None, samples: int) -> list[str]:
+def advice(verdict: Verdict, wrong: float | None, samples: int, by_accident: bool = True) -> list[str]:
     """What the estimate means, and how far down the ranking to look, for a reader who knows no statistics."""
     stop = f"go on until about {IN_A_ROW} in a row are right"
     if wrong is not None:
         least = min(samples, max(IN_A_ROW, math.ceil(wrong * samples)))
+        supposed = "This holds if labels are wrong by accident, such as slips of the hand. " if by_accident else ""
+        doubtful = (
+            "similar classes were mistaken for each other" if by_accident else "people erred where models err too"
+        )
         return [
-            "This holds if labels are wrong by accident, such as slips of the hand. If similar classes were mistaken "
-            "for each other, the share is nearer to the upper end.",
+            f"{supposed}If {doubtful}, the share is nearer to the upper end.",
             f"Look at the first {least:,} pictures at least, and {stop}.",
         ]
     order = f"The most doubtful pictures still come first: {stop}."

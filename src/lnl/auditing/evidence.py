@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from lnl.auditing.estimate import Floats
 from lnl.errors import UserError
 from lnl.files import read_arrays
 from lnl.labels import Integers
+from lnl.noise.estimate import NoiseEstimate
 from lnl.runs.folder import RunFolder
 
 
@@ -26,6 +28,9 @@ class Evidence:
             largest other one, the mean over the epochs of the models that were trained on the sample.
         neighbours: ``[n, K]``, the share of each label among a sample's neighbours in feature space.
 
+        posterior: ``[n, K]``, of features: the probability of each true class, the given label considered.
+        noise: of features: what the given labels say of the noise.
+
     All but the first three are None if the runs kept no history (``callbacks=sample_history``); ``neighbours`` also if
     the model has no features.
     """
@@ -36,6 +41,8 @@ class Evidence:
     epoch_probabilities: Floats | None = None
     training_margin: Floats | None = None
     neighbours: Floats | None = None
+    posterior: Floats | None = None
+    noise: NoiseEstimate | None = None
 
 
 HELD_OUT = ("epoch_probabilities", "neighbours")  # from the fold that held the sample out
@@ -74,7 +81,7 @@ def _of_run(run: Path) -> Evidence:
     folds = [read_arrays(part) for part in parts]
     known = [name for name in folds[0] if all(name in fold for fold in folds)]
     of = {name: np.concatenate([fold[name] for fold in folds]) for name in known}
-    history: dict[str, Floats] = {}
+    history: dict[str, Any] = {}
     for name in set(HELD_OUT) & set(known):
         history[name] = np.zeros((len(index), *of[name].shape[1:]))
         history[name][np.searchsorted(index, of["index"])] = of[name]

@@ -16,7 +16,7 @@ from lnl.auditing.estimate import TINY, Floats, judge, margins, relative, system
 from lnl.labels import Integers
 
 # The parts of the combined score, as far as a run has them.
-UNSEEN = ("loss", "held_out_margin", "neighbours")  # of models that have not seen the label
+UNSEEN = ("loss", "held_out_margin", "neighbours", "doubt")  # of models that have not seen the label
 SEEN = ("training_margin",)  # of models that were trained on it
 
 
@@ -28,13 +28,15 @@ def find_issues(
     epoch_probabilities: Floats | None = None,
     training_margin: Floats | None = None,
     neighbours: Floats | None = None,
+    posterior: Floats | None = None,
     index: Integers | None = None,
     files: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Ranks labels by doubt.
 
-    ``score`` is half the mean rank of ``loss``, ``held_out_margin`` and ``neighbours``, of models that have not seen
-    the label, and half the rank of ``training_margin`` within the given class, of models that were trained on it.
+    ``score`` is half the mean rank of ``loss``, ``held_out_margin``, ``neighbours`` and ``doubt``, of models that have
+    not seen the label, and half the rank of ``training_margin`` within the given class, of models that were trained on
+    it.
 
     ``issue`` marks labels that confident learning prunes, and for which all views name the same other class, if they
     are among the first in rank: s times as many as are surely :func:`wrong at random
@@ -43,11 +45,16 @@ def find_issues(
     a look leaves fewer labels wrong. Other labels are worth a look in the order of their rank. Nothing is an issue if
     the models are too weak to :func:`judge <lnl.auditing.estimate.judge>` labels.
 
+    With a ``posterior``, ``issue`` marks labels for which it has another class with a probability of at least 0.6 + 75
+    / n (0.95 in sets of n < 215: of few labels little is known of the noise), which the neighbours name too.
+
     Args:
         labels: given, ``[n]`` in ``[0, K)``.
         probabilities: out of sample, ``[n, K]``.
         classes: K names; the numbers if None.
         epoch_probabilities, training_margin, neighbours: as in :class:`lnl.auditing.Evidence`.
+        posterior: ``[n, K]``, the probability of each true class by features and the given label
+            (:func:`lnl.noise.estimate.estimate_transition`).
         index: the numbers of the samples, ``[n]``; ``0..n-1`` if None.
         files: the files of the samples, ``[n]``.
 
@@ -61,7 +68,8 @@ def find_issues(
         - ``held_out_margin``: its :func:`relative` log probability minus the largest other one, of
           ``epoch_probabilities`` (else of ``probabilities``);
         - ``training_margin``: as in the evidence, of logits;
-        - ``neighbours``: the share of neighbours with the given label, in [0, 1].
+        - ``neighbours``: the share of neighbours with the given label, in [0, 1];
+        - ``doubt``: the probability that the label is wrong, 1 minus its ``posterior``.
 
     Raises:
         ValueError: if shapes do not fit, or values are not probabilities.
@@ -71,7 +79,7 @@ def find_issues(
     names = np.array(list(map(str, range(probabilities.shape[1])) if classes is None else classes), dtype=object)
     averaged = probabilities if epoch_probabilities is None else epoch_probabilities
     rows, compared = np.arange(len(labels)), relative(labels, averaged)
-    others = compared.copy()
+    others = compared.copy() if posterior is None else posterior.copy()
     others[rows, labels] = -np.inf
     suggested = others.argmax(axis=1)
     scores: dict[str, Floats | None] = {
@@ -82,15 +90,20 @@ def find_issues(
         "held_out_margin": margins(compared)[rows, labels],
         "training_margin": training_margin,
         "neighbours": None if neighbours is None else neighbours[rows, labels],
+        "doubt": None if posterior is None else 1 - posterior[rows, labels],
     }
     known = {name: score for name, score in scores.items() if score is not None}
-    suspicion = {name: -score for name, score in known.items()} | {"loss": known["loss"]}
+    suspicion = {name: score if name in ("loss", "doubt") else -score for name, score in known.items()}
     if training_margin is not None:
         suspicion["training_margin"] = -within_class(labels, training_margin)
     halves = [[suspicion[name] for name in half if name in known] for half in (UNSEEN, SEEN)]
     score = np.mean([mean_rank(half) for half in halves if half], axis=0)
     order = np.lexsort((rows if index is None else index, -known["loss"], -score))
-    views = [view for view in (compared, averaged, probabilities, neighbours) if view is not None]
+    if posterior is None:
+        views = [view for view in (compared, averaged, probabilities, neighbours) if view is not None]
+        marked = flagged(labels, averaged, suggested, order.argsort(), views)
+    else:
+        marked = likely(labels, probabilities, posterior, suggested, neighbours)
     table = pd.DataFrame(
         {
             "index": rows if index is None else index,
@@ -98,7 +111,7 @@ def find_issues(
             "given_label": names[labels],
             "suggested_label": names[suggested],
             "score": score,
-            "issue": flagged(labels, averaged, suggested, order.argsort(), views),
+            "issue": marked,
             **known,
         }
     )
@@ -124,6 +137,17 @@ def flagged(
     mask &= place + 1 <= skill * surely * len(labels)
     mask[in_system[place[in_system].argsort()][: round(skill * len(in_system))]] = True
     return mask
+
+
+def likely(
+    labels: Integers, probabilities: Floats, posterior: Floats, suggested: Integers, neighbours: Floats | None
+) -> NDArray[np.bool_]:
+    """The issues of :func:`find_issues` by a ``posterior``."""
+    if not judge(labels, probabilities).can_tell:
+        return np.zeros(len(labels), dtype=bool)
+    least = min(0.95, 0.6 + 75 / len(labels))
+    mask: NDArray[np.bool_] = posterior[np.arange(len(labels)), suggested] >= least
+    return mask if neighbours is None else mask & (neighbours.argmax(axis=1) == suggested)
 
 
 def mean_rank(suspicions: Sequence[Floats]) -> Floats:

@@ -75,8 +75,7 @@ class SampleHistory(Callback):
     @staticmethod
     def _layers(trainer: pl.Trainer, pl_module: Any) -> list[nn.Linear]:
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        shape = (2, data.channels, data.image_size, data.image_size)
-        images = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(pl_module.device)
+        images = torch.rand((2, *data.sample_shape), generator=torch.Generator().manual_seed(0)).to(pl_module.device)
         with trainer.precision_plugin.forward_context():
             return predicting_layers(pl_module, images)
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from lnl.corruption import ImageCorruption, NoCorruption
 from lnl.data.batch import Batch
+from lnl.data.features import FeatureLoader, Features
 from lnl.data.loader import Loader, View, Workers
 from lnl.data.preparation import Batching, Preparation, batch_size_for
 from lnl.data.reading import CleanData, read
@@ -59,6 +60,7 @@ class NoisyDataModule(pl.LightningDataModule):
             outside the training split are left out. ``given`` and ``trusted`` are attributes of the module as well.
         fingerprints: of user data, just before it was read (:mod:`lnl.datasets.contents`); None of benchmarks.
         splits: sample numbers of ``train``, ``val`` and ``trusted_test`` in the training set, ``test`` in the test set.
+        features: of the samples of ``train`` and ``test``, which loaders deal out in place of images; empty for images.
         in_streams: bool ``[N]``, the samples that :meth:`endless` gave this process (of several) in this epoch.
     """
 
@@ -103,11 +105,13 @@ class NoisyDataModule(pl.LightningDataModule):
         self.batch_size: Any = self.batching.batch_size
         self.eval_batch_size = self.batching.eval_batch_size
         self.noise, self.corruption = noise or NoNoise(), corruption or NoCorruption()
-        self.data_dir, self.trusting, self.seed, self._reader = Path(data_dir).expanduser(), trusting, seed, reader
+        self.data_dir, self.cache_dir = Path(data_dir).expanduser(), Path(cache_dir).expanduser()
+        self.trusting, self.seed, self._reader = trusting, seed, reader
         self.num_classes: Any = num_classes  # this and both sizes are numbers once the data is read
         self.image_size: Any = self.preparation.image_size
         self.channels = self.preparation.channels
         self.views = {"weak": augment, **(views or {})}
+        self.features: dict[str, Features] = {}
         self._on_device: dict[tuple[int, torch.device], Tensor] = {}
 
     @classmethod
@@ -170,6 +174,18 @@ class NoisyDataModule(pl.LightningDataModule):
         """Samples for training and validation, of which each fold has the same number."""
         return sum(len(self.splits.get(split, ())) for split in ("train", "val"))
 
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """Of one sample in a batch: ``(C, H, W)`` of images, ``(F,)`` of features."""
+        if self.features:
+            return (self.features["train"].size,)
+        return self.channels, self.image_size, self.image_size
+
+    def samples_of(self, part: str) -> Integers:
+        """The sorted numbers of the samples of ``train`` or ``test`` that are in any split."""
+        splits = [index for split, index in self.splits.items() if (split == "test") == (part == "test")]
+        return np.unique(np.concatenate([*splits, np.arange(0)]))
+
     def samples(self) -> Samples:
         """The training samples as a method may see them."""
         assert self.labels.noise is not None
@@ -192,11 +208,21 @@ class NoisyDataModule(pl.LightningDataModule):
         """``[n]``, a hash of each image of a split, in the form that models see, before any corruption."""
         return self.clean.digests("test" if split == "test" else "train")[self.splits[split]]
 
-    def loader(self, split: Split, device: torch.device, share: Share = WHOLE) -> Loader:
+    def loader(self, split: Split, device: torch.device, share: Share = WHOLE) -> Loader | FeatureLoader:
         """Batches of a split on ``device``, in order, not augmented: those of one process, each of the full size."""
         index = torch.from_numpy(self.splits[split])
         sampler = EpochSampler(index, self.seed, False, self.eval_batch_size * share.processes, share)
         return self._loader(split, sampler, device)
+
+    def batches(
+        self, part: str, index: Integers, batch_size: int, device: torch.device, epoch: int | None = None
+    ) -> Loader | FeatureLoader:
+        """Batches of samples ``index`` of ``train`` or ``test`` in this order, augmented as in ``epoch`` if given."""
+        sampler = EpochSampler(torch.from_numpy(index), self.seed, False, batch_size)
+        sampler.set_epoch(epoch or 0)
+        return self._loader(
+            "test" if part == "test" else "train", sampler, device, None if epoch is None else ("weak",)
+        )
 
     def training_loader(
         self,
@@ -207,7 +233,7 @@ class NoisyDataModule(pl.LightningDataModule):
         share: Share = WHOLE,
         batch_size: int | None = None,
         seeds: tuple[int, ...] = (),
-    ) -> Loader:
+    ) -> Loader | FeatureLoader:
         """Shuffled, augmented batches of an epoch (from 0) of the samples ``chosen``, int64 ``[n]``; None for all.
 
         ``batch_size`` counts the samples of a step in all processes; ``seeds`` are added to the data's and the epoch.
@@ -244,7 +270,13 @@ class NoisyDataModule(pl.LightningDataModule):
 
     def _loader(
         self, split: Split, sampler: EpochSampler, device: torch.device, views: Sequence[str] | None = None
-    ) -> Loader:
+    ) -> Loader | FeatureLoader:
+        labels = self._moved(self._labels[split if split in ("test", "trusted_test") else "train"], device)
+        if self.features:
+            features = self.features["test" if split == "test" else "train"]
+            if device.type == "cuda" and features.rows.nbytes <= torch.cuda.mem_get_info(device)[0] / 2:
+                features = replace(features, rows=self._moved(features.rows, device))
+            return FeatureLoader(features, labels, sampler, [False] if views is None else [True] * len(views))
         images, workers = self.clean.tensors["test" if split == "test" else "train"], None
         if isinstance(images, Tensor) and self._fits(device):
             images = self._moved(images, device)
@@ -252,7 +284,7 @@ class NoisyDataModule(pl.LightningDataModule):
             workers = Workers(self.batching.num_workers, pin_memory=device.type == "cuda")
         return Loader(
             images,
-            self._moved(self._labels[split if split in ("test", "trusted_test") else "train"], device),
+            labels,
             sampler,
             mean=self.preparation.mean,
             std=self.preparation.std,
@@ -284,7 +316,7 @@ class NoisyDataModule(pl.LightningDataModule):
         """Of this process among those that train together."""
         return Share(self.trainer.global_rank, self.trainer.world_size) if self.trainer else WHOLE
 
-    def train_dataloader(self) -> Loader:
+    def train_dataloader(self) -> Loader | FeatureLoader:
         if not self.trainer:
             return self.training_loader(self._device)
         progress: Any = self.trainer.fit_loop.epoch_progress.current
@@ -295,8 +327,8 @@ class NoisyDataModule(pl.LightningDataModule):
         chosen = training_set(self.trainer, epoch, self.seed, self.splits["train"])
         return self.training_loader(self._device, epoch, chosen, views, self.share)
 
-    def val_dataloader(self) -> Loader:
+    def val_dataloader(self) -> Loader | FeatureLoader:
         return self.loader("val", self._device, share=self.share)
 
-    def test_dataloader(self) -> Loader:
+    def test_dataloader(self) -> Loader | FeatureLoader:
         return self.loader("test", self._device)

@@ -34,7 +34,7 @@ class Preparation(Form):
     @classmethod
     def of(cls, data: Any) -> Self:
         """From ``data`` of a run's configuration."""
-        return cls(**{name: data[name] for name in cls.__dataclass_fields__})
+        return cls(**{name: data[name] for name in cls.__dataclass_fields__ if name in data})  # a run may be older
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -74,7 +74,7 @@ def read_once(
 ) -> CleanData:
     """:func:`read`, or what it returned for the same data, form and configuration ``config`` of the corruption."""
     places = {name: getattr(source, name, None) for name in source.elsewhere}
-    shape = form.image_size, form.channels, form.fit
+    shape = form.image_size, form.channels, form.fit, form.interpolation
     key = json.dumps([source.key(), str(Path.cwd()), places, shape, config], sort_keys=True, default=str)
     if key in _kept:
         _kept.move_to_end(key)

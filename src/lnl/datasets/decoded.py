@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lnl.datasets.images import Fit, Form, Images, Streamed, digest
+from lnl.datasets.images import Fit, Form, Images, Interpolation, Streamed, digest
 from lnl.datasets.pictures import PictureError, Pictures, common_size, read_picture
 from lnl.errors import UserError
 from lnl.files import process_is_gone, replacing
@@ -28,7 +28,7 @@ KEPT = 4  # arrays of pictures of one origin: other splits and tables order them
 VERSION = 2  # raise it when the same files are decoded to other pixels
 CHUNK_BYTES = 64 * 2**20  # of decoded pictures in memory at a time
 
-Options = tuple[int, int, Fit]  # size, channels, fit
+Options = tuple[int, int, Fit, Interpolation]  # size, channels, fit, interpolation
 
 
 class Decoded(NamedTuple):
@@ -44,8 +44,9 @@ def decode(pictures: Pictures, form: Form, *, cache_dir: Path, limit: float, sho
     The default size is :func:`common_size`. An array of more than ``limit`` bytes is not kept: pictures are decoded
     once to find the bad ones, and again on every access. Raises UserError if the disk has no room for the array.
     """
-    options = size, channels, fit = form.image_size or common_size(pictures), form.channels, form.fit
-    key = hashlib.sha256(f"{VERSION} {size} {channels} {fit} {pictures.key()}".encode()).hexdigest()[:16]
+    size, channels, fit = form.image_size or common_size(pictures), form.channels, form.fit
+    options = size, channels, fit, form.interpolation
+    key = hashlib.sha256(f"{VERSION} {size} {channels} {fit} {pictures.key()}{_other(form)}".encode()).hexdigest()[:16]
     needed = len(pictures) * size * size * channels
     streamed = needed > limit
     stem = f"pictures-{pictures.prefix}-{size}-{channels}-{fit}-{'stream' if streamed else 'array'}-"
@@ -79,6 +80,11 @@ def decode(pictures: Pictures, form: Form, *, cache_dir: Path, limit: float, sho
     return decode(pictures, replace(form, image_size=size), cache_dir=cache_dir, limit=limit, show=show)
 
 
+def _other(form: Form) -> str:
+    """What tells a form apart that options newer than VERSION say."""
+    return "" if form.interpolation == "bilinear" else f" {form.interpolation}"
+
+
 def _read_again(pictures: Pictures, options: Options, place: int) -> NDArray[np.uint8]:
     pixels = _read(pictures, place, options)
     if isinstance(pixels, PictureError):
@@ -97,7 +103,7 @@ def _read(pictures: Pictures, place: int, options: Options) -> NDArray[np.uint8]
 
 def _decode_all(pictures: Pictures, options: Options, array: Path | None, record: Path, show: bool) -> None:
     """Writes the array, unless pictures are streamed, and then the record of the bad ones."""
-    size, channels, _ = options
+    size, channels, *_ = options
     bad: dict[int, PictureError] = {}
     digests: list[int] = []  # of streamed pictures only: the array has the pixels of others
 
@@ -125,7 +131,7 @@ def _decode_all(pictures: Pictures, options: Options, array: Path | None, record
 
 def _each(pictures: Pictures, options: Options, show: bool) -> Iterator[NDArray[np.uint8] | PictureError]:
     """The pixels of each picture in order, or the reason why it cannot be read."""
-    size, channels, _ = options
+    size, channels, *_ = options
     places, at_once = range(len(pictures)), max(16, min(2048, CHUNK_BYTES // (size * size * channels)))
     with ThreadPoolExecutor() as pool:
         chunks = (places[start : start + at_once] for start in places[::at_once])

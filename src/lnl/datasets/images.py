@@ -12,6 +12,7 @@ from lnl.errors import check_range
 from lnl.labels import Integers
 
 Fit = Literal["resize", "center_crop", "center_square"]
+Interpolation = Literal["bilinear", "bicubic"]
 
 
 def check_choice(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
@@ -98,16 +99,19 @@ class Form:
     Args:
         image_size: side in pixels; None for :func:`natural_size`.
         channels: 1 or 3.
-        fit: ``resize`` (bilinear, antialiased), ``center_crop`` (not resized; an odd pixel is cut off at the bottom
-            and the right) or ``center_square`` (the largest square in the middle, resized).
+        fit: ``resize`` (antialiased), ``center_crop`` (not resized; an odd pixel is cut off at the bottom and the
+            right) or ``center_square`` (the largest square in the middle, resized).
+        interpolation: ``bilinear`` or ``bicubic``, of resizing.
     """
 
     image_size: int | None = None
     channels: int = 3
     fit: Fit = "resize"
+    interpolation: Interpolation = "bilinear"
 
     def __post_init__(self) -> None:
         check_choice("fit", self.fit, get_args(Fit))
+        check_choice("interpolation", self.interpolation, get_args(Interpolation))
         check_range("[1, inf)", **{"data.image_size": self.image_size})
 
     @property
@@ -133,7 +137,7 @@ class Form:
         if not len(images):
             images = np.zeros((0, size, size, self.channels), np.uint8)
         if images.shape[1:3] != (size, size):
-            images = _applied(images, "resize", [size, size], antialias=True)
+            images = _applied(images, "resize", [size, size], interpolation=self.interpolation, antialias=True)
         if images.shape[3] == 1 and self.channels == 3:
             images = np.repeat(images, 3, axis=3)
         if images.shape[3] == 3 and self.channels == 1:
@@ -145,7 +149,9 @@ class Form:
 def _applied(images: NDArray[np.uint8], name: str, *args: Any, **options: Any) -> NDArray[np.uint8]:
     # Slow to import: data is checked without them.
     import torch
-    from torchvision.transforms.v2 import functional
+    from torchvision.transforms.v2 import InterpolationMode, functional
 
+    if "interpolation" in options:
+        options["interpolation"] = InterpolationMode(options["interpolation"])
     tensor = getattr(functional, name)(torch.from_numpy(images).permute(0, 3, 1, 2), *args, **options)
     return tensor.permute(0, 2, 3, 1).contiguous().numpy()

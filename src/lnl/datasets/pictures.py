@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from lnl.datasets.images import Fit, natural_size
+from lnl.datasets.images import Fit, Interpolation, natural_size
 from lnl.errors import first_line
 from lnl.files import READS_HEIF, UNREAD, unread_format
 
@@ -55,7 +55,11 @@ class PictureError(Exception):
 
 
 def read_picture(
-    path: Path | bytes | Image.Image, size: int | None = None, channels: int | None = None, fit: Fit = "resize"
+    path: Path | bytes | Image.Image,
+    size: int | None = None,
+    channels: int | None = None,
+    fit: Fit = "resize",
+    interpolation: Interpolation = "bilinear",
 ) -> NDArray[np.uint8]:
     """The pixels of a picture, uint8 ``[H, W, channels]``, turned as its EXIF says.
 
@@ -68,7 +72,7 @@ def read_picture(
             as it is.
         size: side in pixels; None for the picture's own size.
         channels: 1 or 3; None for 1 if the picture is grey, else 3.
-        fit: see :class:`lnl.datasets.images.Form`.
+        fit, interpolation: see :class:`lnl.datasets.images.Form`.
 
     Raises:
         PictureError: if it cannot be read, or is too small to be cropped.
@@ -77,7 +81,7 @@ def read_picture(
     if channels is not None:
         picture = picture.convert("L" if channels == 1 else "RGB")
     if size is not None:
-        picture = _fitted(picture, size, fit)
+        picture = _fitted(picture, size, fit, interpolation)
     pixels = np.array(picture)  # a writable copy, as torch wants it
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
@@ -182,7 +186,7 @@ def _eight_bits(picture: Image.Image, sixteen: bool) -> Image.Image:
     return Image.fromarray(((values + 128) // 257).astype(np.uint8))
 
 
-def _fitted(picture: Image.Image, size: int, fit: Fit) -> Image.Image:
+def _fitted(picture: Image.Image, size: int, fit: Fit, interpolation: Interpolation) -> Image.Image:
     width, height = picture.size
     side = size if fit == "center_crop" else min(width, height)
     left, top = (width - side) // 2, (height - side) // 2
@@ -193,7 +197,8 @@ def _fitted(picture: Image.Image, size: int, fit: Fit) -> Image.Image:
         return picture.crop(middle)
     if picture.size == (size, size):
         return picture
-    return picture.resize((size, size), Image.Resampling.BILINEAR, box=middle if fit == "center_square" else None)
+    box = middle if fit == "center_square" else None
+    return picture.resize((size, size), Image.Resampling[interpolation.upper()], box=box)
 
 
 class Pictures(ABC):

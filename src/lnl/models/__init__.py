@@ -5,7 +5,7 @@ Models take ``num_classes`` (K), ``in_channels`` (C) and, if they need it, ``ima
 
 from lnl.models.cnn import CNN8, DropoutCNN, SmallCNN
 from lnl.models.histogram import HistogramLogistic
-from lnl.models.pretrained import TorchvisionModel
+from lnl.models.pretrained import FeatureHead, PretrainedModel, TimmModel, TorchvisionModel
 from lnl.models.resnet import PreActResNet18, ResNet9, WideResNet, resnet_small_images
 from lnl.models.rethinking import MLP, AlexNetSmall, InceptionSmall
 
@@ -14,11 +14,14 @@ __all__ = [
     "MLP",
     "AlexNetSmall",
     "DropoutCNN",
+    "FeatureHead",
     "HistogramLogistic",
     "InceptionSmall",
     "PreActResNet18",
+    "PretrainedModel",
     "ResNet9",
     "SmallCNN",
+    "TimmModel",
     "TorchvisionModel",
     "WideResNet",
     "resnet_small_images",

@@ -23,8 +23,13 @@ IRRELEVANT = {
     "data": ("data_dir", "cache_dir"),
     "trainer": ("log_every_n_steps",),
 }
-# Options that are newer than NUMBERS_VERSION, and count where they are set: null is what was done before.
-NEWER = {"data": ("min_per_class",)}
+# Options that are newer than NUMBERS_VERSION, and count where they have another value than what was done before.
+NEWER: dict[str, dict[str, Any]] = {
+    "data": {"min_per_class": None, "interpolation": "bilinear"},
+    "model": {"head": "linear", "expects": {}},
+    "optimizer": {"backbone_lr_scale": 1.0},
+    "features": {"views": None},
+}
 
 
 @dataclass(frozen=True)
@@ -80,9 +85,11 @@ def relevant_config(cfg: DictConfig) -> dict[str, Any]:
     for section, keys in IRRELEVANT.items():
         if section and isinstance(config.get(section), dict):
             config[section] = {key: value for key, value in config[section].items() if key not in keys}
-    for section, keys in NEWER.items():
+    for section, former in NEWER.items():
         if isinstance(part := config.get(section), dict):
-            config[section] = {key: value for key, value in part.items() if key not in keys or value is not None}
+            config[section] = {key: value for key, value in part.items() if key not in former or value != former[key]}
+    if not config.get("features", True):
+        del config["features"]
     if isinstance(callbacks := config.get("callbacks"), dict):
         config["callbacks"] = {
             name: node for name, node in callbacks.items() if _can_change_numbers(node) or _says(node, "in_identity")
@@ -113,7 +120,7 @@ def _files(config: Mapping[str, Any]) -> dict[str, str]:
     """sha256 of each file whose content counts, not its place; a noise's class names those of a noise."""
     noise = [f"noise.{key}" for key in _says(config.get("noise"), "reads_files") or ()]
     found = {}
-    for name in ("init_from", *noise, "data.trusted"):
+    for name in ("init_from", *noise, "data.trusted", "model.weights", "features.path"):
         section, _, key = name.rpartition(".")
         part = config.get(section) or {} if section else config
         if isinstance(part.get(key), str) and (path := Path(part[key]).expanduser()).is_file():

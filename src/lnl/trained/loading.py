@@ -119,7 +119,10 @@ def load_method(run: FinishedRun, protocol: str, trust: Any = None) -> tuple[Noi
     # A method has state for each sample of its training set.
     samples = len(read_arrays(run.folder.noise, "noisy_labels")["noisy_labels"])
     config |= {"num_samples": samples, "classes": run.classes}
-    config["data"] = {"num_classes": len(run.classes), **{key: whole["data"][key] for key in PREPARATION}}
+    config["data"] = {
+        "num_classes": len(run.classes),
+        **{key: whole["data"][key] for key in PREPARATION if key in whole["data"]},
+    }
     path = checkpoint_path(run.folder, protocol)
     checkpoint = load_checkpoint(path)
     method = _rebuild_method(config)
@@ -135,7 +138,8 @@ def rebuild(config: dict[str, Any]) -> ImageClassifier:
 def _rebuild_method(config: dict[str, Any]) -> NoisyLabelMethod:
     cfg: DictConfig = OmegaConf.create(config)
     data = cfg.data
-    return make_method(cfg, Samples.unknown(cfg.num_samples, data.num_classes), data.channels, data.image_size).eval()
+    shape = (data.channels, data.image_size, data.image_size)
+    return make_method(cfg, Samples.unknown(cfg.num_samples, data.num_classes), shape).eval()
 
 
 def checkpoint_path(folder: RunFolder, protocol: str) -> Path:

@@ -157,7 +157,8 @@ def _read(
 
     def read(file: tuple[str, Path]) -> Picture:
         try:
-            return read_picture(file[1], preparation.image_size, preparation.channels, preparation.fit)
+            form = preparation
+            return read_picture(file[1], form.image_size, form.channels, form.fit, form.interpolation)
         except PictureError as error:
             return error
 

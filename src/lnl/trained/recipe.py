@@ -18,16 +18,18 @@ CHANNELS = {
     1: "Make colours grey: (19595 * R + 38470 * G + 7471 * B + 32768) // 65536.",
     3: "Channels are in the order R, G, B; a grey picture has its value in all three.",
 }
-BILINEAR = (
-    "bilinear interpolation with antialiasing (a triangle filter that is as much wider as the picture becomes smaller; "
-    "Pillow's BILINEAR), rounded to uint8"
-)
+FILTERS = {
+    "bilinear": "bilinear interpolation with antialiasing (a triangle filter that is as much wider as the picture "
+    "becomes smaller; Pillow's BILINEAR), rounded to uint8",
+    "bicubic": "bicubic interpolation with antialiasing (Keys' filter with a = -0.5, as much wider as the picture "
+    "becomes smaller; Pillow's BICUBIC), rounded to uint8",
+}
 FIT = {
-    "resize": "Resize the picture to {size}x{size} pixels, whatever its shape, by {bilinear}.",
+    "resize": "Resize the picture to {size}x{size} pixels, whatever its shape, by {filter}.",
     "center_crop": "Cut out the middle {size}x{size} pixels, from column (width - {size}) // 2 and row "
     "(height - {size}) // 2; a smaller picture cannot be used.",
     "center_square": "Resize the middle square of side s = min(width, height), from column (width - s) // 2 and row "
-    "(height - s) // 2, to {size}x{size} pixels by {bilinear}. At the square's edges the filter takes in the pixels "
+    "(height - s) // 2, to {size}x{size} pixels by {filter}. At the square's edges the filter takes in the pixels "
     "outside of it (Pillow's resize with box).",
 }
 GIVE = (
@@ -40,4 +42,4 @@ def recipe(form: Form) -> list[str]:
     """The steps of :func:`lnl.datasets.pictures.read_picture` for a form, in their order."""
     decode = [DECODE] if form.fit == "center_crop" else [DECODE, SCALED]
     steps = [*decode, BITS, TURN, WHITE, CHANNELS[form.channels], FIT[form.fit], GIVE]
-    return [step.format(size=form.size, channels=form.channels, bilinear=BILINEAR) for step in steps]
+    return [step.format(size=form.size, channels=form.channels, filter=FILTERS[form.interpolation]) for step in steps]

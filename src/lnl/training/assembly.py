@@ -25,6 +25,7 @@ from lnl.runs.folder import RunFolder
 from lnl.training.checkpoints import AtomicCheckpointIO, EpochSeed, StaysStopped, load_checkpoint, load_weights
 from lnl.training.environment import resolve_precision
 from lnl.training.evaluation import OracleBest
+from lnl.training.features import read_features
 from lnl.training.processes import ALONE, OneProcess, Process, SharedDDP, SharedState
 from lnl.training.trainer_options import check_batch_of_one, check_limit, check_monitors, check_options, check_schedule
 from lnl.training.training_metrics import TrainingMetrics
@@ -62,6 +63,9 @@ def build_data(
         data.setup()
     except ValueError as error:
         raise UserError(str(error)) from error
+    if path := cfg.get("features", {}).get("path"):
+        read_features(path, data)
+        cfg.features.size = data.sample_shape[0]
     settle(cfg, data)
     return data
 
@@ -99,7 +103,7 @@ def build_method(cfg: DictConfig, data: NoisyDataModule) -> NoisyLabelMethod:
     """
     oracle_options = tell_noise_rate(cfg.method, data)
     mix = build("mix", cfg.mix) if cfg.get("mix") else None
-    method = make_method(cfg, data.samples(), data.channels, data.image_size, mix)
+    method = make_method(cfg, data.samples(), data.sample_shape, mix)
     method.oracle_options = oracle_options
     name = type(method).__name__
     if not method.any_loss and type(method.loss) is not CrossEntropy:
@@ -145,12 +149,11 @@ def tell_noise_rate(options: DictConfig, data: NoisyDataModule) -> list[str]:
     return names
 
 
-def make_method(
-    cfg: DictConfig, samples: Samples, channels: int, image_size: int, mix: Mix | None = None
-) -> NoisyLabelMethod:
+def make_method(cfg: DictConfig, samples: Samples, shape: tuple[int, ...], mix: Mix | None = None) -> NoisyLabelMethod:
     """The method with new weights; the model, the loss and the optimizer are checked without data.
 
     It builds the parts of a classifier and no others (:data:`lnl.trained.trust.NETWORK`): ``cfg`` may be untrusted.
+    ``shape`` is that of one sample.
     """
     num_classes = samples.num_classes
     method: NoisyLabelMethod = build(
@@ -166,10 +169,10 @@ def make_method(
     )
     try:
         with torch.no_grad():
-            outputs = method.eval()(torch.zeros(1, channels, image_size, image_size)).shape[1]
+            outputs = method.eval()(torch.zeros(1, *shape)).shape[1]
     except (RuntimeError, ValueError) as error:
-        shape = f"{image_size}x{image_size} with {channels} channels"
-        raise UserError(f"the model cannot take this data's images ({shape}): {first_line(error)}") from error
+        kind = f"images ({shape[1]}x{shape[2]} with {shape[0]} channels)" if len(shape) == 3 else f"{shape[0]} features"
+        raise UserError(f"the model cannot take this data's {kind}: {first_line(error)}") from error
     finally:
         method.train()
     if outputs != num_classes:

@@ -1,6 +1,7 @@
 """Predictions and metrics of a trained method on labels that it has not seen."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -14,7 +15,7 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
 from lnl.data import NoisyDataModule
-from lnl.data.loader import Loader
+from lnl.data.batch import Batch
 from lnl.datasets.splits import Split
 from lnl.errors import UserError
 from lnl.labels.tables import csv_text
@@ -47,7 +48,9 @@ class Prediction:
         path.write_text(csv_text(pd.concat([table, probabilities], axis=1)), encoding="utf-8", newline="")
 
 
-def predict(method: NoisyLabelMethod, loader: Loader, trainer: pl.Trainer, batches: int | None = None) -> Tensor:
+def predict(
+    method: NoisyLabelMethod, loader: Iterable[Batch], trainer: pl.Trainer, batches: int | None = None
+) -> Tensor:
     """Logits ``[N, K]`` on the CPU, in the loader's order, at the trainer's precision."""
     method.eval()
     with torch.inference_mode(), trainer.precision_plugin.forward_context():

@@ -28,6 +28,7 @@ from lnl.training import environment
 from lnl.training.assembly import build_data, build_method, build_trainer, uses_trusted
 from lnl.training.checkpoints import load_checkpoint, load_weights
 from lnl.training.evaluation import Prediction, evaluate, save_out_of_fold
+from lnl.training.features import features_for
 from lnl.training.processes import ALONE, Process, count_processes, together
 from lnl.training.training_metrics import MetricsTable
 
@@ -73,6 +74,10 @@ def train_here(plan: Plan, say: Callable[[str], Any], process: Process = ALONE) 
         plan = replace(plan, options={**plan.options, "loss": "none"})
     table = MetricsTable(folder.metrics)
     trainer = build_trainer(cfg, folder, data, method, table, process=process)
+    with process.first():  # it computes them for the others
+        cached = not data.features and features_for(method, data, trainer.strategy.root_device, cfg.features.views)
+    if cached:
+        plan = replace(plan, options={**plan.options, "features": "backbone"})
     if isinstance(bar := trainer.progress_bar_callback, TrainingProgress):
         bar.part = plan.part
     smoke = bool(cfg.trainer.fast_dev_run)
@@ -151,7 +156,7 @@ def make_result(
         "fast_dev_run": bool(plan.cfg.trainer.fast_dev_run),
         "data": {"name": options["data"], **_data(data)},
         "noise": noise,
-        **{group: options[group] for group in ("method", "loss", "model", "augment", "corruption")},
+        **{group: options[group] for group in ("method", "loss", "model", "features", "augment", "corruption")},
         "oracle_options": {name: config["method"][name] for name in method.oracle_options},
         "seeds": seeds,
         "epochs": len(rows),

@@ -134,10 +134,10 @@ def check_batch_of_one(method: NoisyLabelMethod, data: NoisyDataModule, processe
     """Raises UserError if all batches have one sample, and the model cannot be trained on one (batch norm)."""
     if min(data.batch_size, len(data.splits["train"])) > processes:
         return
-    model, size = copy.deepcopy(method.model).train(), data.image_size
+    model = copy.deepcopy(method.model).train()
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            model(torch.zeros(1, data.channels, size, size))
+            model(torch.zeros(1, *data.sample_shape))
     except ValueError as error:
         where = "" if processes == 1 else f" on each of {processes} devices"
         few = f"data.batch_size={data.batch_size} is one sample{where}, too few for this model's batch norm"

@@ -1,0 +1,139 @@
+"""Evidence about labels from features: a linear head and nearest neighbours, neither of which has seen the label."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lnl.auditing.estimate import Floats
+from lnl.labels import Integers
+from lnl.noise.estimate import NoiseEstimate, estimate_transition
+
+PENALTIES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)  # of which the given labels choose
+LEAST = 0.02  # weight of a sample whose label is surely wrong
+NEIGHBOURS = 50  # at most; half of a class in small sets
+AT_ONCE = 1024  # rows of similarities in memory
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What features say of ``n`` labels in ``K`` classes.
+
+    Attributes:
+        estimate: of the noise, by a head that takes all labels for right.
+        judged: of the noise, by a head for which labels count as far as they are right; it judges single labels better.
+        scores: of that head, ``[n, K]``.
+        neighbours: ``[n, K]``, the share of each label among a sample's neighbours, weighed likewise.
+        penalty: of the head.
+    """
+
+    estimate: NoiseEstimate
+    judged: NoiseEstimate
+    scores: Floats
+    neighbours: Floats
+    penalty: float
+
+
+def probe(features: Floats, labels: Integers, num_classes: int, groups: Integers | None = None) -> Probed:
+    """Judges each label by a linear head and by neighbours that have not seen it.
+
+    The head is ridge regression on one-hot labels: its leave-one-out scores have a closed form. Its penalty is that
+    with the most leave-one-out predictions equal to the given labels. Then labels are weighed by the probability that
+    they are right (:func:`~lnl.noise.estimate.estimate_transition`), and the head is fitted again.
+
+    Args:
+        features: ``[n, F]``; only their direction counts.
+        labels: given, ``[n]`` in ``[0, num_classes)``.
+        num_classes: K.
+        groups: ``[n]``, the same number for copies of one picture: none of them judges another.
+    """
+    rows = directions(features)
+    heads = [leave_one_out(rows, labels, num_classes, penalty, groups=groups) for penalty in PENALTIES]
+    best = int(np.argmax([(head.argmax(axis=1) == labels).mean() for head in heads]))
+    estimate = estimate_transition(heads[best], labels)
+    weights = np.maximum(1 - estimate.wrong(labels), LEAST)
+    scores = leave_one_out(rows, labels, num_classes, PENALTIES[best], weights, groups)
+    count = min(NEIGHBOURS, max(5, len(labels) // num_classes // 2))
+    near = neighbour_shares(rows, labels, num_classes, count, weights, groups)
+    return Probed(estimate, estimate_transition(scores, labels), scores, near, PENALTIES[best])
+
+
+def directions(features: Floats) -> NDArray[np.float32]:
+    """Features of length 1, float32."""
+    rows = np.asarray(features, np.float32)
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+
+
+def leave_one_out(
+    rows: NDArray[np.float32],
+    labels: Integers,
+    num_classes: int,
+    penalty: float,
+    weights: Floats | None = None,
+    groups: Integers | None = None,
+) -> Floats:
+    r"""Scores ``[n, K]`` of ridge regression on one-hot labels, each by a fit without the sample and its group.
+
+    With centred rows X, weights w of mean 1 and :math:`A = X^\top W X / n + \alpha v I` (v: the mean squared length of
+    a row, so that the penalty :math:`\alpha` has no unit), the fit is linear in the labels, and leaving out the samples
+    g changes their residuals :math:`r_g` to :math:`(I - H_{gg})^{-1} r_g`, H being the hat matrix.
+
+    Args:
+        rows: ``[n, F]``.
+        labels: given, ``[n]``.
+        num_classes: K.
+        penalty: above 0, of the squared weights; the intercept has none.
+        weights: ``[n]``, positive; None for equal ones.
+        groups: ``[n]``; None for each sample by itself.
+    """
+    weight = np.ones(len(rows)) if weights is None else weights / weights.mean()
+    given = np.eye(num_classes)[labels]
+    centred = rows - (weight @ rows / len(rows)).astype(np.float32)
+    mean = weight @ given / len(rows)
+    weighted = centred * weight[:, None].astype(np.float32)
+    spread = float((weight * np.square(centred).sum(axis=1)).mean())
+    system = (weighted.T @ centred).astype(np.float64) / len(rows)
+    system[np.diag_indices_from(system)] += penalty * spread
+    solved = np.linalg.solve(system, np.hstack([weighted.T @ (given - mean), weighted.T]) / len(rows))
+    fitted = centred @ solved[:, :num_classes] + mean
+    influence = solved[:, num_classes:]
+    leverage = np.einsum("nf,fn->n", centred, influence) + weight / len(rows)
+    residual = (given - fitted) / (1 - leverage)[:, None]
+    for members in _several(groups):
+        hat = centred[members] @ influence[:, members] + weight[members] / len(rows)
+        residual[members] = np.linalg.solve(np.eye(len(members)) - hat, (given - fitted)[members])
+    result: Floats = given - residual
+    return result
+
+
+def neighbour_shares(
+    rows: NDArray[np.float32],
+    labels: Integers,
+    num_classes: int,
+    count: int,
+    weights: Floats | None = None,
+    groups: Integers | None = None,
+) -> Floats:
+    """Of the ``count`` nearest other samples by cosine, the share of each label, ``[n, K]``, weighed by ``weights``."""
+    given = np.eye(num_classes)[labels] * (1 if weights is None else weights[:, None])
+    number = np.arange(len(rows)) if groups is None else groups
+    shares = np.empty((len(rows), num_classes))
+    count = min(count, len(rows) - 1)
+    for start in range(0, len(rows), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        similar = rows[part] @ rows.T
+        similar[number[part, None] == number] = -np.inf
+        nearest = np.argpartition(-similar, count - 1, axis=1)[:, :count]
+        near = np.take_along_axis(similar, nearest, axis=1) > -np.inf
+        shares[part] = (given[nearest] * near[..., None]).sum(axis=1)
+    return shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
+
+
+def _several(groups: Integers | None) -> Sequence[Integers]:
+    """The members of each group of two or more samples."""
+    if groups is None:
+        return []
+    order = np.argsort(groups, kind="stable")
+    parts = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
+    return [part for part in parts if len(part) > 1]
