@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,6 @@ from lnl.errors import UserError, first_line
 from lnl.files import read_arrays
 from lnl.methods import NoisyLabelMethod
 from lnl.runs.find import FinishedRun
-from lnl.runs.folder import RunFolder
 from lnl.trained.trust import NETWORK, check_trust
 from lnl.training import environment
 from lnl.training.assembly import make_method
@@ -102,7 +100,7 @@ def load_method(run: FinishedRun, protocol: str, trust: Any = None) -> tuple[Noi
     """The method that a run, which may be untrusted, has trained, with the run's configuration.
 
     Args:
-        run, protocol: ``last`` or ``noisy_val_best``: the weights of which epoch.
+        run, protocol: ``last``, ``noisy_val_best`` or ``clean_val_best``: the weights of which epoch.
         trust: further packages whose code may be built (:func:`lnl.trained.trust.check_trust`).
 
     Returns:
@@ -120,7 +118,7 @@ def load_method(run: FinishedRun, protocol: str, trust: Any = None) -> tuple[Noi
     samples = len(read_arrays(run.folder.noise, "noisy_labels")["noisy_labels"])
     config |= {"num_samples": samples, "classes": run.classes}
     config["data"] = {"num_classes": len(run.classes), **{key: whole["data"][key] for key in PREPARATION}}
-    path = checkpoint_path(run.folder, protocol)
+    path = run.folder.chosen(protocol)
     checkpoint = load_checkpoint(path)
     method = _rebuild_method(config)
     load_weights(method, checkpoint["state_dict"], path)
@@ -136,11 +134,6 @@ def _rebuild_method(config: dict[str, Any]) -> NoisyLabelMethod:
     cfg: DictConfig = OmegaConf.create(config)
     data = cfg.data
     return make_method(cfg, Samples.unknown(cfg.num_samples, data.num_classes), data.channels, data.image_size).eval()
-
-
-def checkpoint_path(folder: RunFolder, protocol: str) -> Path:
-    """The checkpoint with the weights of a run's last or chosen epoch."""
-    return folder.last if protocol == "last" else folder.noisy_val_best
 
 
 def quiet_trainer(run: FinishedRun, accelerator: str, precision: Any) -> pl.Trainer:
