@@ -70,10 +70,10 @@ def write_course_labels(root: Path, count: int = 500, trusted: int = 100) -> Non
         (folder / name).write_text("".join(f"{(i + shift) % 10}\n" for i in range(lines)))
 
 
-def write_cifar_n(root: Path, count: int = 500) -> None:
-    """CIFAR-10N's file for :func:`write_cifar`: every tenth of the `worse` labels is wrong."""
+def write_cifar_n(root: Path, classes: int = 10) -> None:
+    """CIFAR-10N's or CIFAR-100N's file for :func:`write_cifar`: every tenth of the default labels is wrong."""
     (root / "cifar-n").mkdir()
-    clean = np.arange(count) % 10
-    np.savez(
-        root / "cifar-n/cifar10n.npz", clean_label=clean, worse_label=(clean + (np.arange(count) < count / 10)) % 10
-    )
+    count, name = (500, "worse_label") if classes == 10 else (100, "noisy_label")
+    clean = np.arange(count) % classes
+    noisy = (clean + (np.arange(count) < count / 10)) % classes
+    np.savez(root / f"cifar-n/cifar{classes}n.npz", clean_label=clean, **{name: noisy})

@@ -35,14 +35,15 @@ from lnl.errors import UserError
 from lnl.labels import Labels, Trusted
 from lnl.labels.files import as_mask
 from lnl.runs.folder import RunFolder
-from lnl.trained.loading import ImageClassifier, checkpoint_path
+from lnl.trained.loading import ImageClassifier
 from lnl.training.assembly import build_data, build_method, build_trainer, uses_trusted
 from lnl.training.checkpoints import load_checkpoint, load_weights
 from lnl.training.processes import count_processes
 from lnl.training.run import fit
 from lnl.training.training_metrics import MetricsTable
-from lnl.values import WHOLE, check_hinted
+from lnl.values import check_hinted
 
+Protocol = Literal["last", "noisy_val_best"]
 ROWS = ("range_", "n_features_in_", "feature_names_in_")  # attributes that only rows of numbers leave
 
 register_resolvers()  # also in the processes of scikit-learn
@@ -96,7 +97,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         learning_rate: float = 1e-3,
         image_size: int | None = None,
         validation_fraction: float = 0.1,
-        protocol: Literal["last", "noisy_val_best"] = "last",
+        protocol: Protocol = "last",
         overrides: Sequence[str] = (),
         random_state: Any = 0,
         accelerator: str = "auto",
@@ -124,7 +125,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
         """
         if y is None:
             raise ValueError("NoisyLabelClassifier requires y to be passed, but the target y is None")
-        check_hinted("", OmegaConf.create({"protocol": self.protocol}), WHOLE)
+        check_hinted("", OmegaConf.create({"protocol": self.protocol}), {"protocol": Protocol})
         images = self._images(X, reset=True)
         given = notebook.given_labels(y, warn=True)
         check_classification_targets(given)
@@ -225,7 +226,7 @@ class NoisyLabelClassifier(ClassifierMixin, BaseEstimator):
             fit(trainer, method, data, folder, say=lambda _: None)
         except SystemExit:  # a notebook goes on after Ctrl-C
             raise KeyboardInterrupt from None
-        path = checkpoint_path(folder, self.protocol)
+        path = folder.chosen(self.protocol)
         load_weights(method, load_checkpoint(path)["state_dict"], path)
         method.trainer = None  # it holds the data
         self.model_ = ImageClassifier(method, data.preparation, data.classes).cpu()

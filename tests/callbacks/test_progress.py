@@ -52,7 +52,7 @@ def test_a_resumed_run_counts_what_it_has_trained_itself(clock, capsys):
     trained(TrainingProgress(), clock, epochs=10, batches=[8] * 10, seconds=1, first=5)
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "epoch 6/10: 56%, 35.0 s left"  # 5 of the 40 steps that were left are done
-    assert lines[-1].startswith("epoch 10/10: 94%, 5.0 s left, noisy validation accuracy 50.0%")
+    assert lines[-1].startswith("epoch 10/10: 94%, 5.0 s left, validation accuracy 50.0%")
 
 
 def test_the_time_left_is_of_all_folds(clock, capsys):
@@ -61,7 +61,7 @@ def test_the_time_left_is_of_all_folds(clock, capsys):
     trained(bar, clock, 4, [8] * 4, seconds=1)
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "fold 1/5, epoch 1/4: 5%, 2 min 32 s left"  # 8 of 160 steps
-    assert lines[-1] == "fold 1/5 done: 20%, 2 min 8 s left, noisy validation accuracy 50.0%"
+    assert lines[-1] == "fold 1/5 done: 20%, 2 min 8 s left, validation accuracy 50.0%"
     bar = TrainingProgress()
     bar.part = Part(4, 5, since=(0.4, clock.now - 32))  # folds 1 and 2 were there, the third took 32 s
     trained(bar, clock, 4, [8] * 4, seconds=1)

@@ -9,6 +9,7 @@ import torchvision
 
 from lnl.config import CONF_DIR
 from tests.datasets.own import write_arrays, write_folder, write_table
+from tests.datasets.published_copies import COPIES
 from tests.generated import write_cifar, write_cifar_n, write_course_labels, write_flowers, write_mnist
 
 GROUPS = sorted(path.name for path in Path(CONF_DIR).iterdir() if path.is_dir())
@@ -18,7 +19,10 @@ PARTS = {"apl": "apl_symmetric", "weak_supervision": "weak_supervision"}
 OPTIONS += [
     (f"experiment={PARTS[path.parent.name]} experiment/{path.parent.name}@_global_", path.stem)
     for path in sorted((Path(CONF_DIR) / "experiment").glob("*/*.yaml"))
+    if path.parent.name in PARTS
 ]
+PUBLISHED = [f"published/{path.stem}" for path in sorted((Path(CONF_DIR) / "experiment/published").glob("*.yaml"))]
+OPTIONS += [("experiment", option) for option in PUBLISHED]
 
 # What some options cannot do without.
 NEEDS = {
@@ -31,6 +35,9 @@ NEEDS = {
     "table": ["data.path=own/labels.csv"],
     "arrays": ["data.path=own.npz"],
     "huggingface": ["data.name=own"],
+    "published/clothing1m": ["model.weights=null", "data.image_size=32"],
+    "published/food101n": ["model.weights=null", "data.image_size=32"],
+    "published/webvision": ["data.image_size=32"],
 }
 
 
@@ -42,19 +49,21 @@ def test_the_groups_are_those_of_the_readme():
     assert expected.split() == GROUPS
 
 
-# Like flowers_l1, by the same network on the same photos.
-ALIKE = ("flowers_control", "flowers_corrupted")
+# Like flowers_l1, by the same network on the same photos; and a network of 140 million parameters.
+SLOW = ("flowers_control", "flowers_corrupted", "vgg19_bn", "published/animal10n")
 
 
 @pytest.mark.parametrize(
-    ("group", "option"), [pytest.param(*pair, marks=[pytest.mark.slow] * (pair[1] in ALIKE)) for pair in OPTIONS]
+    ("group", "option"), [pytest.param(*pair, marks=[pytest.mark.slow] * (pair[1] in SLOW)) for pair in OPTIONS]
 )
 def test_an_option_runs_one_batch(train, group, option, monkeypatch, tmp_path):
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
     root = tmp_path / "data"
-    cifar100 = (group, option) == ("data", "cifar100")
-    if "flowers" in option:
+    cifar100 = option in ("cifar100", "published/cifar100n")
+    if (name := option.removeprefix("published/")) in COPIES:
+        COPIES[name](root, monkeypatch)
+    elif "flowers" in option:
         write_flowers(root, monkeypatch)
     elif "mnist" in option:
         write_mnist(root, "FashionMNIST" if option == "fashion_mnist" else "MNIST")
@@ -79,8 +88,8 @@ def test_an_option_runs_one_batch(train, group, option, monkeypatch, tmp_path):
     everything = [f"data.{split}=null" for split in ("subset", "val_subset", "test_subset")]  # there are few images
     if option == "file":
         (tmp_path / "labels.csv").write_text("label\n" + "3\n" * 1438)
-    if option == "human":
-        write_cifar_n(root)
+    if option in ("human", "published/cifar100n"):
+        write_cifar_n(root, 100 if cifar100 else 10)
     if "weak_supervision" in option + group:
         write_course_labels(root)
         everything.append("data.trusted_test=50")

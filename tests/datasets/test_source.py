@@ -10,7 +10,7 @@ import lnl.data
 from lnl.app.resolvers import register_resolvers
 from lnl.config import CONF_DIR
 from lnl.data import CIFAR10, Digits, NoisyDataModule
-from lnl.datasets import digits, flowers, torchvision_sets
+from lnl.datasets import animal10n, clothing1m, digits, flowers, food101n, tiny_imagenet, torchvision_sets, webvision
 from lnl.datasets.userdata.arrays import Arrays
 from lnl.datasets.userdata.folder import Folder
 from lnl.noise import SymmetricNoise
@@ -24,6 +24,12 @@ NAMES = {
     "digits": "Digits",
     "tf_flowers": "TFFlowers",
     "tf_flowers_sunflower": "TFFlowersSunflower",
+    "clothing1m": "Clothing1M",
+    "webvision": "WebVision",
+    "webvision_imagenet": "WebVisionImageNet",
+    "animal10n": "Animal10N",
+    "food101n": "Food101N",
+    "tiny_imagenet": "TinyImageNet",
 }
 
 
@@ -46,7 +52,8 @@ def test_a_key_is_of_the_content_of_arrays(tmp_path):
 
 def test_each_dataset_has_a_key_of_its_own():
     every = [torchvision_sets.CIFAR10, torchvision_sets.CIFAR100, torchvision_sets.MNIST, digits.Digits]
-    every += [flowers.TFFlowers, flowers.TFFlowersSunflower]
+    every += [flowers.TFFlowers, flowers.TFFlowersSunflower, animal10n.Animal10N, clothing1m.Clothing1M]
+    every += [food101n.Food101N, tiny_imagenet.TinyImageNet, webvision.WebVision, webvision.WebVisionImageNet]
     assert len({kind().key() for kind in every}) == len(every)
     assert torchvision_sets.CIFAR10("here").key() == torchvision_sets.CIFAR10("there").key()
 

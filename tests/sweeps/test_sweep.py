@@ -89,7 +89,7 @@ def test_a_sweep_has_one_line_a_job_and_says_which_is_best(digits):
         for seed, folder in enumerate(first.folders)
     }
     best = max(accuracies, key=accuracies.__getitem__)
-    assert f"best by noisy validation labels: {accuracies[best]:.2%}, {best}\n" in first.out
+    assert f"best by validation labels: {accuracies[best]:.2%}, {best}\n" in first.out
     assert "test accuracy" not in first.out  # what is chosen by
     assert first.err == ""
     second = digits(*SWEEP, "seed=0,1")

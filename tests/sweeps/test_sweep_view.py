@@ -36,7 +36,7 @@ def test_the_view_has_counts_time_bar_running_jobs_and_the_best():
     assert bar == "━" * 33 + "╸"  # 3 3/8 of 8 jobs, in half columns
     assert [" ".join(line.split()) for line in rest] == [
         "epoch 2/4 optimizer.lr=0.1",
-        "best so far, by noisy validation labels",
+        "best so far, by validation labels",
         "62.50% optimizer.lr=0.1",
         "50.00% optimizer.lr=0.0",
         "25.00% optimizer.lr=0.3",
@@ -63,7 +63,7 @@ def test_jobs_are_compared_where_their_validation_labels_are_equal():
     text = summary(settings(2, ["ce", "gce"]), 4, 1.0)
     lines = [line.strip() for line in text.splitlines() if "best" in line]
     assert lines == [
-        f"best by noisy validation labels, where data and noise are equal: 60.00%, noise.rate={rate} loss=gce"
+        f"best by validation labels, where data and noise are equal: 60.00%, noise.rate={rate} loss=gce"
         for rate in range(2)
     ]
 

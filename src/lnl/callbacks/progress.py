@@ -65,7 +65,7 @@ class TrainingProgress(ProgressBar):
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         accuracy = trainer.callback_metrics.get("val/accuracy")
         if accuracy is not None and not trainer.sanity_checking:
-            self.accuracy = f", noisy validation accuracy {accuracy:.1%}"
+            self.accuracy = f", validation accuracy {accuracy:.1%}"
 
     def _show(self, trainer: pl.Trainer) -> None:
         of_epoch, epoch = int(trainer.num_training_batches), trainer.current_epoch

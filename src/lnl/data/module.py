@@ -131,7 +131,7 @@ class NoisyDataModule(pl.LightningDataModule):
         dataset = clean.original
         self._check(dataset)
         labels = dataset.labels
-        self.fingerprints = None if labels.noise is None else contents
+        self.fingerprints = None if labels.noise is None or self.source.benchmark else contents
         if len(labels):  # data that is only for testing has no trusted samples
             labels = with_trusted(labels, self.splitting.trusted, self.splitting.split_seed)
         self.splits = self.splitting(labels, dataset.test_labels, dataset.val, dataset.pictures)
@@ -143,6 +143,10 @@ class NoisyDataModule(pl.LightningDataModule):
             check_trusted(labels.trusted)
         # From the images as they are, so that instance noise does not depend on the size a model wants.
         labels = self.noise(labels, dataset.images, self.data_dir)
+        if dataset.clean_val and (labels.given != dataset.labels.given)[dataset.val].any():
+            raise UserError(
+                f"noise={self.noise.kind} would change the labels of the clean validation set: data.val=noisy has none."
+            )
         self.labels = labels.trusting() if self.trusting else labels
         self.given, self.trusted = self.labels.given, self.labels.trusted
         self.classes, self.num_classes = list(labels.classes), len(labels.classes)
@@ -160,6 +164,8 @@ class NoisyDataModule(pl.LightningDataModule):
         count = len(dataset.labels.classes)
         if self.num_classes not in (None, count):
             raise UserError(f"data.num_classes is {self.num_classes}, but the labels have {count} classes")
+        if dataset.clean_val and self.splitting.folds:
+            raise UserError("data.folds would train on the clean validation set: data.val=noisy has none.")
         needing = {
             f"noise={self.noise.kind}": self.noise.uses_images,
             "corruption": not isinstance(self.corruption, NoCorruption),
@@ -168,6 +174,11 @@ class NoisyDataModule(pl.LightningDataModule):
         if isinstance(dataset.images, Streamed) and (names := [name for name, needs in needing.items() if needs]):
             fitting = "images that fit on the disk: raise data.cache_limit_gb, or set a smaller data.image_size"
             raise UserError(f"{names[0]} needs {fitting}.")
+
+    @property
+    def val_best(self) -> str:
+        """The name, in results, of the epoch that validation chose: it says by what labels."""
+        return "clean_val_best" if self.dataset.clean_val else "noisy_val_best"
 
     @property
     def num_samples(self) -> int:

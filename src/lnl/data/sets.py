@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from lnl.data.module import NoisyDataModule
-from lnl.datasets import digits, flowers, torchvision_sets
+from lnl.datasets import animal10n, clothing1m, digits, flowers, food101n, tiny_imagenet, torchvision_sets, webvision
 from lnl.datasets.userdata import arrays, folder, table
 
 
@@ -51,6 +51,45 @@ class TFFlowersSunflower(TFFlowers):
     """tf_flowers, sunflower or not (:class:`lnl.datasets.flowers.TFFlowersSunflower`)."""
 
     reads = flowers.TFFlowersSunflower
+
+
+class Clothing1M(NoisyDataModule):
+    """Clothing1M (:class:`lnl.datasets.clothing1m.Clothing1M`)."""
+
+    reads = clothing1m.Clothing1M
+    defaults: ClassVar = {"fit": "center_square", "image_size": 224}
+
+
+class WebVision(NoisyDataModule):
+    """Mini-WebVision (:class:`lnl.datasets.webvision.WebVision`)."""
+
+    reads = webvision.WebVision
+    defaults: ClassVar = {"fit": "center_square", "image_size": 224}
+
+
+class WebVisionImageNet(WebVision):
+    """Mini-WebVision, tested on ImageNet (:class:`lnl.datasets.webvision.WebVisionImageNet`)."""
+
+    reads = webvision.WebVisionImageNet
+
+
+class Animal10N(NoisyDataModule):
+    """ANIMAL-10N (:class:`lnl.datasets.animal10n.Animal10N`)."""
+
+    reads = animal10n.Animal10N
+
+
+class Food101N(NoisyDataModule):
+    """Food-101N (:class:`lnl.datasets.food101n.Food101N`)."""
+
+    reads = food101n.Food101N
+    defaults: ClassVar = {"fit": "center_square", "image_size": 224}
+
+
+class TinyImageNet(NoisyDataModule):
+    """Tiny ImageNet (:class:`lnl.datasets.tiny_imagenet.TinyImageNet`)."""
+
+    reads = tiny_imagenet.TinyImageNet
 
 
 class FolderData(NoisyDataModule):

@@ -29,6 +29,7 @@ class Dataset:
         test_names: of the test samples, if they have names.
         originals: the pictures of the training set as they were before they were decoded; None if ``images`` are.
         val: numbers of the training samples for validation; None if the data does not name them.
+        clean_val: whether the labels of ``val`` are known to be right, unlike those that are trained on.
         pictures: ``[N]``, the same number for copies of one picture (:mod:`lnl.datasets.copies`); None without copies.
         test_drawn: whether the test set was drawn, because the data names no samples for testing.
         skipped: name and reason of each sample that was left out.
@@ -42,6 +43,7 @@ class Dataset:
     test_names: Sequence[str] | None = None
     originals: Pictures | None = None
     val: Integers | None = None
+    clean_val: bool = False
     pictures: Integers | None = None
     test_drawn: bool = False
     skipped: Sequence[tuple[str, str]] = ()
@@ -53,9 +55,12 @@ class Source(ABC):
 
     Attributes:
         elsewhere: names of arguments that do not change what is read, such as folders.
+        benchmark: whether everybody has the same data, so that a result needs no hashes of it. Data whose labels are
+            taken to be right is a benchmark anyway.
     """
 
     elsewhere: ClassVar[frozenset[str]] = frozenset({"data_dir", "cache_dir", "cache_limit_gb"})
+    benchmark: ClassVar[bool] = False
 
     def prepare(self) -> None:  # noqa: B027
         """Downloads missing files."""

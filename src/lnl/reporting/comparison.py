@@ -17,6 +17,7 @@ ORACLE = "oracle_best"
 PROTOCOLS = {
     "last": "last epoch",
     "noisy_val_best": "best epoch by noisy validation labels",
+    "clean_val_best": "best epoch by CLEAN validation labels",
     ORACLE: "best epoch, SELECTED ON THE TEST SET",
 }
 SHARES = ("accuracy", "macro_f1", "ece", "error", "accuracy_correct", "accuracy_wrong", "memorised")

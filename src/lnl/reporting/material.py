@@ -11,7 +11,7 @@ import pandas as pd
 
 from lnl.errors import UserError, nearest
 from lnl.reporting.arrange import arrange, check_column, visits_part
-from lnl.reporting.comparison import ORACLE, Comparison, compare, metrics_of
+from lnl.reporting.comparison import ORACLE, PROTOCOLS, Comparison, compare, metrics_of
 from lnl.reporting.published import published_beside
 from lnl.reporting.results import read_confusions, read_folders, read_metrics, read_transition
 from lnl.reporting.significance import copies
@@ -38,7 +38,7 @@ class Options:
     rows: str | Sequence[str]
     columns: str
     metric: str | Sequence[str]
-    protocol: str | Sequence[str]
+    protocol: str | Sequence[str] | None
     oracle: bool
     baseline: str | None
     against: str | None
@@ -127,7 +127,7 @@ def gather(options: Options) -> Material:
         first = "".join(f"\n{folder}: {reason}" for folder, reason in list(skipped.items())[:1])
         raise UserError(f"there is no finished run in {', '.join(map(str, given))}{first}")
     runs = _with_errors(runs.drop_duplicates(["identity", "protocol"], ignore_index=True))
-    runs = _of_protocols(runs, _listed("protocol", options.protocol), options.oracle)
+    runs = _of_protocols(runs, options.protocol, options.oracle)
     rows = _listed("rows", options.rows)
     runs = arrange(runs, rows, options.columns, options.names)
     runs = runs.assign(repeated=copies(runs, ["protocol", "setting", "row", "column"]))
@@ -225,10 +225,12 @@ def _with_errors(runs: pd.DataFrame) -> pd.DataFrame:
     return runs.assign(**{column.replace("/accuracy", "/error"): 1 - runs[column] for column in accuracies})
 
 
-def _of_protocols(runs: pd.DataFrame, wanted: list[str], oracle: bool) -> pd.DataFrame:
+def _of_protocols(runs: pd.DataFrame, given: str | Sequence[str] | None, oracle: bool) -> pd.DataFrame:
+    there = list(dict.fromkeys(runs["protocol"]))
+    usual = [name for name in PROTOCOLS if name in there and name != ORACLE]
+    wanted = usual if given is None else _listed("protocol", given)
     if ORACLE in wanted and not oracle:
         raise UserError(f"{ORACLE} is selected on the test set: oracle=true adds it, marked as such")
-    there = list(dict.fromkeys(runs["protocol"]))
     for protocol in wanted:
         if protocol not in there:
             have = ", ".join(name for name in there if name != ORACLE or oracle)

@@ -11,6 +11,7 @@ from lnl.runs.identity import acting
 MEANINGS = {
     "last": "last epoch",
     "noisy_val_best": "best epoch by noisy validation labels",
+    "clean_val_best": "best epoch by CLEAN validation labels",
     "oracle_best": "best epoch, SELECTED ON THE TEST SET: for comparison with papers that do",
 }
 
@@ -111,7 +112,7 @@ def _accuracy(protocol: str, entry: dict[str, Any]) -> str:
 def evaluation_block(record: dict[str, Any], folder: Path) -> str:
     """What was evaluated on which data, and the accuracy."""
     data, test = record["data"], record["test"]
-    epoch = "last epoch" if record["protocol"] == "last" else f"best epoch by noisy validation ({record['epoch'] + 1})"
+    epoch = MEANINGS[record["protocol"]] + ("" if record["protocol"] == "last" else f" ({record['epoch'] + 1})")
     images, speed = many(data["samples"], "image", "images"), 1000 * record["time"]["seconds_per_image"]
     lines = [
         os.path.relpath(folder),

@@ -51,8 +51,11 @@ class RunFolder:
         self.exports = self.path / "export"
         self.checkpoints = self.path / "checkpoints"
         self.last = self.checkpoints / "last.ckpt"
-        self.noisy_val_best = self.checkpoints / "noisy_val_best.ckpt"
         self.oracle_best = self.checkpoints / "oracle_best.ckpt"  # with oracle=true
+
+    def chosen(self, protocol: str) -> Path:
+        """The checkpoint of ``last``, or of the epoch that validation chose: ``noisy_val_best``, ``clean_val_best``."""
+        return self.checkpoints / f"{protocol}.ckpt"
 
     def stage(self, number: int) -> Path:
         """The checkpoint at the end of a stage, from 1, of a method that has stages."""

@@ -56,9 +56,10 @@ def _job_of_a_sweep(plan: Plan, hydra: HydraConf) -> float | None:
 
 
 def objective(result: Result) -> float:
-    """Accuracy on noisy validation labels, of the epoch that they chose."""
+    """Accuracy on validation labels, of the epoch that they chose."""
     protocol = result["protocol"]
-    return float(protocol.get("noisy_val_best", protocol["last"])["val"]["accuracy"])
+    chosen = next((name for name in protocol if name.endswith("_val_best")), "last")
+    return float(protocol[chosen]["val"]["accuracy"])
 
 
 def _finished(plan: Plan) -> Result | None:

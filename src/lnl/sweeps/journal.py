@@ -31,7 +31,7 @@ class Entry:
     reason: str = ""  # why it failed, or which process holds the folder
     epoch: int = 0  # epochs done
     epochs: int = 0  # to do in all; 0 before training starts
-    accuracy: float | None = None  # the best on noisy validation labels so far, in [0, 1]
+    accuracy: float | None = None  # the best on validation labels so far, in [0, 1]
     seconds: float = 0.0  # since it started
 
     @property
@@ -102,7 +102,7 @@ def labels(entries: Sequence[Entry]) -> dict[int, str]:
 
 
 FEW = 5  # settings whose best jobs are named
-MEASURED_ON = ("data", "corruption", "noise")  # parts of the configuration that noisy validation labels come from
+MEASURED_ON = ("data", "corruption", "noise")  # parts of the configuration that validation labels come from
 
 
 def measured_on(entry: Entry) -> frozenset[str]:
@@ -114,7 +114,7 @@ def measured_on(entry: Entry) -> frozenset[str]:
 
 
 def best(entries: Sequence[Entry], count: int) -> list[Entry]:
-    """The jobs with the highest accuracy on noisy validation labels, highest first.
+    """The jobs with the highest accuracy on validation labels, highest first.
 
     Where data or noise differ, accuracies are not comparable (without noise they are always higher). Then it is the
     best job of each setting that has several, in the order of the jobs; none if there are more than ``FEW`` settings.

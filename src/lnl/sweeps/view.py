@@ -99,7 +99,7 @@ class Sweep:
 
 
 def picture(entries: list[Entry], total: int | None, seconds: float) -> RenderableType:
-    """The view: counts and time left, a bar, the running jobs, and the best so far by noisy validation labels.
+    """The view: counts and time left, a bar, the running jobs, and the best so far by validation labels.
 
     ``total`` is the number of jobs, if it is known, and ``seconds`` the time since the sweep started.
     """
@@ -122,7 +122,7 @@ def picture(entries: list[Entry], total: int | None, seconds: float) -> Renderab
     if len(running) > RUNNING:
         table.add_row("", f"and {len(running) - RUNNING} more")
     if top := best(entries, BEST):
-        table.add_row("best", Text(f"so far, by noisy validation labels{where_equal(entries)}", style="dim"))
+        table.add_row("best", Text(f"so far, by validation labels{where_equal(entries)}", style="dim"))
     for entry in top:
         table.add_row(f"{entry.accuracy:.2%}", names[entry.job])
     return Group(*parts, table)
@@ -148,7 +148,7 @@ def seconds_left(entries: list[Entry], total: int | None, seconds: float) -> flo
 
 def ending(entry: Entry) -> list[str]:
     """The line about the end of a job, if it has ended."""
-    accuracy = "" if entry.accuracy is None else f", noisy validation accuracy {entry.accuracy:.2%}"
+    accuracy = "" if entry.accuracy is None else f", validation accuracy {entry.accuracy:.2%}"
     lines = {
         "failed": f"error: {entry.name}: {entry.reason}",
         "left": f"left to {entry.reason}: {entry.name}",
@@ -176,7 +176,7 @@ def summary(entries: list[Entry], total: int | None, seconds: float) -> str:
     lines = [f"{many(count, 'job', 'jobs')} in {duration(seconds)}: {', '.join(words) or 'nothing'}", where]
     names = labels(entries)
     for entry in best(entries, 1):
-        lines.append(f"best by noisy validation labels{where_equal(entries)}: {entry.accuracy:.2%}, {names[entry.job]}")
+        lines.append(f"best by validation labels{where_equal(entries)}: {entry.accuracy:.2%}, {names[entry.job]}")
     for entry in entries:
         if entry.state == "failed":
             error = RunFolder(entry.folder).error

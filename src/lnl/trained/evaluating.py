@@ -24,7 +24,7 @@ from lnl.metrics import classification_metrics
 from lnl.progress import working
 from lnl.runs.find import FinishedRun
 from lnl.runs.folder import write_json
-from lnl.trained.loading import PREPARATION, checkpoint_path, load_method, quiet_trainer
+from lnl.trained.loading import PREPARATION, load_method, quiet_trainer
 from lnl.trained.trust import NETWORK, check_trust
 from lnl.training import environment
 from lnl.training.assembly import build_data
@@ -111,7 +111,7 @@ class Evaluator:
             **{key: run.result.get(key) for key in ("identity", "run", "sweep")},
             "protocol": self.cfg.protocol,
             "epoch": epoch,
-            "checkpoint": str(checkpoint_path(run.folder, self.cfg.protocol).relative_to(run.folder.path)),
+            "checkpoint": str(run.folder.chosen(self.cfg.protocol).relative_to(run.folder.path)),
             "data": {
                 "name": self._name(run, config, data, own),
                 "split": split,

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,6 @@ from lnl.errors import UserError, first_line
 from lnl.files import read_arrays
 from lnl.methods import NoisyLabelMethod
 from lnl.runs.find import FinishedRun
-from lnl.runs.folder import RunFolder
 from lnl.trained.trust import NETWORK, check_trust
 from lnl.training import environment
 from lnl.training.assembly import make_method
@@ -102,7 +100,7 @@ def load_method(run: FinishedRun, protocol: str, trust: Any = None) -> tuple[Noi
     """The method that a run, which may be untrusted, has trained, with the run's configuration.
 
     Args:
-        run, protocol: ``last`` or ``noisy_val_best``: the weights of which epoch.
+        run, protocol: ``last``, ``noisy_val_best`` or ``clean_val_best``: the weights of which epoch.
         trust: further packages whose code may be built (:func:`lnl.trained.trust.check_trust`).
 
     Returns:
@@ -119,11 +117,9 @@ def load_method(run: FinishedRun, protocol: str, trust: Any = None) -> tuple[Noi
     # A method has state for each sample of its training set.
     samples = len(read_arrays(run.folder.noise, "noisy_labels")["noisy_labels"])
     config |= {"num_samples": samples, "classes": run.classes}
-    config["data"] = {
-        "num_classes": len(run.classes),
-        **{key: whole["data"][key] for key in PREPARATION if key in whole["data"]},
-    }
-    path = checkpoint_path(run.folder, protocol)
+    prepared = {key: whole["data"][key] for key in PREPARATION if key in whole["data"]}  # a run may be older
+    config["data"] = {"num_classes": len(run.classes), **prepared}
+    path = run.folder.chosen(protocol)
     checkpoint = load_checkpoint(path)
     method = _rebuild_method(config)
     load_weights(method, checkpoint["state_dict"], path)
@@ -140,11 +136,6 @@ def _rebuild_method(config: dict[str, Any]) -> NoisyLabelMethod:
     data = cfg.data
     shape = (data.channels, data.image_size, data.image_size)
     return make_method(cfg, Samples.unknown(cfg.num_samples, data.num_classes), shape).eval()
-
-
-def checkpoint_path(folder: RunFolder, protocol: str) -> Path:
-    """The checkpoint with the weights of a run's last or chosen epoch."""
-    return folder.last if protocol == "last" else folder.noisy_val_best
 
 
 def quiet_trainer(run: FinishedRun, accelerator: str, precision: Any) -> pl.Trainer:

@@ -257,7 +257,7 @@ def build_callbacks(
     """The callbacks of every run, the chosen ones, ``others``, and the run's checkpoints."""
     # Without a version in the name, files of a run that was killed are replaced.
     overwrite: dict[str, Any] = {"dirpath": folder.checkpoints, "enable_version_counter": False}
-    best: dict[str, Any] = {"filename": folder.noisy_val_best.stem, "monitor": "val/accuracy", "mode": "max"}
+    best: dict[str, Any] = {"filename": data.val_best, "monitor": "val/accuracy", "mode": "max"}
     try:
         chosen = build_all("callbacks", cfg.callbacks)
     except MisconfigurationException as error:

@@ -73,7 +73,7 @@ def evaluate(
     the weights in memory.
     """
     method.to(trainer.strategy.root_device)
-    checkpoints = {} if smoke else {**folder.stages(), "noisy_val_best": folder.noisy_val_best}
+    checkpoints = {} if smoke else {**folder.stages(), data.val_best: folder.chosen(data.val_best)}
     if folder.oracle_best.exists() and not smoke:
         checkpoints["oracle_best"] = folder.oracle_best
     tested: list[Split] = [split for split in ("trusted_test", "test") if split in data.splits]
@@ -94,7 +94,7 @@ def evaluate(
             found = predict_split(method, data, trainer, split, batches=1 if smoke else None)
             entries[protocol][split] = classification_metrics(found.logits, found.labels)
             prediction = found if split == "test" else None
-    return {name: entries[name] for name in ("last", "noisy_val_best", *entries) if name in entries}, prediction
+    return {name: entries[name] for name in ("last", data.val_best, *entries) if name in entries}, prediction
 
 
 def validate(method: NoisyLabelMethod, data: NoisyDataModule, trainer: pl.Trainer) -> dict[str, float]:

@@ -230,8 +230,8 @@ def fit(
         return
     if not folder.last.exists():
         raise UserError("a callback ended training before its first step.")
-    if not folder.noisy_val_best.exists():  # training ended before it was validated
-        shutil.copyfile(folder.last, folder.noisy_val_best)
+    if not (chosen := folder.chosen(data.val_best)).exists():  # training ended before it was validated
+        shutil.copyfile(folder.last, chosen)
 
 
 def refused_by(error: Exception) -> str | None:
