@@ -29,7 +29,14 @@ NEEDS = {
     "label_correction": ["data.trusted=100"],
     "mw_net": ["data.trusted=100"],
     "fit_once": ["model=histogram_logistic"],
-    "file": ["noise.path=labels.csv"],
+    "noise=file": ["noise.path=labels.csv"],
+    "features=file": ["features.path=features.npy"],
+    "linear": ["features=file", "features.path=features.npy"],
+    "mlp": ["features=file", "features.path=features.npy"],
+    "knn": ["features=file", "features.path=features.npy"],
+    "linear_probe": ["features=file", "features.path=features.npy"],
+    "timm": ["model.name=test_resnet"],
+    "torchvision": ["model.name=shufflenet_v2_x0_5"],
     "human": ["data=cifar10"],
     "folder": ["data.path=own"],
     "table": ["data.path=own/labels.csv"],
@@ -43,8 +50,8 @@ NEEDS = {
 
 def test_the_groups_are_those_of_the_readme():
     expected = (
-        "augment average callbacks corruption data experiment hydra logger loss method mix model noise optimizer paths "
-        "scheduler trainer"
+        "augment average callbacks corruption data experiment features hydra logger loss method mix model noise optimizer "
+        "paths scheduler trainer"
     )
     assert expected.split() == GROUPS
 
@@ -84,9 +91,10 @@ def test_an_option_runs_one_batch(train, group, option, monkeypatch, tmp_path):
         )
     data = [] if group == "data" or "experiment" in group or option == "human" else ["data=digits"]
     data += ["data.image_size=32"] if group == "model" else []
-    data += NEEDS.get(option, [])
+    data += NEEDS.get(option, NEEDS.get(f"{group}={option}", []))
+    np.save(tmp_path / "features.npy", np.random.default_rng(0).standard_normal((1797, 8)))
     everything = [f"data.{split}=null" for split in ("subset", "val_subset", "test_subset")]  # there are few images
-    if option == "file":
+    if (group, option) == ("noise", "file"):
         (tmp_path / "labels.csv").write_text("label\n" + "3\n" * 1438)
     if option in ("human", "published/cifar100n"):
         write_cifar_n(root, 100 if cifar100 else 10)

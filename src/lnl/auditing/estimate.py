@@ -19,7 +19,7 @@ TINY = float(np.finfo(np.float32).tiny)
 TENTH = 0.1  # only the surest tenth of the predictions counts
 TIMES = 20  # the mistakes of weak models reached 10 times the median
 ENOUGH = 0.45  # skill; of weaker models half of the flags were wrong, on simulated labels (docs/audit.md)
-OWN = 0.15  # part of a head's own doubt; chosen on flower photos that docs/audit.md does not use
+OWN = 0.35  # part of a head's own doubt; chosen on flower photos that docs/audit.md does not use
 IN_A_ROW = 20  # right labels, after which a reviewer may stop
 
 

@@ -8,6 +8,7 @@ from lnl.methods.divide_mix import DivideMix
 from lnl.methods.dynamic_weight import DynamicWeight
 from lnl.methods.early_learning import EarlyLearningRegularization
 from lnl.methods.fit_once import FitOnce
+from lnl.methods.frozen import LinearProbe, NearestNeighbours
 from lnl.methods.label_correction import LabelCorrection
 from lnl.methods.meta_weight_net import MetaWeightNet
 from lnl.methods.mix import CutMix, Mix, Mixup
@@ -24,9 +25,11 @@ __all__ = [
     "EarlyLearningRegularization",
     "FitOnce",
     "LabelCorrection",
+    "LinearProbe",
     "MetaWeightNet",
     "Mix",
     "Mixup",
+    "NearestNeighbours",
     "NoisyLabelMethod",
     "Stage",
     "StagedMethod",

@@ -22,7 +22,7 @@ class FitOnce(NoisyLabelMethod):
 
     def __init__(self, **base: Any) -> None:
         super().__init__(**base)
-        if not (hasattr(self.model, "features") and hasattr(self.model, "fit")):
+        if type(self) is FitOnce and not (hasattr(self.model, "features") and hasattr(self.model, "fit")):
             raise ValueError("method=fit_once needs a model that is fitted at once, such as model=histogram_logistic")
 
     def on_fit_start(self) -> None:
@@ -32,7 +32,7 @@ class FitOnce(NoisyLabelMethod):
     def on_train_epoch_start(self) -> None:
         model: Any = self.model
         index, features = self.over_training_set(lambda batch: model.features(batch.images))
-        model.fit(features.cpu().numpy(), self.samples.given[index.cpu()].numpy())
+        getattr(model, "head", model).fit(features.cpu().numpy(), self.samples.given[index.cpu()].numpy())
 
     def on_train_epoch_end(self) -> None:
         self.trainer.should_stop = True

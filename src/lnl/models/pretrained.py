@@ -34,9 +34,16 @@ class FeatureHead(nn.Module):
     Shape: features ``[B, F]``; returns logits ``[B, K]``.
     """
 
-    def __init__(self, num_classes: int, num_features: int, head: Head = "linear") -> None:
+    def __init__(self, num_classes: int, num_features: int | None = None, head: Head = "linear") -> None:
         super().__init__()
+        if num_features is None:
+            raise ValueError("num_features is missing: model=linear and model=mlp are for features=PATH")
+        self.num_features = num_features
         self.head = make_head(head, num_features, num_classes)
+
+    def features(self, features: Tensor) -> Tensor:
+        """As they are."""
+        return features
 
     def forward(self, features: Tensor) -> Tensor:
         return self.head(features)
@@ -78,6 +85,8 @@ class PretrainedModel(nn.Module):
         self._frozen = frozen_layers(backbone, freeze)
         for layer in self._frozen:
             layer.requires_grad_(False)
+        for parameter in backbone.parameters():
+            parameter.of_backbone = True  # type: ignore[attr-defined]  # optimizer.backbone_lr_scale
 
     def train(self, mode: bool = True) -> Self:
         super().train(mode)
@@ -86,11 +95,11 @@ class PretrainedModel(nn.Module):
         return self
 
     def features(self, images: Tensor) -> Tensor:
-        """The backbone's ``[B, F]`` of images ``[B, C, H, W]``."""
-        return self.backbone(images.expand(-1, 3, -1, -1))
+        """The backbone's ``[B, F]`` of images ``[B, C, H, W]``; features as they are."""
+        return images if images.ndim == 2 else self.backbone(images.expand(-1, 3, -1, -1))
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.head(images if images.ndim == 2 else self.features(images))
+        return self.head(self.features(images))
 
     def digest(self) -> str:
         """sha256 of the backbone's weights."""

@@ -1,7 +1,7 @@
 """The parts of a run, made from its configuration and checked against one another."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 import torch
 from hydra.utils import get_object
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ProgressBar, Timer
 from torch import Tensor, nn
 
@@ -18,7 +18,7 @@ from lnl.data import NoisyDataModule
 from lnl.data.reading import read_once
 from lnl.data.samples import Samples
 from lnl.datasets.source import Source
-from lnl.errors import UserError, first_line
+from lnl.errors import UserError, check_range, first_line
 from lnl.losses import CrossEntropy
 from lnl.methods import Mix, NoisyLabelMethod
 from lnl.runs.folder import RunFolder
@@ -161,7 +161,7 @@ def make_method(cfg: DictConfig, samples: Samples, shape: tuple[int, ...], mix: 
         cfg.method,
         model=partial(make_network, factory("model", cfg.model)),
         loss=build_loss(cfg.loss),
-        optimizer=factory("optimizer", cfg.optimizer),
+        optimizer=optimizer_factory(cfg.optimizer),
         scheduler=factory("scheduler", cfg.scheduler) if cfg.scheduler else None,
         samples=samples,
         mix=mix,
@@ -184,6 +184,30 @@ def make_method(cfg: DictConfig, samples: Samples, shape: tuple[int, ...], mix: 
     except (ValueError, TypeError) as error:
         raise UserError(f"optimizer or scheduler: {first_line(error)}") from error
     return method
+
+
+def optimizer_factory(node: DictConfig) -> Callable[[Iterable[Any]], torch.optim.Optimizer]:
+    """What makes the optimizer of parameter groups; a backbone's parameters learn at ``backbone_lr_scale`` times lr."""
+    node = node.copy() if isinstance(node, DictConfig) else node  # which keeps its parent: interpolations look there
+    scale = 1.0
+    if isinstance(node, DictConfig) and "backbone_lr_scale" in node:
+        with open_dict(node):
+            scale = node.pop("backbone_lr_scale")
+    check_range("[0, inf)", **{"optimizer.backbone_lr_scale": scale})
+    make = factory("optimizer", node)
+    if scale == 1:
+        return make
+
+    def scaled(groups: Iterable[dict[str, Any]]) -> torch.optim.Optimizer:
+        divided = []
+        for group in groups:
+            backbone = [parameter for parameter in group["params"] if getattr(parameter, "of_backbone", False)]
+            others = [parameter for parameter in group["params"] if not getattr(parameter, "of_backbone", False)]
+            slow = {**group, "params": backbone, "lr": scale * group.get("lr", make.keywords["lr"])}
+            divided += [part for part in ({**group, "params": others}, slow) if part["params"]]
+        return make(divided)
+
+    return scaled
 
 
 def make_network(make: Callable[[], Any]) -> nn.Module:
