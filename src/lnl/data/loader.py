@@ -1,16 +1,15 @@
 """Batches of images, augmented and normalised on the device, from memory or through worker processes."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from lnl.augment import Transform
 from lnl.data.batch import Batch
 from lnl.data.sampler import EpochSampler
+from lnl.data.workers import Workers
 from lnl.datasets.images import Streamed
 
 Normalize = Literal["dataset", "per_image"]
@@ -47,29 +46,6 @@ def normalised(images: Tensor, scale: Tensor, shift: Tensor, normalize: Normaliz
     if normalize == "per_image":
         return whiten(images.float().div_(255)).permute(0, 3, 1, 2)
     return images.flatten(1).float().mul_(scale).add_(shift).view(images.shape).permute(0, 3, 1, 2)
-
-
-@dataclass(frozen=True)
-class Workers:
-    """Worker processes that read images which are not on the device.
-
-    Attributes:
-        number: of processes; 0 reads in this one.
-        pin_memory: whether batches come in page-locked memory.
-    """
-
-    number: int = 0
-    pin_memory: bool = False
-
-
-class Read(Dataset[Tensor]):
-    """Images of a batch, for worker processes, uint8 ``[B, H, W, C]``."""
-
-    def __init__(self, images: Tensor | Streamed) -> None:
-        self.images = images
-
-    def __getitem__(self, numbers: list[int]) -> Tensor:
-        return torch.stack([torch.as_tensor(self.images[number]) for number in numbers])
 
 
 class Loader:
@@ -133,13 +109,5 @@ class Loader:
             for places in self.sampler.steps():
                 yield self.images.index_select(0, order[places])  # type: ignore[union-attr]
             return
-        reader = DataLoader(
-            Read(self.images),
-            batch_size=None,  # the sampler says what is a batch
-            sampler=self.sampler,
-            generator=torch.Generator(),  # else each iterator draws from the global one, and a resumed run makes fewer
-            num_workers=self.workers.number,
-            pin_memory=self.workers.pin_memory,
-        )
-        for images in reader:
+        for images in self.workers.read(self.images, self.sampler, max(self.sampler.sizes)):
             yield images.to(self.device, non_blocking=True)

@@ -15,11 +15,12 @@ from torch import Tensor
 
 from lnl.corruption import ImageCorruption, NoCorruption
 from lnl.data.batch import Batch
-from lnl.data.loader import Loader, View, Workers
+from lnl.data.loader import Loader, View
 from lnl.data.preparation import Batching, Preparation, batch_size_for
 from lnl.data.reading import CleanData, read
 from lnl.data.sampler import WHOLE, EpochSampler, Share, training_set
 from lnl.data.samples import Samples
+from lnl.data.workers import Workers, cores
 from lnl.datasets.images import Streamed
 from lnl.datasets.source import Dataset, Source
 from lnl.datasets.splits import Split, Splitting
@@ -190,7 +191,7 @@ class NoisyDataModule(pl.LightningDataModule):
 
     def digests(self, split: Split) -> NDArray[np.uint64]:
         """``[n]``, a hash of each image of a split, in the form that models see, before any corruption."""
-        return self.clean.digests("test" if split == "test" else "train")[self.splits[split]]
+        return self.clean.digests("test" if split == "test" else "train", self.splits[split])
 
     def loader(self, split: Split, device: torch.device, share: Share = WHOLE) -> Loader:
         """Batches of a split on ``device``, in order, not augmented: those of one process, each of the full size."""
@@ -249,7 +250,9 @@ class NoisyDataModule(pl.LightningDataModule):
         if isinstance(images, Tensor) and self._fits(device):
             images = self._moved(images, device)
         else:
-            workers = Workers(self.batching.num_workers, pin_memory=device.type == "cuda")
+            number = self.batching.num_workers
+            number = max(1, cores() // sampler.share.processes) if number is None else number
+            workers = Workers(number, pin_memory=device.type == "cuda")
         return Loader(
             images,
             self._moved(self._labels[split if split in ("test", "trusted_test") else "train"], device),

@@ -20,7 +20,7 @@ NUMBERS_VERSION = 5  # to be raised whenever a change of lnl's code changes the 
 # Keys that change no number. Callbacks that change none have a constant: see `_can_change_numbers`.
 IRRELEVANT = {
     "": ("hydra", "paths", "logger", "force", "sweep"),
-    "data": ("data_dir", "cache_dir"),
+    "data": ("data_dir", "cache_dir", "num_workers"),
     "trainer": ("log_every_n_steps",),
 }
 # Options that are newer than NUMBERS_VERSION, and count where they are set: null is what was done before.

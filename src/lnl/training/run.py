@@ -107,13 +107,14 @@ def fit_and_record(
     noise = data.labels.noise
     assert noise is not None
     noise.save(folder.noise)
-    np.savez(folder.seen, train=data.digests("train"), val=data.digests("val"))  # evaluation leaves these out
     with Trackers(trainer.loggers) as trackers:
         config = relevant_config(plan.cfg)  # with the values from the data
         trackers.start({**config, "options": plan.options, "noise_rate": noise.rate})
         fit(trainer, method, data, folder, say)
         shown = trainer.progress_bar_callback is not None
         with working("testing") if shown else nullcontext():
+            # Evaluation leaves these out. Training has found the digests of streamed images.
+            np.savez(folder.seen, train=data.digests("train"), val=data.digests("val"))
             entries, prediction = evaluate(method, data, trainer, folder, table.rows, smoke)
         if prediction is not None:
             prediction.save(folder.predictions, data.classes)
