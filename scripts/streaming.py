@@ -79,7 +79,8 @@ def main() -> None:
         data = FolderData(path=args.photos, cache_dir=cache, cache_limit_gb=0, **options)
         data.setup()
         chosen = torch.tensor(random.Random(0).sample(data.splits["train"].tolist(), args.images))
-        paths = [args.photos / data.labels.names[number] for number in chosen]
+        names = data.labels.names or []
+        paths = [args.photos / names[number] for number in chosen]
         loader = data.training_loader(torch.device("cpu"), chosen=chosen)
         read(loader)  # finds the digests of the images
         ways = {

@@ -51,10 +51,9 @@ class CleanData:
         if isinstance(images, Streamed):
             return images.digests_at(places)
         if name not in self._digests:
-            if self.corrupted:
-                whole = self.original.images if name == "train" else self.original.test_images
-                images = self.form.fit_to(np.array(whole))  # a writable copy, as torch wants it
-            self._digests[name] = np.array([digest(image) for image in images], np.uint64)
+            whole = self.original.images if name == "train" else self.original.test_images
+            plain = self.form.fit_to(np.array(whole)) if self.corrupted else images  # writable, as torch wants it
+            self._digests[name] = np.array([digest(image) for image in np.asarray(plain)], np.uint64)
         return self._digests[name][places]
 
 

@@ -48,7 +48,7 @@ class Workers:
             DataLoader(
                 Read(images, memory),
                 batch_size=None,
-                sampler=zip(count(), parts),  # type: ignore[arg-type]
+                sampler=zip(count(), parts),
                 generator=torch.Generator(),  # else each iterator draws from the global one; a resumed run makes fewer
                 num_workers=self.number,
                 prefetch_factor=ahead if self.number else None,
