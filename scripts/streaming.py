@@ -45,7 +45,7 @@ def pool(paths: list[Path], size: int, workers: int) -> None:
 
 def read(loader: Loader) -> None:
     """Reads an epoch's images."""
-    for _ in loader._read(loader.sampler.order()):
+    for _ in loader._read(loader.sampler.order(), 0):
         pass
 
 

@@ -91,8 +91,8 @@ def relevant_config(cfg: DictConfig) -> dict[str, Any]:
 
 
 def _can_change_numbers(callback: Any) -> bool:
-    """Whether a callback can change numbers."""
-    return callback is not None and _says(callback, "changes_numbers") is not False
+    """Whether a callback can change numbers; how often to save, which stands beside callbacks, cannot."""
+    return isinstance(callback, Mapping) and _says(callback, "changes_numbers") is not False
 
 
 def acting(config: Mapping[str, Any]) -> list[str]:

@@ -208,14 +208,14 @@ def fit(
     if resume is not None:
         checkpoint = load_checkpoint(resume)
         load_weights(method, checkpoint["state_dict"], resume)
-        note = f"resuming an interrupted run after epoch {checkpoint['epoch'] + 1}"
+        note = f"resuming an interrupted run after {reached(checkpoint)}"
         say(note)
     log.info(note)
     try:
         trainer.fit(method, datamodule=data, ckpt_path=resume, weights_only=True)
     except SystemExit:  # from Lightning for Ctrl-C and SIGTERM, without an exit code
-        done = load_checkpoint(folder.last)["epoch"] + 1 if folder.last.exists() else 0
-        say(f"stopped; the same command goes on after epoch {done}")
+        done = reached(load_checkpoint(folder.last)) if folder.last.exists() else "epoch 0"
+        say(f"stopped; the same command goes on after {done}")
         raise SystemExit(1) from None
     except Exception as error:
         part = refused_by(error)
@@ -228,6 +228,12 @@ def fit(
         raise UserError("a callback ended training before its first step.")
     if not folder.noisy_val_best.exists():  # training ended before it was validated
         shutil.copyfile(folder.last, folder.noisy_val_best)
+
+
+def reached(checkpoint: dict[str, Any]) -> str:
+    """The end of which epoch, or which step of all, a run had reached when it saved a checkpoint."""
+    epoch = checkpoint["epoch"] + 1
+    return f"step {checkpoint['global_step']:,}, in epoch {epoch}" if "within_epoch" in checkpoint else f"epoch {epoch}"
 
 
 def refused_by(error: Exception) -> str | None:
