@@ -50,8 +50,8 @@ NEEDS = {
 
 def test_the_groups_are_those_of_the_readme():
     expected = (
-        "augment average callbacks corruption data experiment features hydra logger loss method mix model noise optimizer "
-        "paths scheduler trainer"
+        "augment average callbacks corruption data experiment features hydra logger loss method mix model noise "
+        "optimizer paths scheduler trainer"
     )
     assert expected.split() == GROUPS
 

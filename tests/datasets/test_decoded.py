@@ -1,6 +1,7 @@
 """Pictures are decoded once, and again when anything of them changes."""
 
 import errno
+import json
 import os
 import shutil
 import socket
@@ -12,8 +13,8 @@ from PIL import Image
 
 from lnl.datasets import decoded, pictures
 from lnl.datasets.decoded import decode
-from lnl.datasets.images import Form
-from lnl.datasets.pictures import Files, common_size
+from lnl.datasets.images import Form, digest
+from lnl.datasets.pictures import Files, PictureError, check_picture, common_size, read_picture
 from lnl.errors import UserError
 from tests.bad_files import noise_picture
 from tests.datasets.own import COLOURS, picture
@@ -28,8 +29,9 @@ def cached(tmp_path, monkeypatch):
     def run(size=8, limit=1e9, names=("0.png", "1.png", "2.png")):
         count = []
         with monkeypatch.context() as patch:
-            real = decoded.read_picture
-            patch.setattr(decoded, "read_picture", lambda *args: count.append(args) or real(*args))
+            for name in ("read_picture", "check_picture"):
+                real = getattr(decoded, name)
+                patch.setattr(decoded, name, lambda *args, real=real: count.append(args) or real(*args))
             files = Files(tmp_path, names)
             return decode(files, Form(image_size=size), cache_dir=tmp_path / "cache", limit=limit), len(count)
 
@@ -180,15 +182,59 @@ def test_bad_pictures_are_left_out_of_the_array(cached, tmp_path):
     assert cached()[0].bad == found.bad
 
 
-def test_nothing_but_a_record_is_kept_of_what_is_streamed(cached, tmp_path):
+def test_no_pixels_are_kept_of_what_is_streamed(cached, tmp_path):
     kept, _ = cached()
     shutil.rmtree(tmp_path / "cache")
-    streamed, _ = cached(limit=3 * 8 * 8 * 3 - 1)
-    assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".json"]
+    streamed, count = cached(limit=3 * 8 * 8 * 3 - 1)
+    assert count == 3
+    record, digests = sorted((tmp_path / "cache").iterdir())
+    assert json.loads(record.read_text())["bad"] == {}
+    assert np.load(digests).tolist() == [0, 0, 0]
     np.testing.assert_array_equal(streamed.images[np.arange(3)], kept.images)
     assert streamed.images[1:].shape == (2, 8, 8, 3)
     np.testing.assert_array_equal(streamed.images[1:][1], kept.images[2])
     assert cached(limit=0)[1] == 0  # they have been looked at
+
+
+def test_digests_of_what_is_streamed_are_found_once(cached):
+    kept, _ = cached()
+    of_pixels = np.array([digest(image) for image in kept.images], np.uint64)
+    first, _ = cached(limit=0)
+    np.testing.assert_array_equal(first.images[1:].digests_at(np.array([0])), of_pixels[1:2])
+    again, _ = cached(limit=0)
+    np.testing.assert_array_equal(again.images.digests, of_pixels * [0, 1, 0])
+    np.testing.assert_array_equal(again.images.digests_at(np.array([2, 1])), of_pixels[[2, 1]])
+    np.testing.assert_array_equal(first.images.digests, of_pixels * [0, 1, 1])
+
+
+def damaged(whole: bytes, rng: np.random.Generator) -> bytes:
+    """A file cut off, with other bytes, or with more."""
+    place, kind = int(rng.integers(1, len(whole))), rng.integers(4)
+    if kind == 0:
+        return whole[:place]
+    if kind == 1:
+        return whole[: -int(rng.integers(1, 20))]
+    return whole[:place] + rng.bytes(8) + whole[place + 8 * (kind == 2) :]
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_blocks": 2}, {"subsampling": 0}])
+@pytest.mark.parametrize("fit", ["resize", "center_crop"])
+def test_what_is_bad_is_found_without_decoding_in_full(tmp_path, options, fit):
+    whole = noise_picture(tmp_path / "x.jpg", (90, 70), **options).read_bytes()
+    rng, outcomes = np.random.default_rng(0), []
+
+    def reason(read, *arguments):
+        try:
+            read(*arguments)
+        except PictureError as error:
+            return str(error), error.passing
+
+    for _ in range(100):
+        content = damaged(whole, rng)
+        outcomes.append(reason(read_picture, content, 32, 3, fit))
+        assert reason(check_picture, content, 32, fit) == outcomes[-1]
+    assert 20 < outcomes.count(None) < 80
+    assert reason(check_picture, whole, 80, fit) == reason(read_picture, whole, 80, 3, fit)
 
 
 def test_there_must_be_room_on_the_disk(cached, monkeypatch):

@@ -80,11 +80,11 @@ class Streams(NoisyLabelMethod):
         index, values = self.over_training_set(lambda batch: batch.index.float())
         self.answers[index] = values
         half = len(self.samples.index) // 2
-        self.others = self.endless(self.samples.index[half:], stream=3, batch_size=32)
+        self.endless(self.samples.index[half:], stream=3, batch_size=32)
         return self.samples.index[:half]
 
     def training_loss(self, batch) -> Tensor:
-        other = next(self.others)
+        other = next(self.streams[3])
         self.streamed[other.index] += 1
         return self.loss(self(batch.images), batch.labels).mean() + self.loss(self(other.images), other.labels).mean()
 

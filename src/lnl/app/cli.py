@@ -20,8 +20,10 @@ from lnl.config import CONF_DIR
 from lnl.errors import UserError
 from lnl.sweeps import sweep
 
-# Here, so that the processes that launchers start have both.
+# Here, so that the processes that launchers start have all of them.
 register_resolvers()
+# Before torch is imported: large tensors in large pages save a third of a training step at 224 pixels on a CPU (Linux).
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 # Hydra checks our launchers against the plugins' of the same name, and warns of it.
 warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/.*' is validated against ConfigStore schema")
 

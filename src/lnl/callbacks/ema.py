@@ -82,12 +82,15 @@ class EMA(Callback):
         self._exchange(pl_module, averaged=False)
 
     on_train_epoch_end = on_validation_start  # until the next epoch: for what looks at a finished one
-    on_train_epoch_start = on_validation_end
+    on_train_epoch_start = on_train_start = on_validation_end  # the latter: a run that goes on within an epoch
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         if self.average:
+            if "within_epoch" in checkpoint:  # else the average is in place already, or training does not go on from it
+                trained = {name: checkpoint["state_dict"][name] for name in self.average}
+                checkpoint["callbacks"][self.state_key]["weights"] = trained
             checkpoint["state_dict"] |= {name: tensor.clone() for name, tensor in self.average.items()}
 
     def state_dict(self) -> dict[str, Any]:

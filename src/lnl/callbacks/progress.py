@@ -36,11 +36,15 @@ class TrainingProgress(ProgressBar):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.shown = not self.silent and trainer.is_global_zero
         self.epochs, self.accuracy, self.updated = trainer.max_epochs or 1, "", 0.0
-        self.batches = 0  # done in this fold; of epochs before it was resumed, as many as in the first one now
-        self.later = 0  # epochs of the stages to come
+        of_epoch = int(trainer.num_training_batches)
+        # Done in this fold; of epochs before it was resumed, as many as in the first one now.
+        self.batches = self.before = trainer.current_epoch * of_epoch
+        self.later = getattr(pl_module, "later_epochs", 0)  # epochs of the stages to come
         if not self.shown:
             return
-        share = trainer.current_epoch / self.epochs
+        loop = trainer.fit_loop
+        begun = loop.epoch_loop.batch_progress.current.completed if loop.restarted_mid_epoch else 0
+        share = (trainer.current_epoch + begun / of_epoch) / self.epochs
         share = share if self.part is None else self.part.share(share)
         self.pace = Pace(share) if self.part is None or self.part.since is None else Pace(*self.part.since, said=share)
         console = terminal()
@@ -51,8 +55,6 @@ class TrainingProgress(ProgressBar):
             self.bar.start()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if not self.batches:
-            self.batches = trainer.current_epoch * int(trainer.num_training_batches)
         self.before = self.batches
         self.later = getattr(pl_module, "later_epochs", 0)  # here, because a step must not wait for the device
 

@@ -65,3 +65,7 @@ class StopOnNaN(Callback):
             )
 
     on_validation_start = on_train_epoch_end
+
+    def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: Any) -> None:
+        """Looks before weights are saved that a run could not go on from."""
+        self.on_train_epoch_end(trainer, pl_module)

@@ -1,4 +1,4 @@
-"""Features in place of images: what a frozen network, or somebody else's, makes of each image, computed once."""
+"""Features in place of images: what a frozen network makes of each image, computed once."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -39,20 +39,24 @@ class FeatureLoader:
         features: on the device, or on the CPU.
         labels: int64 ``[N]`` on the device.
         sampler: says which samples, on the CPU, and in what batches.
-        views: of each sample. An augmented view is one of V views at random, another one the image as it is.
+        augmented: for each view of a sample, whether it is one of V views at random, else the image as it is.
+
+    Attributes:
+        start: how many steps the next iteration leaves out, because they were done before the run was stopped.
     """
 
     batch_sampler = None  # Lightning looks for one where there is a `sampler`
 
     def __init__(self, features: Features, labels: Tensor, sampler: EpochSampler, augmented: Sequence[bool]) -> None:
         self.features, self.labels, self.sampler, self.augmented = features, labels, sampler, augmented
-        self.device = labels.device
+        self.device, self.start = labels.device, 0
 
     def __len__(self) -> int:
         return len(self.sampler)
 
     def __iter__(self) -> Iterator[Batch]:
-        sampler, rows = self.sampler, self.features.rows
+        sampler, rows, start = self.sampler, self.features.rows, self.start
+        self.start = 0
         order = sampler.order()
         count, width = len(order), rows.shape[1]
         flat = rows.view(-1, rows.shape[2])  # one copy of rows by their number is faster than indexing twice
@@ -62,7 +66,7 @@ class FeatureLoader:
             for number, augmented in enumerate(self.augmented)
         ]
         chosen, order = [view.to(flat.device) for view in chosen], order.to(self.device)
-        for places, size in zip(sampler.steps(), sampler.sizes, strict=True):
+        for places, size in list(zip(sampler.steps(), sampler.sizes, strict=True))[start:]:
             index = order[places]
             views = tuple(flat.index_select(0, view[places]).to(self.device).float() for view in chosen)
             yield Batch(views[0], self.labels[index], index, views, share=len(index) / size)

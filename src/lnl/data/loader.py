@@ -1,16 +1,16 @@
 """Batches of images, augmented and normalised on the device, from memory or through worker processes."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from lnl.augment import Transform
 from lnl.data.batch import Batch
 from lnl.data.sampler import EpochSampler
+from lnl.data.workers import Workers
 from lnl.datasets.images import Streamed
 
 Normalize = Literal["dataset", "per_image"]
@@ -49,29 +49,6 @@ def normalised(images: Tensor, scale: Tensor, shift: Tensor, normalize: Normaliz
     return images.flatten(1).float().mul_(scale).add_(shift).view(images.shape).permute(0, 3, 1, 2)
 
 
-@dataclass(frozen=True)
-class Workers:
-    """Worker processes that read images which are not on the device.
-
-    Attributes:
-        number: of processes; 0 reads in this one.
-        pin_memory: whether batches come in page-locked memory.
-    """
-
-    number: int = 0
-    pin_memory: bool = False
-
-
-class Read(Dataset[Tensor]):
-    """Images of a batch, for worker processes, uint8 ``[B, H, W, C]``."""
-
-    def __init__(self, images: Tensor | Streamed) -> None:
-        self.images = images
-
-    def __getitem__(self, numbers: list[int]) -> Tensor:
-        return torch.stack([torch.as_tensor(self.images[number]) for number in numbers])
-
-
 class Loader:
     """Batches of a split's images, augmented and normalised on the device a batch at a time.
 
@@ -83,6 +60,9 @@ class Loader:
         normalize: ``dataset``, by ``mean`` and ``std``, or ``per_image`` (:func:`whiten`), after augmentation.
         views: the transforms of each view of an image; by default one view without any.
         workers: read the images; None takes them from the device.
+
+    Attributes:
+        start: how many steps the next iteration leaves out, because they were done before the run was stopped.
     """
 
     batch_sampler = None  # Lightning looks for one where there is a `sampler`
@@ -101,6 +81,7 @@ class Loader:
     ) -> None:
         self.images, self.labels, self.views, self.normalize = images, labels, views, normalize
         self.sampler, self.workers, self.device = sampler, workers, labels.device
+        self.start = 0
         scales = pixel_scale(mean, std, images.shape[1] * images.shape[2])
         self.scale, self.shift = (values.to(self.device) for values in scales)
 
@@ -108,7 +89,8 @@ class Loader:
         return len(self.sampler)
 
     def __iter__(self) -> Iterator[Batch]:
-        sampler = self.sampler
+        sampler, start = self.sampler, self.start
+        self.start = 0
         order = sampler.order()
         # Drawn for all processes, so that an image is augmented alike in each of them.
         generators = [sampler.generator(1 + number) for number in range(len(self.views))]
@@ -117,7 +99,8 @@ class Loader:
             for view, generator in zip(self.views, generators, strict=True)
         ]
         order = order.to(self.device)
-        for places, size, images in zip(sampler.steps(), sampler.sizes, self._read(order), strict=True):
+        steps = list(zip(sampler.steps(), sampler.sizes, strict=True))[start:]
+        for (places, size), images in zip(steps, self._read(order, start), strict=True):
             index = order[places]
             views = []
             for view, drawn in zip(self.views, draws, strict=True):
@@ -127,19 +110,11 @@ class Loader:
                 views.append(normalised(pixels, self.scale, self.shift, self.normalize))
             yield Batch(views[0], self.labels[index], index, tuple(views), share=len(index) / size)
 
-    def _read(self, order: Tensor) -> Iterator[Tensor]:
-        """The images of each step, uint8 ``[B, H, W, C]``."""
+    def _read(self, order: Tensor, start: int) -> Iterator[Tensor]:
+        """The images of each step from ``start`` on, uint8 ``[B, H, W, C]``."""
         if self.workers is None:
-            for places in self.sampler.steps():
+            for places in islice(self.sampler.steps(), start, None):
                 yield self.images.index_select(0, order[places])  # type: ignore[union-attr]
             return
-        reader = DataLoader(
-            Read(self.images),
-            batch_size=None,  # the sampler says what is a batch
-            sampler=self.sampler,
-            generator=torch.Generator(),  # else each iterator draws from the global one, and a resumed run makes fewer
-            num_workers=self.workers.number,
-            pin_memory=self.workers.pin_memory,
-        )
-        for images in reader:
+        for images in self.workers.read(self.images, islice(self.sampler, start, None), max(self.sampler.sizes)):
             yield images.to(self.device, non_blocking=True)

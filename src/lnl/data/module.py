@@ -16,11 +16,13 @@ from torch import Tensor
 from lnl.corruption import ImageCorruption, NoCorruption
 from lnl.data.batch import Batch
 from lnl.data.features import FeatureLoader, Features
-from lnl.data.loader import Loader, View, Workers
+from lnl.data.loader import Loader, View
 from lnl.data.preparation import Batching, Preparation, batch_size_for
 from lnl.data.reading import CleanData, read
 from lnl.data.sampler import WHOLE, EpochSampler, Share, training_set
 from lnl.data.samples import Samples
+from lnl.data.streams import Stream
+from lnl.data.workers import Workers, cores
 from lnl.datasets.images import Streamed
 from lnl.datasets.source import Dataset, Source
 from lnl.datasets.splits import Split, Splitting
@@ -62,6 +64,9 @@ class NoisyDataModule(pl.LightningDataModule):
         splits: sample numbers of ``train``, ``val`` and ``trusted_test`` in the training set, ``test`` in the test set.
         features: of the samples of ``train`` and ``test``, which loaders deal out in place of images; empty for images.
         in_streams: bool ``[N]``, the samples that :meth:`endless` gave this process (of several) in this epoch.
+        chosen: what :func:`~lnl.data.sampler.training_set` returned for this epoch.
+        start: the number of the first step of the next epoch of training that is asked for: not 0, and its ``chosen``
+            known, if it was begun before the run was stopped.
     """
 
     reads: ClassVar[type[Source] | None] = None
@@ -112,6 +117,8 @@ class NoisyDataModule(pl.LightningDataModule):
         self.channels = self.preparation.channels
         self.views = {"weak": augment, **(views or {})}
         self.features: dict[str, Features] = {}
+        self.chosen: Tensor | None = None
+        self.start = 0
         self._on_device: dict[tuple[int, torch.device], Tensor] = {}
 
     @classmethod
@@ -217,7 +224,7 @@ class NoisyDataModule(pl.LightningDataModule):
 
     def digests(self, split: Split) -> NDArray[np.uint64]:
         """``[n]``, a hash of each image of a split, in the form that models see, before any corruption."""
-        return self.clean.digests("test" if split == "test" else "train")[self.splits[split]]
+        return self.clean.digests("test" if split == "test" else "train", self.splits[split])
 
     def loader(self, split: Split, device: torch.device, share: Share = WHOLE) -> Loader | FeatureLoader:
         """Batches of a split on ``device``, in order, not augmented: those of one process, each of the full size."""
@@ -263,21 +270,33 @@ class NoisyDataModule(pl.LightningDataModule):
         views: Sequence[str],
         device: torch.device,
         share: Share = WHOLE,
-    ) -> Iterator[Batch]:
+        taken: int = 0,
+    ) -> Stream:
         """Endless shuffled, augmented batches: one pass over ``chosen`` after another (:meth:`training_loader`).
 
-        A resumed run has the same. Streams of different numbers ``stream`` differ.
+        A resumed run has the same, without the first ones that were ``taken``. Streams of different numbers ``stream``
+        differ.
 
         Raises:
             UserError: if there are fewer samples than processes.
         """
         if len(chosen) < share.processes:
             raise UserError(f"a stream of {len(chosen)} samples is too small for {share.processes} devices.")
-        for lap in count():
-            for batch in self.training_loader(device, epoch, chosen, views, share, batch_size, (1 + stream, lap)):
-                if share.processes > 1:
-                    self.in_streams = self.in_streams.to(device).index_fill_(0, batch.index, True)
-                yield batch
+
+        def batches(skipped: int) -> Iterator[Batch]:
+            for lap in count():
+                loader = self.training_loader(device, epoch, chosen, views, share, batch_size, (1 + stream, lap))
+                if skipped >= len(loader):
+                    skipped -= len(loader)
+                    continue
+                loader.start, skipped = skipped, 0
+                for batch in loader:
+                    if share.processes > 1:
+                        self.in_streams = self.in_streams.to(device).index_fill_(0, batch.index, True)
+                    yield batch
+
+        made_from = {"chosen": chosen, "epoch": epoch, "stream": stream, "batch_size": batch_size, "views": list(views)}
+        return Stream(batches(taken), made_from, taken)
 
     def _loader(
         self, split: Split, sampler: EpochSampler, device: torch.device, views: Sequence[str] | None = None
@@ -292,7 +311,9 @@ class NoisyDataModule(pl.LightningDataModule):
         if isinstance(images, Tensor) and self._fits(device):
             images = self._moved(images, device)
         else:
-            workers = Workers(self.batching.num_workers, pin_memory=device.type == "cuda")
+            number = self.batching.num_workers
+            number = max(1, cores() // sampler.share.processes) if number is None else number
+            workers = Workers(number, pin_memory=device.type == "cuda")
         return Loader(
             images,
             labels,
@@ -335,8 +356,11 @@ class NoisyDataModule(pl.LightningDataModule):
         progress.completed = epoch = progress.processed
         views = getattr(self.trainer.lightning_module, "views", ("weak",))
         self.in_streams.fill_(False)
-        chosen = training_set(self.trainer, epoch, self.seed, self.splits["train"])
-        return self.training_loader(self._device, epoch, chosen, views, self.share)
+        if not self.start:
+            self.chosen = training_set(self.trainer, epoch, self.seed, self.splits["train"])
+        loader = self.training_loader(self._device, epoch, self.chosen, views, self.share)
+        loader.start, self.start = self.start, 0
+        return loader
 
     def val_dataloader(self) -> Loader | FeatureLoader:
         return self.loader("val", self._device, share=self.share)

@@ -45,16 +45,17 @@ class Batching:
         batch_size, eval_batch_size: samples in a step of training, in all processes together, and of evaluation.
             ``auto`` is :func:`batch_size_for` the number of samples.
         device_cache: whether images are kept on the device as uint8; ``auto`` if they take at most half of its free
-            memory. Otherwise ``num_workers`` processes read them (0: the main process).
+            memory. Otherwise ``num_workers`` processes read them: None for one on each core, 0 for the main process.
     """
 
     batch_size: int | Literal["auto"] = 256
     eval_batch_size: int = 1000
     device_cache: bool | Literal["auto"] = "auto"
-    num_workers: int = 2
+    num_workers: int | None = None
 
     def __post_init__(self) -> None:
         check_choice("device_cache", self.device_cache, (True, False, "auto"))
+        check_range("[0, inf)", **{"data.num_workers": self.num_workers})
         sizes = {"data.batch_size": self.batch_size, "data.eval_batch_size": self.eval_batch_size}
         check_range("[1, inf)", **{name: size for name, size in sizes.items() if size != "auto"})
 

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lnl.corruption import ImageCorruption, NoCorruption
-from lnl.datasets.images import Form, Images, Streamed, digests, natural_size
+from lnl.datasets.images import Form, Images, Streamed, digest, natural_size
 from lnl.datasets.source import Dataset, Source
+from lnl.labels import Integers
 
 MAX_BYTES = 2 * 2**30  # of images that are kept; the latest ones are always kept
 
@@ -44,15 +45,16 @@ class CleanData:
                 array.flags.writeable = False
         self.nbytes = sum({id(array): array.nbytes for array in every}.values())
 
-    def digests(self, name: str) -> NDArray[np.uint64]:
-        """``[N]``, a hash of each image of ``train`` or ``test`` in its form, before any corruption."""
+    def digests(self, name: str, places: Integers) -> NDArray[np.uint64]:
+        """``[n]``, a hash of each image at ``places`` in ``train`` or ``test``, in its form, before any corruption."""
+        images = self.images[name]
+        if isinstance(images, Streamed):
+            return images.digests_at(places)
         if name not in self._digests:
-            images = self.images[name]
-            if self.corrupted:
-                whole = self.original.images if name == "train" else self.original.test_images
-                images = self.form.fit_to(np.array(whole))  # a writable copy, as torch wants it
-            self._digests[name] = digests(images)
-        return self._digests[name]
+            whole = self.original.images if name == "train" else self.original.test_images
+            plain = self.form.fit_to(np.array(whole)) if self.corrupted else images  # writable, as torch wants it
+            self._digests[name] = np.array([digest(image) for image in np.asarray(plain)], np.uint64)
+        return self._digests[name][places]
 
 
 def read(source: Source, form: Form, corruption: ImageCorruption, progress: bool = False) -> CleanData:

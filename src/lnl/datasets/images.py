@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from lnl.datasets.threads import on_all_cores
 from lnl.errors import check_range
 from lnl.labels import Integers
 
@@ -29,7 +30,8 @@ class Streamed:
     Args:
         read: returns the image ``[H, W, C]`` of a number.
         numbers: ``[N]``, of the images.
-        digests: ``[N]``, see :func:`digests`.
+        digests: ``[N]``, the :func:`digest` of each image, 0 where it is not known yet: it is found when the image is
+            first read for training, or when :meth:`digests_at` asks for it. Slices share the memory.
         image_shape: ``(H, W, C)``.
     """
 
@@ -53,6 +55,13 @@ class Streamed:
             return Streamed(self.read, numbers, self.digests[places], self.image_shape)
         return np.stack([self.read(int(number)) for number in numbers]) if numbers.ndim else self.read(int(numbers))
 
+    def digests_at(self, places: Integers) -> NDArray[np.uint64]:
+        """The digest of the image at each of the places, ``[n]``; reads those whose digest is not known."""
+        unknown = places[self.digests[places] == 0]
+        for place, found in zip(unknown, on_all_cores(lambda place: digest(self[place]), unknown), strict=True):
+            self.digests[place] = found
+        return self.digests[places]
+
 
 Images = NDArray[np.uint8] | Streamed
 
@@ -60,11 +69,6 @@ Images = NDArray[np.uint8] | Streamed
 def digest(pixels: NDArray[np.uint8]) -> int:
     """A hash of 64 bits of an image's pixels."""
     return int.from_bytes(blake2b(np.ascontiguousarray(pixels).data, digest_size=8).digest())
-
-
-def digests(images: Images) -> NDArray[np.uint64]:
-    """The :func:`digest` of each image, ``[N]``."""
-    return images.digests if isinstance(images, Streamed) else np.array([digest(image) for image in images], np.uint64)
 
 
 def natural_size(shape: tuple[int, ...]) -> int:

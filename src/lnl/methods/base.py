@@ -57,6 +57,7 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
         self.samples, self.num_samples, self.num_classes = samples, samples.count, samples.num_classes
         self.inner: dict[str, torch.optim.Optimizer] = {}
         self._inner_state: dict[str, Any] = {}
+        self.streams: dict[int, Iterator[Batch]] = {}  # of endless, by their numbers
         self.listeners: list[Callable[[Tensor, Tensor], None]] = []  # of observe
         self._unobserved: Batch | None = None  # of this step
         self.register_forward_hook(self._observe_call)
@@ -132,12 +133,15 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
     ) -> Iterator[Batch]:
         """Batches of the samples ``chosen`` (int64 ``[n]``) beside the epoch's own, pass after pass.
 
-        Make them in each epoch, and take batches by ``next``. Their order follows from seed, epoch and the number
-        ``stream``. ``batch_size`` is of all processes together, by default that of the epoch's own batches.
+        Make them in each epoch, and take batches by ``next(self.streams[stream])``, where a resumed run has them. Their
+        order follows from seed, epoch and the number ``stream``. ``batch_size`` is of all processes together.
         """
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         size = batch_size or data.batch_size
-        return data.endless(chosen.cpu(), self.current_epoch, stream, size, views, self.device, data.share)
+        self.streams[stream] = data.endless(
+            chosen.cpu(), self.current_epoch, stream, size, views, self.device, data.share
+        )
+        return self.streams[stream]
 
     @torch.no_grad()
     def over_training_set(self, function: Callable[[Batch], Tensor]) -> tuple[Tensor, Tensor]:

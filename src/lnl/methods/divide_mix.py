@@ -64,7 +64,8 @@ class DivideMix(TwoNetworks):
         self.right[index] = torch.stack([small_loss_probability(of_other) for of_other in losses.flip(1).T], dim=1)
         labelled = self.right[index] > self.threshold
         parts = [index[mask] if mask.any() else index for chosen in labelled.T for mask in (chosen, ~chosen)]
-        self.streams = [self.endless(part, stream, views=self.views) for stream, part in enumerate(parts[1:])]
+        for stream, part in enumerate(parts[1:]):
+            self.endless(part, stream, views=self.views)
         return parts[0]
 
     def training_loss(self, batch: Batch) -> Tensor:
@@ -74,7 +75,7 @@ class DivideMix(TwoNetworks):
             negative_entropy = (both.softmax(dim=2) * both.log_softmax(dim=2)).sum(dim=2).mean(dim=1)
             losses = torch.stack([self.loss(logits, batch.labels).mean() for logits in both])
             return (losses + self.confidence_penalty * negative_entropy).sum()
-        unlabelled, labelled_2, unlabelled_2 = (next(stream) for stream in self.streams)
+        unlabelled, labelled_2, unlabelled_2 = (next(self.streams[stream]) for stream in range(3))
         return self.semi_supervised_loss(0, batch, unlabelled) + self.semi_supervised_loss(1, labelled_2, unlabelled_2)
 
     def semi_supervised_loss(self, number: int, labelled: Batch, unlabelled: Batch) -> Tensor:

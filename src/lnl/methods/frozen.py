@@ -116,7 +116,8 @@ class OnFeatures(FitOnce):
         super().__init__(**base)
         if getattr(self.model, "freeze", True) is not True or not hasattr(self.model, "num_features"):
             raise ValueError(f"{type(self).__name__} needs frozen features: features=backbone, or features=PATH")
-        self.model.head = self.make_head(int(self.model.num_features))
+        model: Any = self.model
+        model.head = self.make_head(model.num_features)
 
     @abstractmethod
     def make_head(self, num_features: int) -> nn.Module:

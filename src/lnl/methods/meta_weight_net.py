@@ -46,11 +46,11 @@ class MetaWeightNet(NoisyLabelMethod):
         self.trusted_batch_size = trusted_batch_size
 
     def training_set(self, epoch: int) -> Tensor:
-        self.trusted = self.endless(self.samples.trusted, stream=0, batch_size=self.trusted_batch_size)
+        self.endless(self.samples.trusted, stream=0, batch_size=self.trusted_batch_size)
         return self.samples.index[~torch.isin(self.samples.index, self.samples.trusted)]
 
     def training_loss(self, batch: Batch) -> Tensor:
-        self.train_weigher(batch, next(self.trusted))
+        self.train_weigher(batch, next(self.streams[0]))
         losses = self.loss(self(batch.images), batch.labels)
         weights = self.weights(losses).detach()
         self.log_term("mean_weight", weights.mean(), batch)

@@ -106,7 +106,6 @@ class StagedMethod(NoisyLabelMethod):
             if self.stage > 1:
                 self._renew(self.present.fresh)
                 self.trainer.strategy.setup_optimizers(self.trainer)
-        self.log("stage", self.stage.float(), sync_dist=True)
 
     def _renew(self, fresh: bool | Sequence[str]) -> None:
         """Initialises the network, or the modules of it that ``fresh`` names."""
@@ -129,6 +128,7 @@ class StagedMethod(NoisyLabelMethod):
             self.best.copy_(torch.tensor([float(accuracy), self.current_epoch]))
 
     def on_train_epoch_end(self) -> None:
+        self.log("stage", self.stage.float(), sync_dist=True)
         present = self.present
         stale = present.patience is not None and self.current_epoch - self.best[1] >= present.patience
         if stale or self.current_epoch + 1 - self.stage_start >= present.epochs:

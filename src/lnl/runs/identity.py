@@ -20,7 +20,7 @@ NUMBERS_VERSION = 5  # to be raised whenever a change of lnl's code changes the 
 # Keys that change no number. Callbacks that change none have a constant: see `_can_change_numbers`.
 IRRELEVANT = {
     "": ("hydra", "paths", "logger", "force", "sweep"),
-    "data": ("data_dir", "cache_dir"),
+    "data": ("data_dir", "cache_dir", "num_workers"),
     "trainer": ("log_every_n_steps",),
 }
 # Options that are newer than NUMBERS_VERSION, and count where they have another value than what was done before.
@@ -98,8 +98,8 @@ def relevant_config(cfg: DictConfig) -> dict[str, Any]:
 
 
 def _can_change_numbers(callback: Any) -> bool:
-    """Whether a callback can change numbers."""
-    return callback is not None and _says(callback, "changes_numbers") is not False
+    """Whether a callback can change numbers; how often to save, which stands beside callbacks, cannot."""
+    return isinstance(callback, Mapping) and _says(callback, "changes_numbers") is not False
 
 
 def acting(config: Mapping[str, Any]) -> list[str]:

@@ -29,6 +29,9 @@ from lnl.training.features import read_features
 from lnl.training.processes import ALONE, OneProcess, Process, SharedDDP, SharedState
 from lnl.training.trainer_options import check_batch_of_one, check_limit, check_monitors, check_options, check_schedule
 from lnl.training.training_metrics import TrainingMetrics
+from lnl.training.within_epoch import CheckpointWithinEpoch
+
+WITHIN_EPOCH = ("checkpoint_every_n_steps", "checkpoint_every_n_minutes")  # keys beside callbacks, in this order
 
 
 def build_data(
@@ -283,11 +286,15 @@ def build_callbacks(
     overwrite: dict[str, Any] = {"dirpath": folder.checkpoints, "enable_version_counter": False}
     best: dict[str, Any] = {"filename": data.val_best, "monitor": "val/accuracy", "mode": "max"}
     try:
-        chosen = build_all("callbacks", cfg.callbacks)
+        chosen = build_all("callbacks", {key: node for key, node in cfg.callbacks.items() if key not in WITHIN_EPOCH})
+        saving = CheckpointWithinEpoch(folder.last, *(cfg.callbacks.get(key) for key in WITHIN_EPOCH))
     except MisconfigurationException as error:
         raise UserError(f"callbacks: {first_line(error)}") from error
+    except ValueError as error:
+        raise UserError(str(error)) from error
     check_monitors(chosen, method)
     return [
+        saving,  # before others can change anything
         EpochSeed(cfg.seed),
         StaysStopped(cfg.trainer.get("max_steps", -1)),
         SharedState(),
@@ -304,6 +311,8 @@ def build_callbacks(
 
 def check_together(cfg: DictConfig, data: NoisyDataModule, method: NoisyLabelMethod, processes: int) -> None:
     """Raises UserError if the run cannot be trained by several processes."""
+    if key := next((key for key in WITHIN_EPOCH if cfg.callbacks.get(key) is not None), None):
+        raise UserError(f"callbacks.{key} works on one device: set trainer.devices=1.")
     if not method.several_devices:
         raise UserError(f"{type(method).__name__} trains on one device: set trainer.devices=1.")
     for split in ("train", "val"):

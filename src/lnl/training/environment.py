@@ -21,6 +21,8 @@ def send_warnings_to_the_log() -> None:
     """Sends Lightning's remarks and all warnings to train.log, so that the terminal has only what a user can act on."""
     logging.captureWarnings(True)
     warnings.filterwarnings("ignore", module="torch.*", category=DeprecationWarning)
+    resumed = "You're resuming from a checkpoint that ended before the epoch ended"
+    warnings.filterwarnings("ignore", resumed)  # which is exact (lnl.training.within_epoch)
     for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
         logger = logging.getLogger(name)
         logger.handlers.clear()

@@ -113,7 +113,7 @@ def use_features(
             "prepared": asdict(data.preparation),
             "corruption": repr(data.corruption) if data.clean.corrupted else None,
             "views": kind if kind in (0, "flip") else [kind, data.seed, repr([vars(transform) for transform in view])],
-            "samples": hashlib.sha256(data.clean.digests(part)[index].tobytes()).hexdigest(),
+            "samples": hashlib.sha256(data.clean.digests(part, index).tobytes()).hexdigest(),
         }
         key = hashlib.sha256(json.dumps(described, default=str).encode()).hexdigest()[:16]
         folder = Path(data.cache_dir).expanduser()

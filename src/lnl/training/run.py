@@ -112,13 +112,14 @@ def fit_and_record(
     noise = data.labels.noise
     assert noise is not None
     noise.save(folder.noise)
-    np.savez(folder.seen, train=data.digests("train"), val=data.digests("val"))  # evaluation leaves these out
     with Trackers(trainer.loggers) as trackers:
         config = relevant_config(plan.cfg)  # with the values from the data
         trackers.start({**config, "options": plan.options, "noise_rate": noise.rate})
         fit(trainer, method, data, folder, say)
         shown = trainer.progress_bar_callback is not None
         with working("testing") if shown else nullcontext():
+            # Evaluation leaves these out. Training has found the digests of streamed images.
+            np.savez(folder.seen, train=data.digests("train"), val=data.digests("val"))
             entries, prediction = evaluate(method, data, trainer, folder, table.rows, smoke)
         if prediction is not None:
             prediction.save(folder.predictions, data.classes)
@@ -212,14 +213,14 @@ def fit(
     if resume is not None:
         checkpoint = load_checkpoint(resume)
         load_weights(method, checkpoint["state_dict"], resume)
-        note = f"resuming an interrupted run after epoch {checkpoint['epoch'] + 1}"
+        note = f"resuming an interrupted run after {reached(checkpoint)}"
         say(note)
     log.info(note)
     try:
         trainer.fit(method, datamodule=data, ckpt_path=resume, weights_only=True)
     except SystemExit:  # from Lightning for Ctrl-C and SIGTERM, without an exit code
-        done = load_checkpoint(folder.last)["epoch"] + 1 if folder.last.exists() else 0
-        say(f"stopped; the same command goes on after epoch {done}")
+        done = reached(load_checkpoint(folder.last)) if folder.last.exists() else "epoch 0"
+        say(f"stopped; the same command goes on after {done}")
         raise SystemExit(1) from None
     except Exception as error:
         part = refused_by(error)
@@ -232,6 +233,12 @@ def fit(
         raise UserError("a callback ended training before its first step.")
     if not (chosen := folder.chosen(data.val_best)).exists():  # training ended before it was validated
         shutil.copyfile(folder.last, chosen)
+
+
+def reached(checkpoint: dict[str, Any]) -> str:
+    """The end of which epoch, or which step of all, a run had reached when it saved a checkpoint."""
+    epoch = checkpoint["epoch"] + 1
+    return f"step {checkpoint['global_step']:,}, in epoch {epoch}" if "within_epoch" in checkpoint else f"epoch {epoch}"
 
 
 def refused_by(error: Exception) -> str | None:

@@ -50,6 +50,17 @@ class TrainingMetrics(Callback):
         self.sizes: list[int] = []
         self.predicted: list[tuple[Tensor, Tensor]] = []
 
+    def epoch_state(self) -> dict[str, Any]:
+        """What the epoch has measured so far, for a checkpoint within it."""
+        index, predicted = zip(*self.predicted, strict=True) if self.predicted else ((), ())
+        predictions = (torch.cat(index), torch.cat(predicted)) if index else None
+        return {"losses": torch.stack(self.losses), "sizes": self.sizes, "predicted": predictions}
+
+    def load_epoch_state(self, state: dict[str, Any], device: torch.device) -> None:
+        """Goes on from an :meth:`epoch_state`."""
+        self.losses, self.sizes = list(state["losses"].to(device)), list(state["sizes"])
+        self.predicted = [tuple(part.to(device) for part in state["predicted"])] if state["predicted"] else []
+
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
@@ -116,6 +127,14 @@ class MetricsTable(Checkpoint):  # Lightning calls those last, when all metrics 
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.started = time.perf_counter()
+
+    def epoch_state(self) -> dict[str, Any]:
+        """The seconds of the epoch so far, for a checkpoint within it."""
+        return {"seconds": time.perf_counter() - self.started}
+
+    def load_epoch_state(self, state: dict[str, Any], device: torch.device) -> None:
+        """Goes on from an :meth:`epoch_state`."""
+        self.started = time.perf_counter() - state["seconds"]
 
     def on_train_batch_start(self, *_: Any) -> None:
         self.validated = {}
