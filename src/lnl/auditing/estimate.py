@@ -91,7 +91,7 @@ def estimate_noise(
     flagged = np.zeros((len(classes), len(classes)), dtype=np.int64)  # issues by given and suggested class
     if issues is not None:
         np.add.at(flagged, pairs_of(issues[issues["issue"]], classes), 1)
-    systematic = systematic_pairs(labels, probabilities)
+    systematic = systematic_pairs(labels, probabilities) if noise is None else often_mistaken(noise.transition)
     at_random, at_random_interval = wrong_at_random(labels, probabilities)
     counts = compute_confident_joint(labels, probabilities, calibrate=False)
     joint = estimate_joint(labels, probabilities)
@@ -248,6 +248,26 @@ def systematic_pairs(labels: Integers, probabilities: Floats) -> NDArray[np.bool
     within = np.ix_(present, present)
     systematic[within] = share[within] >= TIMES * (np.nanmedian(share[within], axis=0) + 1 / counts[present, None])
     return systematic
+
+
+def often_mistaken(transition: Floats) -> NDArray[np.bool_]:
+    """Pairs ``[i, j]`` of classes such that samples that are truly j are labelled i far more often than otherwise.
+
+    That is a tenth of them at least, and four times the median of j's other wrong labels plus one in a hundred.
+
+    Args:
+        transition: ``T[j, i]``, of :func:`lnl.noise.estimate.estimate_transition`.
+
+    Returns:
+        ``[K, K]``; all false for two classes, because there is no other class to compare with.
+    """
+    classes = len(transition)
+    wrong = np.where(np.eye(classes, dtype=bool), np.nan, transition)
+    if classes < 3:
+        return np.zeros((classes, classes), dtype=bool)
+    usual = np.array([[np.nanmedian(np.delete(row, i)) for i in range(classes)] for row in wrong])
+    result: NDArray[np.bool_] = (np.nan_to_num(wrong) >= 0.1) & (np.nan_to_num(wrong) >= 4 * (usual + 0.01))
+    return result.T
 
 
 def pairs_of(issues: pd.DataFrame, classes: Sequence[str]) -> tuple[Integers, Integers]:
