@@ -92,7 +92,8 @@ def test_an_option_runs_one_batch(train, group, option, monkeypatch, tmp_path):
     data = [] if group == "data" or "experiment" in group or option == "human" else ["data=digits"]
     data += ["data.image_size=32"] if group == "model" else []
     data += NEEDS.get(option, NEEDS.get(f"{group}={option}", []))
-    np.save(tmp_path / "features.npy", np.random.default_rng(0).standard_normal((1797, 8)))
+    if "features.path=features.npy" in data:
+        np.save(tmp_path / "features.npy", np.random.default_rng(0).standard_normal((1797, 8)))
     everything = [f"data.{split}=null" for split in ("subset", "val_subset", "test_subset")]  # there are few images
     if (group, option) == ("noise", "file"):
         (tmp_path / "labels.csv").write_text("label\n" + "3\n" * 1438)
