@@ -30,6 +30,7 @@ def trained(bar, clock, epochs, batches, seconds, first=0, later=0):
         is_global_zero=True, max_epochs=len(batches), current_epoch=first, fit_loop=loop, datamodule=data
     )
     trainer.callback_metrics, trainer.sanity_checking = {"val/accuracy": 0.5}, False
+    trainer.num_training_batches = batches[first]
     bar.on_train_start(trainer, None)
     for trainer.current_epoch in range(first, epochs):
         trainer.num_training_batches = batches[trainer.current_epoch]

@@ -115,7 +115,7 @@ MISTAKES = {
         "If cat is a class beside dog, owl: data.path=own",
     ),
     "a small class": (
-        ["lnl.audit", "data=folder", "data.path=own", "output=found"],
+        ["lnl.audit", "data=folder", "data.path=own", "output=found", "features=pixels"],
         "the class 'owl' has 4 of 24 pictures (copies count once), fewer than data.folds=5: every fold needs one.\n"
         "data.min_per_class=5 leaves such classes out; or set fewer folds.",
     ),

@@ -21,6 +21,7 @@ def test_every_model_starts_at_its_own_learning_rate(train, model):
         "momentum": 0.9,
         "weight_decay": 0.0,
         "nesterov": False,
+        "backbone_lr_scale": 1.0,
     }
     assert config["trainer"]["gradient_clip_val"] is None
 

@@ -93,13 +93,14 @@ def _expected(key: str, usual: Any, *, _root_: DictConfig) -> Any:
     """
     model = _root_.get("model")
     if not isinstance(model, DictConfig) or model.get("weights") is None:
-        return usual
+        return OmegaConf.create(usual) if isinstance(usual, list) else usual  # only a node can be resolved in place
     expects = model.get("expects") or {}
     if key in expects:
         return expects[key]
     from lnl.models.pretrained import expected  # loads torch
 
-    return expected(str(model.get("_target_")), str(model.name), str(model.weights)).get(key, usual)
+    found = expected(str(model.get("_target_")), str(model.name), str(model.weights)).get(key, usual)
+    return OmegaConf.create(found) if isinstance(found, list) else found
 
 
 def _three_sevenths(epochs: Any) -> Any:
