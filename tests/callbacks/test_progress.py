@@ -24,7 +24,7 @@ def clock(monkeypatch):
 
 def trained(bar, clock, epochs, batches, seconds, first=0, later=0):
     """Trains ``epochs`` of ``batches`` each, a step in ``seconds``."""
-    loop = SimpleNamespace(epoch_loop=SimpleNamespace(batch_idx=0))
+    loop = SimpleNamespace(epoch_loop=SimpleNamespace(batch_idx=0), restarted_mid_epoch=False)
     data = SimpleNamespace(splits={"train": range(80)}, batch_size=10)
     trainer = SimpleNamespace(
         is_global_zero=True, max_epochs=len(batches), current_epoch=first, fit_loop=loop, datamodule=data

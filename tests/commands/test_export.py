@@ -139,9 +139,8 @@ def test_every_model_is_exported(model, tmp_path):
     """With random weights that have an opinion; `export` itself compares what comes out of each file."""
     register_resolvers()
     with initialize_config_dir(CONF_DIR, version_base="1.3"):
-        cfg = OmegaConf.to_container(
-            compose("train", ["data=cifar10", f"model={model}", *NAMES.get(model, [])]), resolve=False
-        )
+        composed = compose("train", ["data=cifar10", f"model={model}", *NAMES.get(model, [])])
+    cfg = OmegaConf.to_container(composed, resolve=False)
     trained = untrained(OmegaConf.create(cfg))
     with torch.no_grad():
         for parameter in trained.classifier.parameters():
