@@ -150,17 +150,32 @@ def test_a_run_goes_on_from_its_last_checkpoint(digits, monkeypatch):
             assert f"resuming an interrupted run after {reached}\n" in digits(*SMALL, STOPS, place).out
 
 
-def test_a_run_that_is_terminated_saves_its_last_step(digits, monkeypatch):
-    monkeypatch.setattr(Stops, "at", (1, 6))
+@pytest.mark.parametrize(
+    ("step", "reached"), [((1, 0), "step 9, in epoch 2"), ((1, 6), "step 15, in epoch 2"), ((0, 7), "epoch 1")]
+)
+def test_a_run_that_is_terminated_saves_its_last_step(digits, monkeypatch, step, reached):
+    monkeypatch.setattr(Stops, "at", step)
     monkeypatch.setattr(Stops, "signal", signal.SIGTERM)
     arguments = (*SMALL, STOPS)
     stopped = digits(*arguments, f"{EVERY}=1000", "paths.output_dir=outputs/stopped")
     assert stopped.code == 1
-    assert stopped.out.endswith("stopped; the same command goes on after step 15, in epoch 2\n")
+    assert stopped.out.endswith(f"stopped; the same command goes on after {reached}\n")
     monkeypatch.setattr(Stops, "at", None)
-    assert "after step 15, in epoch 2" in digits(*arguments, "paths.output_dir=outputs/stopped").out
+    assert f"after {reached}\n" in digits(*arguments, "paths.output_dir=outputs/stopped").out
     digits(*arguments, "paths.output_dir=outputs/whole")
     assert_same_run(*stopped.folders)
+
+
+def test_a_run_that_is_terminated_again_and_again_loses_nothing(digits, monkeypatch):
+    """In the step after it was resumed, before what it had logged is restored."""
+    monkeypatch.setattr(Stops, "signal", signal.SIGTERM)
+    for step in range(1, 6):
+        monkeypatch.setattr(Stops, "at", (0, step))
+        assert digits(*SMALL, STOPS, *ELR[:1], f"{EVERY}=1000", "paths.output_dir=outputs/stopped").code == 1
+    monkeypatch.setattr(Stops, "at", None)
+    digits(*SMALL, STOPS, *ELR[:1], "paths.output_dir=outputs/stopped")
+    whole = digits(*SMALL, STOPS, *ELR[:1], "paths.output_dir=outputs/whole")
+    assert_same_run(*whole.folders)
 
 
 @pytest.mark.slow

@@ -1,9 +1,9 @@
 """The data module: a source in, batches of doubtful labels on the device out."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain, count
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,7 +22,7 @@ from lnl.data.reading import CleanData, read
 from lnl.data.sampler import WHOLE, EpochSampler, Share, training_set
 from lnl.data.samples import Samples
 from lnl.data.streams import Stream
-from lnl.data.workers import Workers, cores
+from lnl.data.workers import Workers
 from lnl.datasets.images import Streamed
 from lnl.datasets.source import Dataset, Source
 from lnl.datasets.splits import Split, Splitting
@@ -274,29 +274,23 @@ class NoisyDataModule(pl.LightningDataModule):
     ) -> Stream:
         """Endless shuffled, augmented batches: one pass over ``chosen`` after another (:meth:`training_loader`).
 
-        A resumed run has the same, without the first ones that were ``taken``. Streams of different numbers ``stream``
-        differ.
+        A resumed run has the same, without the first, which were ``taken``. Streams of different numbers differ.
 
         Raises:
             UserError: if there are fewer samples than processes.
         """
         if len(chosen) < share.processes:
             raise UserError(f"a stream of {len(chosen)} samples is too small for {share.processes} devices.")
-
-        def batches(skipped: int) -> Iterator[Batch]:
-            for lap in count():
-                loader = self.training_loader(device, epoch, chosen, views, share, batch_size, (1 + stream, lap))
-                if skipped >= len(loader):
-                    skipped -= len(loader)
-                    continue
-                loader.start, skipped = skipped, 0
-                for batch in loader:
-                    if share.processes > 1:
-                        self.in_streams = self.in_streams.to(device).index_fill_(0, batch.index, True)
-                    yield batch
-
         made_from = {"chosen": chosen, "epoch": epoch, "stream": stream, "batch_size": batch_size, "views": list(views)}
-        return Stream(batches(taken), made_from, taken)
+
+        def lap(number: int) -> Loader | FeatureLoader:
+            return self.training_loader(device, epoch, chosen, views, share, batch_size, (1 + stream, number))
+
+        def see(batch: Batch) -> None:
+            if share.processes > 1:
+                self.in_streams = self.in_streams.to(device).index_fill_(0, batch.index, True)
+
+        return Stream(lap, made_from, taken, see)
 
     def _loader(
         self, split: Split, sampler: EpochSampler, device: torch.device, views: Sequence[str] | None = None
@@ -311,9 +305,7 @@ class NoisyDataModule(pl.LightningDataModule):
         if isinstance(images, Tensor) and self._fits(device):
             images = self._moved(images, device)
         else:
-            number = self.batching.num_workers
-            number = max(1, cores() // sampler.share.processes) if number is None else number
-            workers = Workers(number, pin_memory=device.type == "cuda")
+            workers = Workers.of(self.batching.num_workers, sampler.share.processes, device)
         return Loader(
             images,
             labels,

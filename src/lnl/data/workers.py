@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count, tee
+from typing import Self
 
 import numpy as np
 import torch
@@ -28,6 +29,11 @@ class Workers:
 
     number: int = 0
     pin_memory: bool = False
+
+    @classmethod
+    def of(cls, number: int | None, processes: int, device: torch.device) -> Self:
+        """The workers of one of several processes that train on such devices; None for one on each core, in all."""
+        return cls(max(1, cores() // processes) if number is None else number, pin_memory=device.type == "cuda")
 
     def read(self, images: Tensor | Streamed, steps: Iterable[list[int]], largest: int) -> Iterator[Tensor]:
         """The images of each step, uint8 ``[B, H, W, C]``; ``steps`` has their numbers, at most ``largest`` in a step.

@@ -138,10 +138,9 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
         """
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         size = batch_size or data.batch_size
-        self.streams[stream] = data.endless(
-            chosen.cpu(), self.current_epoch, stream, size, views, self.device, data.share
-        )
-        return self.streams[stream]
+        made = data.endless(chosen.cpu(), self.current_epoch, stream, size, views, self.device, data.share)
+        self.streams[stream] = made
+        return made
 
     @torch.no_grad()
     def over_training_set(self, function: Callable[[Batch], Tensor]) -> tuple[Tensor, Tensor]:

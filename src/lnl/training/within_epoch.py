@@ -89,9 +89,12 @@ class CheckpointWithinEpoch(Callback):
         )
 
     def _save(self, trainer: pl.Trainer) -> None:
-        done = trainer.fit_loop.epoch_loop.batch_progress.current.completed
-        if trainer.fast_dev_run or done % trainer.accumulate_grad_batches:  # type: ignore[attr-defined]
+        epoch: Any = trainer.fit_loop.epoch_progress.current
+        steps = trainer.fit_loop.epoch_loop.batch_progress.current
+        within = trainer.training and epoch.processed < epoch.started and steps.completed > 0
+        if trainer.fast_dev_run or not within or steps.completed % trainer.accumulate_grad_batches:  # type: ignore[attr-defined]
             return
+        self._restore_logged(trainer)
         self.saving = True
         trainer.save_checkpoint(self.path)
         self.saving = False
