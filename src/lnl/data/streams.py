@@ -20,7 +20,11 @@ class Stream(Iterator[Batch]):
     """
 
     def __init__(
-        self, lap: Callable[[int], Loader | FeatureLoader], made_from: dict[str, Any], taken: int, see: Callable[[Batch], None]
+        self,
+        lap: Callable[[int], Loader | FeatureLoader],
+        made_from: dict[str, Any],
+        taken: int,
+        see: Callable[[Batch], None],
     ) -> None:
         self.lap, self.made_from, self.taken, self.see = lap, made_from, taken, see
         self.batches = self._batches(taken)
