@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
@@ -36,7 +37,18 @@ from tests.commands.test_options import NEEDS
 
 GPU = torch.device("cuda", 0)
 # What is done before the first step, or writes what was found; a new group of conf/ is walked.
-ON_THE_HOST = ["corruption", "data", "experiment", "hydra", "logger", "noise", "paths", "scheduler", "trainer"]
+ON_THE_HOST = [
+    "corruption",
+    "data",
+    "experiment",
+    "features",
+    "hydra",
+    "logger",
+    "noise",
+    "paths",
+    "scheduler",
+    "trainer",
+]
 OPTIONS = [
     (folder.name, path.stem)
     for folder in sorted(path for path in Path(CONF_DIR).iterdir() if path.is_dir() and path.name not in ON_THE_HOST)
@@ -179,7 +191,9 @@ def take(cfg: DictConfig, root: Path, steps: int) -> None:
 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
-def test_a_step_of_an_option_does_not_wait_for_the_device(take_steps, group, option):
+def test_a_step_of_an_option_does_not_wait_for_the_device(take_steps, group, option, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("features.npy", np.random.default_rng(0).standard_normal((1797, 8)))  # of digits
     size = ["data.image_size=32"] if group == "model" else []
     model = ["model=mlp_1x512"] if group not in ("model", "method") else []
     take_steps(*size, *model, *NEEDS.get(option, []), f"{group}={option}", steps=1 if group == "model" else 2)

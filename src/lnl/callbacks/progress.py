@@ -29,6 +29,7 @@ class TrainingProgress(ProgressBar):
         self.part: Part | None = None
         self.bar: Progress | None = None
         self.silent = False
+        self.later = 0  # epochs of the stages to come
 
     def disable(self) -> None:
         self.silent = True
@@ -39,7 +40,7 @@ class TrainingProgress(ProgressBar):
         of_epoch = int(trainer.num_training_batches)
         # Done in this fold; of epochs before it was resumed, as many as in the first one now.
         self.batches = self.before = trainer.current_epoch * of_epoch
-        self.later = getattr(pl_module, "later_epochs", 0)  # epochs of the stages to come
+        self.later = getattr(pl_module, "later_epochs", 0)
         if not self.shown:
             return
         loop = trainer.fit_loop

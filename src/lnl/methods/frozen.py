@@ -78,13 +78,13 @@ class NeighbourHead(nn.Module):
         self.neighbours, self.temperature, self.reliability = neighbours, temperature, reliability
         self.register_buffer("rows", torch.zeros(samples, num_features, dtype=torch.float16))
         self.register_buffer("votes", torch.zeros(samples, num_classes))
-        self.register_buffer("kept", torch.tensor(0))  # rows: those of the samples that are trained on
+        self.register_buffer("kept", torch.zeros(samples, dtype=torch.bool))  # rows of samples that are trained on
 
     def fit(self, features: NDArray[np.float32], labels: NDArray[np.int64]) -> None:
         """Keeps ``features[n, F]`` and ``labels[n]``."""
         count, device = len(labels), self.rows.device
         given = F.one_hot(torch.from_numpy(labels), self.votes.shape[1]).float().to(device)
-        self.kept.fill_(count)
+        self.kept.fill_(False)[:count] = True
         self.rows.zero_()[:count] = F.normalize(torch.from_numpy(features).to(device), dim=1).half()
         self.votes.zero_()[:count] = given
         if self.reliability:
@@ -97,8 +97,8 @@ class NeighbourHead(nn.Module):
     def _shares(self, rows: Tensor, itself: bool = False) -> Tensor:
         """Of each class, ``[B, K]``; where a row is its own nearest neighbour (``itself``), that one does not count."""
         with torch.autocast(rows.device.type, enabled=False):
-            similar = rows.float() @ self.rows[: int(self.kept)].float().T
-        nearest = similar.topk(min(self.neighbours + itself, similar.shape[1]), dim=1)
+            similar = (rows.float() @ self.rows.float().T).masked_fill(~self.kept, -2)  # below every cosine
+        nearest = similar.topk(min(self.neighbours + itself, len(self.rows)), dim=1)
         values, places = nearest.values[:, itself:], nearest.indices[:, itself:]
         weights = ((values - values[:, :1]) / self.temperature).exp()
         shares = (weights[..., None] * self.votes[places]).sum(dim=1)
