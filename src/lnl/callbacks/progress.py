@@ -40,7 +40,6 @@ class TrainingProgress(ProgressBar):
         of_epoch = int(trainer.num_training_batches)
         # Done in this fold; of epochs before it was resumed, as many as in the first one now.
         self.batches = self.before = trainer.current_epoch * of_epoch
-        self.later = getattr(pl_module, "later_epochs", 0)
         if not self.shown:
             return
         loop = trainer.fit_loop
@@ -54,6 +53,7 @@ class TrainingProgress(ProgressBar):
             self.bar = Progress(*columns, console=console, transient=True)
             self.task = self.bar.add_task("", total=1.0, where=self._where(trainer.current_epoch), now="")
             self.bar.start()
+        self.later = getattr(pl_module, "later_epochs", 0)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.before = self.batches

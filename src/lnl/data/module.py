@@ -298,7 +298,10 @@ class NoisyDataModule(pl.LightningDataModule):
         labels = self._moved(self._labels[split if split in ("test", "trusted_test") else "train"], device)
         if self.features:
             features = self.features["test" if split == "test" else "train"]
-            if device.type == "cuda" and features.rows.nbytes <= torch.cuda.mem_get_info(device)[0] / 2:
+            fits = self.batching.device_cache
+            if fits == "auto":
+                fits = device.type == "cuda" and features.rows.nbytes <= torch.cuda.mem_get_info(device)[0] / 2
+            if fits:
                 features = replace(features, rows=self._moved(features.rows, device))
             return FeatureLoader(features, labels, sampler, [False] if views is None else [True] * len(views))
         images, workers = self.clean.tensors["test" if split == "test" else "train"], None
