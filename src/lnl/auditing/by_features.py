@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from lnl.auditing.evidence import Evidence
@@ -9,6 +10,7 @@ from lnl.auditing.probe import directions, probe
 from lnl.config import factory
 from lnl.data import NoisyDataModule
 from lnl.errors import UserError
+from lnl.labels import Integers
 from lnl.models import PretrainedModel
 from lnl.training.assembly import make_network
 from lnl.training.features import use_features
@@ -29,11 +31,9 @@ def evidence_of_features(cfg: DictConfig, data: NoisyDataModule) -> Evidence:
         device = torch.device("cuda" if torch.cuda.is_available() and cfg.trainer.accelerator != "cpu" else "cpu")
         use_features(network.to(memory_format=torch.channels_last), data, device, data.views["weak"])
     index = np.setdiff1d(data.samples_of("train"), data.trusted.index)
-    labels, features = data.given[index], data.features["train"]
-    views = features.rows[features.place[torch.from_numpy(index)]].float()
-    mean = torch.nn.functional.normalize(views, dim=2).mean(dim=1)
+    labels = data.given[index]
     groups = None if data.dataset.pictures is None else data.dataset.pictures[index]
-    found = probe(directions(mean.numpy()), labels, data.num_classes, groups)
+    found = probe(mean_directions(data, index), labels, data.num_classes, groups)
     return Evidence(
         index,
         labels,
@@ -42,3 +42,10 @@ def evidence_of_features(cfg: DictConfig, data: NoisyDataModule) -> Evidence:
         posterior=found.judged.posterior,
         noise=found.estimate,
     )
+
+
+def mean_directions(data: NoisyDataModule, index: Integers) -> NDArray[np.float32]:
+    """The mean direction of the views of training samples in feature space, of length 1, float32 ``[n, F]``."""
+    features = data.features["train"]
+    views = features.rows[features.place[torch.from_numpy(index)]].float()
+    return directions(torch.nn.functional.normalize(views, dim=2).mean(dim=1).numpy())
