@@ -42,3 +42,16 @@ def test_labels_of_which_a_weak_classifier_is_unsure_are_not_taken_for_wrong_one
     scores, true, labels = sampled(np.eye(5))
     assert (scores.argmax(axis=1) != true).mean() > 0.15  # its mistakes, as far as scores can tell
     assert estimate_transition(scores, labels).wrong(labels).mean() < 0.02
+
+
+def test_levels_find_labels_that_are_wrong_where_the_classifier_is_unsure():
+    scores, true, _ = sampled(np.eye(5), count=6000)
+    rng = np.random.default_rng(0)
+    second, first = np.sort(scores, axis=1)[:, -2:].T
+    hard = (first - second).argsort().argsort() < 3000
+    flipped = rng.random(6000) < np.where(hard, 0.5, 0.05)
+    labels = np.where(flipped, (true + rng.integers(1, 5, 6000)) % 5, true)
+    errors = {n: estimate_transition(scores, labels, n).wrong(labels).mean() - flipped.mean() for n in (1, 2)}
+    assert abs(errors[2]) < 0.02 < abs(errors[1])
+    of_hard = estimate_transition(scores, labels, 2).wrong(labels)[hard].mean()
+    assert of_hard == pytest.approx(flipped[hard].mean(), abs=0.03)

@@ -13,6 +13,7 @@ from lnl.noise.estimate import NoiseEstimate, estimate_transition
 PENALTIES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)  # of which the given labels choose
 LEAST = 0.02  # weight of a sample whose label is surely wrong
 NEIGHBOURS = 50  # at most; half of a class in small sets
+FOR_A_LEVEL = 150  # labels of a class for each level of difficulty, of three at most
 AT_ONCE = 1024  # rows of similarities in memory
 
 
@@ -51,7 +52,8 @@ def probe(features: Floats, labels: Integers, num_classes: int, groups: Integers
     rows = directions(features)
     heads = [leave_one_out(rows, labels, num_classes, penalty, groups=groups) for penalty in PENALTIES]
     best = int(np.argmax([(head.argmax(axis=1) == labels).mean() for head in heads]))
-    estimate = estimate_transition(heads[best], labels)
+    levels = int(np.clip(len(labels) // (FOR_A_LEVEL * num_classes), 1, 3))
+    estimate = estimate_transition(heads[best], labels, levels)
     weights = np.maximum(1 - estimate.wrong(labels), LEAST)
     scores = leave_one_out(rows, labels, num_classes, PENALTIES[best], weights, groups)
     count = min(NEIGHBOURS, max(5, len(labels) // num_classes // 2))
