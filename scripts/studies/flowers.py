@@ -8,9 +8,10 @@ from PIL import Image
 from lnl.reporting import figures
 from lnl.reporting.published import published
 from lnl.reporting.tables import Format, cells, markdown, pivot, seeds_note
-from studies.common import BEST, Blocks, Missing, Study, cost, named
+from studies.common import BEST, Blocks, Missing, Study, cost, machine, named
 
 SHOWN = (0.1, 0.5, 0.9)
+PRETRAINED = {"CE": {"loss": "ce"}, "L1": {"loss": "l1"}}
 FLOWERS = {"control": {"sweep": "flowers_control"}, "CE": {"sweep": "flowers_corrupted"}, "L1": {"sweep": "flowers_l1"}}
 
 
@@ -36,6 +37,17 @@ def macro_f1(runs: pd.DataFrame) -> str:
 def flowers_five(study: Study) -> str:
     ours = pivot(flower_runs(study, "tf_flowers"), "label", "rate", "test/accuracy")
     return f"{markdown(cells(ours, BEST), 'five classes, test %')}\n\n{seeds_note(ours)}"
+
+
+def flowers_pretrained(study: Study) -> str:
+    """Two classes and five, each with the macro F1; rate 0 is the control."""
+    parts = []
+    for data, classes in {"tf_flowers_sunflower": "two", "tf_flowers": "five"}.items():
+        runs = named(study.runs("flowers_pretrained", data=data), PRETRAINED)
+        ours = pivot(runs, "label", "rate", "test/accuracy")
+        accuracy = markdown(cells(ours, BEST), f"pretrained, {classes} classes, test %")
+        parts.append(f"{accuracy}\n\n{macro_f1(runs)}\n\n{seeds_note(ours)} {machine(runs)}")
+    return "\n\n".join(parts)
 
 
 def flowers_literal(study: Study) -> str:
@@ -87,6 +99,7 @@ def flowers_time(study: Study) -> str:
 BLOCKS: Blocks = {
     "corrupted_vs_l1": flowers_two,
     "five_classes": flowers_five,
+    "pretrained": flowers_pretrained,
     "literal": flowers_literal,
     "figure": flowers_figure,
     "contact_sheet": flowers_contact_sheet,
