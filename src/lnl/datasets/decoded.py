@@ -151,7 +151,7 @@ def _write_record(record: Path, bad: Mapping[int, PictureError]) -> None:
 
 
 def make_room(cache_dir: Path, stem: str, needed: int, most: int = KEPT) -> bool:
-    """Leaves fewer than ``most`` arrays ``stem*``, those used last; whether there is room for one of ``needed`` bytes."""
+    """Leaves fewer than ``most`` arrays ``stem*``, the last used; whether there is room for one of ``needed`` bytes."""
     for left in cache_dir.glob(f".pictures-*.{socket.gethostname()}-*.tmp"):
         if process_is_gone(left.stem.rpartition("-")[2]):
             left.unlink(missing_ok=True)
