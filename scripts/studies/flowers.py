@@ -1,5 +1,6 @@
 """The blocks of docs/studies/flowers.md."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ from lnl.reporting.tables import Format, cells, markdown, pivot, seeds_note
 from studies.common import BEST, Blocks, Missing, Study, cost, named
 
 SHOWN = (0.1, 0.5, 0.9)
+PRETRAINED = {"CE": {"loss": "ce"}, "L1": {"loss": "l1"}}
 FLOWERS = {"control": {"sweep": "flowers_control"}, "CE": {"sweep": "flowers_corrupted"}, "L1": {"sweep": "flowers_l1"}}
 
 
@@ -36,6 +38,18 @@ def macro_f1(runs: pd.DataFrame) -> str:
 def flowers_five(study: Study) -> str:
     ours = pivot(flower_runs(study, "tf_flowers"), "label", "rate", "test/accuracy")
     return f"{markdown(cells(ours, BEST), 'five classes, test %')}\n\n{seeds_note(ours)}"
+
+
+def flowers_pretrained(data: str, classes: str) -> Callable[[Study], str]:
+    """Rate 0 is the control."""
+
+    def block(study: Study) -> str:
+        runs = named(study.runs("flowers_pretrained", data=data), PRETRAINED)
+        ours = pivot(runs, "label", "rate", "test/accuracy")
+        accuracy = markdown(cells(ours, BEST), f"pretrained, {classes} classes, test %")
+        return f"{accuracy}\n\n{macro_f1(runs)}\n\n{seeds_note(ours)}"
+
+    return block
 
 
 def flowers_literal(study: Study) -> str:
@@ -87,6 +101,8 @@ def flowers_time(study: Study) -> str:
 BLOCKS: Blocks = {
     "corrupted_vs_l1": flowers_two,
     "five_classes": flowers_five,
+    "pretrained_two": flowers_pretrained("tf_flowers_sunflower", "two"),
+    "pretrained_five": flowers_pretrained("tf_flowers", "five"),
     "literal": flowers_literal,
     "figure": flowers_figure,
     "contact_sheet": flowers_contact_sheet,

@@ -15,6 +15,10 @@ MODELS = {
     "Model II: label correction": {"sweep": "weak_supervision", "model": "mobilenet_v2"},
     "Best: label correction": {"sweep": "weak_supervision_best"},
 }
+PRETRAINED = {
+    "Model II: label correction": {"sweep": "weak_supervision_pretrained"},
+    "Best: label correction": {"sweep": "weak_supervision_pretrained_best"},
+}
 ACCURACIES = {"trusted test %": "trusted_test/accuracy", "CIFAR-10 test %": "test/accuracy"}
 
 
@@ -26,10 +30,26 @@ def models(study: Study) -> str:
     return f"{cost(named(runs, MODELS), ACCURACIES, '')}\n\nPublished, in %: {shown}."
 
 
+def pretrained(study: Study) -> str:
+    runs = with_columns(study.runs(*(values["sweep"] for values in PRETRAINED.values())), "trusted_test/accuracy")
+    timed = named(runs, PRETRAINED).drop(columns="seconds_per_image")  # of features that were kept
+    return cost(timed, ACCURACIES, "pretrained")
+
+
 def corrections(study: Study) -> str:
     runs = with_columns(study.runs("weak_supervision", "weak_supervision_best", method="label_correction"), "path")
+    return correction_table(named(runs, MODELS))
+
+
+def pretrained_corrections(study: Study) -> str:
+    runs = study.runs(*(values["sweep"] for values in PRETRAINED.values()), seed=0)
+    return f"{correction_table(named(runs, PRETRAINED))}\n\nSeed 0."
+
+
+def correction_table(runs: pd.DataFrame) -> str:
+    """A row for each run and round, by the column ``label``."""
     rows = []
-    for run in named(runs, MODELS).to_dict("records"):
+    for run in runs.to_dict("records"):
         result = json.loads((Path(run["path"]) / "result.json").read_text())
         for done in result["corrections"]:
             before = result["protocol"][f"stage{done['round']}"]
@@ -54,4 +74,9 @@ def percent(share: float | None) -> str:
 
 
 TESTS = ("trusted_test", "test")
-BLOCKS: Blocks = {"models": models, "corrections": corrections}
+BLOCKS: Blocks = {
+    "models": models,
+    "corrections": corrections,
+    "pretrained": pretrained,
+    "pretrained_corrections": pretrained_corrections,
+}

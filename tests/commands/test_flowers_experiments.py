@@ -50,7 +50,24 @@ def test_the_control_can_be_asked_to_be_pretrained_and_frozen():
     assert (cfg.model.weights, cfg.model.freeze) == ("DEFAULT", True)
 
 
-@pytest.mark.parametrize("experiment", ["flowers_corrupted", "flowers_l1"])
+@pytest.mark.parametrize("data", [[], ["data=tf_flowers"]])
+def test_the_pretrained_study_differs_only_in_the_network_and_what_it_sweeps_over(data):
+    ours, theirs = (configuration(f"experiment=flowers_{name}", *data) for name in ("pretrained", "corrupted"))
+    assert (ours.model.name, ours.model.weights, ours.model.freeze) == ("tf_efficientnet_lite0", "default", True)
+    assert {key: ours[key] for key in ("noise", "loss", "optimizer", "method", "augment", "mix")} == {
+        key: theirs[key] for key in ("noise", "loss", "optimizer", "method", "augment", "mix")
+    }
+    shared = ("image_size", "subset", "val_subset", "test_subset", "split_seed", "batch_size", "num_classes")
+    assert [ours.data[key] for key in shared] == [theirs.data[key] for key in shared]
+    assert ours.trainer == theirs.trainer
+    assert dict(ours.hydra.sweeper.params) == {
+        "noise.rate": "0,0.1,0.3,0.5,0.7,0.9",
+        "loss": "ce,l1",
+        "seed": "0,1,2",
+    }
+
+
+@pytest.mark.parametrize("experiment", ["flowers_corrupted", "flowers_l1", "flowers_pretrained"])
 def test_both_losses_see_the_same_wrong_labels_of_a_seed(experiment):
     assert configuration(f"experiment={experiment}", "seed=7").noise.seed == 7
 

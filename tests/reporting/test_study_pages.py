@@ -116,8 +116,12 @@ def test_every_block_of_every_study_can_be_written(tmp_path):
             folder = write_run(outputs, sweep, 0.6, data=data, noise="uniform", rate=0.5, loss=loss)
             (folder / "figures").mkdir()
             Image.new("RGB", (1600, 800)).save(folder / "figures/labels.png")
+        write_run(outputs, "flowers_pretrained", 0.9, data=data, noise="uniform", rate=0)
     write_run(outputs, "flowers_literal", data="tf_flowers_sunflower_literal")
-    folder = write_run(outputs, "weak_supervision_best", splits={"trusted_test": 0.7}, method="label_correction")
+    corrected = [
+        write_run(outputs, sweep, splits={"trusted_test": 0.7}, method="label_correction")
+        for sweep in ("weak_supervision_best", "weak_supervision_pretrained", "weak_supervision_pretrained_best")
+    ]
     done = {
         "round": 1,
         "candidates": 9,
@@ -127,9 +131,10 @@ def test_every_block_of_every_study_can_be_written(tmp_path):
         "precision": None,
         "recall": 0.0,
     }
-    result = json.loads((folder / "result.json").read_text()) | {"corrections": [done]}
-    result["protocol"]["stage1"] = result["protocol"]["last"]
-    (folder / "result.json").write_text(json.dumps(result))
+    for folder in corrected:
+        result = json.loads((folder / "result.json").read_text()) | {"corrections": [done]}
+        result["protocol"]["stage1"] = result["protocol"]["last"]
+        (folder / "result.json").write_text(json.dumps(result))
 
     for study in STUDIES:
         page(pages, study, *(block for block in blocks(study) if block != "table_2"))

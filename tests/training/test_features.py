@@ -23,7 +23,7 @@ def digits(tmp_path):
 
     def make(**options) -> NoisyDataModule:
         form = {"image_size": 32, "channels": 3, "subset": 60, "test_subset": 10, "cache_dir": tmp_path}
-        data = NoisyDataModule(Digits(), **form, **options)
+        data = NoisyDataModule(Digits(), **form | options)
         data.setup()
         return data
 
@@ -54,6 +54,12 @@ def test_features_are_those_of_the_network_computed_once(digits, network, monkey
     again = digits()
     use_features(network, again, CPU)
     torch.testing.assert_close(again.features["train"].rows, data.features["train"].rows, rtol=0, atol=0)
+
+
+def test_features_of_other_data_do_not_push_out_those_of_this(digits, network, tmp_path):
+    for subset in range(50, 60):  # each has features of its own
+        use_features(network, digits(subset=subset), CPU)
+    assert len(list(tmp_path.glob("features-train-*.npy"))) == 10
 
 
 def test_other_weights_pixels_or_augmentation_have_features_of_their_own(digits, network, tmp_path):

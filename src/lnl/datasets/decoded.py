@@ -150,8 +150,8 @@ def _write_record(record: Path, bad: Mapping[int, PictureError]) -> None:
         unfinished.write_text(json.dumps({"bad": reasons, "passing": passing}))
 
 
-def make_room(cache_dir: Path, stem: str, needed: int) -> bool:
-    """Removes the least recently used arrays ``stem*``; whether there is then room for one of ``needed`` bytes."""
+def make_room(cache_dir: Path, stem: str, needed: int, most: int = KEPT) -> bool:
+    """Leaves fewer than ``most`` arrays ``stem*``, the last used; whether there is room for one of ``needed`` bytes."""
     for left in cache_dir.glob(f".pictures-*.{socket.gethostname()}-*.tmp"):
         if process_is_gone(left.stem.rpartition("-")[2]):
             left.unlink(missing_ok=True)
@@ -160,7 +160,7 @@ def make_room(cache_dir: Path, stem: str, needed: int) -> bool:
         with suppress(FileNotFoundError):  # another process may have removed it
             used[path.stem] = max(used[path.stem], path.stat().st_mtime)
     kept = sorted(used, key=used.__getitem__)
-    while kept and (len(kept) >= KEPT or needed > shutil.disk_usage(cache_dir).free):
+    while kept and (len(kept) >= most or needed > shutil.disk_usage(cache_dir).free):
         oldest = cache_dir / kept.pop(0)
         for suffix in (".json", ".npy"):
             oldest.with_suffix(suffix).unlink(missing_ok=True)

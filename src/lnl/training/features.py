@@ -23,6 +23,7 @@ from lnl.methods import NoisyLabelMethod
 from lnl.models import PretrainedModel
 from lnl.progress import tracked
 
+KEPT = 64  # of each part, of all data: they are small, and take minutes or hours to compute
 PIXELS = 8 * 224 * 224  # of a batch on the CPU, where larger ones are slower
 
 
@@ -130,7 +131,7 @@ def _cached(path: Path, batches: Iterator[Tensor], count: int, size: int) -> Ten
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):  # runs of a sweep want the same
         if not path.is_file():
-            make_room(path.parent, path.name.rpartition("-")[0], 2 * count * size)
+            make_room(path.parent, path.name.rpartition("-")[0], 2 * count * size, KEPT)
             parts = list(batches)
             with replacing(path) as unfinished, unfinished.open("wb") as file:
                 np.save(file, torch.cat(parts).numpy() if parts else np.zeros((0, 1, size), np.float16))
