@@ -15,6 +15,7 @@ from lnl.labels import Integers
 Fit = Literal["resize", "center_crop", "center_square"]
 Interpolation = Literal["bilinear", "bicubic"]
 Pixels = TypeVar("Pixels", bound=Any)  # an array or a tensor
+AT_ONCE = 2048  # images
 
 
 def check_choice(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
@@ -179,5 +180,11 @@ def _applied(images: NDArray[np.uint8], name: str, *args: Any, **options: Any) -
 
     if "interpolation" in options:
         options["interpolation"] = InterpolationMode(options["interpolation"])
-    tensor = getattr(functional, name)(torch.from_numpy(images).permute(0, 3, 1, 2), *args, **options)
-    return tensor.permute(0, 2, 3, 1).contiguous().numpy()
+    made = np.empty(0, np.uint8)
+    for start in range(0, len(images), AT_ONCE):  # so that only the result takes much memory
+        part = torch.from_numpy(images[start : start + AT_ONCE]).permute(0, 3, 1, 2)
+        done = getattr(functional, name)(part, *args, **options).permute(0, 2, 3, 1).numpy()
+        if not start:
+            made = np.empty((len(images), *done.shape[1:]), np.uint8)
+        made[start : start + AT_ONCE] = done
+    return made
