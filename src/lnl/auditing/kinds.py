@@ -17,7 +17,7 @@ PLAIN = 0.03  # between the darkest and the brightest pixels of a blank picture
 DARK = 0.2  # the brightest pixels of a dark picture
 BRIGHT = 0.8  # the darkest pixels of a bright one
 UNSHARP = 0.3  # the sharpness of a blurred one
-FAR = 5.0  # robust standard deviations of an odd one's distance
+FAR = 1.5  # the distance of an odd one, above the median, as a multiple of the 95th percentile's
 
 KINDS = {  # what one and several of them are called
     "copy": ("copy", "copies"),
@@ -61,14 +61,9 @@ def faults(looks: Looks, own_side: Callable[[int], int]) -> dict[str, Mask]:
 
 
 def oddness(distance: Scores) -> Scores:
-    """How far pictures are from their nearest ones, in robust standard deviations above the median, ``[n]``.
-
-    Of the logarithm of the ``distance`` (1 - cosine of features), as distances in a set differ by factors.
-    """
-    far = np.log(np.maximum(distance, 1e-6))
-    centre = np.median(far)
-    spread = 1.4826 * np.median(np.abs(far - centre))  # of normal values, their standard deviation
-    found: Scores = (far - centre) / max(float(spread), 1e-3)
+    """How far pictures are from their nearest ones, above the median, ``[n]``; 1 is the 95th percentile."""
+    middle, high = np.percentile(distance, (50, 95))
+    found: Scores = (distance - middle) / max(float(high - middle), 1e-6)
     return found
 
 
@@ -152,5 +147,4 @@ def told(counts: dict[str, int]) -> str:
     """What :func:`counts_of` found, in one line; empty if nothing."""
     found = [many(counts[kind], *names) for kind, names in KINDS.items() if counts.get(kind)]
     other = counts.get("different_labels", 0)
-    labels = f"; {many(other, 'copy has', 'copies have')} another label than the picture it repeats" if other else ""
-    return ", ".join(found) + labels
+    return ", ".join(found) + (f"; copies with another label: {other:,}" if other else "")

@@ -35,7 +35,7 @@ function fillCard(place) {
   else unreadable(data.fault[place]);
   card.querySelector(".rank span").textContent = data.rank[place];
   card.querySelector(".flag").hidden = !data.flagged[place];
-  const unusual = card.querySelector(".unusual");
+  const unusual = card.querySelector(".chip");
   unusual.hidden = !data.unusual[place];
   unusual.textContent = unusual.title = data.unusual[place];
   card.querySelectorAll(".label").forEach((line, i) => {

@@ -27,7 +27,7 @@ function section({ title, note, total, rows }) {
   const list = make("ul", { className: "kinds" });
   for (const row of rows) {
     const item = make("li", {}, ...row.pictures.map(figure));
-    if (row.differs) item.prepend(make("p", {}, make("span", { className: "flag", textContent: "different labels" })));
+    if (row.differs) item.prepend(make("p", {}, make("span", { className: "chip", textContent: "different labels" })));
     list.append(item);
   }
   return [make("h3", { textContent: `${title} (${part})` }), make("p", { className: "note", textContent: note }), list];
