@@ -1,10 +1,14 @@
 """What the benchmarks' scripts make of what they measured; nothing is timed."""
 
 import importlib
+import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from lnl.data import Digits
 
 ROOT = Path(__file__).parents[1]
 PAGE = "Prose.\n\n<!-- generated: gpu -->\n| device |\n|---|\n| old GPU | 1 |\n| a GPU | 2 |\n<!-- end -->\nMore.\n"
@@ -15,7 +19,7 @@ def script(monkeypatch):
     """A module of ``scripts/``, imported as it is when it is run."""
     monkeypatch.syspath_prepend(ROOT / "scripts")
     yield importlib.import_module
-    for name in ("gpu", "benchmark"):
+    for name in ("gpu", "benchmark", "audit_baselines"):
         sys.modules.pop(name, None)
 
 
@@ -116,3 +120,27 @@ def test_accuracies_are_equal_unless_their_means_differ_by_more_than_their_sprea
     assert same_mean([0.5, 0.5, 0.5], [0.5, 0.5, 0.5]) == 1
     assert same_mean([0.50, 0.52, 0.54], [0.51, 0.53, 0.55]) > 0.01
     assert same_mean([0.50, 0.52, 0.54], [0.80, 0.82, 0.84]) < 0.01
+
+
+def test_the_audit_stands_beside_cleanlab_on_the_same_features(script, capsys, tmp_path):
+    digits = Digits()
+    digits.setup()
+    images = np.concatenate([digits.dataset.images, digits.dataset.test_images])
+    np.save(tmp_path / "pixels.npy", images.reshape(len(images), -1).astype(np.float32))
+    script("audit_baselines").main(
+        ["data=digits", "noise=symmetric", "noise.rate=0.2", "data.subset=500", f"features={tmp_path}/pixels.npy"]
+    )
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert re.match(r"\d+ labels, (1[5-9]|2[0-5])\.\d% wrong", first)
+    assert [line[:20].strip() for line in lines] == ["lnl", "logistic regression", "kNN"]
+    for line in lines:  # digits are easy for all three
+        precision, flagged, share, error = (
+            float(number)
+            for number in re.search(
+                r"precision (\S+); \d+ flagged, (\S+)% wrong, .*says (\S+)% wrong; T off by (\S+)", line
+            ).groups()
+        )
+        assert precision > 0.85, line
+        assert flagged > 70, line
+        assert 12 < share < 32, line
+        assert error < 0.05, line

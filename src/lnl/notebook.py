@@ -17,7 +17,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from lnl.datasets.images import Form, as_images, natural_size
-from lnl.datasets.pictures import PictureError, picture_size, read_picture
+from lnl.datasets.pictures import PictureError, picture_size, read_in_form
 from lnl.errors import many
 
 KINDS = (str, os.PathLike, Image.Image, np.ndarray, torch.Tensor)
@@ -100,7 +100,7 @@ def read_pictures(pictures: Pictures, form: Form) -> NDArray[np.uint8]:
 
     def read(picture: Path | Image.Image) -> NDArray[np.uint8] | PictureError:
         try:
-            return read_picture(picture, form.size, form.channels, form.fit, form.interpolation)
+            return read_in_form(picture, form)
         except PictureError as error:
             return error
 

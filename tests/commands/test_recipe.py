@@ -63,7 +63,9 @@ MIRRORED = {2: ((), 1), 3: ((2,), 0), 4: ((2,), 1), 5: ((1,), 1), 6: ((3,), 0), 
 def by_the_recipe(path, about):
     """The steps that ``model.json`` has, with Pillow as the decoder and the filter, and NumPy for the rest."""
     of = about["preprocessing"]
-    size, channels, fit = of["image_size"], of["channels"], of["fit"]
+    seen, channels, fit = of["image_size"], of["channels"], of["fit"]
+    size = of["resize"] or seen
+    cut = slice((size - seen) // 2, (size - seen) // 2 + seen)
     picture = Image.open(path)
     orientation = picture.getexif().get(0x0112, 1) if picture.format != "TIFF" else 1
     if picture.format == "JPEG" and fit != "center_crop":
@@ -96,10 +98,11 @@ def by_the_recipe(path, about):
     left, top = (width - side) // 2, (height - side) // 2
     planes = [Image.fromarray(plane.astype(np.uint8)) for plane in np.moveaxis(values, 2, 0)]
     if fit == "center_crop":
-        return values[None, top : top + size, left : left + size].astype(np.uint8)
+        return values[None, top : top + size, left : left + size].astype(np.uint8)[:, cut, cut]
     box = None if fit == "resize" else (left, top, left + side, top + side)
-    planes = [plane.resize((size, size), Image.Resampling.BILINEAR, box) for plane in planes]
-    return np.stack([np.asarray(plane) for plane in planes], axis=-1)[None]
+    filter = Image.Resampling[of["interpolation"].upper()]
+    planes = [plane.resize((size, size), filter, box) for plane in planes]
+    return np.stack([np.asarray(plane) for plane in planes], axis=-1)[None, cut, cut]
 
 
 def by_the_docs(folder):
@@ -111,7 +114,15 @@ def by_the_docs(folder):
     return names["read"]
 
 
-@pytest.mark.parametrize("options", [(), ("data.channels=1", "data.fit=center_square"), ("data.fit=center_crop",)])
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("data.channels=1", "data.fit=center_square"),
+        ("data.fit=center_crop",),
+        ("data.resize=20", "data.fit=center_square", "data.interpolation=bicubic", "augment=photo"),
+    ],
+)
 def test_files_decoded_by_the_recipe_have_the_probabilities_of_predict(train, predict, export, tmp_path, options):
     write_folder(tmp_path / "own")
     scaled = ("data.mean=[0.5]", "data.std=[0.2]") if "data.channels=1" in options else ()
@@ -153,6 +164,9 @@ def test_the_recipe_has_the_steps_of_the_model_only():
     assert not any("BILINEAR" in step or "1/d" in step for step in cropped)
     assert any("middle 64x64" in step for step in cropped)
     assert any("19595" in step for step in cropped)
+    larger = recipe(Preparation(image_size=224, resize=256))
+    assert any("256x256" in step for step in larger)
+    assert "middle 224x224 pixels, from column and row (256 - 224) // 2" in larger[-2]
 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640)])

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as TF
 
-from lnl.augment import CropFlip
+from lnl.augment import CropFlip, RandomResizedCrop
 from lnl.data.loader import Loader
 from lnl.data.sampler import EpochSampler, Share, step_sizes
 from tests.data.conftest import CPU, MEAN, STD, pixels, whole
@@ -229,6 +229,20 @@ def test_evaluation_sees_one_view_of_whole_images(fake, device_cache):
         batch = whole(data.loader(split, CPU))
         assert len(batch.views) == 1
         np.testing.assert_array_equal(pixels(batch.images), data.images(split))
+
+
+@CACHED
+def test_evaluation_sees_the_middle_of_what_random_crops_see_all_of(fake, device_cache):
+    photo = [RandomResizedCrop(4, scale=(0.25, 1))]
+    data = fake(device_cache=device_cache, image_size=4, resize=6, augment=photo)
+    assert data.sample_shape == (3, 4, 4)
+    for split in ("train", "val", "test"):
+        np.testing.assert_array_equal(pixels(whole(data.loader(split, CPU)).images), data.images(split)[:, 1:5, 1:5])
+    crops = whole(train_loader(data))
+    rows = data.images("train")[np.searchsorted(data.splits["train"], crops.index)]
+    corners = (pixels(crops.images)[:, 0, 0, :, None, None] == rows.transpose(0, 3, 1, 2)).all(axis=1)
+    assert corners[:, :, 0].any()  # a part at the left edge of the larger image
+    assert corners[:, :, 5].any()  # and one at the right edge, mirrored
 
 
 def test_batch_norm_learns_with_any_rest_of_a_batch():

@@ -137,3 +137,16 @@ def test_the_test_set_of_digits_is_the_same_for_every_seed_and_stratified(tmp_pa
     test = np.bincount(one.test_labels)
     np.testing.assert_allclose(test, (test + np.bincount(one.labels.truth)) * 359 / 1797, atol=1)
     assert one.images("test").max() == 255  # 16 shades, stretched over a byte
+
+
+@pytest.mark.parametrize("how", ["resize", "center_square", "center_crop"])
+def test_resize_first_shows_the_middle_of_the_larger_image(how):
+    before = images(3, 14, 20, 3)
+    form = Form(image_size=9, resize=12, fit=how)
+    np.testing.assert_array_equal(form.fit_to(before), fit(before, 12, 3, how)[:, 1:10, 1:10])
+
+
+@pytest.mark.parametrize("size", [None, 13])
+def test_an_image_cannot_be_larger_than_what_it_is_cut_from(size):
+    with pytest.raises(ValueError, match=f"resize=12 must be at least data.image_size.*got {size}"):
+        Form(image_size=size, resize=12)

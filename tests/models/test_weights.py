@@ -117,7 +117,7 @@ def test_what_weights_expect_is_what_their_library_says(weights):
         "mean": list(known["mean"]),
         "std": list(known["std"]),
         "image_size": known["input_size"][1],
-        "small_image_size": 96,
+        "small_image_size": 128,
         "interpolation": known["interpolation"],
         "channels": 3,
     }

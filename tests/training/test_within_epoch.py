@@ -96,7 +96,7 @@ def stopped_and_whole(digits, monkeypatch):
 @pytest.mark.parametrize(
     "options",
     [
-        slow(HARD),
+        slow((*HARD, "data.subset=300")),
         ELR,
         CO_TEACHING,
         NO_WORKERS,

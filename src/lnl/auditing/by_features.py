@@ -39,9 +39,7 @@ def evidence_of_features(cfg: DictConfig, data: NoisyDataModule) -> Evidence:
         device = torch.device("cuda" if torch.cuda.is_available() and cfg.trainer.accelerator != "cpu" else "cpu")
         use_features(network.to(memory_format=torch.channels_last), data, device, data.views["weak"])
     index = np.setdiff1d(data.samples_of("train"), data.trusted.index)
-    labels, features = data.given[index], data.features["train"]
-    views = features.rows[features.place[torch.from_numpy(index)]].float()
-    rows = directions(torch.nn.functional.normalize(views, dim=2).mean(dim=1).numpy())
+    labels, rows = data.given[index], mean_directions(data, index)
     exact = np.arange(len(index)) if data.dataset.pictures is None else data.dataset.pictures[index]
     if not are_photographs(data.dataset.images.shape):
         found = probe(rows, labels, data.num_classes, exact)
@@ -65,6 +63,13 @@ def _evidence(index: Integers, labels: Integers, found: Probed, kinds: pd.DataFr
         noise=found.estimate,
         kinds=kinds,
     )
+
+
+def mean_directions(data: NoisyDataModule, index: Integers) -> NDArray[np.float32]:
+    """The mean direction of the views of training samples in feature space, of length 1, float32 ``[n, F]``."""
+    features = data.features["train"]
+    views = features.rows[features.place[torch.from_numpy(index)]].float()
+    return directions(torch.nn.functional.normalize(views, dim=2).mean(dim=1).numpy())
 
 
 def _kinds(

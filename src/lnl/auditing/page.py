@@ -41,17 +41,16 @@ def write_page(
     have sections of their own.
     """
     unusual = unusual or Unusual()
-    embedded = [picture.embedded for picture in pictures]
-    embedded += [shown["picture"] for part in unusual.sections for row in part["rows"] for shown in row["pictures"]]
     quality, shown = estimate.get("quality", {}), issues[: len(pictures)]
     pairs: Pairs = Counter(zip(*pairs_of(shown, classes), strict=True))
+    files = any(picture.file for picture in pictures) or any(picture["link"] for picture in unusual.pictures())
     linked = sum(bool(picture.file) and not picture.embedded for picture in pictures)
     text = page_text(
         "lnl.auditing",
         payload(issues, pictures, classes, estimate, unusual),
         scripts=SCRIPTS,
         # 'self' is for a page that a server shows: there files have no addresses of their own.
-        images="data: file: 'self'" if any(picture.file for picture in pictures) else "data:",
+        images="data: file: 'self'" if files else "data:",
         kind="audit",
         name=title,
         facts=f"{estimate['samples']:,} given labels, {estimate['issues']:,} of them flagged",
@@ -61,10 +60,10 @@ def write_page(
         advice=" ".join(estimate["advice"]),
         # Without flagged labels there is no precision.
         quality={QUALITY[name]: f"{quality[name]:.3f}" for name in QUALITY if quality.get(name) is not None},
-        megabytes=f"{sum(map(len, embedded)) / 1e6:.1f}",
+        megabytes=f"{(sum(len(picture.embedded) for picture in pictures) + unusual.size()) / 1e6:.1f}",
         unusual=unusual.counted(),
         linked=linked,
-        files=any(picture.file for picture in pictures),
+        files=files,
         command=f"lnl audit apply=decisions.csv {shlex.quote(f'output={os.path.relpath(path.parent)}')}",
         cut=sum(count > 0 for count in _by_class(pairs, classes)) - MOST_CLASSES,
         matrix=_matrix(shown, pairs, classes),

@@ -47,6 +47,14 @@ class Unusual:
             said[row["index"]].append(KINDS[row["kind"]][0])
         return [", ".join(said[sample]) for sample in index]
 
+    def pictures(self) -> list[dict[str, Any]]:
+        """All that are drawn; one that has several copies is drawn with each."""
+        return [picture for part in self.sections for row in part["rows"] for picture in row["pictures"]]
+
+    def size(self) -> int:
+        """The bytes of the pictures in the page."""
+        return sum(len(picture["picture"]) for picture in self.pictures() if picture["picture"] != picture["link"])
+
     def counted(self) -> str:
         """How many there are of each kind."""
         return ", ".join(f"{part['title'].lower()} {part['total']:,}" for part in self.sections)

@@ -11,7 +11,7 @@ from lnl.augment import Transform
 from lnl.data.batch import Batch
 from lnl.data.sampler import EpochSampler
 from lnl.data.workers import Workers
-from lnl.datasets.images import Streamed
+from lnl.datasets.images import Streamed, middle
 
 Normalize = Literal["dataset", "per_image"]
 View = Sequence[Transform]
@@ -57,7 +57,8 @@ class Loader:
         labels: int64 ``[N]`` on the device.
         sampler: says which samples, on the CPU, and in what batches.
         mean, std: per channel, for pixels scaled to [0, 1].
-        normalize: ``dataset``, by ``mean`` and ``std``, or ``per_image`` (:func:`whiten`), after augmentation.
+        size: side of the middle of each image that models see, after augmentation; None for all of it.
+        normalize: ``dataset``, by ``mean`` and ``std``, or ``per_image`` (:func:`whiten`), after that.
         views: the transforms of each view of an image; by default one view without any.
         workers: read the images; None takes them from the device.
 
@@ -75,14 +76,15 @@ class Loader:
         *,
         mean: Sequence[float],
         std: Sequence[float],
+        size: int | None = None,
         normalize: Normalize = "dataset",
         views: Sequence[View] = ((),),
         workers: Workers | None = None,
     ) -> None:
         self.images, self.labels, self.views, self.normalize = images, labels, views, normalize
         self.sampler, self.workers, self.device = sampler, workers, labels.device
-        self.start = 0
-        scales = pixel_scale(mean, std, images.shape[1] * images.shape[2])
+        self.start, self.size = 0, size or images.shape[1]
+        scales = pixel_scale(mean, std, self.size**2)
         self.scale, self.shift = (values.to(self.device) for values in scales)
 
     def __len__(self) -> int:
@@ -107,7 +109,7 @@ class Loader:
                 pixels = images
                 for transform, (rows, on_device) in zip(view, drawn, strict=True):
                     pixels = transform.apply(pixels, rows[places], on_device[places])
-                views.append(normalised(pixels, self.scale, self.shift, self.normalize))
+                views.append(normalised(middle(pixels, self.size), self.scale, self.shift, self.normalize))
             yield Batch(views[0], self.labels[index], index, tuple(views), share=len(index) / size)
 
     def _read(self, order: Tensor, start: int) -> Iterator[Tensor]:

@@ -219,7 +219,7 @@ class NoisyDataModule(pl.LightningDataModule):
         return self.test_labels[index] if split == "test" else self._trusted.among(index).labels
 
     def images(self, split: Split, places: Any = slice(None)) -> np.ndarray:
-        """The images of a split, or those at ``places`` in it, uint8 ``[n, H, W, C]``, not augmented."""
+        """The images of a split, or those at ``places`` in it, uint8 ``[n, H, W, C]``, neither augmented nor cut."""
         return self.clean.images["test" if split == "test" else "train"][self.splits[split][places]]
 
     def digests(self, split: Split) -> NDArray[np.uint64]:
@@ -315,6 +315,7 @@ class NoisyDataModule(pl.LightningDataModule):
             sampler,
             mean=self.preparation.mean,
             std=self.preparation.std,
+            size=self.image_size,
             normalize=self.preparation.normalize,
             views=[()] if views is None else [self.views[name] for name in views],
             workers=workers,

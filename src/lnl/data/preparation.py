@@ -13,7 +13,7 @@ class Preparation(Form):
     """How images are prepared.
 
     Args:
-        image_size, channels, fit: see :class:`~lnl.datasets.images.Form`.
+        image_size, resize, channels, fit, interpolation: see :class:`~lnl.datasets.images.Form`.
         normalize: ``dataset`` (by ``mean`` and ``std``) or ``per_image`` (:func:`lnl.data.loader.whiten`).
         mean, std: per channel, of pixels in [0, 1]; those of ImageNet by default.
     """

@@ -25,8 +25,8 @@ class CleanData:
 
     Args:
         original: what noise is drawn from.
-        images: of ``train`` and ``test`` in their form, corrupted.
-        form: of these images, with their size.
+        images: of ``train`` and ``test`` in their form before ``image_size`` is cut from it, corrupted.
+        form: that models see, with its size.
         corrupted: whether ``images`` differ from the original ones by more than their form.
 
     Attributes:
@@ -52,16 +52,16 @@ class CleanData:
             return images.digests_at(places)
         if name not in self._digests:
             whole = self.original.images if name == "train" else self.original.test_images
-            plain = self.form.fit_to(np.array(whole)) if self.corrupted else images  # writable, as torch wants it
+            plain = self.form.whole.fit_to(np.array(whole)) if self.corrupted else images  # writable, as torch wants it
             self._digests[name] = np.array([digest(image) for image in np.asarray(plain)], np.uint64)
         return self._digests[name][places]
 
 
 def read(source: Source, form: Form, corruption: ImageCorruption, progress: bool = False) -> CleanData:
     """Reads ``source``, brings the images into ``form`` and corrupts them."""
-    dataset = source.read(form, progress)
+    dataset = source.read(form.whole, progress)
     form = replace(form, image_size=form.image_size or natural_size(dataset.images.shape))
-    train, test = form.fit_to(dataset.images), form.fit_to(dataset.test_images)
+    train, test = form.whole.fit_to(dataset.images), form.whole.fit_to(dataset.test_images)
     if not isinstance(train, Streamed) and not isinstance(test, Streamed):
         corruption.fit(train if len(train) else test)
         train, test = corruption(train, "train"), corruption(test, "test")
@@ -76,7 +76,7 @@ def read_once(
 ) -> CleanData:
     """:func:`read`, or what it returned for the same data, form and configuration ``config`` of the corruption."""
     places = {name: getattr(source, name, None) for name in source.elsewhere}
-    shape = form.image_size, form.channels, form.fit, form.interpolation
+    shape = form.image_size, form.resize, form.channels, form.fit, form.interpolation
     key = json.dumps([source.key(), str(Path.cwd()), places, shape, config], sort_keys=True, default=str)
     if key in _kept:
         _kept.move_to_end(key)

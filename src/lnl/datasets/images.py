@@ -1,9 +1,9 @@
 """Images in memory or streamed, and the form in which models take them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, Self, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from lnl.labels import Integers
 
 Fit = Literal["resize", "center_crop", "center_square"]
 Interpolation = Literal["bilinear", "bicubic"]
+Pixels = TypeVar("Pixels", bound=Any)  # an array or a tensor
 
 
 def check_choice(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
@@ -102,6 +103,8 @@ class Form:
 
     Args:
         image_size: side in pixels; None for :func:`natural_size`.
+        resize: side in pixels that images are brought to first. Models see the middle ``image_size`` pixels of it, and
+            random crops in training all; None for ``image_size``.
         channels: 1 or 3.
         fit: ``resize`` (antialiased), ``center_crop`` (not resized; an odd pixel is cut off at the bottom and the
             right) or ``center_square`` (the largest square in the middle, resized).
@@ -109,6 +112,7 @@ class Form:
     """
 
     image_size: int | None = None
+    resize: int | None = None
     channels: int = 3
     fit: Fit = "resize"
     interpolation: Interpolation = "bilinear"
@@ -116,7 +120,12 @@ class Form:
     def __post_init__(self) -> None:
         check_choice("fit", self.fit, get_args(Fit))
         check_choice("interpolation", self.interpolation, get_args(Interpolation))
-        check_range("[1, inf)", **{"data.image_size": self.image_size})
+        check_range("[1, inf)", **{"data.image_size": self.image_size, "data.resize": self.resize})
+        if self.resize is not None and (self.image_size is None or self.resize < self.image_size):
+            raise ValueError(
+                f"data.resize={self.resize} must be at least data.image_size, the middle of it that models see, "
+                f"got {self.image_size}"
+            )
 
     @property
     def size(self) -> int:
@@ -124,10 +133,17 @@ class Form:
         assert self.image_size is not None
         return self.image_size
 
+    @property
+    def whole(self) -> Self:
+        """The form in which images are kept: random crops see all of ``resize``."""
+        return replace(self, image_size=self.resize or self.image_size, resize=None)
+
     def fit_to(self, images: Images) -> Images:
         """Images ``[N, H, W, C]`` in this form, ``[N, S, S, channels]``; ValueError if they are too small to crop."""
         if isinstance(images, Streamed):
             return images  # they already have it
+        if self.resize is not None:
+            return middle(self.whole.fit_to(images), self.size)
         height, width = images.shape[1:3]
         size = self.image_size or natural_size(images.shape)
         side = size if self.fit == "center_crop" else min(height, width)
@@ -148,6 +164,12 @@ class Form:
             images = _applied(images, "rgb_to_grayscale")
         # Torchvision's CIFAR images are a transposed view; taking single images from one is slow.
         return np.ascontiguousarray(images)
+
+
+def middle(images: Pixels, size: int) -> Pixels:
+    """The central ``size`` x ``size`` pixels of images ``[..., H, W, C]``."""
+    top, left = ((side - size) // 2 for side in images.shape[-3:-1])
+    return images[..., top : top + size, left : left + size, :]
 
 
 def _applied(images: NDArray[np.uint8], name: str, *args: Any, **options: Any) -> NDArray[np.uint8]:

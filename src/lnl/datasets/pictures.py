@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from lnl.datasets.images import Fit, Interpolation, natural_size
+from lnl.datasets.images import Fit, Form, Interpolation, middle, natural_size
 from lnl.errors import first_line
 from lnl.files import READS_HEIF, UNREAD, unread_format
 
@@ -84,6 +84,13 @@ def read_picture(
         picture = _fitted(picture, size, fit, interpolation)
     pixels = np.array(picture)  # a writable copy, as torch wants it
     return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def read_in_form(picture: Path | bytes | Image.Image, form: Form) -> NDArray[np.uint8]:
+    """:func:`read_picture` for a model that takes images of ``form``."""
+    whole = form.whole
+    pixels = read_picture(picture, whole.size, whole.channels, whole.fit, whole.interpolation)
+    return middle(pixels, form.size)
 
 
 def check_picture(path: Path | bytes, size: int, fit: Fit) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lnl.models.weights import SUFFIXES, downloaded, load_backbone, of_package, read_weights
 
-SMALL = 96  # pixels, to which images of up to 32 are enlarged
+SMALL = 128  # pixels, to which images of up to 32 are enlarged
 Head = Literal["linear", "mlp"]
 
 

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
 
 from lnl.labels import Integers
 
 Floats = NDArray[np.floating]
-# Of the logits of a linear head's scores, or of log probabilities; the likelihood is flat between these.
-TEMPERATURES = tuple(2.0**step for step in np.arange(-6, 4.01, 0.4))
+STEP = 0.5
+STEPS_OF_2 = np.arange(-6, 4.01, STEP)  # temperatures that are tried first, as powers of two
 STEPS = 60  # of EM, for each temperature
 ALMOST = 1e-3  # counts of each transition before any is seen, so that none is impossible
 
@@ -50,8 +51,15 @@ def estimate_transition(scores: Floats, labels: Integers) -> NoiseEstimate:
         scores: out of sample, ``[n, K]``: logits, log probabilities, or scores of a linear head.
         labels: given, ``[n]`` in ``[0, K)``.
     """
-    found = [_at(scores, labels, temperature * _scale(scores)) for temperature in TEMPERATURES]
-    return max(found, key=lambda estimate: estimate.log_likelihood)
+    unit = _scale(scores)
+
+    def at(step: float) -> NoiseEstimate:
+        return _at(scores, labels, unit * 2.0**step)
+
+    best = max(STEPS_OF_2, key=lambda step: at(step).log_likelihood)
+    between = (best - STEP, best + STEP)
+    found = minimize_scalar(lambda step: -at(step).log_likelihood, bounds=between, options={"xatol": STEP / 20})
+    return at(found.x)
 
 
 def softmax(scores: Floats) -> Floats:

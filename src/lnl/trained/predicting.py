@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from lnl.config import listed
 from lnl.data.preparation import Preparation
-from lnl.datasets.pictures import PictureError, read_picture
+from lnl.datasets.pictures import PictureError, read_in_form
 from lnl.errors import UserError, many
 from lnl.files import PICTURES, about_unread, explained, is_picture, replacing, unread_format, walk
 from lnl.labels.tables import csv_text, missing_column, read_csv
@@ -157,8 +157,7 @@ def _read(
 
     def read(file: tuple[str, Path]) -> Picture:
         try:
-            form = preparation
-            return read_picture(file[1], form.image_size, form.channels, form.fit, form.interpolation)
+            return read_in_form(file[1], preparation)
         except PictureError as error:
             return error
 

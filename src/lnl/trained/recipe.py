@@ -32,6 +32,7 @@ FIT = {
     "(height - s) // 2, to {size}x{size} pixels by {filter}. At the square's edges the filter takes in the pixels "
     "outside of it (Pillow's resize with box).",
 }
+CUT = "Of these, keep the middle {size}x{size} pixels, from column and row ({whole} - {size}) // 2."
 GIVE = (
     "Give the model uint8 [batch, {size}, {size}, {channels}], values in 0..255. The model normalises them itself and "
     "returns probabilities."
@@ -41,5 +42,7 @@ GIVE = (
 def recipe(form: Form) -> list[str]:
     """The steps of :func:`lnl.datasets.pictures.read_picture` for a form, in their order."""
     decode = [DECODE] if form.fit == "center_crop" else [DECODE, SCALED]
-    steps = [*decode, BITS, TURN, WHITE, CHANNELS[form.channels], FIT[form.fit], GIVE]
-    return [step.format(size=form.size, channels=form.channels, filter=FILTERS[form.interpolation]) for step in steps]
+    steps = [*decode, BITS, TURN, WHITE, CHANNELS[form.channels], FIT[form.fit]]
+    whole, names = form.whole.size, {"channels": form.channels, "filter": FILTERS[form.interpolation]}
+    cut = [] if form.resize is None else [CUT.format(size=form.size, whole=whole)]
+    return [*(step.format(size=whole, **names) for step in steps), *cut, GIVE.format(size=form.size, **names)]

@@ -25,6 +25,7 @@ from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException, spawn
 
+from lnl.app.resolvers import register_resolvers
 from lnl.errors import UserError, first_line
 from lnl.progress import hushed
 from lnl.runs.plan import Plan
@@ -196,6 +197,7 @@ def _resolved(written: Any, values: Any) -> Any:
 
 def _work(number: int, count: int, port: int, barrier: Any, folder: Path, logs: list[str], call: Any) -> None:
     """The work of each process."""
+    register_resolvers()  # references to null are resolved here
     if sys.platform == "linux":  # ended with its parent, so that nothing writes into a run that was given up
         parent_death_signal = 1
         ctypes.CDLL(None).prctl(parent_death_signal, signal.SIGKILL)
