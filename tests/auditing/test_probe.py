@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import Ridge
 from sklearn.metrics import average_precision_score
 
-from lnl.auditing.probe import directions, leave_one_out, neighbour_shares, probe
+from lnl.auditing.probe import directions, leave_one_out, nearest, neighbour_shares, probe
 
 CLASSES = 3
 
@@ -48,7 +48,7 @@ def test_neighbours_are_the_nearest_others_without_copies():
     rows, labels = clusters(count=60)
     groups = np.arange(60) // 2
     weights = np.random.default_rng(2).uniform(0.1, 1, 60)
-    shares = neighbour_shares(rows, labels, CLASSES, 7, weights, groups)
+    shares = neighbour_shares(*nearest(rows, 7, groups), labels, CLASSES, weights)
     for sample in range(60):
         others = np.flatnonzero(groups != groups[sample])
         near = others[np.argsort(-(rows[others] @ rows[sample]))[:7]]

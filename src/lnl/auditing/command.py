@@ -17,9 +17,12 @@ from lnl.auditing.by_features import evidence_of_features
 from lnl.auditing.decisions import corrected_labels, read_estimate, write_table
 from lnl.auditing.estimate import estimate_noise, pairs_of
 from lnl.auditing.evidence import HISTORY, Evidence, read_evidence
+from lnl.auditing.exports import check_exports, chosen, write_exports
 from lnl.auditing.issues import SEEN, UNSEEN, find_issues, ranking_quality
+from lnl.auditing.kinds import UNCLEAR, counts_of, told
 from lnl.auditing.page import write_page
-from lnl.auditing.pictures import pictures_of
+from lnl.auditing.pictures import SMALL, pictures_of
+from lnl.auditing.unusual import Unusual, on_page, samples_of, sections
 from lnl.data import NoisyDataModule
 from lnl.datasets.contents import fingerprints
 from lnl.datasets.splits import check_classes, class_sizes
@@ -36,14 +39,17 @@ from lnl.trained.trust import check_trust
 from lnl.training.assembly import build_data
 from lnl.values import check_values
 
-KEYS = ("output", "runs", "apply", "suspects", "page_mb", "trust")  # of conf/audit.yaml, and not of a run
+KEYS = ("output", "runs", "apply", "export", "suspects", "page_mb", "trust")  # of conf/audit.yaml, and not of a run
 BESIDE_RUNS = (*KEYS, "force", "paths", "data.data_dir", "data.cache_dir")
 TRAINED = ("method", "loss", "optimizer", "scheduler", "mix", "average", "trainer", "callbacks")  # unused by features
+OPTIONAL = ("pictures.csv", "label_studio.json", "label_studio.xml", "fiftyone.json")  # files that not every audit has
 CHECKED = ("data", "noise", "corruption")  # parts of an audited run, which may be untrusted
 
 
 def audit(cfg: DictConfig, hydra: HydraConf) -> str:
     """Writes ``issues.csv``, ``corrected_labels.csv``, ``estimate.json`` and ``index.html`` into ``cfg.output``.
+
+    Of photographs by features also ``pictures.csv``, and what ``cfg.export`` names.
 
     Without ``cfg.runs`` a run is trained, or continued, in the output folder of ``hydra``. Returns :func:`summary`.
 
@@ -52,7 +58,7 @@ def audit(cfg: DictConfig, hydra: HydraConf) -> str:
     """
     unused = [] if cfg.runs is None else [str(key) for key in cfg if key not in BESIDE_RUNS]  # no data may be chosen
     check_values("", cfg, skip=["trainer.precision", *unused], known=False)
-    output = Path(str(cfg.output)).expanduser()
+    output, exports = Path(str(cfg.output)).expanduser(), chosen(cfg.export)
     data: NoisyDataModule | None = None
     if cfg.runs is None and hydra.runtime.choices["features"] != "pixels":
         data, result = _with_features(cfg, hydra, output)
@@ -67,24 +73,48 @@ def audit(cfg: DictConfig, hydra: HydraConf) -> str:
     _check_output(output, identities, bool(cfg.force))
     if data is None:
         data = _data_of(results, runs, cfg)
+        check_exports(exports, data.dataset)
     with working("judging the labels"):
         issues, estimate = make_audit(evidence, data)
     estimate |= {"runs": identities, "audited": _audited(results[0], data)}
+    config = results[0]["config"]["data"]
+    name = Path(config["path"]).expanduser().resolve().name if "path" in config else results[0]["data"]["name"]
     with explained(output):
         if cfg.force:
             _remove(output)
-        output.mkdir(parents=True, exist_ok=True)
-        write_table(output / "issues.csv", issues)
-        accepted = issues[issues["issue"]].rename(columns={"suggested_label": "label"})
-        write_table(output / "corrected_labels.csv", corrected_labels(_all_labels(data), accepted))
-        write_json(output / "estimate.json", estimate)
-        worst = issues["index"][: cfg.suspects].tolist()
-        config = results[0]["config"]["data"]
-        name = Path(config["path"]).expanduser().resolve().name if "path" in config else results[0]["data"]["name"]
-        pictures = pictures_of(data.dataset, worst, output, cfg.page_mb, progress=True)
-        page = output / "index.html"
-        size = write_page(page, issues, pictures, data.classes, estimate, f"{name}: doubtful labels")
+        size = _write(cfg, output, data, issues, evidence.kinds, estimate, name)
     return f"{summary(estimate, output)} ({size})"
+
+
+def _write(
+    cfg: DictConfig,
+    output: Path,
+    data: NoisyDataModule,
+    issues: pd.DataFrame,
+    kinds: pd.DataFrame | None,
+    estimate: dict[str, Any],
+    name: str,
+) -> str:
+    """Writes the files of an audit of the data ``name``; returns the size of its page, for the user."""
+    output.mkdir(parents=True, exist_ok=True)
+    write_table(output / "issues.csv", issues)
+    accepted = issues[issues["issue"]].rename(columns={"suggested_label": "label"})
+    write_table(output / "corrected_labels.csv", corrected_labels(_all_labels(data), accepted))
+    for left in OPTIONAL:
+        (output / left).unlink(missing_ok=True)  # of the audit before
+    if kinds is not None:
+        write_table(output / "pictures.csv", kinds)
+    write_exports(chosen(cfg.export), output, issues, kinds, data.classes, data.dataset)
+    write_json(output / "estimate.json", estimate)
+    shown = on_page(kinds)
+    unusual = pictures_of(data.dataset, samples_of(shown), output, cfg.page_mb, SMALL)
+    left = cfg.page_mb - sum(len(picture.embedded) for picture in unusual) / 1e6
+    worst = issues["index"][: cfg.suspects].tolist()
+    pictures = pictures_of(data.dataset, worst, output, left, progress=True)
+    beside = Unusual(kinds, sections(kinds, shown, dict(zip(samples_of(shown), unusual, strict=True))))
+    return write_page(
+        output / "index.html", issues, pictures, data.classes, estimate, f"{name}: doubtful labels", beside
+    )
 
 
 def make_audit(evidence: Evidence, data: NoisyDataModule) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -100,10 +130,15 @@ def make_audit(evidence: Evidence, data: NoisyDataModule) -> tuple[pd.DataFrame,
         files=None if data.labels.names is None else [data.labels.names[i] for i in index],
         **{name: getattr(evidence, name) for name in (*HISTORY, "posterior")},
     )
+    if evidence.kinds is not None:
+        unclear = evidence.kinds["index"][evidence.kinds["kind"].isin(UNCLEAR)]
+        issues["issue"] &= ~issues["index"].isin(unclear)
     averaged = evidence.probabilities if evidence.epoch_probabilities is None else evidence.epoch_probabilities
     estimate = estimate_noise(labels, averaged, data.classes, issues, evidence.noise)
     estimate["combined"] = [name for name in (*UNSEEN, *SEEN) if name in issues]
     estimate["not_judged"] = {"training": len(data.labels) - len(index), "test": len(data.test_labels)}
+    if evidence.kinds is not None:
+        estimate["pictures"] = counts_of(evidence.kinds)
     if data.labels.truth is not None:
         given, suggested = pairs_of(issues, data.classes)
         quality = ranking_quality(issues, given, data.labels.truth[issues["index"]], suggested)
@@ -129,6 +164,7 @@ def summary(estimate: dict[str, Any], output: Path) -> str:
         f"wrong labels: {share}",
         *(line for sentence in estimate["advice"] for line in textwrap.wrap(sentence, 100)),
     ]
+    lines += [f"pictures.csv: {unusual}"] if (unusual := told(estimate.get("pictures", {}))) else []
     expected = [name for name in UNSEEN + SEEN if name != "doubt"]
     if "doubt" not in estimate["combined"] and (missing := [n for n in expected if n not in estimate["combined"]]):
         lines.append(f"ranked without {' and '.join(missing)}, which the runs did not record")
@@ -161,6 +197,7 @@ def _with_features(cfg: DictConfig, hydra: HydraConf, output: Path) -> tuple[Noi
     plan = make_plan(OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in KEYS]), hydra)
     _check_output(output, [plan.folder.identity], bool(cfg.force))
     data = build_data(cfg, contents=plan.experiment.fingerprints)
+    check_exports(chosen(cfg.export), data.dataset)
     _check_classes(data, 2)
     known = {"name": plan.options["data"], "classes": data.classes}
     return data, {"identity": plan.folder.identity, "config": plan.experiment.config, "data": known}
@@ -174,6 +211,7 @@ def _train(cfg: DictConfig, hydra: HydraConf, output: Path) -> NoisyDataModule:
     if cfg.force:
         _remove(output)  # an audit that is stopped can then continue without force
     data = build_data(run_cfg.copy(), contents=plan.experiment.fingerprints)  # a copy, because it is written into
+    check_exports(chosen(cfg.export), data.dataset)
     _check_classes(data, cfg.data.folds)
     run_job(plan, hydra)
     return data

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from lnl.auditing.estimate import Floats
 from lnl.errors import UserError
@@ -30,6 +31,7 @@ class Evidence:
 
         posterior: ``[n, K]``, of features: the probability of each true class, the given label considered.
         noise: of features: what the given labels say of the noise.
+        kinds: of photographs by features: which of them are unusual (:func:`lnl.auditing.kinds.table_of`).
 
     All but the first three are None if the runs kept no history (``callbacks=sample_history``); ``neighbours`` also if
     the model has no features.
@@ -43,6 +45,7 @@ class Evidence:
     neighbours: Floats | None = None
     posterior: Floats | None = None
     noise: NoiseEstimate | None = None
+    kinds: pd.DataFrame | None = None
 
 
 HELD_OUT = ("epoch_probabilities", "neighbours")  # from the fold that held the sample out

@@ -14,11 +14,12 @@ import pandas as pd
 
 from lnl.auditing.estimate import pairs_of
 from lnl.auditing.pictures import Picture
+from lnl.auditing.unusual import Unusual
 from lnl.labels import Integers
 from lnl.reporting.html import page_text
 
 MOST_CLASSES = 100  # of the matrix
-SCRIPTS = ("decisions.js", "left.js", "cards.js", "page.js")
+SCRIPTS = ("decisions.js", "left.js", "cards.js", "page.js", "unusual.js")
 
 Pairs = Counter[tuple[int, int]]  # how many samples have a given and a suggested class
 
@@ -30,22 +31,26 @@ def write_page(
     classes: Sequence[str],
     estimate: dict[str, Any],
     title: str,
+    unusual: Unusual | None = None,
 ) -> str:
     """Writes the page, one file that needs no network; returns its size, for the user.
 
     It shows the first m of the ``issues`` with their m ``pictures`` (:func:`lnl.auditing.pictures.pictures_of`).
     ``estimate`` has ``can_tell``, ``wrong``, ``wrong_interval`` and ``advice``, ``quality`` if the truth is known, and
-    in ``audited`` the name of the data, by which the page recognises decisions about other data.
+    in ``audited`` the name of the data, by which the page recognises decisions about other data. ``unusual`` pictures
+    have sections of their own.
     """
+    unusual = unusual or Unusual()
     quality, shown = estimate.get("quality", {}), issues[: len(pictures)]
     pairs: Pairs = Counter(zip(*pairs_of(shown, classes), strict=True))
+    files = any(picture.file for picture in pictures) or any(picture["link"] for picture in unusual.pictures())
     linked = sum(bool(picture.file) and not picture.embedded for picture in pictures)
     text = page_text(
         "lnl.auditing",
-        payload(issues, pictures, classes, estimate),
+        payload(issues, pictures, classes, estimate, unusual),
         scripts=SCRIPTS,
         # 'self' is for a page that a server shows: there files have no addresses of their own.
-        images="data: file: 'self'" if any(picture.file for picture in pictures) else "data:",
+        images="data: file: 'self'" if files else "data:",
         kind="audit",
         name=title,
         facts=f"{estimate['samples']:,} given labels, {estimate['issues']:,} of them flagged",
@@ -55,9 +60,10 @@ def write_page(
         advice=" ".join(estimate["advice"]),
         # Without flagged labels there is no precision.
         quality={QUALITY[name]: f"{quality[name]:.3f}" for name in QUALITY if quality.get(name) is not None},
-        megabytes=f"{sum(len(picture.embedded) for picture in pictures) / 1e6:.1f}",
+        megabytes=f"{(sum(len(picture.embedded) for picture in pictures) + unusual.size()) / 1e6:.1f}",
+        unusual=unusual.counted(),
         linked=linked,
-        files=any(picture.file for picture in pictures),
+        files=files,
         command=f"lnl audit apply=decisions.csv {shlex.quote(f'output={os.path.relpath(path.parent)}')}",
         cut=sum(count > 0 for count in _by_class(pairs, classes)) - MOST_CLASSES,
         matrix=_matrix(shown, pairs, classes),
@@ -81,7 +87,11 @@ def estimate_text(estimate: dict[str, Any]) -> str:
 
 
 def payload(
-    issues: pd.DataFrame, pictures: Sequence[Picture], classes: Sequence[str], estimate: dict[str, Any]
+    issues: pd.DataFrame,
+    pictures: Sequence[Picture],
+    classes: Sequence[str],
+    estimate: dict[str, Any],
+    unusual: Unusual | None = None,
 ) -> dict[str, Any]:
     """All that the page's scripts draw; labels are places in ``classes``."""
     suspects = issues.iloc[: len(pictures)]
@@ -93,7 +103,7 @@ def payload(
         "given": given.tolist(),
         "suggested": suggested.tolist(),
     }
-    rows = suspects.to_dict("records")
+    rows, unusual = suspects.to_dict("records"), unusual or Unusual()
     return {
         # The browser keeps decisions under this key: the same suspects have the same one, with any scores.
         "key": "lnl-audit-" + hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16],
@@ -103,6 +113,8 @@ def payload(
         "title": [f"{row['given_label']} → {row['suggested_label']}, rank {row['rank']}" for row in rows],
         "rank": [f"#{row['rank']} · {row['score']:.3f}" for row in rows],
         "flagged": suspects["issue"].astype(bool).tolist(),
+        "unusual": unusual.of_samples(shown["index"]),
+        "sections": unusual.sections,
         "picture": [picture.embedded or picture.file for picture in pictures],
         "link": [picture.file for picture in pictures],
         "fault": [picture.fault for picture in pictures],

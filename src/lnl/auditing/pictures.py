@@ -43,26 +43,32 @@ class Picture:
 
 
 def pictures_of(
-    dataset: Dataset, samples: Sequence[int], folder: Path, megabytes: float, progress: bool = False
+    dataset: Dataset,
+    samples: Sequence[int],
+    folder: Path,
+    megabytes: float,
+    largest: int = LARGE,
+    progress: bool = False,
 ) -> list[Picture]:
     """The pictures of training ``samples`` for a page in ``folder``, in this order.
 
-    They are embedded, at up to 512 pixels a side, while they take ``megabytes`` (of 10^6 bytes) together. Further ones
-    are links to their files. Those without a file that browsers show are embedded, at up to 256 pixels a side.
+    They are embedded, at up to ``largest`` pixels a side, while they take ``megabytes`` (of 10^6 bytes) together.
+    Further ones are links to their files. Those without a file that browsers show are embedded, at up to 256 pixels a
+    side.
     """
-    each = _each(dataset, samples, folder, megabytes * 1e6)
+    each = _each(dataset, samples, folder, megabytes * 1e6, largest)
     return list(tracked(each, "reading the pictures of the page", len(samples), progress))
 
 
-def _each(dataset: Dataset, samples: Sequence[int], folder: Path, room: float) -> Iterator[Picture]:
+def _each(dataset: Dataset, samples: Sequence[int], folder: Path, room: float, largest: int) -> Iterator[Picture]:
     with ThreadPoolExecutor() as pool:
         for start in range(0, len(samples), AT_ONCE):
             originals = [_original(dataset, sample) for sample in samples[start : start + AT_ONCE]]
             links = [_link(original, folder) for original in originals]
-            sides = [LARGE if room > 0 else 0 if link else SMALL for link in links]
+            sides = [largest if room > 0 else 0 if link else SMALL for link in links]
             made = pool.map(_picture, originals, links, sides)
             for original, link, side, picture in zip(originals, links, sides, made, strict=True):
-                fits = side < LARGE or len(picture.embedded) <= room
+                fits = side < largest or len(picture.embedded) <= room
                 kept = picture if fits else _picture(original, link, 0 if link else SMALL)
                 room -= len(kept.embedded)
                 yield kept

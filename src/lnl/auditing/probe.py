@@ -14,7 +14,11 @@ PENALTIES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)  # of which the given labels choose
 LEAST = 0.02  # weight of a sample whose label is surely wrong
 NEIGHBOURS = 50  # at most; half of a class in small sets
 FOR_A_LEVEL = 150  # labels of a class for each level of difficulty, of three at most
-AT_ONCE = 1024  # rows of similarities in memory
+AT_ONCE = 2**25  # similarities in memory
+CLOSE = 10  # neighbours, by which a sample is far from all others
+
+
+Neighbours = tuple[Integers, NDArray[np.float32]]  # of each sample, and their cosines
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class Probed:
         scores: of that head, ``[n, K]``.
         neighbours: ``[n, K]``, the share of each label among a sample's neighbours, weighed likewise.
         penalty: of the head.
+        distance: ``[n]``, 1 minus the mean cosine with the 10 nearest neighbours.
     """
 
     estimate: NoiseEstimate
@@ -34,9 +39,16 @@ class Probed:
     scores: Floats
     neighbours: Floats
     penalty: float
+    distance: NDArray[np.float32]
 
 
-def probe(features: Floats, labels: Integers, num_classes: int, groups: Integers | None = None) -> Probed:
+def probe(
+    features: Floats,
+    labels: Integers,
+    num_classes: int,
+    groups: Integers | None = None,
+    neighbours: Neighbours | None = None,
+) -> Probed:
     """Judges each label by a linear head and by neighbours that have not seen it.
 
     The head is ridge regression on one-hot labels: its leave-one-out scores have a closed form. Its penalty is that
@@ -48,6 +60,7 @@ def probe(features: Floats, labels: Integers, num_classes: int, groups: Integers
         labels: given, ``[n]`` in ``[0, num_classes)``.
         num_classes: K.
         groups: ``[n]``, the same number for copies of one picture: none of them judges another.
+        neighbours: :func:`neighbour_count` of each sample outside its group (:func:`nearest`), if they are known.
     """
     rows = directions(features)
     heads = [leave_one_out(rows, labels, num_classes, penalty, groups=groups) for penalty in PENALTIES]
@@ -56,9 +69,15 @@ def probe(features: Floats, labels: Integers, num_classes: int, groups: Integers
     estimate = estimate_transition(heads[best], labels, levels)
     weights = np.maximum(1 - estimate.wrong(labels), LEAST)
     scores = leave_one_out(rows, labels, num_classes, PENALTIES[best], weights, groups)
-    count = min(NEIGHBOURS, max(5, len(labels) // num_classes // 2))
-    near = neighbour_shares(rows, labels, num_classes, count, weights, groups)
-    return Probed(estimate, estimate_transition(scores, labels), scores, near, PENALTIES[best])
+    near, similar = neighbours or nearest(rows, neighbour_count(len(labels), num_classes), groups)
+    shares = neighbour_shares(near, similar, labels, num_classes, weights)
+    judged = estimate_transition(scores, labels)
+    return Probed(estimate, judged, scores, shares, PENALTIES[best], 1 - _mean_of_known(similar[:, :CLOSE]))
+
+
+def neighbour_count(samples: int, num_classes: int) -> int:
+    """How many neighbours judge a label."""
+    return min(NEIGHBOURS, max(5, samples // num_classes // 2))
 
 
 def directions(features: Floats) -> NDArray[np.float32]:
@@ -109,27 +128,47 @@ def leave_one_out(
     return result
 
 
+def nearest(rows: NDArray[np.float32], count: int, groups: Integers | None = None) -> Neighbours:
+    """The ``count`` nearest other samples by cosine, nearest first, and the cosines: both ``[n, count]``.
+
+    Members of a sample's group are none. Where too few others are left, the cosine is -inf.
+    """
+    number = np.arange(len(rows)) if groups is None else groups
+    count = min(count, len(rows) - 1)
+    found, cosines = np.empty((len(rows), count), np.int64), np.empty((len(rows), count), np.float32)
+    step = max(1, AT_ONCE // len(rows))
+    for start in range(0, len(rows), step):
+        part = slice(start, start + step)
+        distance = rows[part] @ -rows.T
+        distance[number[part, None] == number] = np.inf
+        near = np.argpartition(distance, count - 1, axis=1)[:, :count]
+        away = np.take_along_axis(distance, near, axis=1)
+        order = np.argsort(away, axis=1, kind="stable")
+        found[part] = np.take_along_axis(near, order, axis=1)
+        cosines[part] = -np.take_along_axis(away, order, axis=1)
+    return found, cosines
+
+
 def neighbour_shares(
-    rows: NDArray[np.float32],
+    near: Integers,
+    similar: NDArray[np.float32],
     labels: Integers,
     num_classes: int,
-    count: int,
     weights: Floats | None = None,
-    groups: Integers | None = None,
 ) -> Floats:
-    """Of the ``count`` nearest other samples by cosine, the share of each label, ``[n, K]``, weighed by ``weights``."""
+    """Of the neighbours in :func:`nearest`, the share of each label, ``[n, K]``, weighed by ``weights``."""
     given = np.eye(num_classes)[labels] * (1 if weights is None else weights[:, None])
-    number = np.arange(len(rows)) if groups is None else groups
-    shares = np.empty((len(rows), num_classes))
-    count = min(count, len(rows) - 1)
-    for start in range(0, len(rows), AT_ONCE):
-        part = slice(start, start + AT_ONCE)
-        similar = rows[part] @ rows.T
-        similar[number[part, None] == number] = -np.inf
-        nearest = np.argpartition(-similar, count - 1, axis=1)[:, :count]
-        near = np.take_along_axis(similar, nearest, axis=1) > -np.inf
-        shares[part] = (given[nearest] * near[..., None]).sum(axis=1)
+    shares = np.zeros((len(near), num_classes))
+    for column in range(near.shape[1]):  # one at a time, because n x 50 x K numbers are too many
+        shares += given[near[:, column]] * (similar[:, column, None] > -np.inf)
     return shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
+
+
+def _mean_of_known(similar: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The mean of each row's finite numbers; 0 of none."""
+    known = np.isfinite(similar)
+    total = np.where(known, similar, 0).sum(axis=1)
+    return np.asarray(total / np.maximum(known.sum(axis=1), 1), np.float32)
 
 
 def _several(groups: Integers | None) -> Sequence[Integers]:

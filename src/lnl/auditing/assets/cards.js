@@ -35,6 +35,9 @@ function fillCard(place) {
   else unreadable(data.fault[place]);
   card.querySelector(".rank span").textContent = data.rank[place];
   card.querySelector(".flag").hidden = !data.flagged[place];
+  const unusual = card.querySelector(".chip");
+  unusual.hidden = !data.unusual[place];
+  unusual.textContent = unusual.title = data.unusual[place];
   card.querySelectorAll(".label").forEach((line, i) => {
     line.querySelector("b").textContent = line.title = named([data.given, data.suggested][i][place]);
   });
@@ -55,7 +58,7 @@ function showCard(place) {
   const card = cards[place];
   const [kind, label] = decided[place] ?? [];
   card.dataset.decision = kind ?? "";
-  const flagged = data.flagged[place] ? ", flagged" : "";
+  const flagged = (data.flagged[place] ? ", flagged" : "") + (data.unusual[place] ? `, ${data.unusual[place]}` : "");
   card.setAttribute("aria-label", `${data.title[place]}${flagged}, ${data.file[place]}: ${outcome(place)}`);
   card.hidden = !passes(place);
   if (viewer.open && place === current) showViewer();
