@@ -150,7 +150,7 @@ def test_issues_are_counted_by_pair():
 def test_a_class_without_samples_has_the_identitys_row():
     given, _, probabilities = noisy_problem(300)
     estimate = estimate_noise(given, np.column_stack([probabilities, np.zeros(300)]), [*CLASSES, "none"])
-    assert estimate["transition"][4] == [0, 0, 0, 0, 1]
+    np.testing.assert_allclose(estimate["transition"][4], [0, 0, 0, 0, 1], atol=0.005)
     assert np.isfinite(estimate["noise_rate_interval"]).all()
 
 
@@ -215,7 +215,7 @@ def test_the_advice_says_what_the_models_can_tell():
     given, _, good = noisy_problem(1000, sureness=8)
     _, _, weak = noisy_problem(1000, sureness=0.5)
     said = estimate_noise(given, good, CLASSES)
-    assert "similar classes" in said["advice"][0]
+    assert "people erred" in said["advice"][0]
     assert f"Look at the first {np.ceil(1000 * said['wrong']):.0f} pictures" in said["advice"][1]
     told = estimate_noise(noisy_problem(1000, sureness=0.5)[0], weak, CLASSES)
     assert told["advice"][0].startswith("The models predict ")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from lnl.labels import Integers
-from lnl.noise.estimate import NoiseEstimate
+from lnl.noise.estimate import NoiseEstimate, estimate_transition
 
 Floats = NDArray[np.floating[Any]]
 TINY = float(np.finfo(np.float32).tiny)
@@ -66,8 +66,9 @@ def estimate_noise(
     classes: Sequence[str],
     issues: pd.DataFrame | None = None,
     noise: NoiseEstimate | None = None,
+    systematic: NDArray[np.bool_] | None = None,
 ) -> dict[str, Any]:
-    """Confident learning (arXiv:1911.00068): the joint distribution of given and true labels, with its consequences.
+    """The noise that makes the labels most likely, and beside it confident learning's estimate (arXiv:1911.00068).
 
     Intervals are Wilson's, of 95 %. For a class pair they count the confident samples labelled ``given``; for the noise
     rate, the samples that give the variance of the sum over the classes. They cover other samples, not the models'
@@ -78,7 +79,8 @@ def estimate_noise(
         probabilities: out of sample, ``[n, K]``.
         classes: K names.
         issues: of :func:`lnl.auditing.find_issues`, to be counted.
-        noise: what the given labels say of the noise, by a head on features; ``wrong`` and ``transition`` are its own.
+        noise: ``wrong`` and ``transition`` are its own; None for that of the ``probabilities``.
+        systematic: ``[K, K]``; None for :func:`systematic_pairs`.
 
     Returns:
         ``classes``; ``samples`` and ``issues``, numbers; all of :func:`conclusion`; ``noise_rate``,
@@ -91,11 +93,11 @@ def estimate_noise(
     flagged = np.zeros((len(classes), len(classes)), dtype=np.int64)  # issues by given and suggested class
     if issues is not None:
         np.add.at(flagged, pairs_of(issues[issues["issue"]], classes), 1)
-    systematic = systematic_pairs(labels, probabilities) if noise is None else often_mistaken(noise.transition)
+    noise = noise_of(labels, probabilities) if noise is None else noise
+    systematic = systematic_pairs(labels, probabilities) if systematic is None else systematic
     at_random, at_random_interval = wrong_at_random(labels, probabilities)
     counts = compute_confident_joint(labels, probabilities, calibrate=False)
     joint = estimate_joint(labels, probabilities)
-    of_true = joint.sum(axis=0)[:, None]  # a class without samples has the identity's row
     trials, weights = counts.sum(axis=1), np.bincount(labels, minlength=len(classes)) / len(labels)
     wrong = 1 - counts.diagonal() / trials
     rate = float(weights @ wrong)
@@ -116,25 +118,25 @@ def estimate_noise(
     ]
     rate_interval = _wilson(rate * effective, effective)
     verdict = judge(labels, probabilities)
-    if noise is None:
-        believed, low = at_random, at_random_interval[0]
-        transition = np.divide(joint.T, of_true, out=np.eye(len(joint)), where=of_true > 0)
-    else:
-        believed, low = share_of(noise, labels)
-        transition = noise.transition
+    believed, low = share_of(noise, labels)
     return {
         "samples": len(labels),
         "issues": int(flagged.sum()),
         "classes": list(classes),
-        **conclusion(verdict, believed, low, rate_interval[1], len(labels), by_accident=noise is None),
+        **conclusion(verdict, believed, low, rate_interval[1], len(labels)),
         "noise_rate": rate,
         "noise_rate_interval": rate_interval,
         "at_random": at_random,
         "at_random_interval": at_random_interval,
         "joint": joint.tolist(),
-        "transition": transition.tolist(),
+        "transition": noise.transition.tolist(),
         "pairs": sorted(pairs, key=lambda pair: (-pair["count"], -pair["rate"])),
     }
+
+
+def noise_of(labels: Integers, probabilities: Floats) -> NoiseEstimate:
+    """:func:`lnl.noise.estimate.estimate_transition` by the out-of-sample ``probabilities[n, K]`` of networks."""
+    return estimate_transition(np.log(np.maximum(probabilities, TINY)), labels)
 
 
 def share_of(noise: NoiseEstimate, labels: Integers) -> tuple[float, float]:
@@ -149,17 +151,14 @@ def share_of(noise: NoiseEstimate, labels: Integers) -> tuple[float, float]:
     return share, max(low, 0.0)
 
 
-def conclusion(
-    verdict: Verdict, share: float, low: float, high: float, samples: int, by_accident: bool = True
-) -> dict[str, Any]:
+def conclusion(verdict: Verdict, share: float, low: float, high: float, samples: int) -> dict[str, Any]:
     """The estimate to believe, of those of the share of wrong labels.
 
     Args:
         verdict: on the models.
-        share, low: of :func:`wrong_at_random` or :func:`share_of`, with the lower end of its interval.
+        share, low: of :func:`share_of`.
         high: the upper end of confident learning's interval.
         samples: number of labels.
-        by_accident: whether ``share`` supposes that labels are wrong by accident.
 
     Returns:
         ``judges``, the verdict, and ``can_tell``; ``wrong`` and ``wrong_interval``: ``share`` between ``low`` and
@@ -171,21 +170,17 @@ def conclusion(
         "can_tell": verdict.can_tell,
         "wrong": wrong,
         "wrong_interval": [0.0 if wrong is None else min(low, wrong), high],
-        "advice": advice(verdict, wrong, samples, by_accident),
+        "advice": advice(verdict, wrong, samples),
     }
 
 
-def advice(verdict: Verdict, wrong: float | None, samples: int, by_accident: bool = True) -> list[str]:
+def advice(verdict: Verdict, wrong: float | None, samples: int) -> list[str]:
     """What the estimate means, and how far down the ranking to look, for a reader who knows no statistics."""
     stop = f"go on until about {IN_A_ROW} in a row are right"
     if wrong is not None:
         least = min(samples, max(IN_A_ROW, math.ceil(wrong * samples)))
-        supposed = "This holds if labels are wrong by accident, such as slips of the hand. " if by_accident else ""
-        doubtful = (
-            "similar classes were mistaken for each other" if by_accident else "people erred where models err too"
-        )
         return [
-            f"{supposed}If {doubtful}, the share is nearer to the upper end.",
+            "If people erred where models err too, the share is nearer to the upper end.",
             f"Look at the first {least:,} pictures at least, and {stop}.",
         ]
     order = f"The most doubtful pictures still come first: {stop}."

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lnl.auditing.estimate import Floats
+from lnl.auditing.estimate import Floats, noise_of
 from lnl.errors import UserError
 from lnl.files import read_arrays
 from lnl.labels import Integers
@@ -30,7 +30,7 @@ class Evidence:
         neighbours: ``[n, K]``, the share of each label among a sample's neighbours in feature space.
 
         posterior: ``[n, K]``, of features: the probability of each true class, the given label considered.
-        noise: of features: what the given labels say of the noise.
+        noise: what the given labels say of the noise.
         kinds: of photographs by features: which of them are unusual (:func:`lnl.auditing.kinds.table_of`).
 
     All but the first three are None if the runs kept no history (``callbacks=sample_history``); ``neighbours`` also if
@@ -69,7 +69,7 @@ def read_evidence(runs: Sequence[Path]) -> Evidence:
         for name in ("probabilities", *HISTORY)
         if all(getattr(evidence, name) is not None for evidence in read)
     }
-    return Evidence(first.index, first.labels, **means)
+    return Evidence(first.index, first.labels, **means, noise=noise_of(first.labels, means["probabilities"]))
 
 
 def _of_run(run: Path) -> Evidence:

@@ -13,7 +13,6 @@ from lnl.noise.estimate import NoiseEstimate, estimate_transition
 PENALTIES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)  # of which the given labels choose
 LEAST = 0.02  # weight of a sample whose label is surely wrong
 NEIGHBOURS = 50  # at most; half of a class in small sets
-FOR_A_LEVEL = 150  # labels of a class for each level of difficulty, of three at most
 AT_ONCE = 2**25  # similarities in memory
 CLOSE = 10  # neighbours, by which a sample is far from all others
 
@@ -65,13 +64,12 @@ def probe(
     rows = directions(features)
     heads = [leave_one_out(rows, labels, num_classes, penalty, groups=groups) for penalty in PENALTIES]
     best = int(np.argmax([(head.argmax(axis=1) == labels).mean() for head in heads]))
-    levels = int(np.clip(len(labels) // (FOR_A_LEVEL * num_classes), 1, 3))
-    estimate = estimate_transition(heads[best], labels, levels)
+    estimate = estimate_transition(heads[best], labels)
     weights = np.maximum(1 - estimate.wrong(labels), LEAST)
     scores = leave_one_out(rows, labels, num_classes, PENALTIES[best], weights, groups)
     near, similar = neighbours or nearest(rows, neighbour_count(len(labels), num_classes), groups)
     shares = neighbour_shares(near, similar, labels, num_classes, weights)
-    judged = estimate_transition(scores, labels)
+    judged = estimate_transition(scores, labels, levels=1)
     return Probed(estimate, judged, scores, shares, PENALTIES[best], 1 - _mean_of_known(similar[:, :CLOSE]))
 
 

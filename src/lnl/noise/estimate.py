@@ -12,7 +12,8 @@ Floats = NDArray[np.floating]
 STEP = 1.0
 STEPS_OF_2 = np.arange(-6, 4.01, STEP)  # temperatures that are tried first, as powers of two
 STEPS = 60  # of EM, for each temperature
-ALMOST = 1e-3  # counts of each transition before any is seen, so that none is impossible
+ALMOST = 1e-3  # labels of each class that are right before any is seen: a class without samples has the identity's row
+FOR_A_LEVEL = 150  # labels of a class
 SHARED = 50  # samples of each class that the T of all levels counts for in the T of one
 
 
@@ -39,7 +40,7 @@ class NoiseEstimate:
         return 1 - self.posterior[np.arange(len(labels)), labels]
 
 
-def estimate_transition(scores: Floats, labels: Integers, levels: int = 1) -> NoiseEstimate:
+def estimate_transition(scores: Floats, labels: Integers, levels: int | None = None) -> NoiseEstimate:
     r"""The noise that makes the given labels most likely, by a classifier that has not seen them.
 
     The scores :math:`s_i`, divided by a temperature :math:`\tau`, are taken for logits of the true class, and labels
@@ -52,8 +53,10 @@ def estimate_transition(scores: Floats, labels: Integers, levels: int = 1) -> No
     Args:
         scores: out of sample, ``[n, K]``: logits, log probabilities, or scores of a linear head.
         labels: given, ``[n]`` in ``[0, K)``.
-        levels: at least 1, of equal size.
+        levels: at least 1, of equal size; None for one to three, by the number of labels.
     """
+    if levels is None:
+        levels = int(np.clip(len(labels) // (FOR_A_LEVEL * scores.shape[1]), 1, 3))
     top = _distance(scores)
     unit, level = float(np.median(top)) or 1.0, top.argsort().argsort() * levels // len(top)
 
@@ -92,11 +95,12 @@ def _at(scores: Floats, labels: Integers, temperature: float, level: Integers) -
     start = np.full((classes, classes), 0.2 / max(classes - 1, 1))
     np.fill_diagonal(start, 0.8)
     transition, transitions = start, np.stack([start] * levels)
+    before = ALMOST * (np.eye(classes) + ALMOST)
     for _ in range(STEPS):
         joint = ordered * np.repeat(transitions[columns[0], :, columns[1]], sizes, axis=0)
         joint /= joint.sum(axis=1, keepdims=True)
         counts[columns[0], :, columns[1]] = np.add.reduceat(joint, starts)
-        transition = _normalised(counts.sum(axis=0) + ALMOST)
+        transition = _normalised(counts.sum(axis=0) + before)
         transitions = transition[None] if levels == 1 else _normalised(counts + SHARED * transition)
     joint = clean * transitions[level, :, labels]
     likelihood = joint.sum(axis=1)
