@@ -26,6 +26,7 @@ def write_run(path, labels=LABELS, folds=2, neighbours=True, seed=0):
             "train_index": np.sort([15, *index[trained]]),
             "training_margin": np.insert(trained * (fold + 1.0), np.searchsorted(index[trained], 15), 99.0),
         }
+        arrays["wrong_events"] = np.where(arrays["train_index"] == 15, 1, 1 / arrays["train_index"])
         if neighbours:
             arrays["neighbours"] = probabilities[held_out] ** 2
         (path / f"fold{fold + 1}").mkdir()
@@ -43,6 +44,7 @@ def test_every_sample_has_what_its_folds_say(tmp_path):
     np.testing.assert_array_equal(evidence.neighbours, probabilities**2)
     # sample i is trained on in the folds 1, 2, 3 but i % 3 + 1, with i times the fold's number
     np.testing.assert_allclose(evidence.training_margin, [0, 1 * 2, 2 * 1.5, 3 * 2.5, 4 * 2, 5 * 1.5])
+    np.testing.assert_allclose(evidence.wrong_events, 1 / np.arange(10, 70, 10))
 
 
 def test_of_several_runs_the_mean(tmp_path):

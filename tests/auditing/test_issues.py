@@ -18,7 +18,7 @@ PROBABILITIES = np.array([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.2, 0.3, 0.5], [0.
 def test_scores_are_those_of_their_definitions():
     neighbours = np.array([[0.9, 0.1, 0], [1, 0, 0], [0.1, 0.1, 0.8], [0.2, 0.4, 0.4]])
     margins = np.array([2.0, -1.0, 1.0, -3.0])
-    history = {"training_margin": margins, "neighbours": neighbours}
+    history = {"training_margin": margins, "wrong_events": np.array([0, 0.5, 0.2, 1]), "neighbours": neighbours}
     table = find_issues(LABELS, PROBABILITIES, ("a", "b", "c"), **history)
     by_index = table.set_index("index").sort_index()
     np.testing.assert_allclose(by_index["self_confidence"], [0.7, 0.3, 0.5, 0.1])
@@ -30,6 +30,7 @@ def test_scores_are_those_of_their_definitions():
     np.testing.assert_allclose(by_index["held_out_margin"], np.log(ratios[range(4), LABELS] / largest))
     np.testing.assert_allclose(by_index["training_margin"], margins)
     np.testing.assert_allclose(by_index["neighbours"], [0.9, 0, 0.8, 0.2])
+    np.testing.assert_allclose(by_index["wrong_events"], [0, 0.5, 0.2, 1])
     assert by_index["given_label"].tolist() == ["a", "b", "c", "a"]
     assert by_index["suggested_label"].tolist() == ["b", "a", "b", "b"]
     assert table["rank"].tolist() == [1, 2, 3, 4]

@@ -31,6 +31,7 @@ def test_the_history_of_one_epoch_is_what_the_run_measured(digits):
     history, out = np.load(folder / "sample_history.npz"), np.load(folder / "out_of_fold.npz")
     epoch = pd.read_csv(folder / "metrics.csv").iloc[0]
     assert (history["training_margin"] > 0).mean() == pytest.approx(epoch["train/accuracy"])
+    np.testing.assert_array_equal(history["wrong_events"], history["training_margin"] < 0)
     np.testing.assert_array_equal(history["index"], out["index"])
     np.testing.assert_allclose(history["epoch_probabilities"], out["probabilities"], atol=1e-6)
     np.testing.assert_allclose(history["neighbours"].sum(axis=1), 1, atol=1e-6)

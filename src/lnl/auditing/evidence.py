@@ -27,6 +27,7 @@ class Evidence:
         epoch_probabilities: the same, the mean over the epochs.
         training_margin: ``[n]``, the area under the margin (arXiv:2001.10528): the logit of the given class minus the
             largest other one, the mean over the epochs of the models that were trained on the sample.
+        wrong_events: ``[n]``, the share of the epochs in which their prediction was not the given class, in [0, 1].
         neighbours: ``[n, K]``, the share of each label among a sample's neighbours in feature space.
 
         posterior: ``[n, K]``, of features: the probability of each true class, the given label considered.
@@ -42,6 +43,7 @@ class Evidence:
     probabilities: Floats
     epoch_probabilities: Floats | None = None
     training_margin: Floats | None = None
+    wrong_events: Floats | None = None
     neighbours: Floats | None = None
     posterior: Floats | None = None
     noise: NoiseEstimate | None = None
@@ -49,7 +51,8 @@ class Evidence:
 
 
 HELD_OUT = ("epoch_probabilities", "neighbours")  # from the fold that held the sample out
-HISTORY = (*HELD_OUT, "training_margin")  # the last from all other folds
+TRAINED = ("training_margin", "wrong_events")  # from all other folds
+HISTORY = (*HELD_OUT, *TRAINED)
 
 
 def read_evidence(runs: Sequence[Path]) -> Evidence:
@@ -90,6 +93,7 @@ def _of_run(run: Path) -> Evidence:
         history[name][np.searchsorted(index, of["index"])] = of[name]
     asked = np.isin(of["train_index"], index)  # trusted samples are trained on and never held out
     place = np.searchsorted(index, of["train_index"][asked])
-    total = np.bincount(place, of["training_margin"][asked], minlength=len(index))
-    history["training_margin"] = total / np.maximum(np.bincount(place, minlength=len(index)), 1)
+    for name in set(TRAINED) & set(known):
+        total = np.bincount(place, of[name][asked], minlength=len(index))
+        history[name] = total / np.maximum(np.bincount(place, minlength=len(index)), 1)
     return Evidence(index, labels, probabilities, **history)

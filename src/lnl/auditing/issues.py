@@ -17,7 +17,8 @@ from lnl.labels import Integers
 
 # The parts of the combined score, as far as a run has them.
 UNSEEN = ("loss", "held_out_margin", "neighbours", "doubt")  # of models that have not seen the label
-SEEN = ("training_margin",)  # of models that were trained on it
+DOUBTFUL = ("loss", "doubt", "wrong_events")  # of which large values are suspect
+SEEN = ("training_margin", "wrong_events")  # of models that were trained on it
 
 
 def find_issues(
@@ -27,6 +28,7 @@ def find_issues(
     *,
     epoch_probabilities: Floats | None = None,
     training_margin: Floats | None = None,
+    wrong_events: Floats | None = None,
     neighbours: Floats | None = None,
     posterior: Floats | None = None,
     index: Integers | None = None,
@@ -35,8 +37,8 @@ def find_issues(
     """Ranks labels by doubt.
 
     ``score`` is half the mean rank of ``loss``, ``held_out_margin``, ``neighbours`` and ``doubt``, of models that have
-    not seen the label, and half the rank of ``training_margin`` within the given class, of models that were trained on
-    it.
+    not seen the label, and half that of ``training_margin`` and ``wrong_events`` within the given class, of models that
+    were trained on it.
 
     ``issue`` marks labels that confident learning prunes, and for which all views name the same other class, if they
     are among the first in rank: s times as many as are surely :func:`wrong at random
@@ -52,7 +54,7 @@ def find_issues(
         labels: given, ``[n]`` in ``[0, K)``.
         probabilities: out of sample, ``[n, K]``.
         classes: K names; the numbers if None.
-        epoch_probabilities, training_margin, neighbours: as in :class:`lnl.auditing.Evidence`.
+        epoch_probabilities, training_margin, wrong_events, neighbours: as in :class:`lnl.auditing.Evidence`.
         posterior: ``[n, K]``, the probability of each true class by features and the given label
             (:func:`lnl.noise.estimate.estimate_transition`).
         index: the numbers of the samples, ``[n]``; ``0..n-1`` if None.
@@ -67,7 +69,7 @@ def find_issues(
         - ``margin``: its probability minus the largest other one, in [-1, 1];
         - ``held_out_margin``: its :func:`relative` log probability minus the largest other one, of
           ``epoch_probabilities`` (else of ``probabilities``);
-        - ``training_margin``: as in the evidence, of logits;
+        - ``training_margin``, ``wrong_events``: as in the evidence;
         - ``neighbours``: the share of neighbours with the given label, in [0, 1];
         - ``doubt``: the probability that the label is wrong, 1 minus its ``posterior``.
 
@@ -89,13 +91,13 @@ def find_issues(
         "margin": margins(probabilities)[rows, labels],
         "held_out_margin": margins(compared)[rows, labels],
         "training_margin": training_margin,
+        "wrong_events": wrong_events,
         "neighbours": None if neighbours is None else neighbours[rows, labels],
         "doubt": None if posterior is None else 1 - posterior[rows, labels],
     }
     known = {name: score for name, score in scores.items() if score is not None}
-    suspicion = {name: score if name in ("loss", "doubt") else -score for name, score in known.items()}
-    if training_margin is not None:
-        suspicion["training_margin"] = -within_class(labels, training_margin)
+    suspicion = {name: score if name in DOUBTFUL else -score for name, score in known.items()}
+    suspicion |= {name: within_class(labels, suspicion[name]) for name in SEEN if name in known}
     halves = [[suspicion[name] for name in half if name in known] for half in (UNSEEN, SEEN)]
     score = np.mean([mean_rank(half) for half in halves if half], axis=0)
     order = np.lexsort((rows if index is None else index, -known["loss"], -score))

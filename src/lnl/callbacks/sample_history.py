@@ -25,6 +25,8 @@ class SampleHistory(Callback):
     - ``train_index[m]``, ``training_margin[m]``: of training samples the area under the margin (arXiv:2001.10528), the
       mean over the epochs of the given class's logit less the largest other one, in the step that trains on the
       sample.
+    - ``wrong_events[m]``: of training samples, the share of the epochs in which the prediction of that step was not the
+      given class.
     - ``index[n]``, ``epoch_probabilities[n, K]``: of validation samples, the mean over the epochs.
     - ``neighbours[n, K]``: of each validation sample's nearest training samples, by the cosine of what the linear layer
       is given that the logits come from (:func:`lnl.models.features.predicting_layers`), the share that has each
@@ -59,6 +61,7 @@ class SampleHistory(Callback):
         val = torch.from_numpy(trainer.datamodule.splits["val"])  # type: ignore[attr-defined]
         empty = {
             "training_margin": torch.zeros(samples),
+            "wrong_events": torch.zeros(samples),
             "seen": torch.zeros(samples),
             "probabilities": torch.zeros(len(val), classes),
             "epochs": torch.zeros(()),
@@ -87,6 +90,7 @@ class SampleHistory(Callback):
         if self.method.training:
             margins = margin(logits, self.given[index])
             self.sums["training_margin"].index_add_(0, index, margins)
+            self.sums["wrong_events"].index_add_(0, index, (margins < 0).float())
             self.sums["seen"].index_add_(0, index, torch.ones_like(margins))
         else:
             place = torch.searchsorted(self.val, index)  # a split's numbers are sorted
@@ -106,6 +110,7 @@ class SampleHistory(Callback):
         arrays = {
             "train_index": seen,
             "training_margin": sums["training_margin"][seen] / sums["seen"][seen],
+            "wrong_events": sums["wrong_events"][seen] / sums["seen"][seen],
             "index": data.splits["val"],
             "epoch_probabilities": sums["probabilities"] / sums["epochs"],
         }
