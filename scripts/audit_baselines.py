@@ -31,7 +31,7 @@ from lnl.auditing.command import make_audit
 from lnl.config import CONF_DIR
 from lnl.training.assembly import build_data
 
-STRENGTHS = (0.1, 0.3, 1, 3, 10, 30, 100)
+STRENGTHS = (0.3, 1, 3, 10, 30)
 NEIGHBOURS = (5, 10, 20, 50)
 
 
@@ -75,7 +75,7 @@ def main(overrides: Sequence[str]) -> None:
     print(row("lnl", issues["score"].to_numpy(), issues["issue"].to_numpy(), share, error, wrong))
     rows = mean_directions(data, evidence.index)
     kinds: dict[str, tuple[Callable[..., Any], str, Sequence[Any]]] = {
-        "logistic regression": (partial(LogisticRegression, max_iter=300), "C", STRENGTHS),
+        "logistic regression": (partial(LogisticRegression, max_iter=300, tol=1e-3), "C", STRENGTHS),
         "kNN": (KNeighborsClassifier, "n_neighbors", NEIGHBOURS),
     }
     for name, (kind, option, values) in kinds.items():

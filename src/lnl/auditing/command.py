@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from lnl.auditing.by_features import evidence_of_features
 from lnl.auditing.decisions import corrected_labels, read_estimate, write_table
-from lnl.auditing.estimate import estimate_noise, often_mistaken, pairs_of
+from lnl.auditing.estimate import estimate_noise, pairs_of
 from lnl.auditing.evidence import HISTORY, Evidence, read_evidence
 from lnl.auditing.exports import check_exports, chosen, write_exports
 from lnl.auditing.issues import SEEN, UNSEEN, find_issues, ranking_quality
@@ -134,9 +134,8 @@ def make_audit(evidence: Evidence, data: NoisyDataModule) -> tuple[pd.DataFrame,
         unclear = evidence.kinds["index"][evidence.kinds["kind"].isin(UNCLEAR)]
         issues["issue"] &= ~issues["index"].isin(unclear)
     averaged = evidence.probabilities if evidence.epoch_probabilities is None else evidence.epoch_probabilities
-    noise = evidence.noise
-    systematic = None if evidence.posterior is None or noise is None else often_mistaken(noise.transition)
-    estimate = estimate_noise(labels, averaged, data.classes, issues, noise, systematic)
+    by_features = evidence.posterior is not None
+    estimate = estimate_noise(labels, averaged, data.classes, issues, evidence.noise, by_features)
     estimate["combined"] = [name for name in (*UNSEEN, *SEEN) if name in issues]
     estimate["not_judged"] = {"training": len(data.labels) - len(index), "test": len(data.test_labels)}
     if evidence.kinds is not None:

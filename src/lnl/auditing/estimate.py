@@ -19,6 +19,7 @@ TINY = float(np.finfo(np.float32).tiny)
 TENTH = 0.1  # only the surest tenth of the predictions counts
 TIMES = 20  # the mistakes of weak models reached 10 times the median
 ENOUGH = 0.45  # skill; of weaker models half of the flags were wrong, on simulated labels (docs/audit.md)
+DOUBTFUL = 0.25  # own doubt of networks, above which they take much of it for wrong labels (docs/audit.md)
 OWN = 0.35  # part of a head's own doubt; chosen on flower photos that docs/audit.md does not use
 IN_A_ROW = 20  # right labels, after which a reviewer may stop
 
@@ -66,7 +67,7 @@ def estimate_noise(
     classes: Sequence[str],
     issues: pd.DataFrame | None = None,
     noise: NoiseEstimate | None = None,
-    systematic: NDArray[np.bool_] | None = None,
+    by_features: bool = False,
 ) -> dict[str, Any]:
     """The noise that makes the labels most likely, and beside it confident learning's estimate (arXiv:1911.00068).
 
@@ -79,8 +80,10 @@ def estimate_noise(
         probabilities: out of sample, ``[n, K]``.
         classes: K names.
         issues: of :func:`lnl.auditing.find_issues`, to be counted.
-        noise: ``wrong`` and ``transition`` are its own; None for that of the ``probabilities``.
-        systematic: ``[K, K]``; None for :func:`systematic_pairs`.
+        noise: ``transition`` is its own; None for that of the ``probabilities``.
+        by_features: whether a head on features judges. Then ``wrong`` is of ``noise`` and ``systematic`` of
+            :func:`often_mistaken`. Networks have learned some of the noise: if they are in much doubt themselves,
+            ``wrong`` is ``at_random``, and ``systematic`` is of :func:`systematic_pairs`.
 
     Returns:
         ``classes``; ``samples`` and ``issues``, numbers; all of :func:`conclusion`; ``noise_rate``,
@@ -94,7 +97,7 @@ def estimate_noise(
     if issues is not None:
         np.add.at(flagged, pairs_of(issues[issues["issue"]], classes), 1)
     noise = noise_of(labels, probabilities) if noise is None else noise
-    systematic = systematic_pairs(labels, probabilities) if systematic is None else systematic
+    systematic = often_mistaken(noise.transition) if by_features else systematic_pairs(labels, probabilities)
     at_random, at_random_interval = wrong_at_random(labels, probabilities)
     counts = compute_confident_joint(labels, probabilities, calibrate=False)
     joint = estimate_joint(labels, probabilities)
@@ -118,12 +121,13 @@ def estimate_noise(
     ]
     rate_interval = _wilson(rate * effective, effective)
     verdict = judge(labels, probabilities)
-    believed, low = share_of(noise, labels)
+    by_accident = not by_features and own_doubt(noise) > DOUBTFUL
+    believed, low = (at_random, at_random_interval[0]) if by_accident else share_of(noise, labels)
     return {
         "samples": len(labels),
         "issues": int(flagged.sum()),
         "classes": list(classes),
-        **conclusion(verdict, believed, low, rate_interval[1], len(labels)),
+        **conclusion(verdict, believed, low, rate_interval[1], len(labels), by_accident),
         "noise_rate": rate,
         "noise_rate_interval": rate_interval,
         "at_random": at_random,
@@ -142,23 +146,30 @@ def noise_of(labels: Integers, probabilities: Floats) -> NoiseEstimate:
 def share_of(noise: NoiseEstimate, labels: Integers) -> tuple[float, float]:
     """The share of wrong labels, and the lower end of its interval.
 
-    It is below the share by two standard errors and a part of the head's own doubt, 1 - max q: so much of its mistakes
-    was taken for wrong labels, on flower photos.
+    It is below the share by two standard errors and a part of :func:`own_doubt`: so much of a head's mistakes was taken
+    for wrong labels, on flower photos.
     """
     share = float(noise.wrong(labels).mean())
-    own_doubt = float(1 - noise.clean.max(axis=1).mean())
-    low = share - 2 * math.sqrt(share * (1 - share) / len(labels)) - OWN * own_doubt
+    low = share - 2 * math.sqrt(share * (1 - share) / len(labels)) - OWN * own_doubt(noise)
     return share, max(low, 0.0)
 
 
-def conclusion(verdict: Verdict, share: float, low: float, high: float, samples: int) -> dict[str, Any]:
+def own_doubt(noise: NoiseEstimate) -> float:
+    """How unsure the models are themselves: 1 - their largest probability, on average."""
+    return float(1 - noise.clean.max(axis=1).mean())
+
+
+def conclusion(
+    verdict: Verdict, share: float, low: float, high: float, samples: int, by_accident: bool = False
+) -> dict[str, Any]:
     """The estimate to believe, of those of the share of wrong labels.
 
     Args:
         verdict: on the models.
-        share, low: of :func:`share_of`.
+        share, low: of :func:`share_of` or :func:`wrong_at_random`, with the lower end of its interval.
         high: the upper end of confident learning's interval.
         samples: number of labels.
+        by_accident: whether ``share`` supposes that labels are wrong by accident.
 
     Returns:
         ``judges``, the verdict, and ``can_tell``; ``wrong`` and ``wrong_interval``: ``share`` between ``low`` and
@@ -170,17 +181,21 @@ def conclusion(verdict: Verdict, share: float, low: float, high: float, samples:
         "can_tell": verdict.can_tell,
         "wrong": wrong,
         "wrong_interval": [0.0 if wrong is None else min(low, wrong), high],
-        "advice": advice(verdict, wrong, samples),
+        "advice": advice(verdict, wrong, samples, by_accident),
     }
 
 
-def advice(verdict: Verdict, wrong: float | None, samples: int) -> list[str]:
+def advice(verdict: Verdict, wrong: float | None, samples: int, by_accident: bool = False) -> list[str]:
     """What the estimate means, and how far down the ranking to look, for a reader who knows no statistics."""
     stop = f"go on until about {IN_A_ROW} in a row are right"
     if wrong is not None:
         least = min(samples, max(IN_A_ROW, math.ceil(wrong * samples)))
+        supposed = "This holds if labels are wrong by accident, such as slips of the hand. " if by_accident else ""
+        otherwise = (
+            "similar classes were mistaken for each other" if by_accident else "people erred where models err too"
+        )
         return [
-            "If people erred where models err too, the share is nearer to the upper end.",
+            f"{supposed}If {otherwise}, the share is nearer to the upper end.",
             f"Look at the first {least:,} pictures at least, and {stop}.",
         ]
     order = f"The most doubtful pictures still come first: {stop}."

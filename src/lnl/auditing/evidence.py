@@ -27,7 +27,8 @@ class Evidence:
         epoch_probabilities: the same, the mean over the epochs.
         training_margin: ``[n]``, the area under the margin (arXiv:2001.10528): the logit of the given class minus the
             largest other one, the mean over the epochs of the models that were trained on the sample.
-        wrong_events: ``[n]``, the share of the epochs in which their prediction was not the given class, in [0, 1].
+        wrong_events: ``[n]`` in [0, 1], the share of the epochs in which their prediction was not the given class
+            (arXiv:2505.00812).
         neighbours: ``[n, K]``, the share of each label among a sample's neighbours in feature space.
 
         posterior: ``[n, K]``, of features: the probability of each true class, the given label considered.
