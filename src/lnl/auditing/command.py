@@ -199,7 +199,7 @@ def _with_features(cfg: DictConfig, hydra: HydraConf, output: Path) -> tuple[Noi
     _check_output(output, [plan.folder.identity], bool(cfg.force))
     data = build_data(cfg, contents=plan.experiment.fingerprints)
     check_exports(chosen(cfg.export), data.dataset)
-    _check_classes(data, 2)
+    _check_classes(data, None)
     known = {"name": plan.options["data"], "classes": data.classes}
     return data, {"identity": plan.folder.identity, "config": plan.experiment.config, "data": known}
 
@@ -237,8 +237,8 @@ def _check_output(output: Path, identities: Sequence[str], force: bool, folder: 
         )
 
 
-def _check_classes(data: NoisyDataModule, folds: int) -> None:
-    """Refuses classes that have no sample for every fold."""
+def _check_classes(data: NoisyDataModule, folds: int | None) -> None:
+    """Refuses classes that have no sample for every fold, or a single one."""
     index = np.setdiff1d(np.concatenate([data.splits["train"], data.splits["val"]]), data.trusted.index)
     pictures, count, dataset = data.dataset.pictures, len(data.classes), data.dataset
     sizes = class_sizes(data.given[index], None if pictures is None else pictures[index], count)

@@ -163,30 +163,33 @@ def class_sizes(given: Index, pictures: Index | None, num_classes: int) -> Index
     return np.bincount(np.unique(np.stack([given, pictures]), axis=1)[0], minlength=num_classes)
 
 
-def check_classes(sizes: Index, folds: int, classes: Sequence[str], own: Index | None = None) -> None:
-    """Raises UserError unless there are two classes, and each has a sample for every fold.
+def check_classes(sizes: Index, folds: int | None, classes: Sequence[str], own: Index | None = None) -> None:
+    """Raises UserError unless there are two classes, and each has a sample for every fold, or two without folds.
 
     Args:
         sizes: of the classes among the samples that are cut into folds, as of :func:`class_sizes`.
-        folds: their number.
+        folds: their number; None if the label of a sample is judged by all others.
         classes: K names.
         own: of the whole training set, for data that has ``data.min_per_class``; else None.
     """
     if (sizes > 0).sum() < 2:
         these = many(sizes.sum(), "label has", "labels have")
         raise UserError(f"an audit needs labels of at least 2 classes; these {these} one")
-    small = np.flatnonzero((sizes > 0) & (sizes < folds))
+    least = folds or 2
+    small = np.flatnonzero((sizes > 0) & (sizes < least))
     if not len(small):
         return
     label = small[0]
     others = f" (and {many(len(small) - 1, 'more class', 'more classes')})" if len(small) > 1 else ""
-    mend = "Leave the class out, or set fewer folds."
-    if own is not None and (own[small] < folds).all() and (own >= folds).sum() > 1:
-        mend = f"data.min_per_class={folds} leaves such classes out; or set fewer folds."
+    why = f"fewer than data.folds={folds}: every fold needs one" if folds else "no other of which judges its label"
+    mend = "Leave the class out"
+    if own is not None and (own[small] < least).all() and (own >= least).sum() > 1:
+        mend = f"data.min_per_class={least} leaves such classes out"
+    mend += "; or set fewer folds." if folds else "."
     twins = (name for name in classes if name != classes[label] and name.lower() == classes[label].lower())
     if twin := next(twins, None):
         mend = f"'{twin}' differs from it only by case: if they are one class, spell them alike. {mend}"
     raise UserError(
         f"the class '{classes[label]}'{others} has {sizes[label]:,} of {sizes.sum():,} pictures (copies count once), "
-        f"fewer than data.folds={folds}: every fold needs one.\n{mend}"
+        f"{why}.\n{mend}"
     )
