@@ -173,7 +173,7 @@ def test_runs_are_audited_with_the_data_that_they_were_trained_on(audit, train, 
     assert outcome.code == 0, outcome.err
     outcome = audit("runs=the*", "output=found")
     assert outcome.code == 0, outcome.err
-    assert "ranked without neighbours and training_margin, which the runs did not record" in outcome.out
+    assert "ranked without neighbours, training_margin, wrong_events, which the runs did not record" in outcome.out
     assert "<h1>photos: doubtful labels</h1>" in (tmp_path / "found/index.html").read_text()
     decisions = pd.read_csv(tmp_path / "found/issues.csv").head(2).assign(decision="keep")
     decisions["label"], decisions["file"] = decisions["given_label"], "elsewhere/" + decisions["file"]

@@ -144,7 +144,7 @@ def test_memory_is_bounded_by_the_batch(trained, predict, tmp_path, monkeypatch)
     for number in range(40):
         Image.new("L", (8, 8), number).save(tmp_path / f"photos/{number:02}.png")
     read, waiting = [0], []
-    rows, picture = new_images._rows, new_images.read_picture
+    rows, picture = new_images._rows, new_images.read_in_form
 
     def counted(*arguments):
         read[0] += 1
@@ -155,7 +155,7 @@ def test_memory_is_bounded_by_the_batch(trained, predict, tmp_path, monkeypatch)
         read[0] -= len(names)
         return rows(names, *arguments)
 
-    monkeypatch.setattr(new_images, "read_picture", counted)
+    monkeypatch.setattr(new_images, "read_in_form", counted)
     monkeypatch.setattr(new_images, "_rows", written)
     assert predict(f"run={trained().folder}", "images=photos", "batch_size=4").code == 0
     assert len(waiting) == 10

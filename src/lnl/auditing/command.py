@@ -168,7 +168,7 @@ def summary(estimate: dict[str, Any], output: Path) -> str:
     lines += [f"pictures.csv: {unusual}"] if (unusual := told(estimate.get("pictures", {}))) else []
     expected = [name for name in UNSEEN + SEEN if name != "doubt"]
     if "doubt" not in estimate["combined"] and (missing := [n for n in expected if n not in estimate["combined"]]):
-        lines.append(f"ranked without {' and '.join(missing)}, which the runs did not record")
+        lines.append(f"ranked without {', '.join(missing)}, which the runs did not record")
     if quality := estimate.get("quality"):
         precision = "none" if quality["precision"] is None else f"{quality['precision']:.1%}"
         lines += [

@@ -52,14 +52,9 @@ class RandomResizedCrop(Transform):
 
     def apply(self, images: Tensor, drawn: Tensor, on_device: Tensor) -> Tensor:
         height, width = images.shape[1:3]
-        sides = torch.tensor([width, height], device=images.device)
-        lengths = (on_device[:, 2:4] * sides).round().clamp(min=1)
-        corners = torch.minimum((on_device[:, :2] * sides).round(), sides - lengths)
         out_height, out_width = (self.size, self.size) if self.size else (height, width)
-        x, y = (
-            self._places(out, corners[:, axis, None], lengths[:, axis, None], side)
-            for axis, out, side in ((0, out_width, width), (1, out_height, height))
-        )
+        x = self._places(out_width, on_device[:, 0, None], on_device[:, 2, None], width)
+        y = self._places(out_height, on_device[:, 1, None], on_device[:, 3, None], height)
         x = torch.where(on_device[:, 4, None] == 1, x.flip(1), x)
         grid = torch.stack([x[:, None].expand(-1, out_height, -1), y[:, :, None].expand(-1, -1, out_width)], dim=-1)
         pixels = images.permute(0, 3, 1, 2).float()
@@ -69,6 +64,8 @@ class RandomResizedCrop(Transform):
     @staticmethod
     def _places(out: int, corner: Tensor, length: Tensor, side: int) -> Tensor:
         """Where the ``out`` new pixels are in the old image, ``[B, out]`` in [-1, 1] as grid_sample wants them."""
+        length = (length * side).round().clamp(min=1)  # both are shares of the side until here
+        corner = (corner * side).round().minimum(side - length)
         place = (torch.arange(out, device=corner.device) + 0.5) * length / out
         return (corner + place.clamp(min=0.5).minimum(length - 0.5)) * (2 / side) - 1  # nothing outside of the part
 
@@ -103,4 +100,5 @@ class ColorJitter(Transform):
         """``[B, H, W, 1]``, the luma of ITU-R BT.601 (a grey image's own values)."""
         if pixels.shape[3] == 1:
             return pixels
-        return (pixels @ torch.tensor([0.299, 0.587, 0.114], device=pixels.device))[..., None]
+        red, green, blue = pixels.split(1, dim=3)
+        return 0.299 * red + 0.587 * green + 0.114 * blue
