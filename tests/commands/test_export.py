@@ -92,7 +92,7 @@ def test_what_has_to_be_known_is_in_each_file_and_beside(trained, export):
     beside = json.loads((folder / "model.json").read_text())
     assert beside["classes"] == [str(digit) for digit in range(10)]
     expected = {"image_size": 8, "channels": 1, "fit": "resize", "normalize": "dataset", "mean": [0.3], "std": [0.4]}
-    expected["interpolation"] = "bilinear"
+    expected |= {"interpolation": "bilinear", "resize": None}
     assert beside["preprocessing"] == expected
     assert beside["identity"] == run.result["identity"]
     assert beside["input"] == {"name": "images", "type": "uint8", "shape": ["batch", 8, 8, 1]}
