@@ -38,7 +38,7 @@ def test_leaving_out_has_the_scores_of_fits_without_the_sample_and_its_copies(we
     rng = np.random.default_rng(1)
     weights = rng.uniform(0.1, 2, len(rows)) if weighted else None
     groups = np.minimum(np.arange(len(rows)), 80) // 2 if grouped else None
-    scores = leave_one_out(rows, labels, CLASSES, 0.01, weights, groups)
+    (scores,) = leave_one_out(rows, labels, CLASSES, [0.01], weights, groups)
     alone = np.arange(len(rows)) if groups is None else groups
     expected = left_out(rows, labels, 0.01, np.ones(len(rows)) if weights is None else weights, alone)
     np.testing.assert_allclose(scores, expected, atol=2e-4)

@@ -62,11 +62,11 @@ def probe(
         neighbours: :func:`neighbour_count` of each sample outside its group (:func:`nearest`), if they are known.
     """
     rows = directions(features)
-    heads = [leave_one_out(rows, labels, num_classes, penalty, groups=groups) for penalty in PENALTIES]
+    heads = leave_one_out(rows, labels, num_classes, PENALTIES, groups=groups)
     best = int(np.argmax([(head.argmax(axis=1) == labels).mean() for head in heads]))
     estimate = estimate_transition(heads[best], labels)
     weights = np.maximum(1 - estimate.wrong(labels), LEAST)
-    scores = leave_one_out(rows, labels, num_classes, PENALTIES[best], weights, groups)
+    (scores,) = leave_one_out(rows, labels, num_classes, PENALTIES[best : best + 1], weights, groups)
     near, similar = neighbours or nearest(rows, neighbour_count(len(labels), num_classes), groups)
     shares = neighbour_shares(near, similar, labels, num_classes, weights)
     judged = estimate_transition(scores, labels, levels=1)
@@ -88,42 +88,48 @@ def leave_one_out(
     rows: NDArray[np.float32],
     labels: Integers,
     num_classes: int,
-    penalty: float,
+    penalties: Sequence[float],
     weights: Floats | None = None,
     groups: Integers | None = None,
-) -> Floats:
+) -> list[Floats]:
     r"""Scores ``[n, K]`` of ridge regression on one-hot labels, each by a fit without the sample and its group.
 
     With centred rows X, weights w of mean 1 and :math:`A = X^\top W X / n + \alpha v I` (v: the mean squared length of
     a row, so that the penalty :math:`\alpha` has no unit), the fit is linear in the labels, and leaving out the samples
-    g changes their residuals :math:`r_g` to :math:`(I - H_{gg})^{-1} r_g`, H being the hat matrix.
+    g changes their residuals :math:`r_g` to :math:`(I - H_{gg})^{-1} r_g`, H being the hat matrix. In the eigenvectors
+    of :math:`X^\top W X`, A is diagonal for every :math:`\alpha`.
 
     Args:
         rows: ``[n, F]``.
         labels: given, ``[n]``.
         num_classes: K.
-        penalty: above 0, of the squared weights; the intercept has none.
+        penalties: above 0, of the squared weights; the intercept has none.
         weights: ``[n]``, positive; None for equal ones.
         groups: ``[n]``; None for each sample by itself.
+
+    Returns:
+        The scores for each penalty.
     """
-    weight = np.ones(len(rows)) if weights is None else weights / weights.mean()
+    weight = (np.ones(len(rows)) if weights is None else weights / weights.mean()) / len(rows)
     given = np.eye(num_classes)[labels]
-    centred = rows - (weight @ rows / len(rows)).astype(np.float32)
-    mean = weight @ given / len(rows)
+    centred = rows - (weight @ rows).astype(np.float32)
+    mean = weight @ given
+    spread = float((weight * np.square(centred).sum(axis=1)).sum())
     weighted = centred * weight[:, None].astype(np.float32)
-    spread = float((weight * np.square(centred).sum(axis=1)).mean())
-    system = (weighted.T @ centred).astype(np.float64) / len(rows)
-    system[np.diag_indices_from(system)] += penalty * spread
-    solved = np.linalg.solve(system, np.hstack([weighted.T @ (given - mean), weighted.T]) / len(rows))
-    fitted = centred @ solved[:, :num_classes] + mean
-    influence = solved[:, num_classes:]
-    leverage = np.einsum("nf,fn->n", centred, influence) + weight / len(rows)
-    residual = (given - fitted) / (1 - leverage)[:, None]
-    for members in _several(groups):
-        hat = centred[members] @ influence[:, members] + weight[members] / len(rows)
-        residual[members] = np.linalg.solve(np.eye(len(members)) - hat, (given - fitted)[members])
-    result: Floats = given - residual
-    return result
+    values, axes = np.linalg.eigh((weighted.T @ centred).astype(np.float64))
+    turned = centred @ axes.astype(np.float32)
+    squared, onto = np.square(turned), (turned * weight[:, None].astype(np.float32)).T @ (given - mean)
+    found: list[Floats] = []
+    for penalty in penalties:
+        inverse = 1 / (values + penalty * spread)
+        fitted = turned @ (inverse[:, None] * onto) + mean
+        leverage = weight * (squared @ inverse + 1)
+        residual = (given - fitted) / (1 - leverage)[:, None]
+        for members in _several(groups):
+            hat = ((turned[members] * inverse) @ turned[members].T + 1) * weight[members]
+            residual[members] = np.linalg.solve(np.eye(len(members)) - hat, (given - fitted)[members])
+        found.append(given - residual)
+    return found
 
 
 def nearest(rows: NDArray[np.float32], count: int, groups: Integers | None = None) -> Neighbours:
