@@ -72,14 +72,17 @@ def main() -> None:
     """Prints a line a turn, and medians."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", type=Path)
-    for name, default in {"size": 224, "workers": 2, "turns": 9, "images": 3000, "batch-size": 64}.items():
+    for name, default in {"size": 224, "workers": 2, "turns": 9, "images": 2000, "batch-size": 64}.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     args = parser.parse_args()
     with TemporaryDirectory() as cache:
         options = {"image_size": args.size, "batch_size": args.batch_size, "num_workers": args.workers}
         data = FolderData(path=args.photos, cache_dir=cache, cache_limit_gb=0, **options)
         data.setup()
-        chosen = torch.tensor(random.Random(0).sample(data.splits["train"].tolist(), args.images))
+        train = data.splits["train"].tolist()
+        if args.images > len(train):
+            parser.error(f"--images is {args.images}, but {len(train)} are for training")
+        chosen = torch.tensor(random.Random(0).sample(train, args.images))
         names = data.labels.names or []
         paths = [args.photos / names[number] for number in chosen]
         loader: Any = data.training_loader(torch.device("cpu"), chosen=chosen)

@@ -60,14 +60,16 @@ class Workers:
                 prefetch_factor=ahead if self.number else None,
             )
         )
-        slot = 0
+        slot, filled = 0, memory.numpy()
         for numbers in steps:
             batch = torch.empty((len(numbers), *shape), dtype=torch.uint8, pin_memory=self.pin_memory)
+            pixels = batch.numpy()
             for start in range(0, len(numbers), part):
                 found, place = next(reader), slice(start, start + part)
                 if isinstance(found, UserError):
                     raise found
-                batch[place] = memory[slot % slots, : len(batch[place])]
+                # By NumPy: torch's other threads would spin after each copy, on the cores of the processes.
+                pixels[place] = filled[slot % slots, : len(pixels[place])]
                 if isinstance(images, Streamed) and found:
                     images.digests[numbers[place]] = found
                 slot += 1
