@@ -116,7 +116,7 @@ def test_a_path_without_a_key_or_a_kind_is_what_it_is(command, typed, prepared, 
     ("typed", "features"),
     [
         (["data=cifar10"], ["features=backbone"]),
-        (["data=mnist"], ["features=pixels"]),
+        (["data=mnist"], ["features=fourier"]),
         (["data=cifar10", "noise=human"], ["features=backbone"]),
         (["data=cifar10", "features=pixels"], []),
         (["data=cifar10", "model=timm", "model.name=resnet50"], ["features=backbone"]),
@@ -126,15 +126,17 @@ def test_a_path_without_a_key_or_a_kind_is_what_it_is(command, typed, prepared, 
         (["data=cifar10", "data.folds=10"], ["features=pixels"]),
         (["runs=outputs/a"], []),
         (["seed=1"], []),
-        (["data.path=digits"], ["features=pixels"]),
+        (["data.path=digits"], ["features=fourier"]),
         (["data.path=large"], ["features=backbone"]),
         (["data.path=colours"], ["features=backbone"]),
-        (["data.path=digits.npz"], ["features=pixels"]),
+        (["data.path=digits.npz"], ["features=fourier"]),
+        (["data=mnist", "model=resnet18"], ["features=pixels"]),
+        (["data=mnist", "model=efficientnet_lite0"], ["features=backbone"]),
         (["data.path=colours.npz"], ["features=backbone"]),
         (["data.path=broken.npz"], ["features=backbone"]),
     ],
 )
-def test_an_audit_has_features_of_photographs_and_networks_for_digits(typed, features, tmp_path, monkeypatch):
+def test_an_audit_has_features_of_photographs_and_pixels_of_digits(typed, features, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for folder, mode, side in (("digits", "L", 28), ("large", "L", 65), ("colours", "RGB", 28)):
         (tmp_path / folder / "a").mkdir(parents=True)

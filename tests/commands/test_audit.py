@@ -240,6 +240,20 @@ def test_a_mistake_is_said_and_leaves_nothing(audit, name):
     assert not list(outcome.root.rglob("*.csv"))
 
 
+@pytest.mark.parametrize(("noise", "rate"), [("asymmetric", 0.4), ("symmetric", 0.2)])
+def test_small_grey_images_are_judged_by_their_pixels(audit, noise, rate):
+    outcome = audit("data=digits", f"noise={noise}", f"noise.rate={rate}", "output=found")
+    assert outcome.code == 0, outcome.err
+    found = outcome.root / "found"
+    assert not (found / "run").exists() and not (found / "pictures.csv").exists()
+    estimate = json.loads((found / "estimate.json").read_text())
+    quality, (low, high) = estimate["quality"], estimate["wrong_interval"]
+    assert abs(estimate["wrong"] - quality["wrong_before"]) < 0.03 and low < quality["wrong_before"] < high
+    assert quality["average_precision"] > 0.95
+    assert quality["wrong_after"] < quality["wrong_before"] / 3
+    assert any(pair["systematic"] for pair in estimate["pairs"]) == (noise == "asymmetric")
+
+
 def test_copies_are_one_picture_of_their_class(audit, tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (30, 8, 8, 3), dtype=np.uint8)
     images[2::3] = images[2]  # the third class, ten times the same

@@ -126,8 +126,8 @@ def from_file(argument: str, options: Options) -> list[str]:
 def features_at(overrides: Mapping[str, Override]) -> list[str]:
     """The option of ``features`` for an audit, unless one of the overrides (by their keys) chooses it.
 
-    Photographs are judged by the features of a pretrained network. Networks are trained for small grey images, which
-    these judge better, and where an override is about training.
+    Photographs are judged by the features of a pretrained network, small grey images by their pixels. Networks are
+    trained where an override is about training.
     """
     groups = {key.partition(".")[0] for key in overrides}
     if groups & {"features", "runs", "apply"} or not groups & {"data", "experiment"}:
@@ -141,4 +141,6 @@ def features_at(overrides: Mapping[str, Override]) -> list[str]:
         from lnl.datasets.photographs import are_small_and_grey  # loads Pillow
 
         small = are_small_and_grey(Path(typed).expanduser())
-    return ["features=pixels" if trained or small else "features=backbone"]
+    if trained:
+        return ["features=pixels"]
+    return ["features=fourier" if small and model is None else "features=backbone"]

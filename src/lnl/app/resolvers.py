@@ -71,9 +71,10 @@ def _own_data(own: Any, usual: Any, *, _root_: DictConfig) -> Any:
     return own if data is not None and "test_fraction" in data else usual
 
 
-def _by_features(backbone: str, file: str, pixels: str, *, _root_: DictConfig) -> str:
+def _by_features(backbone: str, file: str, fourier: str, pixels: str, *, _root_: DictConfig) -> str:
     """The option for the chosen ``features``; in a defaults list."""
-    return {"backbone": backbone, "file": file}.get(str(_root_.get("features")), pixels)
+    chosen = {"backbone": backbone, "file": file, "fourier": fourier}
+    return chosen.get(str(_root_.get("features")), pixels)
 
 
 def _starts_from_own_data(option: str) -> bool:

@@ -115,7 +115,7 @@ class OnFeatures(FitOnce):
     def __init__(self, **base: Any) -> None:
         super().__init__(**base)
         if getattr(self.model, "freeze", True) is not True or not hasattr(self.model, "num_features"):
-            raise ValueError(f"{type(self).__name__} needs frozen features: features=backbone, or features=PATH")
+            raise ValueError(f"{type(self).__name__} needs frozen features: features=backbone, fourier or PATH")
         model: Any = self.model
         model.head = self.make_head(model.num_features)
 

@@ -4,6 +4,7 @@ Models take ``num_classes`` (K), ``in_channels`` (C) and, if they need it, ``ima
 """
 
 from lnl.models.cnn import CNN8, DropoutCNN, SmallCNN
+from lnl.models.fourier import RandomFourierModel
 from lnl.models.histogram import HistogramLogistic
 from lnl.models.pretrained import FeatureHead, PretrainedModel, TimmModel, TorchvisionModel
 from lnl.models.resnet import PreActResNet18, ResNet9, WideResNet, resnet_small_images
@@ -19,6 +20,7 @@ __all__ = [
     "InceptionSmall",
     "PreActResNet18",
     "PretrainedModel",
+    "RandomFourierModel",
     "ResNet9",
     "SmallCNN",
     "TimmModel",

@@ -76,7 +76,7 @@ def train_here(plan: Plan, say: Callable[[str], Any], process: Process = ALONE) 
     trainer = build_trainer(cfg, folder, data, method, table, process=process)
     with process.first():  # it computes them for the others
         cached = not data.features and features_for(method, data, trainer.strategy.root_device, cfg.features.views)
-    if cached:
+    if cached and plan.options["features"] == "pixels":
         plan = replace(plan, options={**plan.options, "features": "backbone"})
     if isinstance(bar := trainer.progress_bar_callback, TrainingProgress):
         bar.part = plan.part
