@@ -5,7 +5,7 @@ from cleanlab.count import estimate_joint
 from scipy.stats import norm
 
 from lnl.auditing import estimate_noise, find_issues
-from lnl.auditing.estimate import judge, margins, relative, systematic_pairs, wrong_at_random
+from lnl.auditing.estimate import judge, margins, often_mistaken, relative, systematic_pairs, wrong_at_random
 from tests.auditing.generated import CLASSES, noisy_problem
 
 
@@ -30,6 +30,12 @@ def test_a_model_that_knows_the_truth_counts_it():
         assert pair["interval"] == pytest.approx(wilson(pair["rate"], trials), abs=1e-6)
     assert estimate["samples"] == 1000
     assert estimate["classes"] == ["a", "b", "c"]
+
+
+def test_few_labels_are_not_systematic_where_many_are():
+    transition = np.array([[0.84, 0.15, 0.01], [0.02, 0.97, 0.01], [0.01, 0.01, 0.98]])
+    assert np.argwhere(often_mistaken(transition, np.full(3, 1000))).tolist() == [[1, 0]]  # labelled 1, truly 0
+    assert not often_mistaken(transition, np.full(3, 50)).any()  # eight labels
 
 
 def wilson(p, n):

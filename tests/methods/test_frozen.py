@@ -71,4 +71,5 @@ def test_baselines_of_frozen_features_train_and_predict(train, predict, method, 
 
 
 def test_images_without_a_frozen_network_are_refused(train):
-    assert "LinearProbe needs frozen features: features=backbone, fourier or PATH" in train("data=digits", "method=linear_probe").err
+    refused = train("data=digits", "method=linear_probe").err
+    assert "LinearProbe needs frozen features: features=backbone, fourier or PATH" in refused

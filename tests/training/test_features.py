@@ -101,7 +101,7 @@ def test_a_frozen_network_trains_on_features_as_on_images(train, method):
 def test_features_of_pixels_train_any_method_and_carry_their_name(train):
     outcome = train("data=digits", "features=fourier", "method=linear_probe", "noise=symmetric", "noise.rate=0.4")
     assert outcome.result["features"] == "fourier"
-    assert outcome.result["protocol"]["last"]["test"]["accuracy"] > 0.9  # with the usual C of 1 it would learn the noise
+    assert outcome.result["protocol"]["last"]["test"]["accuracy"] > 0.9
 
 
 def test_features_of_a_file_are_trained_on_and_checked(train, tmp_path):

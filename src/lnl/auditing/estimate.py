@@ -97,11 +97,12 @@ def estimate_noise(
     if issues is not None:
         np.add.at(flagged, pairs_of(issues[issues["issue"]], classes), 1)
     noise = noise_of(labels, probabilities) if noise is None else noise
-    systematic = often_mistaken(noise.transition) if by_features else systematic_pairs(labels, probabilities)
+    sizes = np.bincount(labels, minlength=len(classes))
+    systematic = often_mistaken(noise.transition, sizes) if by_features else systematic_pairs(labels, probabilities)
     at_random, at_random_interval = wrong_at_random(labels, probabilities)
     counts = compute_confident_joint(labels, probabilities, calibrate=False)
     joint = estimate_joint(labels, probabilities)
-    trials, weights = counts.sum(axis=1), np.bincount(labels, minlength=len(classes)) / len(labels)
+    trials, weights = counts.sum(axis=1), sizes / len(labels)
     wrong = 1 - counts.diagonal() / trials
     rate = float(weights @ wrong)
     variance = float(weights**2 @ (wrong * (1 - wrong) / trials))
@@ -260,13 +261,15 @@ def systematic_pairs(labels: Integers, probabilities: Floats) -> NDArray[np.bool
     return systematic
 
 
-def often_mistaken(transition: Floats) -> NDArray[np.bool_]:
+def often_mistaken(transition: Floats, sizes: Integers) -> NDArray[np.bool_]:
     """Pairs ``[i, j]`` of classes such that samples that are truly j are labelled i far more often than otherwise.
 
-    That is a tenth of them at least, and four times the median of j's other wrong labels plus one in a hundred.
+    That is a tenth of them at least, by two standard errors, and four times the median of j's other wrong labels plus
+    one in a hundred.
 
     Args:
         transition: ``T[j, i]``, of :func:`lnl.noise.estimate.estimate_transition`.
+        sizes: ``[K]``, number of labels of each class.
 
     Returns:
         ``[K, K]``; all false for two classes, because there is no other class to compare with.
@@ -276,7 +279,9 @@ def often_mistaken(transition: Floats) -> NDArray[np.bool_]:
     if classes < 3:
         return np.zeros((classes, classes), dtype=bool)
     usual = np.array([[np.nanmedian(np.delete(row, i)) for i in range(classes)] for row in wrong])
-    result: NDArray[np.bool_] = (np.nan_to_num(wrong) >= 0.1) & (np.nan_to_num(wrong) >= 4 * (usual + 0.01))
+    wrong = np.nan_to_num(wrong)
+    error = np.sqrt(wrong * (1 - wrong) / np.maximum(sizes, 1)[:, None])
+    result: NDArray[np.bool_] = (wrong - 2 * error >= 0.1) & (wrong >= 4 * (usual + 0.01))
     return result.T
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from lnl.auditing.estimate import Floats
 from lnl.labels import Integers
-from lnl.noise.estimate import NoiseEstimate, estimate_transition
+from lnl.noise.estimate import NoiseEstimate, estimate_transition, levels_for, mean_of
 
 PENALTIES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)  # of which the given labels choose
 LEAST = 0.02  # weight of a sample whose label is surely wrong
@@ -25,7 +25,7 @@ class Probed:
     """What features say of ``n`` labels in ``K`` classes.
 
     Attributes:
-        estimate: of the noise, by a head that takes all labels for right.
+        estimate: of the noise, by a head that takes all labels for right; of small sets the mean with ``judged``.
         judged: of the noise, by a head for which labels count as far as they are right; it judges single labels better.
         scores: of that head, ``[n, K]``.
         neighbours: ``[n, K]``, the share of each label among a sample's neighbours, weighed likewise.
@@ -70,6 +70,9 @@ def probe(
     near, similar = neighbours or nearest(rows, neighbour_count(len(labels), num_classes), groups)
     shares = neighbour_shares(near, similar, labels, num_classes, weights)
     judged = estimate_transition(scores, labels, levels=1)
+    if levels_for(len(labels), num_classes) == 1:
+        # Of few labels, the first head has learned some wrong ones, and the second has lost some right ones.
+        estimate = mean_of(estimate, judged)
     return Probed(estimate, judged, scores, shares, PENALTIES[best], 1 - _mean_of_known(similar[:, :CLOSE]))
 
 

@@ -1,6 +1,6 @@
 """How labels become wrong, estimated from a classifier's out-of-sample scores: T, the share, and each label's doubt."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,10 +53,10 @@ def estimate_transition(scores: Floats, labels: Integers, levels: int | None = N
     Args:
         scores: out of sample, ``[n, K]``: logits, log probabilities, or scores of a linear head.
         labels: given, ``[n]`` in ``[0, K)``.
-        levels: at least 1, of equal size; None for one to three, by the number of labels.
+        levels: at least 1, of equal size; None for :func:`levels_for` the number of labels.
     """
     if levels is None:
-        levels = int(np.clip(len(labels) // (FOR_A_LEVEL * scores.shape[1]), 1, 3))
+        levels = levels_for(len(labels), scores.shape[1])
     top = _distance(scores)
     unit, level = float(np.median(top)) or 1.0, top.argsort().argsort() * levels // len(top)
 
@@ -67,6 +67,17 @@ def estimate_transition(scores: Floats, labels: Integers, levels: int | None = N
     between = (best - STEP, best + STEP)
     found = minimize_scalar(lambda step: -at(step).log_likelihood, bounds=between, options={"xatol": STEP / 40})
     return at(found.x)
+
+
+def levels_for(samples: int, num_classes: int) -> int:
+    """One level of difficulty, two from 300 labels of a class on, three from 450 on."""
+    return int(np.clip(samples // (FOR_A_LEVEL * num_classes), 1, 3))
+
+
+def mean_of(one: NoiseEstimate, other: NoiseEstimate) -> NoiseEstimate:
+    """The mean of two estimates from the same labels."""
+    pairs = zip(astuple(one), astuple(other), strict=True)
+    return NoiseEstimate(*((first + second) / 2 for first, second in pairs))
 
 
 def softmax(scores: Floats) -> Floats:
