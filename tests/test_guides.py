@@ -82,7 +82,7 @@ def test_wrong_labels(follow, tmp_path):
     wrong_before, wrong_after = ((corrected[column] != right).sum() for column in ("given_label", "label"))
     assert wrong_after < wrong_before / 2
     assert len(corrected) == 400
-    assert "validation accuracy" in said
+    assert "test accuracy" in said
     assert shell("python sort.py", tmp_path) == ""
     count = (corrected["label"] == "two").sum()
     assert len(list((tmp_path / "sorted/two").iterdir())) == count > 0

@@ -35,6 +35,12 @@ def test_decisions_may_come_from_a_spreadsheet(tmp_path, delimiter):
     assert decisions[["index", "label"]].to_numpy().tolist() == [[1, "<b>"], [0, "1"]]
 
 
+def test_decisions_may_come_from_label_studio(tmp_path):
+    path = tmp_path / "project.csv"
+    path.write_text("image,index,given_label,label,lead_time\n/a,0,1,fox,2.5\n/b,1,NA,NA,1\n")
+    assert read_decisions(path, LABELS, CLASSES)["decision"].tolist() == ["change", "keep"]
+
+
 def test_without_decisions_nothing_changes():
     none = pd.DataFrame({"index": np.array([], dtype=int), "label": np.array([], dtype=object)})
     table = corrected_labels(LABELS, none)

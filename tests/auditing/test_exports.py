@@ -61,7 +61,8 @@ def test_label_studio_gets_a_task_for_each_label_with_the_suggestion_as_predicti
         (prediction,) = task["predictions"]
         (result,) = prediction["result"]
         assert (result["from_name"], result["to_name"]) == (choices.get("name"), image.get("name"))
-        assert (result["type"], result["value"]) == ("choices", {"choices": [row["suggested_label"]]})
+        chosen_already = row["suggested_label"] if row["issue"] else row["given_label"]
+        assert (result["type"], result["value"]) == ("choices", {"choices": [chosen_already]})
         assert (prediction["score"], task["data"]["flagged"]) == (row["score"], row["issue"])
     assert len({task["predictions"][0]["result"][0]["id"] for task in tasks}) == 3
     assert [task["data"]["kinds"] for task in tasks] == ["", "near_duplicate, dark", ""]
@@ -81,6 +82,7 @@ def test_fiftyone_gets_given_labels_by_absolute_paths(dataset, tmp_path, monkeyp
     assert read["labels"][str(tmp_path / "photos" / FILES[2])]["attributes"] == {
         "index": 2,
         "rank": 2,
+        "given_label": CLASSES[1],
         "suggested_label": CLASSES[0],
         "score": 0.5,
         "flagged": False,

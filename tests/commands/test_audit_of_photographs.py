@@ -46,9 +46,12 @@ def photos(tmp_path):
 @pytest.mark.slow
 def test_near_duplicates_and_faulty_pictures_are_kinds_of_their_own(audit, photos, tmp_path):
     copies, faults = photos
-    command = ("data.path=photos", "output=found", "export=[label_studio,fiftyone]")
+    (tmp_path / "photos/g/empty.png").touch()
+    command = ("data.path=photos", "output=found", "data.on_error=skip", "export=[label_studio,fiftyone]")
     outcome = audit(*command)
     assert outcome.code == 0, outcome.err
+    left_out = "1 sample is left out (data.on_error=skip), first g/empty.png: it is empty (0 bytes)"
+    assert f"{left_out}\n" in outcome.err
     found = tmp_path / "found"
     table = pd.read_csv(found / "pictures.csv", keep_default_na=False)
     assert list(table) == ["kind", "score", "index", "file", "given_label", "of_index", "of_file", "of_label"]
@@ -64,6 +67,7 @@ def test_near_duplicates_and_faulty_pictures_are_kinds_of_their_own(audit, photo
     assert dict(zip(faulty["file"], faulty["kind"], strict=True)) == faults
 
     estimate = json.loads((found / "estimate.json").read_text())
+    assert left_out in [remark.split("\n")[0] for remark in estimate["remarks"]]
     assert estimate["pictures"]["near_duplicate"] == 4
     assert estimate["pictures"]["different_labels"] == 3
     assert "pictures.csv: 1 copy, 4 near-duplicates" in outcome.out
@@ -79,8 +83,8 @@ def test_near_duplicates_and_faulty_pictures_are_kinds_of_their_own(audit, photo
     assert len(json.loads((found / "fiftyone.json").read_text())["labels"]) == 45
 
     # The same audit without the exports has none of its own; what is not audited so has no such table.
-    assert audit(*command[:2]).code == 0
+    assert audit(*command[:3]).code == 0
     assert sorted(path.name for path in found.iterdir()) == [
         *("corrected_labels.csv", "estimate.json", "index.html", "issues.csv", "pictures.csv"),
     ]
-    assert "export is csv, and must be null" in audit(*command[:2], "export=csv").err
+    assert "export is csv, and must be null" in audit(*command[:3], "export=csv").err

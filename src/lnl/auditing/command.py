@@ -29,7 +29,7 @@ from lnl.datasets.splits import check_classes, class_sizes
 from lnl.datasets.userdata.source import UserSource
 from lnl.errors import UserError
 from lnl.files import explained
-from lnl.progress import working
+from lnl.progress import say, working
 from lnl.runs.find import named_folders
 from lnl.runs.folder import RunFolder, write_json
 from lnl.runs.identity import identify
@@ -76,7 +76,7 @@ def audit(cfg: DictConfig, hydra: HydraConf) -> str:
         check_exports(exports, data.dataset)
     with working("judging the labels"):
         issues, estimate = make_audit(evidence, data)
-    estimate |= {"runs": identities, "audited": _audited(results[0], data)}
+    estimate |= {"runs": identities, "audited": _audited(results[0], data), "remarks": list(data.dataset.remarks)}
     config = results[0]["config"]["data"]
     name = Path(config["path"]).expanduser().resolve().name if "path" in config else results[0]["data"]["name"]
     with explained(output):
@@ -198,6 +198,8 @@ def _with_features(cfg: DictConfig, hydra: HydraConf, output: Path) -> tuple[Noi
     plan = make_plan(OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in KEYS]), hydra)
     _check_output(output, [plan.folder.identity], bool(cfg.force))
     data = build_data(cfg, contents=plan.experiment.fingerprints)
+    for remark in data.dataset.remarks:
+        say(remark.split("\n")[0])
     check_exports(chosen(cfg.export), data.dataset)
     _check_classes(data, None)
     known = {"name": plan.options["data"], "classes": data.classes}

@@ -64,7 +64,9 @@ def read_estimate(output: Path) -> dict[str, Any]:
 def read_decisions(
     path: Path, labels: pd.DataFrame, classes: Sequence[str], audited: str | None = None
 ) -> pd.DataFrame:
-    """A CSV of decisions as the audit's page exports them, checked to be about these labels.
+    """A CSV of decisions as the audit's page or Label Studio exports them, checked to be about these labels.
+
+    Without a column ``decision``, labels other than the given one are changes.
 
     If ``audited``, the name of the audited data, is given, a column ``audited`` in the file must have the same.
 
@@ -74,6 +76,8 @@ def read_decisions(
     if not path.is_file():
         raise UserError(f"there is no file of decisions at {path}")
     table = read_csv(path)  # labels and files are text: a class may be called 1, or NA
+    if "decision" not in table and {"label", "given_label"} <= set(table):
+        table["decision"] = np.where(table["label"] == table["given_label"], "keep", "change")
     if missing := [name for name in COLUMNS if name not in table]:
         raise UserError(f"{path} is not a file of decisions: no column {missing[0]}; it needs {', '.join(COLUMNS)}")
     index = pd.to_numeric(table["index"], errors="coerce")

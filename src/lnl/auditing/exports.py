@@ -60,8 +60,9 @@ def write_exports(
 
 
 def label_studio(rows: Sequence[dict[str, Any]], classes: Sequence[str], pictures: Files) -> dict[str, str]:
-    """Tasks with the suggested label as a prediction, and the labeling interface that they need.
+    """Tasks with a prediction, and the labeling interface that they need.
 
+    The prediction is the suggested label of flagged ones, else the given label: Label Studio has it chosen already.
     A task's picture is a file of Label Studio's local storage, by its path from the folder that contains the folder of
     the pictures: Label Studio needs that one as its document root, and the folder of the pictures as a storage.
     """
@@ -84,7 +85,7 @@ def label_studio(rows: Sequence[dict[str, Any]], classes: Sequence[str], picture
                             "from_name": "label",
                             "to_name": "image",
                             "type": "choices",
-                            "value": {"choices": [row["suggested_label"]]},
+                            "value": {"choices": [row["suggested_label" if row["issue"] else "given_label"]]},
                         }
                     ],
                 }
@@ -94,7 +95,8 @@ def label_studio(rows: Sequence[dict[str, Any]], classes: Sequence[str], picture
     ]
     choices = "".join(f"    <Choice value={quoteattr(name)}/>\n" for name in classes)
     interface = (
-        '<View>\n  <Image name="image" value="$image"/>\n  <Text name="given" value="given: $given_label"/>\n'
+        '<View>\n  <Image name="image" value="$image"/>\n'
+        '  <Text name="given" value="given: $given_label, suggested: $suggested_label"/>\n'
         f'  <Choices name="label" toName="image" choice="single">\n{choices}  </Choices>\n</View>\n'
     )
     return {"label_studio.json": _json(tasks), "label_studio.xml": interface}
@@ -108,7 +110,7 @@ def fiftyone(rows: Sequence[dict[str, Any]], classes: Sequence[str], pictures: F
             "label": number[row["given_label"]],
             "confidence": round(float(row["self_confidence"]), 6),
             "attributes": {
-                **{name: row[name] for name in ("index", "rank", "suggested_label")},
+                **{name: row[name] for name in ("index", "rank", "given_label", "suggested_label")},
                 "score": round(float(row["score"]), 6),
                 "flagged": bool(row["issue"]),
                 "kinds": ", ".join(row["kinds"]),

@@ -103,7 +103,7 @@ function pressed(event) {
 
 function clicked(event) {
   const card = event.target.closest("li");
-  if (!card) return;
+  if (!card || event.target.closest("select")) return; // Chromium sends a click after a choice, too
   const place = +card.dataset.place;
   const button = event.target.closest("button");
   if (button?.classList.contains("look")) return look(place);
