@@ -224,6 +224,9 @@ MISTAKES = {
     "no output": (["output="], ["the name of a folder is empty"]),
     "decisions that are none": (["apply=nowhere.csv", "output=empty"], ["no audit in empty", "output="]),
     "a sweep": (["-m"], ["leave out -m"]),
+    "a network without features": (["features=fourier", "model=resnet18"], ["audit needs features", "features=pixels"]),
+    "a value that the model refuses": (["model.num_features=7"], ["error: model.num_features must be even"]),
+    "an unknown network": (["model=timm", "model.name=resnet9999"], ["error: model: name: timm has no network"]),
     "a misspelt key": (["suspect=3"], ["no 'suspect'", "did you mean 'suspects'"]),
 }
 

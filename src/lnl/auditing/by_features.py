@@ -11,13 +11,12 @@ from lnl.auditing.evidence import Evidence
 from lnl.auditing.kinds import are_photographs, faults, is_blank, kinds_of, oddness, table_of
 from lnl.auditing.looks import Looks, look_at
 from lnl.auditing.probe import Probed, directions, neighbour_count, probe
-from lnl.config import factory
+from lnl.config import build
 from lnl.data import NoisyDataModule
 from lnl.datasets.pictures import PictureError, picture_size
 from lnl.errors import UserError
 from lnl.labels import Integers
 from lnl.models import PretrainedModel
-from lnl.training.assembly import make_network
 from lnl.training.features import use_features
 
 
@@ -31,10 +30,11 @@ def evidence_of_features(cfg: DictConfig, data: NoisyDataModule) -> Evidence:
         UserError: if the model is no frozen backbone.
     """
     if not data.features:
-        network = make_network(factory("model", cfg.model))
+        network = build("model", cfg.model)
         if not isinstance(network, PretrainedModel):
             raise UserError(
-                "features=backbone needs a pretrained network: model=efficientnet_lite0, timm or torchvision"
+                "the audit needs features: of model=efficientnet_lite0, timm or torchvision, or of random_fourier for "
+                "small images; features=pixels trains other networks"
             )
         device = torch.device("cuda" if torch.cuda.is_available() and cfg.trainer.accelerator != "cpu" else "cpu")
         use_features(network.to(memory_format=torch.channels_last), data, device, data.views["weak"])

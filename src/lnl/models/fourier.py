@@ -10,25 +10,24 @@ class RandomFourier(nn.Module):
     r"""Random Fourier features (Rahimi and Recht, 2007, Random features for large-scale kernel machines, NeurIPS).
 
     Of an image's pixels less their mean, of length 1, as a row x: :math:`[\cos(xW), \sin(xW)]`, with the entries of W
-    drawn from :math:`N(0, \gamma)`. The cosine of two images' features is about :math:`\exp(-\gamma (1 - r))`, r being
-    the correlation of their pixels, so that brightness and contrast do not count.
+    drawn from :math:`N(0, \gamma)`, the same in every run. The cosine of two images' features is about
+    :math:`\exp(-\gamma (1 - r))`, r being the correlation of their pixels: brightness and contrast do not count.
 
     Args:
         inputs: number of values of an image.
         num_features: F, even.
         gamma: above 0; the larger, the fewer images are alike.
-        seed: of W.
 
     Shape: images ``[B, C, H, W]``; returns ``[B, F]``.
     """
 
     weight: Tensor
 
-    def __init__(self, inputs: int, num_features: int, gamma: float, seed: int = 0) -> None:
+    def __init__(self, inputs: int, num_features: int, gamma: float) -> None:
         super().__init__()
         if num_features % 2 or num_features < 2 or not gamma > 0:
             raise ValueError(f"num_features must be even and gamma above 0, got {num_features} and {gamma}")
-        drawn = torch.randn(inputs, num_features // 2, generator=torch.Generator().manual_seed(seed))
+        drawn = torch.randn(inputs, num_features // 2, generator=torch.Generator().manual_seed(0))
         self.register_buffer("weight", drawn * gamma**0.5)
 
     def forward(self, images: Tensor) -> Tensor:
