@@ -70,8 +70,6 @@ def check_hinted(
         value = node[key]
         if not known and value is None and OmegaConf.is_interpolation(node, key):
             continue
-        if not known and name == "method" and value == "oracle":  # a number when the noise is drawn
-            continue
         automatic = path in AUTOMATIC or OmegaConf.is_interpolation(node, key)
         if not known and value == "auto" and automatic:  # a number when the data is read
             continue
@@ -214,7 +212,7 @@ def _called(kind: Any, kinds: list[Any], value: Any) -> list[str]:
         whole = float not in kinds and isinstance(value, float) and not math.isnan(value)
         return ["a whole number" if whole else "a number"]
     if origin is Literal:
-        return [str(choice) for choice in get_args(kind)]
+        return ["true" if choice is True else str(choice) for choice in get_args(kind)]
     if _is_called(kind):
         return ["something with a _target_"]
     if origin in MAPPINGS:

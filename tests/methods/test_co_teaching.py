@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from omegaconf import OmegaConf
 from torch import nn
 
 from lnl import NoisyLabelClassifier
@@ -18,7 +17,7 @@ from lnl.labels import Labels
 from lnl.methods import CoTeaching
 from lnl.noise import AsymmetricNoise, PairflipNoise, SymmetricNoise, UniformNoise
 from lnl.reporting.results import read_runs
-from lnl.training.assembly import tell_noise_rate
+from lnl.training.assembly import tell_noise
 from tests.conftest import above_chance, weights
 from tests.methods.made import make
 
@@ -98,17 +97,17 @@ def test_values_outside_are_refused(options):
 
 
 @pytest.mark.parametrize("noise", ["none", "file"])
-def test_noise_of_unknown_rate_asks_for_one(digits, tmp_path, noise):
+def test_noise_that_was_not_drawn_is_no_oracle(digits, tmp_path, noise):
     (tmp_path / "labels.csv").write_text("label\n" + "3\n" * 1438)
     arguments = ("method=co_teaching", f"noise={noise}", *(["noise.path=labels.csv"] if noise == "file" else []))
-    outcome = digits(*arguments)
+    outcome = digits(*arguments, "method.forget_rate=true")
     assert outcome.code == 1
-    assert outcome.err.strip().endswith("method.forget_rate=0.2")
+    assert outcome.err.strip().endswith("method.forget_rate=estimate estimates it.")
     assert not outcome.folders
     given = digits(*arguments, "method.forget_rate=0.2", "trainer.max_epochs=1")
     assert given.code == 0
     assert given.result["oracle_options"] == {}
-    assert "TRUE SHARE" not in given.out
+    assert "TRUE NOISE" not in given.out
     assert set(read_runs([given.folder])["method"]) == {"co_teaching"}
 
 
@@ -128,23 +127,36 @@ def test_the_true_share_is_what_the_noise_makes_wrong(noise, expected):
     )(rate=0.4)
     clean = np.arange(1000) % 10
     labels = kind(Labels.true(clean, [str(i) for i in range(10)]), np.zeros((1000, 1, 1, 1), np.uint8))
-    data = SimpleNamespace(noise=kind, labels=labels)
-    options = OmegaConf.create({"forget_rate": "oracle", "ramp_epochs": 3})
-    assert tell_noise_rate(options, data) == ["forget_rate"]
-    assert options == {"forget_rate": pytest.approx(expected), "ramp_epochs": 3}
-    assert tell_noise_rate(options, data) == []  # what is given is no oracle
+    data = SimpleNamespace(noise=kind, labels=labels, dataset=SimpleNamespace(clean_val=False))
+    told = make(CoTeaching, 4, 10, forget_rate=True)
+    tell_noise(told, data)
+    assert told.oracles == ["forget_rate"]
+    assert told.noise_rate.item() == pytest.approx(expected)
+    torch.testing.assert_close(told.transition.double(), torch.from_numpy(labels.noise.transition), rtol=0, atol=1e-6)
+    given = make(CoTeaching, 4, 10, forget_rate=0.2)
+    tell_noise(given, data)  # what is given is no oracle
+    assert given.oracles == []
+    assert given.noise_rate == 0
 
 
 @pytest.fixture
 def run(digits):
-    return digits("method=co_teaching", "noise.rate=0.5", "method.ramp_epochs=2", "trainer.max_epochs=4")
+    return digits(
+        "method=co_teaching",
+        "method.forget_rate=true",
+        "noise.rate=0.5",
+        "method.ramp_epochs=2",
+        "trainer.max_epochs=4",
+    )
 
 
 def test_a_run_forgets_as_much_as_the_noise_has_and_says_that_it_was_told(run):
     assert run.code == 0, run.err
-    assert run.result["config"]["method"]["forget_rate"] == 0.5
+    assert run.result["config"]["method"]["forget_rate"] is True
     assert run.result["oracle_options"] == {"forget_rate": 0.5}
-    assert "method.forget_rate=0.5 IS THE TRUE SHARE OF WRONG LABELS" in run.out
+    assert "method.forget_rate=true IS THE TRUE NOISE (50.0% wrong labels)" in run.out
+    assert run.result["noise_believed"]["rate"] == 0.5
+    assert run.result["noise_believed"]["transition_error"] == pytest.approx(0, abs=1e-6)
     assert set(read_runs([run.folder])["method"]) == {"co_teaching (oracle)"}
     table = pd.read_csv(run.folder / "metrics.csv")
     assert table["train/kept"].tolist() == pytest.approx([1.0, 0.75, 0.5, 0.5], abs=0.01)
@@ -155,7 +167,8 @@ def test_a_run_forgets_as_much_as_the_noise_has_and_says_that_it_was_told(run):
 def test_the_networks_are_two(run):
     state = weights(run.folder)
     second = {name: value for name, value in state.items() if name.startswith("second.")}
-    assert len(state) == 2 * len(second)
+    first = [name for name in state if name.startswith("model.")]
+    assert len(first) == len(second)
     for name, value in second.items():
         if name.endswith("weight") and value.ndim > 1:
             assert (value - state[name.replace("second.", "model.")]).abs().mean() > 0.01

@@ -12,6 +12,7 @@ from lnl.methods.frozen import LinearProbe, NearestNeighbours
 from lnl.methods.label_correction import LabelCorrection
 from lnl.methods.meta_weight_net import MetaWeightNet
 from lnl.methods.mix import CutMix, Mix, Mixup
+from lnl.methods.noise_aware import NoiseAware
 from lnl.methods.stages import Stage, StagedMethod
 from lnl.methods.two_networks import TwoNetworks
 
@@ -30,6 +31,7 @@ __all__ = [
     "Mix",
     "Mixup",
     "NearestNeighbours",
+    "NoiseAware",
     "NoisyLabelMethod",
     "Stage",
     "StagedMethod",

@@ -36,7 +36,6 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
     any_loss: ClassVar[bool] = True  # whether the configured loss is what it descends on
     uses_trusted: ClassVar[bool] = False  # whether trusted samples have their right label in batches
     several_devices: ClassVar[bool] = True  # whether processes that share the training set can train it
-    oracle_options: Sequence[str] = ()  # those that were given the true share of wrong labels
     progress: float = 0.0  # epochs done, with the fraction of the present one
 
     def __init__(
@@ -112,12 +111,13 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
         if self._unobserved is not None and inputs and inputs[0] is self._unobserved.images:
             self.observe(self._unobserved.index, logits)
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Loss and accuracy against the given, noisy labels: all that may choose an epoch."""
+    def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Logs loss and accuracy against the given, noisy labels, all that may choose an epoch; returns the logits."""
         logits = self(batch.images)
         self.observe(batch.index, logits)
         self.log_term("loss", self.loss(logits, batch.labels).mean(), batch, "val")
         self.log_term("accuracy", (logits.argmax(dim=1) == batch.labels).float().mean(), batch, "val")
+        return logits
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         return self(batch.images).float()

@@ -6,10 +6,11 @@ from torch import Tensor
 
 from lnl.data.batch import Batch
 from lnl.errors import check_range
+from lnl.methods.noise_aware import FromNoise, NoiseAware, check_share
 from lnl.methods.two_networks import TwoNetworks
 
 
-class CoTeaching(TwoNetworks):
+class CoTeaching(NoiseAware, TwoNetworks):
     r"""Two networks, each trained on the part of a batch that the *other* one has the smallest losses on
     (arXiv:1804.06872).
 
@@ -23,20 +24,22 @@ class CoTeaching(TwoNetworks):
     nearest, and at least 1; the authors' code rounds it down, and divides by :math:`T_k - 1`.
 
     Args:
-        forget_rate: :math:`\tau` in [0, 1). The paper takes the true share of wrong labels, as if it were known:
-            ``method.forget_rate=oracle``.
+        forget_rate: :math:`\tau` in [0, 1): ``estimate`` for the estimated share of wrong labels, ``true`` for the true
+            one, which the paper takes as known (:class:`NoiseAware`), or a number.
         ramp_epochs: :math:`T_k`, at least 1. The authors' is 10 of 200 epochs.
     """
 
-    def __init__(self, *, forget_rate: float, ramp_epochs: int = 10, **base: Any) -> None:
+    noise_options = ("forget_rate",)
+
+    def __init__(self, *, forget_rate: FromNoise = "estimate", ramp_epochs: int = 10, **base: Any) -> None:
         super().__init__(**base)
-        check_range("[0, 1)", forget_rate=forget_rate)
+        check_share(forget_rate=forget_rate)
         check_range("[1, inf)", ramp_epochs=ramp_epochs)
         self.forget_rate, self.ramp_epochs = forget_rate, ramp_epochs
 
     def keep_rate(self, epoch: int) -> float:
         """R(t): the share of a batch that is trained on after t = ``epoch`` finished epochs."""
-        return 1 - self.forget_rate * min(epoch / self.ramp_epochs, 1)
+        return 1 - self.number(self.forget_rate) * min(epoch / self.ramp_epochs, 1)
 
     def training_loss(self, batch: Batch) -> Tensor:
         one, other = (network(batch.images) for network in self.networks)

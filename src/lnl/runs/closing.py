@@ -27,7 +27,7 @@ def closing_block(result: dict[str, Any], folder: Path) -> str:
         f"{many(result['epochs'], 'epoch', 'epochs')}{steps} in {result['time']['fit_seconds']:.1f} s",
         *_labels(result),
         *(
-            f"method.{name}={value:g} IS THE TRUE SHARE OF WRONG LABELS, which is known in experiments only"
+            f"method.{name}=true IS THE TRUE NOISE ({value:.1%} wrong labels), which is known in experiments only"
             for name, value in result.get("oracle_options", {}).items()
         ),
     ]

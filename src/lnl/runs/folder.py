@@ -46,6 +46,7 @@ class RunFolder:
         self.out_of_fold = self.path / "out_of_fold.npz"
         self.sample_history = self.path / "sample_history.npz"
         self.corrected_labels = self.path / "corrected_labels.csv"
+        self.transition = self.path / "transition.npz"
         self.figures = self.path / "figures"
         self.evaluations = self.path / "evaluations"
         self.exports = self.path / "export"

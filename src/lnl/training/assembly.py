@@ -20,7 +20,7 @@ from lnl.data.samples import Samples
 from lnl.datasets.source import Source
 from lnl.errors import UserError, check_range, first_line
 from lnl.losses import CrossEntropy
-from lnl.methods import Mix, NoisyLabelMethod
+from lnl.methods import Mix, NoiseAware, NoisyLabelMethod
 from lnl.runs.folder import RunFolder
 from lnl.training.checkpoints import AtomicCheckpointIO, EpochSeed, StaysStopped, load_checkpoint, load_weights
 from lnl.training.environment import resolve_precision
@@ -104,10 +104,10 @@ def build_method(cfg: DictConfig, data: NoisyDataModule) -> NoisyLabelMethod:
     Raises:
         UserError: if it cannot, does not use the chosen loss, or needs an augmentation that was not chosen.
     """
-    oracle_options = tell_noise_rate(cfg.method, data)
     mix = build("mix", cfg.mix) if cfg.get("mix") else None
     method = make_method(cfg, data.samples(), data.sample_shape, mix)
-    method.oracle_options = oracle_options
+    if isinstance(method, NoiseAware):
+        tell_noise(method, data)
     name = type(method).__name__
     if not method.any_loss and type(method.loss) is not CrossEntropy:
         loss = getattr(method.loss, "__name__", type(method.loss).__name__)
@@ -140,16 +140,16 @@ def load_networks(method: NoisyLabelMethod, path: str) -> None:
     load_weights(method, state, path)
 
 
-def tell_noise_rate(options: DictConfig, data: NoisyDataModule) -> list[str]:
-    """Puts the share of labels that the noise makes wrong in place of each ``oracle``, and returns these options."""
-    values: dict[Any, Any] = OmegaConf.to_container(options, resolve=True)  # type: ignore[assignment]
-    names = [name for name, value in values.items() if value == "oracle"]
-    rate = data.labels.noise.expected_rate if data.labels.noise and data.noise.drawn else None
-    if names and rate is None:
-        none = f"method.{names[0]}=oracle is the share of labels that the noise makes wrong, and here none is drawn"
-        raise UserError(f"{none}: give the share that you expect, such as method.{names[0]}=0.2")
-    options.update(dict.fromkeys(names, rate))
-    return names
+def tell_noise(method: NoiseAware, data: NoisyDataModule) -> None:
+    """Tells a method the noise that was drawn, if an option of it is ``true``; raises UserError if none was drawn."""
+    if method.estimates and data.dataset.clean_val:
+        raise UserError("the noise is estimated from noisy validation labels: data.val=noisy has them.")
+    if method.oracles:
+        noise = data.labels.noise
+        if not (noise and data.noise.drawn and noise.expected_rate is not None and noise.transition is not None):
+            none = f"method.{method.oracles[0]}=true is the noise that was drawn, and here none is"
+            raise UserError(f"{none}: method.{method.oracles[0]}=estimate estimates it.")
+        method.tell(noise.expected_rate, torch.from_numpy(noise.transition))
 
 
 def make_method(cfg: DictConfig, samples: Samples, shape: tuple[int, ...], mix: Mix | None = None) -> NoisyLabelMethod:

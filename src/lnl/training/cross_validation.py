@@ -86,7 +86,7 @@ def merge(config: dict[str, Any], folder: RunFolder, results: list[dict[str, Any
         "protocol": protocol,
         "cross_validation": {"folds": len(results), "labels": labels, "wrong_rate": wrong_rate, **spreads},
         "time": {**_means(times), "fit_seconds": sum(time["fit_seconds"] for time in times)},
-        "config": {**config, "method": first["config"]["method"]},  # with the noise's rate for `oracle`
+        "config": {**config, "method": first["config"]["method"]},  # with the values from the data
     }
 
 

@@ -17,7 +17,7 @@ from lnl.callbacks import TrainingProgress
 from lnl.data import NoisyDataModule
 from lnl.errors import UserError, first_line
 from lnl.files import explained
-from lnl.methods import NoisyLabelMethod
+from lnl.methods import NoiseAware, NoisyLabelMethod
 from lnl.metrics import peak_device_memory, peak_memory, reset_peak_memory
 from lnl.progress import working
 from lnl.runs.folder import SCHEMA_VERSION, RunFolder, write_json
@@ -158,7 +158,7 @@ def make_result(
         "data": {"name": options["data"], **_data(data)},
         "noise": noise,
         **{group: options[group] for group in ("method", "loss", "model", "features", "augment", "corruption")},
-        "oracle_options": {name: config["method"][name] for name in method.oracle_options},
+        "oracle_options": _told(method, data),
         "seeds": seeds,
         "epochs": len(rows),
         "steps": int(rows[-1]["step"]),
@@ -191,6 +191,12 @@ def _data(data: NoisyDataModule) -> dict[str, Any]:
     if data.fingerprints is not None:
         found["own"] = {"fingerprints": data.fingerprints, "test_drawn": data.dataset.test_drawn}
     return found
+
+
+def _told(method: NoisyLabelMethod, data: NoisyDataModule) -> dict[str, float | None]:
+    """The options that were given the true noise, with its rate."""
+    oracles = method.oracles if isinstance(method, NoiseAware) else []
+    return dict.fromkeys(oracles, data.labels.noise.expected_rate if data.labels.noise else None)
 
 
 def _noise(data: NoisyDataModule) -> dict[str, Any]:

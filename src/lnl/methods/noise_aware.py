@@ -1,0 +1,100 @@
+"""Methods with options that depend on the noise, which they estimate."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+import torch
+from pytorch_lightning.callbacks import Callback
+from torch import Tensor
+
+from lnl.data.batch import Batch
+from lnl.errors import check_range
+from lnl.methods.base import NoisyLabelMethod
+from lnl.methods.noise_record import NoiseRecord
+from lnl.noise.estimate import estimate_transition
+
+FromNoise = float | Literal["estimate", True]  # the annotation of such an option
+
+
+def check_share(**options: FromNoise) -> None:
+    """Raises ValueError unless each option is ``estimate``, true, or a share in [0, 1)."""
+    check_range("[0, 1)", **{name: value for name, value in options.items() if not isinstance(value, str | bool)})
+
+
+class NoiseAware(NoisyLabelMethod):
+    r"""A method with options that depend on the noise: a number, ``estimate``, or ``true``.
+
+    ``estimate``: after each validation, :func:`lnl.noise.estimate.estimate_transition` estimates T from the logits and
+    the given labels of the validation samples, which the network was not trained on. The estimate under which these
+    labels are most likely so far counts. Before the first one the noise is taken for none. ``true`` is the noise that
+    was drawn, which is known in experiments only: results and reports mark such a run as an oracle.
+
+    Attributes:
+        noise_options: names of these options, which are attributes.
+        transition: ``[K, K]``, T as it is believed.
+        noise_rate: the share of wrong labels, as it is believed.
+        share: ``noise_rate`` as a number, as of the epoch's start.
+    """
+
+    noise_options: ClassVar[Sequence[str]]
+    transition: Tensor
+    noise_rate: Tensor
+    likelihood: Tensor
+
+    def __init__(self, **base: Any) -> None:
+        super().__init__(**base)
+        self.register_buffer("transition", torch.eye(self.num_classes))
+        self.register_buffer("noise_rate", torch.tensor(0.0))
+        self.register_buffer("likelihood", torch.tensor(-torch.inf))  # of the validation labels, the mean logarithm
+        self.share = 0.0
+        self._validated: list[tuple[Batch, Tensor]] = []
+
+    @property
+    def oracles(self) -> list[str]:
+        """The options that are ``true``."""
+        return [name for name in self.noise_options if getattr(self, name) is True]
+
+    @property
+    def estimates(self) -> bool:
+        """Whether an option is to be estimated."""
+        return any(getattr(self, name) == "estimate" for name in self.noise_options)
+
+    def tell(self, rate: float, transition: Tensor) -> None:
+        """Tells the true noise, for :attr:`oracles`."""
+        self.noise_rate.fill_(rate)
+        self.transition.copy_(transition)
+
+    def number(self, option: FromNoise) -> float:
+        """The share that an option stands for."""
+        return self.share if isinstance(option, str | bool) else option
+
+    def on_train_epoch_start(self) -> None:
+        super().on_train_epoch_start()
+        self.share = float(self.noise_rate)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        logits = super().validation_step(batch, batch_idx)
+        if self.estimates and not self.trainer.sanity_checking:
+            self._validated.append((batch, logits.float()))
+        return logits
+
+    def on_validation_epoch_end(self) -> None:
+        super().on_validation_epoch_end()
+        if not self._validated:
+            return
+        known = torch.zeros(self.num_samples, self.num_classes + 1, device=self.device)  # of all processes
+        for batch, logits in self._validated:
+            known[batch.index] = torch.cat([logits, 1 + batch.labels[:, None].float()], dim=1)
+        self._validated.clear()
+        known = self.trainer.strategy.reduce(known, reduce_op="sum")
+        known = known[known[:, -1] > 0].double().cpu()
+        labels = known[:, -1].long().numpy() - 1
+        found = estimate_transition(known[:, :-1].numpy(), labels)
+        if found.log_likelihood > self.likelihood:
+            self.likelihood.fill_(found.log_likelihood)
+            self.transition.copy_(torch.from_numpy(found.transition))
+            self.noise_rate.fill_(float(found.wrong(labels).mean()))
+
+    def configure_callbacks(self) -> list[Callback]:
+        asked = any(isinstance(getattr(self, name), str | bool) for name in self.noise_options)
+        return [NoiseRecord()] if asked else []
