@@ -82,13 +82,13 @@ def test_the_readme_names_every_option_that_a_run_is_made_of():
 def test_the_loss_of_the_readme_works_from_outside_the_package(digits, tmp_path, monkeypatch):
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     (tmp_path / "my_loss.py").write_text(code)
-    option = tmp_path / "mine/loss/unhinged.yaml"
+    option = tmp_path / "mine/loss/brier.yaml"
     option.parent.mkdir(parents=True)
-    option.write_text("_target_: my_loss.Unhinged\n")
+    option.write_text("_target_: my_loss.Brier\n")
     monkeypatch.syspath_prepend(tmp_path)
-    outcome = digits("--config-dir=mine", "loss=unhinged")
+    outcome = digits("--config-dir=mine", "loss=brier")
     assert outcome.code == 0, outcome.err
-    assert outcome.result["loss"] == "unhinged"
+    assert outcome.result["loss"] == "brier"
 
 
 @pytest.mark.slow

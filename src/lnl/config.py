@@ -52,7 +52,8 @@ def build_loss(node: DictConfig) -> Any:
     if isinstance(node, DictConfig):
         node = node.copy()  # which keeps its parent: interpolations look there for the dataset
         with open_dict(node):
-            node.pop("label_smoothing", None)
+            for beside in ("label_smoothing", "l1_norm"):
+                node.pop(beside, None)
     made = factory("loss", node)
     if inspect.isfunction(made.func):
         try:

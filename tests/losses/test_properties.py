@@ -1,23 +1,52 @@
 """What holds for the losses over random input, in half precision, and for logits that break naive code."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lnl.losses import (
+    AsymmetricExponentialLoss,
+    AsymmetricGeneralizedCrossEntropy,
+    AsymmetricMeanSquaredError,
+    AsymmetricUnhingedLoss,
+    BiTemperedLogisticLoss,
     CrossEntropy,
+    EpsilonSoftmax,
     FocalLoss,
     GeneralizedCrossEntropy,
+    GeneralizedJensenShannon,
+    JensenShannon,
     L1Loss,
+    LogitClip,
     MeanAbsoluteError,
     NormalizedCrossEntropy,
     NormalizedFocalLoss,
     NormalizedGeneralizedCrossEntropy,
+    NormalizedNegativeCrossEntropy,
+    NormalizedNegativeFocalLoss,
+    PartiallyHuberisedCrossEntropy,
+    PeerLoss,
     ReverseCrossEntropy,
     SymmetricCrossEntropy,
+    TaylorCrossEntropy,
+    VariationBoundedLoss,
 )
-from tests.losses.formulas import APL, LOSSES, MODERATE, NORMALIZED, A, batches, every_loss, quick, value_and_gradient
+from tests.losses.formulas import (
+    APL,
+    LOSSES,
+    MODERATE,
+    NEGATIVE,
+    NORMALIZED,
+    A,
+    batches,
+    entropy,
+    every_loss,
+    quick,
+    value_and_gradient,
+)
 
 
 def over_all_labels(loss, logits):
@@ -37,7 +66,7 @@ def test_each_sample_has_a_value_of_its_own(loss, batch):
 
 
 SUMS = {"MAE": lambda k: k - 1, "L1": lambda k: 2 * (k - 1), "RCE": lambda k: A * (k - 1), "GCE(1)": lambda k: k - 1}
-SUMS |= dict.fromkeys(NORMALIZED, lambda k: 1)
+SUMS |= dict.fromkeys(NORMALIZED, lambda k: 1) | dict.fromkeys(NEGATIVE, lambda k: k - 1) | {"unhinged": lambda k: k}
 
 
 @pytest.mark.parametrize("name", SUMS)
@@ -53,6 +82,19 @@ EQUAL = {
     "NFL(0) is NCE": (NormalizedFocalLoss(gamma=0), NormalizedCrossEntropy()),
     "FL(0) is CE": (FocalLoss(gamma=0), CrossEntropy()),
     "GCE(1) is MAE": (GeneralizedCrossEntropy(q=1), MeanAbsoluteError()),
+    "NNFL(0) is NNCE": (NormalizedNegativeFocalLoss(gamma=0), NormalizedNegativeCrossEntropy()),
+    "TCE(1) is MAE": (TaylorCrossEntropy(order=1), MeanAbsoluteError()),
+    "eps-softmax(m 0) is CE and L1": (
+        EpsilonSoftmax(alpha=2, beta=3, m=0),
+        lambda z, y: 2 * CrossEntropy()(z, y).clamp(max=math.log(1e8)) + 3 * L1Loss()(z, y),
+    ),
+    "AGCE(q 1) is MAE": (AsymmetricGeneralizedCrossEntropy(a=2, q=1), MeanAbsoluteError()),
+    "AUL(q 1) is MAE": (AsymmetricUnhingedLoss(a=2, q=1), MeanAbsoluteError()),
+    "LogitClip far away is the loss": (LogitClip(FocalLoss(), tau=1e3), FocalLoss()),
+    "GJS of equal views is JS": (
+        lambda z, y: GeneralizedJensenShannon(pi1=0.3)(torch.stack([z, z]), y),
+        JensenShannon(pi1=0.3),
+    ),
     "L1 is 2 MAE": (L1Loss(), lambda z, y: 2 * MeanAbsoluteError()(z, y)),
     "SCE is CE and RCE": (
         SymmetricCrossEntropy(alpha=6, beta=0.1),
@@ -122,6 +164,22 @@ INVALID = [
     *((cls, {"gamma": gamma}) for cls in (FocalLoss, NormalizedFocalLoss) for gamma in (-0.5, -2)),
     *((cls, {"q": q}) for cls in (GeneralizedCrossEntropy, NormalizedGeneralizedCrossEntropy) for q in (0, -0.7, 1.1)),
     *((ReverseCrossEntropy, {"log_zero": log_zero}) for log_zero in (0, 9.21)),
+    (NormalizedNegativeFocalLoss, {"gamma": -1}),
+    (AsymmetricGeneralizedCrossEntropy, {"a": 0}),
+    (AsymmetricGeneralizedCrossEntropy, {"q": 0}),
+    (AsymmetricUnhingedLoss, {"a": 1}),
+    (AsymmetricUnhingedLoss, {"q": 0}),
+    (AsymmetricExponentialLoss, {"a": 0}),
+    (AsymmetricMeanSquaredError, {"a": 0}),
+    (VariationBoundedLoss, {"a": 0}),
+    *((EpsilonSoftmax, {name: -1}) for name in ("alpha", "beta", "m", "gamma")),
+    (TaylorCrossEntropy, {"order": 0}),
+    (PartiallyHuberisedCrossEntropy, {"tau": 1}),
+    (BiTemperedLogisticLoss, {"t1": 1.1}),
+    (BiTemperedLogisticLoss, {"t2": 0.9}),
+    (JensenShannon, {"pi1": 0}),
+    (GeneralizedJensenShannon, {"pi1": 1}),
+    (GeneralizedJensenShannon, {"views": 0}),
 ]
 
 
@@ -130,3 +188,45 @@ def test_an_invalid_argument_raises_and_is_shown(cls, argument):
     ((name, value),) = argument.items()
     with pytest.raises(ValueError, match=f"{name} must be .* got {value}$"):
         cls(**argument)
+
+
+@every_loss
+@quick
+@given(batch=MODERATE)
+def test_of_soft_labels_it_is_the_mean_over_labels(loss, batch):
+    logits, labels = batch
+    share = logits.flip(1).softmax(1)
+    expected = (share * over_all_labels(loss, logits).T).sum(1)
+    torch.testing.assert_close(loss(logits, share), expected)
+    one_hot = torch.eye(logits.shape[1], dtype=logits.dtype)[labels]
+    torch.testing.assert_close(loss(logits, one_hot), loss(logits, labels))
+
+
+def test_several_views_are_compared_with_each_other():
+    """The formula of three distributions, the label and two predictions, with entropies only."""
+    generator = torch.Generator().manual_seed(0)
+    logits = 3 * torch.randn(2, 7, 5, generator=generator, dtype=torch.float64)
+    labels, pi1 = torch.arange(7) % 5, 0.9
+    first, second = logits.softmax(2)
+    mixed = pi1 * torch.eye(5, dtype=torch.float64)[labels] + (1 - pi1) / 2 * (first + second)
+    scale = -(1 - pi1) * math.log(1 - pi1)
+    expected = (entropy(mixed) - (1 - pi1) / 2 * (entropy(first) + entropy(second))) / scale
+    torch.testing.assert_close(GeneralizedJensenShannon(pi1=pi1)(logits, labels), expected)
+
+
+def test_peers_are_drawn_apart_from_their_labels(monkeypatch):
+    """Image 2 with label 0 for the first sample, 0 with 1 for the second, 1 with 1 for the third."""
+    peers = torch.tensor([[2, 0, 1], [0, 1, 1]])
+    monkeypatch.setattr(torch, "randint", lambda high, size, device: peers if (high, size) == (3, (2, 3)) else None)
+    logits, labels = torch.randn(3, 4, generator=torch.Generator().manual_seed(0)), torch.tensor([3, 0, 2])
+    log_p = logits.log_softmax(1)
+    expected = torch.stack(
+        [-log_p[0, 3] + 0.5 * log_p[2, 3], -log_p[1, 0] + 0.5 * log_p[0, 0], -log_p[2, 2] + 0.5 * log_p[1, 0]]
+    )
+    torch.testing.assert_close(PeerLoss(CrossEntropy(), alpha=0.5)(logits, labels), expected)
+
+
+@pytest.mark.parametrize(("cls", "argument"), [(LogitClip, {"tau": 0}), (PeerLoss, {"alpha": -1})])
+def test_a_loss_around_another_refuses_what_it_cannot_use(cls, argument):
+    with pytest.raises(ValueError, match=f"{next(iter(argument))} must be"):
+        cls(CrossEntropy(), **argument)

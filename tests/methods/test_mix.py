@@ -9,6 +9,7 @@ import torch
 from lnl.data import Batch
 from lnl.losses import CrossEntropy, GeneralizedCrossEntropy
 from lnl.methods import CutMix, Mixup
+from tests.conftest import weights
 
 CLASSES = 4
 
@@ -91,6 +92,22 @@ def test_every_method_is_mixed_and_measured(digits, method):
     assert len({tuple(table["train/loss"]) for table in tables}) == 3
     identities = {json.loads((folder / "result.json").read_text())["identity"] for folder in outcome.folders}
     assert len(identities) == 3
+
+
+def test_the_l1_norm_of_all_trained_parameters_is_added(digits):
+    """After one step of plain descent each weight is nearer to 0 by the learning rate times delta."""
+    still = ("model=mlp_1x512", "optimizer.momentum=0", "optimizer.weight_decay=0", "trainer.max_epochs=1")
+    one = ("trainer.limit_train_batches=1", "trainer.gradient_clip_val=null", "optimizer.lr=0.1")
+    folders = {}
+    for delta in (0, 0.01):
+        outcome = digits(*still, *one, f"loss.l1_norm={delta}", f"paths.output_dir=at{delta}")
+        assert outcome.code == 0, outcome.err
+        folders[delta] = next(folder for folder in outcome.folders if f"/at{delta}/" in str(folder))
+    plain, drawn = (weights(folders[delta]) for delta in (0, 0.01))
+    moved = torch.cat([(drawn[name] - plain[name]).flatten() for name in plain])
+    assert (moved.abs() > 0).float().mean() > 0.9
+    torch.testing.assert_close(moved.abs()[moved != 0], torch.full((int((moved != 0).sum()),), 0.001), rtol=1e-3, atol=1e-6)
+    assert (moved * torch.cat([value.flatten() for value in plain.values()]) <= 0).float().mean() > 0.99
 
 
 def test_label_smoothing_moves_the_target_towards_equal_shares(digits):

@@ -107,7 +107,7 @@ def prepared_overrides(line: CommandLine, command: str) -> list[str]:
     others += with_key(paths, command, others, options)
     others = [expanded for argument in others for expanded in from_file(argument, options)]
     split = (argument.partition("=") for argument in others)
-    typed = [as_typed(RENAMED.get(key, key) + equals + value, line.multirun) for key, equals, value in split]
+    typed = [as_typed(_key(key, options) + equals + value, line.multirun) for key, equals, value in split]
     parsed = [(argument, parse(argument)) for argument in typed]
     if command in CHOOSE_DATA and line.config_name == command:
         chosen = data_at({override.key_or_group: override for _, override in parsed if override is not None})
@@ -134,6 +134,12 @@ def prepared_overrides(line: CommandLine, command: str) -> list[str]:
         else:
             prepared.append(_of_jobs(argument, override, swept, options) if line.multirun and swept else argument)
     return prepared
+
+
+def _key(typed: str, options: Options) -> str:
+    """The key that Hydra takes: ``loss@loss.active`` for ``loss.active``, which is an option of ``loss``."""
+    group, _, part = typed.partition(".")
+    return f"{group}@{typed}" if options.with_part(group, part) else RENAMED.get(typed, typed)
 
 
 def _named(argument: str, override: Override, options: Options) -> str:

@@ -38,7 +38,10 @@ def explain(error: Exception, config_name: str = "train", options: Options | Non
         near = f"; did you mean data.path={option}?" if group == "data" and is_there(option) else nearest(option, names)
         return f"{group} has no option '{option}'{near}\nThe options are {', '.join(names)}."
     if misspelt := re.search(r"Could not override '(.+?)'", message):
-        key, parent = misspelt[1].split("@")[0], getattr(error.__cause__, "parent_node", None)
+        group, part, key = misspelt[1].partition("@")
+        if part and (having := options.with_part(group, key.removeprefix(f"{group}."))):
+            return f"{key} is a key of {' and '.join(f'{group}={name}' for name in having)}: choose it as well."
+        key, parent = group, getattr(error.__cause__, "parent_node", None)
         meant = _meant(key, parent, config_name, options)
         return f"there is no '{key}' in the configuration{meant}\n--cfg job prints all keys."
     if (lacking := re.search(r"Interpolation key '((\w+)\.\S+)' not found", message)) and options.is_group(lacking[2]):

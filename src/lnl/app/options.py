@@ -39,6 +39,11 @@ class Options:
         paths = (folder / group / f"{option}.yaml" for folder in self.folders)
         return next((OmegaConf.load(path) for path in paths if path.is_file()), OmegaConf.create())
 
+    def with_part(self, group: str, part: str) -> list[str]:
+        """The options of a group with a part that is one of the same group, such as ``active`` of ``loss=apl``."""
+        files = [path for folder in self.folders for path in (folder / group).glob("*.yaml") if group and part]
+        return sorted({path.stem for path in files if f"- /{group}@{part}: " in path.read_text()})
+
     def takes_several(self, key: str) -> bool:
         """Whether a key may take a list: it is a group of parts that stand side by side, or no option has a number."""
         if self.is_group(key):

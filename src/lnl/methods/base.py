@@ -17,7 +17,7 @@ from lnl.methods.mix import Mix
 
 
 class NoisyLabelMethod(pl.LightningModule, ABC):
-    """How a batch of doubtful labels becomes a gradient. A method is a subclass with :meth:`training_loss`.
+    r"""How a batch of doubtful labels becomes a gradient. A method is a subclass with :meth:`training_loss`.
 
     State per training sample is a buffer of ``num_samples`` rows, indexed by ``batch.index``: checkpoints hold it, and
     processes that train together share it. More networks are submodules made by :meth:`make_model`. Optimizers of the
@@ -30,9 +30,11 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
         samples: the training samples.
         mix: mixes each batch's images and labels.
         label_smoothing: share of each label that all classes get in equal parts, in [0, 1).
+        l1_norm: :math:`\delta \geq 0`, with which the L1 norm of all trained parameters is added to the loss.
     """
 
-    views: ClassVar[Sequence[str]] = ("weak",)  # augmentations of batch.views, images being the first
+    views: Sequence[str] = ("weak",)  # augmentations of batch.views, images being the first
+    any_views: ClassVar[bool] = False  # whether the configured loss may want several views
     any_loss: ClassVar[bool] = True  # whether the configured loss is what it descends on
     uses_trusted: ClassVar[bool] = False  # whether trusted samples have their right label in batches
     several_devices: ClassVar[bool] = True  # whether processes that share the training set can train it
@@ -48,11 +50,14 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
         samples: Samples,
         mix: Mix | None = None,
         label_smoothing: float = 0.0,
+        l1_norm: float = 0.0,
     ) -> None:
         super().__init__()
         check_range("[0, 1)", **{"loss.label_smoothing": label_smoothing})
+        check_range("[0, inf)", **{"loss.l1_norm": l1_norm})
         self.make_network, self.make_optimizer, self.make_scheduler = model, optimizer, scheduler
-        self.model, self.loss, self.mix, self.label_smoothing = self.make_model(), loss, mix, label_smoothing
+        self.model, self.loss, self.mix = self.make_model(), loss, mix
+        self.label_smoothing, self.l1_norm = label_smoothing, l1_norm
         self.samples, self.num_samples, self.num_classes = samples, samples.count, samples.num_classes
         self.inner: dict[str, torch.optim.Optimizer] = {}
         self._inner_state: dict[str, Any] = {}
@@ -96,6 +101,9 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
         if getattr(loss, "shape", None) != ():
             given = f"{list(loss.shape)}: .mean()?" if isinstance(loss, Tensor) else type(loss).__name__
             raise UserError(f"{type(self).__name__}.training_loss must return a scalar, got {given}")
+        if self.l1_norm:
+            trained = [p for group in self.trainer.optimizers[0].param_groups for p in group["params"]]
+            loss = loss + self.l1_norm * torch.stack([parameter.abs().sum() for parameter in trained]).sum()
         return loss
 
     def observe(self, index: Tensor, logits: Tensor) -> None:

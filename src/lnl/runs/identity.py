@@ -26,6 +26,7 @@ IRRELEVANT = {
 # Options that are newer than NUMBERS_VERSION, and count where they have another value than what was done before.
 NEWER: dict[str, dict[str, Any]] = {
     "data": {"min_per_class": None, "interpolation": "bilinear", "resize": None},
+    "loss": {"l1_norm": 0.0},
     "model": {"head": "linear", "expects": {}},
     "optimizer": {"backbone_lr_scale": 1.0},
     "features": {"views": None},

@@ -93,7 +93,10 @@ def chosen_options(cfg: DictConfig, hydra: Any) -> dict[str, str]:
 
     A part that was given by ``_target_`` has the name of its class; a loss that the method does not use is ``none``.
     """
-    options = {group: option for group, option in hydra.runtime.choices.items() if "/" not in group}
+    choices = dict(sorted(hydra.runtime.choices.items()))
+    options = {group: option for group, option in choices.items() if not {"/", "@"}.intersection(group)}
+    parts = [option for key, option in choices.items() if key.startswith("loss@loss.")]  # apl, nfl, rce
+    options["loss"] = "_".join([str(options["loss"]), *parts])
     options.setdefault("augment", "+".join(map(str, cfg.augment)))  # several in a list, which have no name together
     folders = tuple(source.path for source in hydra.runtime.config_sources if source.schema == "file")
     for group, option in options.items():

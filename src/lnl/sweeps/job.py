@@ -4,6 +4,7 @@ import atexit
 import functools
 import gc
 import logging
+import re
 import traceback
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,8 @@ def run_job(plan: Plan, hydra: HydraConf) -> float | None:
 
 def _job_of_a_sweep(plan: Plan, hydra: HydraConf) -> float | None:
     sweep = Path(hydra.runtime.cwd, hydra.callbacks["sweep"]["journal"])
-    journal = JobJournal(sweep, hydra.job.num, plan.folder.path, hydra.overrides.task)
+    typed = [re.sub(r"^(\w+)@\1\.", r"\1.", override) for override in hydra.overrides.task]  # loss.active=nfl
+    journal = JobJournal(sweep, hydra.job.num, plan.folder.path, typed)
     try:
         with hushed():  # the sweep shows the progress of its jobs
             result, was_there = _result(plan, hydra, journal)

@@ -112,6 +112,9 @@ def build_method(cfg: DictConfig, data: NoisyDataModule) -> NoisyLabelMethod:
     if not method.any_loss and type(method.loss) is not CrossEntropy:
         loss = getattr(method.loss, "__name__", type(method.loss).__name__)
         raise UserError(f"loss: {name} does not use the one that was chosen ({loss}): leave out loss=")
+    if getattr(method.loss, "views", 1) > 1 and not method.any_views:
+        loss = type(method.loss).__name__
+        raise UserError(f"loss: {loss} needs several views of an image, and method=baseline gives them")
     if missing := [view for view in method.views if view not in data.views]:
         known, adds = ", ".join(data.views), f"+augment@views.{missing[0]}=OPTION adds it"
         raise UserError(f"{name} needs the view '{missing[0]}', and there are {known}: {adds}")
@@ -169,6 +172,7 @@ def make_method(cfg: DictConfig, samples: Samples, shape: tuple[int, ...], mix: 
         samples=samples,
         mix=mix,
         label_smoothing=cfg.loss.get("label_smoothing", 0.0),
+        l1_norm=cfg.loss.get("l1_norm", 0.0),
     )
     try:
         with torch.no_grad():
