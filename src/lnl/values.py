@@ -24,7 +24,7 @@ WHOLE: dict[str, Any] = {
     **dict.fromkeys(("init_from", "output", "apply", "root", "sweep", "against"), str | Path | None),
     "num_workers": int | None,
     "on_error": Literal["fail", "skip"],
-    "protocol": Literal["last", "noisy_val_best", "clean_val_best"],
+    "protocol": Literal["last", "noisy_val_best", "clean_val_best", "label_wave"],
 }
 AUTOMATIC = ("trainer.max_epochs", "method.stage1_epochs")
 MISFIT: Any = object()

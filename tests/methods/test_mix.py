@@ -106,7 +106,8 @@ def test_the_l1_norm_of_all_trained_parameters_is_added(digits):
     plain, drawn = (weights(folders[delta]) for delta in (0, 0.01))
     moved = torch.cat([(drawn[name] - plain[name]).flatten() for name in plain])
     assert (moved.abs() > 0).float().mean() > 0.9
-    torch.testing.assert_close(moved.abs()[moved != 0], torch.full((int((moved != 0).sum()),), 0.001), rtol=1e-3, atol=1e-6)
+    steps = moved[moved != 0].abs()
+    torch.testing.assert_close(steps, torch.full_like(steps, 0.001), rtol=1e-3, atol=1e-6)
     assert (moved * torch.cat([value.flatten() for value in plain.values()]) <= 0).float().mean() > 0.99
 
 

@@ -2,8 +2,9 @@
 
 from lnl.callbacks.contact_sheet import ContactSheet
 from lnl.callbacks.ema import EMA
+from lnl.callbacks.label_wave import LabelWave
 from lnl.callbacks.progress import TrainingProgress
 from lnl.callbacks.sample_history import SampleHistory
 from lnl.callbacks.stopping import FitUntil, StopOnNaN
 
-__all__ = ["EMA", "ContactSheet", "FitUntil", "SampleHistory", "StopOnNaN", "TrainingProgress"]
+__all__ = ["EMA", "ContactSheet", "FitUntil", "LabelWave", "SampleHistory", "StopOnNaN", "TrainingProgress"]

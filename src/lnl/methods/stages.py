@@ -9,7 +9,7 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping
 from torch import Tensor
 
-from lnl.callbacks import EMA, FitUntil
+from lnl.callbacks import EMA, FitUntil, LabelWave
 from lnl.errors import UserError
 from lnl.methods.base import NoisyLabelMethod
 from lnl.runs.folder import RunFolder
@@ -85,8 +85,8 @@ class StagedMethod(NoisyLabelMethod):
             where = f"stage {short} of {len(stages)}" + (f" ({taken})" if taken else "")
             raise UserError(f"trainer.max_epochs={self.trainer.max_epochs} leaves no epochs to {where}.")
         callbacks: list[Any] = self.trainer.callbacks  # type: ignore[attr-defined]
-        if any(isinstance(callback, EarlyStopping | FitUntil) for callback in callbacks):
-            raise UserError("early_stopping and fit_until would end stage 1 for good: use method.patience instead.")
+        if any(isinstance(callback, EarlyStopping | FitUntil | LabelWave) for callback in callbacks):
+            raise UserError("early stopping would end stage 1 for good: use method.patience, if the method has it.")
         if self.trainer.world_size > 1 and any(stage.trained is not None for stage in stages):
             raise UserError("stages that train a part of the network need one device: set trainer.devices=1.")
 

@@ -18,6 +18,7 @@ PROTOCOLS = {
     "last": "last epoch",
     "noisy_val_best": "best epoch by noisy validation labels",
     "clean_val_best": "best epoch by CLEAN validation labels",
+    "label_wave": "epoch in which the fewest training predictions changed",
     ORACLE: "best epoch, SELECTED ON THE TEST SET",
 }
 SHARES = ("accuracy", "macro_f1", "ece", "error", "accuracy_correct", "accuracy_wrong", "memorised")

@@ -12,6 +12,7 @@ MEANINGS = {
     "last": "last epoch",
     "noisy_val_best": "best epoch by noisy validation labels",
     "clean_val_best": "best epoch by CLEAN validation labels",
+    "label_wave": "epoch in which the fewest training predictions changed",
     "oracle_best": "best epoch, SELECTED ON THE TEST SET: for comparison with papers that do",
 }
 

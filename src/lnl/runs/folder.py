@@ -52,6 +52,7 @@ class RunFolder:
         self.exports = self.path / "export"
         self.checkpoints = self.path / "checkpoints"
         self.last = self.checkpoints / "last.ckpt"
+        self.label_wave = self.checkpoints / "label_wave.ckpt"  # with callbacks=label_wave
         self.oracle_best = self.checkpoints / "oracle_best.ckpt"  # with oracle=true
 
     def chosen(self, protocol: str) -> Path:

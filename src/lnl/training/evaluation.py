@@ -74,8 +74,9 @@ def evaluate(
     """
     method.to(trainer.strategy.root_device)
     checkpoints = {} if smoke else {**folder.stages(), data.val_best: folder.chosen(data.val_best)}
-    if folder.oracle_best.exists() and not smoke:
-        checkpoints["oracle_best"] = folder.oracle_best
+    for chosen in (folder.label_wave, folder.oracle_best):
+        if chosen.exists() and not smoke:
+            checkpoints[chosen.stem] = chosen
     tested: list[Split] = [split for split in ("trusted_test", "test") if split in data.splits]
     prediction = None
     entries: dict[str, Any] = {}
