@@ -13,10 +13,12 @@ from lnl.methods.label_correction import LabelCorrection
 from lnl.methods.meta_weight_net import MetaWeightNet
 from lnl.methods.mix import CutMix, Mix, Mixup
 from lnl.methods.noise_aware import NoiseAware
+from lnl.methods.sop import SOP, SOPPlus
 from lnl.methods.stages import Stage, StagedMethod
 from lnl.methods.two_networks import TwoNetworks
 
 __all__ = [
+    "SOP",
     "ActivePassive",
     "Baseline",
     "CoTeaching",
@@ -33,6 +35,7 @@ __all__ = [
     "NearestNeighbours",
     "NoiseAware",
     "NoisyLabelMethod",
+    "SOPPlus",
     "Stage",
     "StagedMethod",
     "TwoNetworks",
