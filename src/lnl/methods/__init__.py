@@ -1,6 +1,7 @@
 """Methods: LightningModules that turn a batch of doubtful labels into a gradient."""
 
 from lnl.methods.active_passive import ActivePassive
+from lnl.methods.aum import AUM
 from lnl.methods.base import NoisyLabelMethod
 from lnl.methods.baseline import Baseline
 from lnl.methods.co_teaching import CoTeaching
@@ -18,6 +19,7 @@ from lnl.methods.stages import Stage, StagedMethod
 from lnl.methods.two_networks import TwoNetworks
 
 __all__ = [
+    "AUM",
     "SOP",
     "ActivePassive",
     "Baseline",
