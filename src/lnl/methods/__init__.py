@@ -14,6 +14,7 @@ from lnl.methods.label_correction import LabelCorrection
 from lnl.methods.meta_weight_net import MetaWeightNet
 from lnl.methods.mix import CutMix, Mix, Mixup
 from lnl.methods.noise_aware import NoiseAware
+from lnl.methods.self_training import SelfTraining
 from lnl.methods.sop import SOP, SOPPlus
 from lnl.methods.stages import Stage, StagedMethod
 from lnl.methods.two_networks import TwoNetworks
@@ -38,6 +39,7 @@ __all__ = [
     "NoiseAware",
     "NoisyLabelMethod",
     "SOPPlus",
+    "SelfTraining",
     "Stage",
     "StagedMethod",
     "TwoNetworks",
