@@ -5,6 +5,7 @@ from lnl.methods.aum import AUM
 from lnl.methods.base import NoisyLabelMethod
 from lnl.methods.baseline import Baseline
 from lnl.methods.co_teaching import CoTeaching
+from lnl.methods.disc import DISC
 from lnl.methods.divide_mix import DivideMix
 from lnl.methods.dynamic_weight import DynamicWeight
 from lnl.methods.early_learning import EarlyLearningRegularization
@@ -21,6 +22,7 @@ from lnl.methods.two_networks import TwoNetworks
 
 __all__ = [
     "AUM",
+    "DISC",
     "SOP",
     "ActivePassive",
     "Baseline",
