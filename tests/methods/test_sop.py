@@ -162,3 +162,15 @@ def test_a_run_learns_and_keeps_u_and_v(digits, name):
 def test_another_loss_is_refused(digits):
     outcome = digits("method=sop", "loss=gce")
     assert "SOP does not use the one that was chosen (GeneralizedCrossEntropy)" in outcome.err
+
+
+@pytest.mark.slow
+def test_two_processes_have_the_u_and_v_of_one(digits):
+    common = ("method=sop", "method.lr_u=2e4", "method.lr_v=1e5", "model=mlp_1x512", "data.subset=401")
+    common += ("trainer.accelerator=cpu", "optimizer.lr=0.05", "noise.rate=0.4")
+    one = digits(*common, "paths.output_dir=one").folder
+    outcome = digits(*common, "paths.output_dir=two", "trainer.devices=2", "trainer.strategy=ddp")
+    assert outcome.code == 0, outcome.err
+    two = next(folder for folder in outcome.folders if folder != one)
+    assert (weights(one)["u"].abs() > 1e-2).any()
+    torch.testing.assert_close(weights(two), weights(one), rtol=1e-3, atol=1e-5)
