@@ -1,9 +1,11 @@
 """Methods: LightningModules that turn a batch of doubtful labels into a gradient."""
 
 from lnl.methods.active_passive import ActivePassive
+from lnl.methods.aum import AUM
 from lnl.methods.base import NoisyLabelMethod
 from lnl.methods.baseline import Baseline
 from lnl.methods.co_teaching import CoTeaching
+from lnl.methods.disc import DISC
 from lnl.methods.divide_mix import DivideMix
 from lnl.methods.dynamic_weight import DynamicWeight
 from lnl.methods.early_learning import EarlyLearningRegularization
@@ -13,10 +15,15 @@ from lnl.methods.label_correction import LabelCorrection
 from lnl.methods.meta_weight_net import MetaWeightNet
 from lnl.methods.mix import CutMix, Mix, Mixup
 from lnl.methods.noise_aware import NoiseAware
+from lnl.methods.self_training import SelfTraining
+from lnl.methods.sop import SOP, SOPPlus
 from lnl.methods.stages import Stage, StagedMethod
 from lnl.methods.two_networks import TwoNetworks
 
 __all__ = [
+    "AUM",
+    "DISC",
+    "SOP",
     "ActivePassive",
     "Baseline",
     "CoTeaching",
@@ -33,6 +40,8 @@ __all__ = [
     "NearestNeighbours",
     "NoiseAware",
     "NoisyLabelMethod",
+    "SOPPlus",
+    "SelfTraining",
     "Stage",
     "StagedMethod",
     "TwoNetworks",
