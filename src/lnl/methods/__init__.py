@@ -9,10 +9,12 @@ from lnl.methods.dynamic_weight import DynamicWeight
 from lnl.methods.early_learning import EarlyLearningRegularization
 from lnl.methods.fit_once import FitOnce
 from lnl.methods.frozen import LinearProbe, NearestNeighbours
+from lnl.methods.jocor import JoCoR
 from lnl.methods.label_correction import LabelCorrection
 from lnl.methods.meta_weight_net import MetaWeightNet
 from lnl.methods.mix import CutMix, Mix, Mixup
 from lnl.methods.noise_aware import NoiseAware
+from lnl.methods.small_loss import SmallLoss
 from lnl.methods.stages import Stage, StagedMethod
 from lnl.methods.two_networks import TwoNetworks
 
@@ -25,6 +27,7 @@ __all__ = [
     "DynamicWeight",
     "EarlyLearningRegularization",
     "FitOnce",
+    "JoCoR",
     "LabelCorrection",
     "LinearProbe",
     "MetaWeightNet",
@@ -33,6 +36,7 @@ __all__ = [
     "NearestNeighbours",
     "NoiseAware",
     "NoisyLabelMethod",
+    "SmallLoss",
     "Stage",
     "StagedMethod",
     "TwoNetworks",
