@@ -4,6 +4,7 @@ from lnl.methods.active_passive import ActivePassive
 from lnl.methods.base import NoisyLabelMethod
 from lnl.methods.baseline import Baseline
 from lnl.methods.co_teaching import CoTeaching
+from lnl.methods.co_teaching_plus import CoTeachingPlus
 from lnl.methods.divide_mix import DivideMix
 from lnl.methods.dynamic_weight import DynamicWeight
 from lnl.methods.early_learning import EarlyLearningRegularization
@@ -22,6 +23,7 @@ __all__ = [
     "ActivePassive",
     "Baseline",
     "CoTeaching",
+    "CoTeachingPlus",
     "CutMix",
     "DivideMix",
     "DynamicWeight",
