@@ -5,6 +5,7 @@ from lnl.methods.base import NoisyLabelMethod
 from lnl.methods.baseline import Baseline
 from lnl.methods.co_teaching import CoTeaching
 from lnl.methods.co_teaching_plus import CoTeachingPlus
+from lnl.methods.cores2 import CORES2
 from lnl.methods.divide_mix import DivideMix
 from lnl.methods.dynamic_weight import DynamicWeight
 from lnl.methods.early_learning import EarlyLearningRegularization
@@ -20,6 +21,7 @@ from lnl.methods.stages import Stage, StagedMethod
 from lnl.methods.two_networks import TwoNetworks
 
 __all__ = [
+    "CORES2",
     "ActivePassive",
     "Baseline",
     "CoTeaching",
