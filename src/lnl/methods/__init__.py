@@ -9,6 +9,7 @@ from lnl.methods.cores2 import CORES2
 from lnl.methods.divide_mix import DivideMix
 from lnl.methods.dynamic_weight import DynamicWeight
 from lnl.methods.early_learning import EarlyLearningRegularization
+from lnl.methods.elr_plus import ELRPlus
 from lnl.methods.fit_once import FitOnce
 from lnl.methods.frozen import LinearProbe, NearestNeighbours
 from lnl.methods.jocor import JoCoR
@@ -29,6 +30,7 @@ __all__ = [
     "CutMix",
     "DivideMix",
     "DynamicWeight",
+    "ELRPlus",
     "EarlyLearningRegularization",
     "FitOnce",
     "JoCoR",
