@@ -211,9 +211,9 @@ def test_a_notebook_keeps_both():
 
 @pytest.mark.slow
 def test_two_processes_choose_each_from_its_part(digits):
-    arguments = ("method=co_teaching", "noise.rate=0.4", "trainer.max_epochs=6", "method.ramp_epochs=2")
+    arguments = ("method=co_teaching", "method.forget_rate=0.4", "noise.rate=0.4", "method.ramp_epochs=2")
     two = ("trainer.accelerator=cpu", "trainer.devices=2", "trainer.strategy=ddp")
-    outcome = digits(*arguments, *two, "optimizer.lr=0.05")
+    outcome = digits(*arguments, *two, "optimizer.lr=0.05", "trainer.max_epochs=6")
     assert outcome.code == 0, outcome.err
     table = pd.read_csv(outcome.folder / "metrics.csv")
     assert table["train/kept"].tolist()[2:] == pytest.approx([0.6] * 4, abs=0.01)

@@ -15,7 +15,7 @@ from lnl.runs.plan import run_name
 def register_resolvers() -> None:
     """Registers them with OmegaConf; may be called again."""
     plain = (_user_cache, _sweep_name, _join, _run_name, _options, _published, _by_data, _up_to_a_third)
-    for function in (*plain, _three_sevenths, _own_data, _by_features, _expected, _sweep_id):
+    for function in (*plain, _up_to_a_share, _three_sevenths, _own_data, _by_features, _expected, _sweep_id):
         # One identifier for a sweep: Hydra hands cached values on to the jobs, as it does with ${now:}.
         cached = function is _sweep_id
         OmegaConf.register_new_resolver(f"lnl.{function.__name__[1:]}", function, replace=True, use_cache=cached)
@@ -55,6 +55,12 @@ def _published() -> str:
 def _by_data(usual: Any, others: DictConfig, *, _root_: DictConfig) -> Any:
     """The value of ``others`` for the class of the chosen dataset, else the usual one."""
     return others.get(str(OmegaConf.select(_root_, "data._target_")).rpartition(".")[2], usual)
+
+
+def _up_to_a_share(most: int, share: float, epochs: Any) -> int:
+    """``most`` epochs, but at most a share of all, and at least one."""
+    whole = isinstance(epochs, int | float) and epochs >= 1  # the Trainer refuses others
+    return min(most, max(1, round(share * epochs))) if whole else most
 
 
 def _up_to_a_third(most: int, epochs: Any) -> int:

@@ -5,33 +5,42 @@ from lnl.methods.aum import AUM
 from lnl.methods.base import NoisyLabelMethod
 from lnl.methods.baseline import Baseline
 from lnl.methods.co_teaching import CoTeaching
+from lnl.methods.co_teaching_plus import CoTeachingPlus
+from lnl.methods.cores2 import CORES2
 from lnl.methods.disc import DISC
 from lnl.methods.divide_mix import DivideMix
 from lnl.methods.dynamic_weight import DynamicWeight
 from lnl.methods.early_learning import EarlyLearningRegularization
+from lnl.methods.elr_plus import ELRPlus
 from lnl.methods.fit_once import FitOnce
 from lnl.methods.frozen import LinearProbe, NearestNeighbours
+from lnl.methods.jocor import JoCoR
 from lnl.methods.label_correction import LabelCorrection
 from lnl.methods.meta_weight_net import MetaWeightNet
 from lnl.methods.mix import CutMix, Mix, Mixup
 from lnl.methods.noise_aware import NoiseAware
 from lnl.methods.self_training import SelfTraining
+from lnl.methods.small_loss import SmallLoss
 from lnl.methods.sop import SOP, SOPPlus
 from lnl.methods.stages import Stage, StagedMethod
 from lnl.methods.two_networks import TwoNetworks
 
 __all__ = [
     "AUM",
+    "CORES2",
     "DISC",
     "SOP",
     "ActivePassive",
     "Baseline",
     "CoTeaching",
+    "CoTeachingPlus",
     "CutMix",
     "DivideMix",
     "DynamicWeight",
+    "ELRPlus",
     "EarlyLearningRegularization",
     "FitOnce",
+    "JoCoR",
     "LabelCorrection",
     "LinearProbe",
     "MetaWeightNet",
@@ -42,6 +51,7 @@ __all__ = [
     "NoisyLabelMethod",
     "SOPPlus",
     "SelfTraining",
+    "SmallLoss",
     "Stage",
     "StagedMethod",
     "TwoNetworks",

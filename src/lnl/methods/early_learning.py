@@ -10,6 +10,22 @@ from lnl.errors import check_range
 from lnl.methods.base import NoisyLabelMethod
 
 
+def probabilities(logits: Tensor) -> Tensor:
+    """Softmax, clamped to [1e-4, 1 - 1e-4]."""
+    return logits.float().softmax(dim=1).clamp(1e-4, 1 - 1e-4)
+
+
+def remember(targets: Tensor, index: Tensor, p: Tensor, beta: float) -> Tensor:
+    """Brings the rows ``index[B]`` of the running means ``targets[N, K]`` up to date with ``p[B, K]``; returns them."""
+    targets[index] = updated = beta * targets[index] + (1 - beta) * (p / p.sum(dim=1, keepdim=True))
+    return updated
+
+
+def early_learning_regularizer(targets: Tensor, p: Tensor) -> Tensor:
+    r"""The mean of :math:`\log(1 - \langle t_i, p_i \rangle)`."""
+    return (1 - (targets * p).sum(dim=1)).log().mean()
+
+
 class EarlyLearningRegularization(NoisyLabelMethod):
     r"""ELR (arXiv:2007.00151): :math:`\ell_i + \lambda \log(1 - \langle t_i, p_i \rangle)`, in the mean over the batch.
 
@@ -19,8 +35,7 @@ class EarlyLearningRegularization(NoisyLabelMethod):
     gradient of the given label.
 
     As in the authors' code p is clamped to [1e-4, 1 - 1e-4], and made to sum to 1 again for the target. The paper's
-    :math:`\ell` is cross entropy, here it is ``loss``. Not here: ELR+, which adds a second network, weight averages and
-    mixup.
+    :math:`\ell` is cross entropy, here it is ``loss``.
 
     Args:
         beta: in [0, 1).
@@ -38,10 +53,8 @@ class EarlyLearningRegularization(NoisyLabelMethod):
 
     def training_loss(self, batch: Batch) -> Tensor:
         logits = self(batch.images)
-        p = logits.float().softmax(dim=1).clamp(1e-4, 1 - 1e-4)
-        now = p.detach() / p.detach().sum(dim=1, keepdim=True)
-        targets = self.beta * self.targets[batch.index] + (1 - self.beta) * now
-        self.targets[batch.index] = targets
-        regularizer = (1 - (targets * p).sum(dim=1)).log().mean()
+        p = probabilities(logits)
+        targets = remember(self.targets, batch.index, p.detach(), self.beta)
+        regularizer = early_learning_regularizer(targets, p)
         self.log_term("regularizer", regularizer, batch)
         return self.loss(logits, batch.labels).mean() + self.weight * regularizer

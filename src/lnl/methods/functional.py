@@ -24,3 +24,8 @@ def small_loss_probability(losses: Tensor) -> Tensor:
     scaled = ((losses - losses.min()) / (losses.max() - losses.min())).double().cpu().numpy()[:, None]
     mixture = GaussianMixture(2, max_iter=10, tol=1e-2, reg_covar=5e-4, random_state=0).fit(scaled)
     return torch.from_numpy(mixture.predict_proba(scaled)[:, mixture.means_.argmin()]).to(losses)
+
+
+def mean_over(values: Tensor, mask: Tensor) -> Tensor:
+    """The mean of ``values[B]`` where ``mask[B]`` is true; 0 if that is nowhere."""
+    return values.where(mask, 0).sum() / mask.sum().clamp(min=1)
