@@ -5,11 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 
+from lnl.config import CONF_DIR
 from lnl.training.training_metrics import MetricsTable
 from tests.conftest import weights
 from tests.sweeps.pauses import CALLBACK, start_and_pause
@@ -18,12 +20,8 @@ from tests.sweeps.pauses import CALLBACK, start_and_pause
 HARD = ("model=mobilenet_v2", "scheduler=cosine", "data.augment=crop_flip", "data.crop_padding=1", "data.subset=200")
 NO_WORKERS = ("data.device_cache=false", "data.num_workers=0", "data.augment=crop", "data.crop_padding=1")
 MULTISTEP = ("scheduler=multistep", "scheduler.milestones=[2]", "data.subset=400", *NO_WORKERS)
-ELR = ("method=elr", "data.subset=400")
-CO_TEACHING = ("method=co_teaching", "method.ramp_epochs=3", "model=mlp_1x512", "model.dropout=0.5")
 DRAWS = ("method._target_=tests.methods.extensions.Draws", "model=mlp_1x512", "data.subset=null")
 WORKERS = (*DRAWS, "data.device_cache=false", "data.augment=crop_flip", "data.crop_padding=1")
-DIVIDE_MIX = ("method=dividemix", "method.warmup_epochs=1", "method.ramp_epochs=2", "augment=flip")
-MW_NET = ("method=mw_net", "data.trusted=50", "model=cnn", "scheduler=cosine")
 BESIDE = ("method=elr", "mix=mixup", "average=ema", "loss.label_smoothing=0.1", "augment=strong", "model=cnn")
 STAGED = ("method=label_correction", "data.trusted=50", "method.stage1_epochs=2", "mix=cutmix", "average=ema")
 STEPS = ("model=mlp_1x512", "+trainer.val_check_interval=0.4", "+trainer.max_steps=13")
@@ -59,11 +57,23 @@ def assert_same_run(folder, other):
     assert (folder / "predictions.csv").read_bytes() == (other / "predictions.csv").read_bytes()
 
 
-NEW = [DIVIDE_MIX, MW_NET, BESIDE, STAGED]
-
-
-@pytest.mark.parametrize("options", [(), slow(HARD), ELR, CO_TEACHING, MULTISTEP, DRAWS, slow(WORKERS), STEPS, *NEW])
+@pytest.mark.parametrize("options", [(), slow(HARD), MULTISTEP, DRAWS, slow(WORKERS), STEPS, BESIDE, STAGED])
 def test_two_epochs_and_two_equal_four(digits, monkeypatch, options):
+    stop_and_resume(digits, monkeypatch, options)
+
+
+METHODS = sorted(path.stem for path in Path(CONF_DIR, "method").glob("*.yaml"))
+WITHOUT_EPOCHS = ("fit_once", "knn", "linear_probe")
+
+
+@pytest.mark.parametrize("method", [method for method in METHODS if method not in WITHOUT_EPOCHS])
+def test_two_epochs_and_two_equal_four_with_every_method(digits, monkeypatch, method):
+    """With dropout, augmentation, a schedule, and trusted samples for methods that use them."""
+    drawn = ("model=mlp_1x512", "model.dropout=0.5", "augment=flip", "scheduler=cosine", "data.trusted=50")
+    stop_and_resume(digits, monkeypatch, (f"method={method}", *drawn))
+
+
+def stop_and_resume(digits, monkeypatch, options):
     arguments = ("trainer.max_epochs=4", "data.subset=300", *options)
     with monkeypatch.context() as patch:
         stop_before(2, patch)
