@@ -2,6 +2,7 @@
 
     python scripts/benchmark.py
     python scripts/benchmark.py --device cuda --turns 9 --output benchmark.json model=resnet18
+    python scripts/benchmark.py methods --turns 3          # an epoch of each method, and what its passes cost
 
 (a) lnl: its data module, Lightning's Trainer, all callbacks and metrics; (b) a bare PyTorch loop over images that lie
 normalised in memory, at the same precision; (c) the usual notebook pipeline: torchvision's dataset, ToTensor and
@@ -215,15 +216,22 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="of (c)'s DataLoader")
     parser.add_argument("--output", type=Path, default=Path("outputs/benchmark.json"))
     parser.add_argument("overrides", nargs="*", help="of the configuration, e.g. model=resnet18")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
 
     send_warnings_to_the_log()
     register_resolvers()
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    if arguments.overrides[:1] == ["methods"]:
+        from method_costs import compare, table
+
+        rows = compare(arguments.device, arguments.turns, ["data.subset=10000", *arguments.overrides[1:]])
+        arguments.output.write_text(json.dumps(rows, indent=2) + "\n")
+        print(f"\n{table(rows)}")
+        return
     cfg = configuration(arguments.device, *arguments.overrides)
     report = measure(cfg, torch.device(arguments.device), arguments.turns, arguments.workers)
     if arguments.device == "cpu":
         report["peak_memory_above_imports_gb"] = memory_above_imports()
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(report, indent=2) + "\n")
     print(json.dumps({key: report[key] for key in report if key not in ("turns", "versions")}, indent=2))
 
