@@ -10,14 +10,17 @@ from lnl.methods.early_learning import EarlyLearningRegularization
 from lnl.methods.fit_once import FitOnce
 from lnl.methods.frozen import LinearProbe, NearestNeighbours
 from lnl.methods.label_correction import LabelCorrection
+from lnl.methods.loss_correction import Backward, Forward, LossCorrection
 from lnl.methods.meta_weight_net import MetaWeightNet
 from lnl.methods.mix import CutMix, Mix, Mixup
 from lnl.methods.noise_aware import NoiseAware
 from lnl.methods.stages import Stage, StagedMethod
+from lnl.methods.transition import TransitionMethod
 from lnl.methods.two_networks import TwoNetworks
 
 __all__ = [
     "ActivePassive",
+    "Backward",
     "Baseline",
     "CoTeaching",
     "CutMix",
@@ -25,8 +28,10 @@ __all__ = [
     "DynamicWeight",
     "EarlyLearningRegularization",
     "FitOnce",
+    "Forward",
     "LabelCorrection",
     "LinearProbe",
+    "LossCorrection",
     "MetaWeightNet",
     "Mix",
     "Mixup",
@@ -35,5 +40,6 @@ __all__ = [
     "NoisyLabelMethod",
     "Stage",
     "StagedMethod",
+    "TransitionMethod",
     "TwoNetworks",
 ]
