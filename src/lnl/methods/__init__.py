@@ -15,6 +15,7 @@ from lnl.methods.meta_weight_net import MetaWeightNet
 from lnl.methods.mix import CutMix, Mix, Mixup
 from lnl.methods.noise_aware import NoiseAware
 from lnl.methods.stages import Stage, StagedMethod
+from lnl.methods.t_revision import TRevision
 from lnl.methods.transition import TransitionMethod
 from lnl.methods.two_networks import TwoNetworks
 
@@ -40,6 +41,7 @@ __all__ = [
     "NoisyLabelMethod",
     "Stage",
     "StagedMethod",
+    "TRevision",
     "TransitionMethod",
     "TwoNetworks",
 ]
