@@ -18,6 +18,7 @@ from lnl.methods.stages import Stage, StagedMethod
 from lnl.methods.t_revision import TRevision
 from lnl.methods.transition import TransitionMethod
 from lnl.methods.two_networks import TwoNetworks
+from lnl.methods.vol_min import VolMin
 
 __all__ = [
     "ActivePassive",
@@ -44,4 +45,5 @@ __all__ = [
     "TRevision",
     "TransitionMethod",
     "TwoNetworks",
+    "VolMin",
 ]
