@@ -28,6 +28,8 @@ OPTIONS += [("experiment", option) for option in PUBLISHED]
 NEEDS = {
     "label_correction": ["data.trusted=100"],
     "mw_net": ["data.trusted=100"],
+    "glc": ["data.trusted=100"],
+    "published/glc": ["data.trusted=100"],
     "fit_once": ["model=histogram_logistic"],
     "noise=file": ["noise.path=labels.csv"],
     "features=file": ["features.path=features.npy"],

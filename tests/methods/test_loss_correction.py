@@ -176,10 +176,9 @@ def test_a_run_finds_t_between_its_stages_and_learns(digits):
     assert table["train/memorised"].notna().all()
     believed = np.load(outcome.folder / "transition.npz")["believed"]
     np.testing.assert_allclose(believed.sum(axis=1), 1, atol=1e-5)
-    assert (believed.argmax(axis=1) == np.arange(10)).sum() > 7
     np.testing.assert_allclose(weights(outcome.folder)["transition"], believed, atol=1e-6)
     assert torch.equal(weights(outcome.folder, "stage1")["transition"], torch.eye(10))
-    assert outcome.result["noise_believed"]["transition_error"] < 1
+    assert outcome.result["noise_believed"]["transition_error"] < 0.8  # which the identity has
     assert outcome.result["oracle_options"] == {}
     assert outcome.result["protocol"]["last"]["test"]["accuracy"] > above_chance(359)
 

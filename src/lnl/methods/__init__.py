@@ -9,6 +9,7 @@ from lnl.methods.dynamic_weight import DynamicWeight
 from lnl.methods.early_learning import EarlyLearningRegularization
 from lnl.methods.fit_once import FitOnce
 from lnl.methods.frozen import LinearProbe, NearestNeighbours
+from lnl.methods.gold_loss_correction import GoldLossCorrection
 from lnl.methods.label_correction import LabelCorrection
 from lnl.methods.loss_correction import Backward, Forward, LossCorrection
 from lnl.methods.meta_weight_net import MetaWeightNet
@@ -31,6 +32,7 @@ __all__ = [
     "EarlyLearningRegularization",
     "FitOnce",
     "Forward",
+    "GoldLossCorrection",
     "LabelCorrection",
     "LinearProbe",
     "LossCorrection",
