@@ -11,7 +11,10 @@ from lnl.methods.fit_once import FitOnce
 from lnl.methods.frozen import LinearProbe, NearestNeighbours
 from lnl.methods.gold_loss_correction import GoldLossCorrection
 from lnl.methods.label_correction import LabelCorrection
+from lnl.methods.learning_to_reweight import LearningToReweight
 from lnl.methods.loss_correction import Backward, Forward, LossCorrection
+from lnl.methods.meta_label_correction import MetaLabelCorrection
+from lnl.methods.meta_learning import MetaLearning
 from lnl.methods.meta_weight_net import MetaWeightNet
 from lnl.methods.mix import CutMix, Mix, Mixup
 from lnl.methods.noise_aware import NoiseAware
@@ -34,8 +37,11 @@ __all__ = [
     "Forward",
     "GoldLossCorrection",
     "LabelCorrection",
+    "LearningToReweight",
     "LinearProbe",
     "LossCorrection",
+    "MetaLabelCorrection",
+    "MetaLearning",
     "MetaWeightNet",
     "Mix",
     "Mixup",

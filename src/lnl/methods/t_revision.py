@@ -59,8 +59,9 @@ class TRevision(LossCorrection):
     def configure_optimizers(self) -> Any:
         made = super().configure_optimizers()
         self.revising = int(self.stage) == len(self.stages(0))
-        settings = {"lr": self.revision_lr, "weight_decay": self.revision_weight_decay}
-        return torch.optim.Adam(self.parameters(), **settings) if self.revising else made
+        if not self.revising:
+            return made
+        return torch.optim.Adam(self.parameters(), lr=self.revision_lr, weight_decay=self.revision_weight_decay)
 
     def on_train_epoch_start(self) -> None:
         super().on_train_epoch_start()

@@ -29,6 +29,7 @@ NEWER: dict[str, dict[str, Any]] = {
     "model": {"head": "linear", "expects": {}},
     "optimizer": {"backbone_lr_scale": 1.0},
     "features": {"views": None},
+    "method": {"virtual_lr": None},
 }
 
 
