@@ -15,10 +15,10 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from benchmark import configuration, fit, now
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmark import configuration, fit, now
 from lnl.config import CONF_DIR
 from lnl.training.assembly import build_data, uses_trusted
 

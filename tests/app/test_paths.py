@@ -147,7 +147,7 @@ def test_the_keys_that_take_a_path_are_those_of_the_options_classes():
     hub = {"data.name"}  # or a folder
     assert expected | folders | trackers | of_hydra | hub | {"features.path"} == PATHS
     assert {"run", "runs", "images", "hydra.searchpath"} == LISTS
-    assert {"data.trusted"} == OR_NUMBERS
+    assert {"data.trusted", "method.transition"} == OR_NUMBERS
 
 
 @pytest.mark.parametrize("command", ["train", "audit", "evaluate", "predict", "export", "report"])

@@ -28,6 +28,12 @@ OPTIONS += [("experiment", option) for option in PUBLISHED]
 NEEDS = {
     "label_correction": ["data.trusted=100"],
     "mw_net": ["data.trusted=100"],
+    "glc": ["data.trusted=100"],
+    "l2rw": ["data.trusted=100"],
+    "mlc": ["data.trusted=100"],
+    "published/glc": ["data.trusted=100"],
+    "published/l2rw": ["data.trusted=100", "model.k=1"],
+    "published/mlc": ["data.trusted=100"],
     "fit_once": ["model=histogram_logistic"],
     "noise=file": ["noise.path=labels.csv"],
     "features=file": ["features.path=features.npy"],

@@ -22,12 +22,13 @@ def batches():
     )
 
 
-def test_the_gradient_of_the_weigher_goes_through_the_virtual_step():
+@pytest.mark.parametrize(("present", "given"), [(0.7, None), (1e-3, 0.7)])
+def test_the_gradient_of_the_weigher_goes_through_the_virtual_step(present, given):
     """By finite differences, in float64: the trusted loss after one step of descent on the weighted loss."""
     torch.manual_seed(0)
-    method = make(MetaWeightNet, 10, 3, lambda: nn.Linear(5, 3), hidden=4).double()
+    method = make(MetaWeightNet, 10, 3, lambda: nn.Linear(5, 3), hidden=4, virtual_lr=given).double()
     rate = 0.7
-    method._trainer = type("T", (), {"optimizers": [type("O", (), {"param_groups": [{"lr": rate}]})()]})()
+    method._trainer = type("T", (), {"optimizers": [type("O", (), {"param_groups": [{"lr": present}]})()]})()
     noisy, trusted = (Batch(b.images.double(), b.labels, b.index) for b in batches())
     before = {name: value.clone() for name, value in method.model.state_dict().items()}
     steps = []
@@ -72,6 +73,11 @@ def test_a_run_trains_the_weigher_apart_from_the_network(digits):
     assert table["train/mean_weight"].nunique() == 3
     visited = table["train/visited"].iloc[0]
     assert visited == pytest.approx(1 - 100 / outcome.result["data"]["train"])  # trusted samples are not trained on
+
+
+def test_a_virtual_rate_outside_is_refused():
+    with pytest.raises(ValueError, match="virtual_lr must be above 0"):
+        make(MetaWeightNet, 10, 3, lambda: nn.Linear(5, 3), virtual_lr=0.0)
 
 
 def test_it_needs_trusted_samples(digits):

@@ -19,7 +19,7 @@ PATHS = {
     *("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"),
 }
 LISTS = {"run", "runs", "images", "hydra.searchpath"}  # one path or several
-OR_NUMBERS = {"data.trusted"}  # a path or a number
+OR_NUMBERS = {"data.trusted", "method.transition"}  # a path, or a number or true
 
 
 def parse(argument: str) -> Override | None:

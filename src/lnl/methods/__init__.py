@@ -14,8 +14,13 @@ from lnl.methods.early_learning import EarlyLearningRegularization
 from lnl.methods.elr_plus import ELRPlus
 from lnl.methods.fit_once import FitOnce
 from lnl.methods.frozen import LinearProbe, NearestNeighbours
+from lnl.methods.gold_loss_correction import GoldLossCorrection
 from lnl.methods.jocor import JoCoR
 from lnl.methods.label_correction import LabelCorrection
+from lnl.methods.learning_to_reweight import LearningToReweight
+from lnl.methods.loss_correction import Backward, Forward, LossCorrection
+from lnl.methods.meta_label_correction import MetaLabelCorrection
+from lnl.methods.meta_learning import MetaLearning
 from lnl.methods.meta_weight_net import MetaWeightNet
 from lnl.methods.mix import CutMix, Mix, Mixup
 from lnl.methods.noise_aware import NoiseAware
@@ -23,7 +28,10 @@ from lnl.methods.self_training import SelfTraining
 from lnl.methods.small_loss import SmallLoss
 from lnl.methods.sop import SOP, SOPPlus
 from lnl.methods.stages import Stage, StagedMethod
+from lnl.methods.t_revision import TRevision
+from lnl.methods.transition import TransitionMethod
 from lnl.methods.two_networks import TwoNetworks
+from lnl.methods.vol_min import VolMin
 
 __all__ = [
     "AUM",
@@ -31,6 +39,7 @@ __all__ = [
     "DISC",
     "SOP",
     "ActivePassive",
+    "Backward",
     "Baseline",
     "CoTeaching",
     "CoTeachingPlus",
@@ -40,9 +49,15 @@ __all__ = [
     "ELRPlus",
     "EarlyLearningRegularization",
     "FitOnce",
+    "Forward",
+    "GoldLossCorrection",
     "JoCoR",
     "LabelCorrection",
+    "LearningToReweight",
     "LinearProbe",
+    "LossCorrection",
+    "MetaLabelCorrection",
+    "MetaLearning",
     "MetaWeightNet",
     "Mix",
     "Mixup",
@@ -54,5 +69,8 @@ __all__ = [
     "SmallLoss",
     "Stage",
     "StagedMethod",
+    "TRevision",
+    "TransitionMethod",
     "TwoNetworks",
+    "VolMin",
 ]

@@ -5,10 +5,30 @@ from sklearn.mixture import GaussianMixture
 from torch import Tensor
 from torch.nn import functional as F
 
+from lnl.losses.functional import log_probabilities
+
 
 def soft(labels: Tensor, num_classes: int) -> Tensor:
     """Labels as probabilities ``[B, K]``: one-hot, if they are integers ``[B]``."""
     return F.one_hot(labels, num_classes).float() if labels.ndim == 1 else labels
+
+
+def mean_rows(labels: Tensor, matrix: Tensor) -> Tensor:
+    """The row of ``matrix[K, F]`` of each integer label ``[B]``; of soft labels ``[B, K]`` the mean row. ``[B, F]``."""
+    if labels.ndim == 1:
+        return matrix[labels]
+    with torch.autocast(labels.device.type, enabled=False):
+        return labels.to(matrix) @ matrix
+
+
+def noisy_logits(logits: Tensor, transition: Tensor) -> Tensor:
+    r""":math:`\log(p T)`: logits of the given labels, of logits ``[B, K]`` of the true ones and T ``[K, K]``.
+
+    In float32 at least, under any autocast, and finite.
+    """
+    p = log_probabilities(logits).exp()
+    with torch.autocast(logits.device.type, enabled=False):
+        return (p @ transition.to(p)).clamp(min=torch.finfo(p.dtype).tiny).log()
 
 
 def sharpen(probabilities: Tensor, temperature: float) -> Tensor:

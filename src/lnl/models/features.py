@@ -11,11 +11,7 @@ from lnl.errors import UserError
 
 
 def last_linear(network: nn.Module) -> nn.Linear:
-    """A network's last linear layer.
-
-    Raises:
-        UserError: if it has none.
-    """
+    """A network's last linear layer, whose input are its features; raises UserError if it has none."""
     layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
     if not layers:
         raise UserError(f"{type(network).__name__} has no linear layer whose input could be its features.")

@@ -30,6 +30,7 @@ NEWER: dict[str, dict[str, Any]] = {
     "model": {"head": "linear", "expects": {}},
     "optimizer": {"backbone_lr_scale": 1.0},
     "features": {"views": None},
+    "method": {"virtual_lr": None},
 }
 
 
@@ -121,7 +122,7 @@ def _files(config: Mapping[str, Any]) -> dict[str, str]:
     """sha256 of each file whose content counts, not its place; a noise's class names those of a noise."""
     noise = [f"noise.{key}" for key in _says(config.get("noise"), "reads_files") or ()]
     found = {}
-    for name in ("init_from", *noise, "data.trusted", "model.weights", "features.path"):
+    for name in ("init_from", *noise, "data.trusted", "model.weights", "features.path", "method.transition"):
         section, _, key = name.rpartition(".")
         part = config.get(section) or {} if section else config
         if isinstance(part.get(key), str) and (path := Path(part[key]).expanduser()).is_file():
