@@ -14,8 +14,27 @@ from lnl.runs.plan import run_name
 
 def register_resolvers() -> None:
     """Registers them with OmegaConf; may be called again."""
-    plain = (_user_cache, _sweep_name, _join, _run_name, _options, _published, _by_data, _up_to_a_third)
-    for function in (*plain, _three_sevenths, _own_data, _by_features, _expected, _sweep_id):
+    plain = (
+        _user_cache,
+        _sweep_name,
+        _join,
+        _run_name,
+        _options,
+        _published,
+        _by_data,
+        _up_to_a_third,
+        _up_to_a_quarter,
+    )
+    for function in (
+        *plain,
+        _up_to_a_third,
+        _up_to_a_quarter,
+        _three_sevenths,
+        _own_data,
+        _by_features,
+        _expected,
+        _sweep_id,
+    ):
         # One identifier for a sweep: Hydra hands cached values on to the jobs, as it does with ${now:}.
         cached = function is _sweep_id
         OmegaConf.register_new_resolver(f"lnl.{function.__name__[1:]}", function, replace=True, use_cache=cached)
@@ -57,10 +76,15 @@ def _by_data(usual: Any, others: DictConfig, *, _root_: DictConfig) -> Any:
     return others.get(str(OmegaConf.select(_root_, "data._target_")).rpartition(".")[2], usual)
 
 
-def _up_to_a_third(most: int, epochs: Any) -> int:
+def _up_to_a_third(most: int, epochs: Any, parts: int = 3) -> int:
     """``most`` epochs, but at most a third of all."""
     whole = isinstance(epochs, int | float) and epochs >= 1  # the Trainer refuses others
-    return min(most, max(1, int(epochs) // 3)) if whole else most
+    return min(most, max(1, int(epochs) // parts)) if whole else most
+
+
+def _up_to_a_quarter(most: int, epochs: Any) -> int:
+    """``most`` epochs, but at most a quarter of all."""
+    return _up_to_a_third(most, epochs, 4)
 
 
 def _own_data(own: Any, usual: Any, *, _root_: DictConfig) -> Any:

@@ -13,6 +13,8 @@ from lnl.methods.label_correction import LabelCorrection
 from lnl.methods.meta_weight_net import MetaWeightNet
 from lnl.methods.mix import CutMix, Mix, Mixup
 from lnl.methods.noise_aware import NoiseAware
+from lnl.methods.pes_semi import SemiSupervisedPES
+from lnl.methods.progressive_early_stopping import ProgressiveEarlyStopping
 from lnl.methods.stages import Stage, StagedMethod
 from lnl.methods.two_networks import TwoNetworks
 
@@ -33,6 +35,8 @@ __all__ = [
     "NearestNeighbours",
     "NoiseAware",
     "NoisyLabelMethod",
+    "ProgressiveEarlyStopping",
+    "SemiSupervisedPES",
     "Stage",
     "StagedMethod",
     "TwoNetworks",

@@ -10,17 +10,26 @@ from torch import Tensor, nn
 from lnl.errors import UserError
 
 
+def last_linear(network: nn.Module) -> tuple[str, nn.Linear]:
+    """The name and the module of a network's last linear layer, whose input is its features.
+
+    Raises:
+        UserError: if it has no linear layer.
+    """
+    layers = [(name, module) for name, module in network.named_modules() if isinstance(module, nn.Linear)]
+    if not layers:
+        raise UserError(f"{type(network).__name__} has no linear layer whose input could be its features.")
+    return layers[-1]
+
+
 def with_features(network: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
     """A network's logits ``[B, K]`` and its features ``[B, F]``, the input of its last linear layer, in one pass.
 
     Raises:
         UserError: if it has no linear layer.
     """
-    layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
-    if not layers:
-        raise UserError(f"{type(network).__name__} has no linear layer whose input could be its features.")
     seen: list[Tensor] = []
-    with layers[-1].register_forward_pre_hook(lambda layer, inputs: seen.append(inputs[0])):
+    with last_linear(network)[1].register_forward_pre_hook(lambda layer, inputs: seen.append(inputs[0])):
         logits = network(images)
     return logits, seen[-1].flatten(1)
 
