@@ -14,27 +14,9 @@ from lnl.runs.plan import run_name
 
 def register_resolvers() -> None:
     """Registers them with OmegaConf; may be called again."""
-    plain = (
-        _user_cache,
-        _sweep_name,
-        _join,
-        _run_name,
-        _options,
-        _published,
-        _by_data,
-        _up_to_a_third,
-        _up_to_a_quarter,
-    )
-    for function in (
-        *plain,
-        _up_to_a_third,
-        _up_to_a_quarter,
-        _three_sevenths,
-        _own_data,
-        _by_features,
-        _expected,
-        _sweep_id,
-    ):
+    plain = (_user_cache, _sweep_name, _join, _run_name, _options, _published, _by_data)
+    spans = (_up_to_a_third, _up_to_a_quarter, _three_sevenths)
+    for function in (*plain, *spans, _own_data, _by_features, _expected, _sweep_id):
         # One identifier for a sweep: Hydra hands cached values on to the jobs, as it does with ${now:}.
         cached = function is _sweep_id
         OmegaConf.register_new_resolver(f"lnl.{function.__name__[1:]}", function, replace=True, use_cache=cached)

@@ -15,6 +15,7 @@ from lnl.methods.mix import CutMix, Mix, Mixup
 from lnl.methods.noise_aware import NoiseAware
 from lnl.methods.pes_semi import SemiSupervisedPES
 from lnl.methods.progressive_early_stopping import ProgressiveEarlyStopping
+from lnl.methods.selection_relabelling import SelectionRelabelling
 from lnl.methods.stages import Stage, StagedMethod
 from lnl.methods.two_networks import TwoNetworks
 
@@ -36,6 +37,7 @@ __all__ = [
     "NoiseAware",
     "NoisyLabelMethod",
     "ProgressiveEarlyStopping",
+    "SelectionRelabelling",
     "SemiSupervisedPES",
     "Stage",
     "StagedMethod",

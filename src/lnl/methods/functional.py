@@ -24,3 +24,27 @@ def small_loss_probability(losses: Tensor) -> Tensor:
     scaled = ((losses - losses.min()) / (losses.max() - losses.min())).double().cpu().numpy()[:, None]
     mixture = GaussianMixture(2, max_iter=10, tol=1e-2, reg_covar=5e-4, random_state=0).fit(scaled)
     return torch.from_numpy(mixture.predict_proba(scaled)[:, mixture.means_.argmin()]).to(losses)
+
+
+def neighbour_votes(features: Tensor, labels: Tensor, num_classes: int, k: int) -> Tensor:
+    """How many of each sample's ``k`` nearest samples by cosine, itself among them, have each label: ``[n, K]``.
+
+    Features are ``[n, F]``, labels int64 ``[n]``.
+    """
+    rows = F.normalize(features.float(), dim=1)
+    k = min(k, len(rows))
+    nearest = torch.cat([(part @ rows.T).topk(k, dim=1, sorted=False).indices for part in rows.split(2048)])
+    return rows.new_zeros(len(rows), num_classes).scatter_add_(1, labels[nearest], rows.new_ones(nearest.shape))
+
+
+def class_balanced(index: Tensor, labels: Tensor) -> Tensor:
+    """Samples ``index``, int64 ``[n]``, repeated so that each class has as many as the largest; ``labels`` are theirs.
+
+    Which of them are repeated once more than others is drawn.
+    """
+    drawn = torch.randperm(len(index)).to(index.device)
+    order = drawn[labels[drawn].argsort(stable=True)]
+    counts = labels.bincount()
+    starts, counts = (counts.cumsum(0) - counts)[counts > 0], counts[counts > 0]
+    places = torch.arange(int(counts.max()), device=index.device)
+    return index[order][(starts[:, None] + places % counts[:, None]).flatten()]
