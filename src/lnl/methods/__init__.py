@@ -14,6 +14,7 @@ from lnl.methods.meta_weight_net import MetaWeightNet
 from lnl.methods.mix import CutMix, Mix, Mixup
 from lnl.methods.noise_aware import NoiseAware
 from lnl.methods.pes_semi import SemiSupervisedPES
+from lnl.methods.pro_mix import ProMix
 from lnl.methods.progressive_early_stopping import ProgressiveEarlyStopping
 from lnl.methods.selection_relabelling import SelectionRelabelling
 from lnl.methods.stages import Stage, StagedMethod
@@ -36,6 +37,7 @@ __all__ = [
     "NearestNeighbours",
     "NoiseAware",
     "NoisyLabelMethod",
+    "ProMix",
     "ProgressiveEarlyStopping",
     "SelectionRelabelling",
     "SemiSupervisedPES",

@@ -86,11 +86,7 @@ class DivideMix(NoiseAware, TwoNetworks):
 
     def training_loss(self, batch: Batch) -> Tensor:
         if self.current_epoch < self.warmup_epochs:
-            both = torch.stack([network(batch.images) for network in self.networks]).float()
-            self.observe(batch.index, both.mean(dim=0))
-            negative_entropy = (both.softmax(dim=2) * both.log_softmax(dim=2)).sum(dim=2).mean(dim=1)
-            losses = torch.stack([self.loss(logits, batch.labels).mean() for logits in both])
-            return (losses + self.confidence_penalty * negative_entropy).sum()
+            return self.warm_up_loss(batch, self.confidence_penalty)
         unlabelled, labelled_2, unlabelled_2 = (next(self.streams[stream]) for stream in range(3))
         return self.semi_supervised_loss(0, batch, unlabelled) + self.semi_supervised_loss(1, labelled_2, unlabelled_2)
 

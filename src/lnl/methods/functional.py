@@ -26,6 +26,16 @@ def small_loss_probability(losses: Tensor) -> Tensor:
     return torch.from_numpy(mixture.predict_proba(scaled)[:, mixture.means_.argmin()]).to(losses)
 
 
+def rank_in_class(values: Tensor, labels: Tensor) -> Tensor:
+    """The place of each sample among those of its label, from 0 for the smallest value: ``[n], [n] -> [n]``, int64."""
+    order = values.argsort(stable=True)
+    order = order[labels[order].argsort(stable=True)]
+    counts = labels.bincount()
+    starts = counts.cumsum(0) - counts
+    places = torch.arange(len(order), device=order.device) - starts[labels[order]]
+    return torch.empty_like(order).index_copy_(0, order, places)
+
+
 def neighbour_votes(features: Tensor, labels: Tensor, num_classes: int, k: int) -> Tensor:
     """How many of each sample's ``k`` nearest samples by cosine, itself among them, have each label: ``[n, K]``.
 
@@ -48,3 +58,14 @@ def class_balanced(index: Tensor, labels: Tensor) -> Tensor:
     starts, counts = (counts.cumsum(0) - counts)[counts > 0], counts[counts > 0]
     places = torch.arange(int(counts.max()), device=index.device)
     return index[order][(starts[:, None] + places % counts[:, None]).flatten()]
+
+
+def contrastive_loss(first: Tensor, second: Tensor, temperature: float) -> Tensor:
+    r"""NT-Xent (arXiv:2002.05709): of each of 2B vectors, cross entropy of its other view among all but itself.
+
+    Logits are cosines over the temperature. ``first`` and ``second`` are both views' vectors, ``[B, D]``.
+    """
+    rows = F.normalize(torch.cat([first, second]).float(), dim=1)
+    with torch.autocast(rows.device.type, enabled=False):
+        logits = (rows @ rows.T / temperature).fill_diagonal_(-torch.inf)
+    return F.cross_entropy(logits, torch.arange(len(rows), device=rows.device).roll(len(first)))
