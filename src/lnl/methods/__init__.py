@@ -19,6 +19,7 @@ from lnl.methods.progressive_early_stopping import ProgressiveEarlyStopping
 from lnl.methods.selection_relabelling import SelectionRelabelling
 from lnl.methods.stages import Stage, StagedMethod
 from lnl.methods.two_networks import TwoNetworks
+from lnl.methods.uni_con import UniCon
 
 __all__ = [
     "ActivePassive",
@@ -44,4 +45,5 @@ __all__ = [
     "Stage",
     "StagedMethod",
     "TwoNetworks",
+    "UniCon",
 ]
