@@ -15,9 +15,9 @@ from lnl.models.features import last_linear
 
 
 def blocks(module: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """What a network and the sequences in it consist of, in order."""
+    """What a network and the sequences in it consist of, in order; also of what a pretrained one calls its backbone."""
     for name, child in module.named_children():
-        if isinstance(child, nn.Sequential):
+        if isinstance(child, nn.Sequential) or name == "backbone":
             yield from blocks(child, f"{path}{name}.")
         else:
             yield f"{path}{name}", child
