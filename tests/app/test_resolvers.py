@@ -53,3 +53,8 @@ def test_the_study_has_its_own_weights_on_mnist():
 )
 def test_co_teaching_leaves_out_all_that_it_is_to_within_a_third_of_the_epochs(epochs, ramp):
     assert composed("method=co_teaching", f"trainer.max_epochs={epochs}").method.ramp_epochs == ramp
+
+
+@pytest.mark.parametrize(("epochs", "parts"), [("4", [1, 1, 1]), ("20", [5, 5, 5]), ("200", [25, 7, 5])])
+def test_the_parts_of_pes_leave_a_quarter_of_the_epochs(epochs, parts):
+    assert list(composed("method=pes", f"trainer.max_epochs={epochs}").method.part_epochs) == parts

@@ -6,9 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
 from scipy.stats import norm
 from torch import nn
 
+from lnl.app.resolvers import register_resolvers
+from lnl.config import CONF_DIR
 from lnl.data import Batch
 from lnl.methods import DivideMix
 from lnl.methods.functional import sharpen, small_loss_probability
@@ -92,6 +95,39 @@ def test_a_step_by_hand(monkeypatch):
     squared = sum(((p_first[i, v] - guesses[i - 2]) ** 2).sum() for i in (2, 3) for v in (0, 1)) / (4 * 3)
     balance = (1 / 3 * ((1 / 3) / p_first.mean((0, 1))).log()).sum()
     torch.testing.assert_close(loss, supervised + 3 * squared + balance, rtol=1e-5, atol=1e-6)
+
+
+# Table 7 of the paper: inclusive symmetric noise of 20, 50, 80 and 90 %, of which (K - 1) / K is wrong.
+PUBLISHED = {"cifar10": (10, [0, 25, 25, 50]), "cifar100": (100, [25, 150, 150, 150])}
+
+
+@pytest.mark.parametrize("data", PUBLISHED)
+def test_lambda_u_is_the_published_value_for_the_noise(data):
+    classes, expected = PUBLISHED[data]
+    register_resolvers()
+    with initialize_config_dir(CONF_DIR, version_base="1.3"):
+        options = compose("train", overrides=[f"data={data}", "method=dividemix"]).method
+    table = options.lambda_u_by_rate
+    mixed = make(DivideMix, 8, classes, nn.Identity, lambda_u=options.lambda_u, lambda_u_by_rate=table)
+    for rate, value in zip((0.2, 0.5, 0.8, 0.9), expected, strict=True):
+        for off in (-0.03, 0.0, 0.03):
+            mixed.share = rate * (classes - 1) / classes + off
+            assert mixed.by_rate(mixed.lambda_u, table) == value
+    mixed.share = 0.2  # of asymmetric noise, 40 % of half of CIFAR-10's classes: 0, as the paper has it
+    assert classes == 100 or mixed.by_rate("estimate", table) == 0
+    assert mixed.by_rate(7.0, table) == 7
+
+
+@pytest.mark.parametrize("table", [[], [[0.2]], [[1.5, 0]], [[0.2, -1]]])
+def test_a_table_of_anything_else_is_refused(table):
+    with pytest.raises(ValueError, match="lambda_u_by_rate must be"):
+        method(lambda_u_by_rate=table)
+
+
+def test_the_drawn_noise_is_an_oracle(digits):
+    outcome = digits(*RUN[:-2], "noise=uniform", "noise.rate=0.8", "method.lambda_u=true", "trainer.max_epochs=3")
+    assert outcome.code == 0, outcome.err
+    assert outcome.result["oracle_options"] == {"lambda_u": pytest.approx(0.72)}
 
 
 def test_a_run_learns_more_than_the_baseline_and_measures_what_is_memorised(digits):

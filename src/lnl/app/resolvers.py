@@ -60,7 +60,7 @@ def _by_data(usual: Any, others: DictConfig, *, _root_: DictConfig) -> Any:
 def _up_to_a_share(most: int, share: float, epochs: Any) -> int:
     """``most`` epochs, but at most a share of all, and at least one."""
     whole = isinstance(epochs, int | float) and epochs >= 1  # the Trainer refuses others
-    return min(most, max(1, round(share * epochs))) if whole else most
+    return min(most, max(1, int(share * epochs + 1e-9))) if whole else most
 
 
 def _up_to_a_third(most: int, epochs: Any) -> int:

@@ -24,6 +24,10 @@ from lnl.methods.meta_learning import MetaLearning
 from lnl.methods.meta_weight_net import MetaWeightNet
 from lnl.methods.mix import CutMix, Mix, Mixup
 from lnl.methods.noise_aware import NoiseAware
+from lnl.methods.pes_semi import SemiSupervisedPES
+from lnl.methods.pro_mix import ProMix
+from lnl.methods.progressive_early_stopping import ProgressiveEarlyStopping
+from lnl.methods.selection_relabelling import SelectionRelabelling
 from lnl.methods.self_training import SelfTraining
 from lnl.methods.small_loss import SmallLoss
 from lnl.methods.sop import SOP, SOPPlus
@@ -31,6 +35,7 @@ from lnl.methods.stages import Stage, StagedMethod
 from lnl.methods.t_revision import TRevision
 from lnl.methods.transition import TransitionMethod
 from lnl.methods.two_networks import TwoNetworks
+from lnl.methods.uni_con import UniCon
 from lnl.methods.vol_min import VolMin
 
 __all__ = [
@@ -64,13 +69,18 @@ __all__ = [
     "NearestNeighbours",
     "NoiseAware",
     "NoisyLabelMethod",
+    "ProMix",
+    "ProgressiveEarlyStopping",
     "SOPPlus",
+    "SelectionRelabelling",
     "SelfTraining",
+    "SemiSupervisedPES",
     "SmallLoss",
     "Stage",
     "StagedMethod",
     "TRevision",
     "TransitionMethod",
     "TwoNetworks",
+    "UniCon",
     "VolMin",
 ]

@@ -43,7 +43,7 @@ class AUM(StagedMethod):
         check_range("[1, inf)", aum_epochs=aum_epochs)
         check_range("[0, 100]", percentile=percentile)
         self.aum_epochs, self.percentile = aum_epochs, percentile
-        self.extra_class = nn.Linear(last_linear(self.model).in_features, 1)
+        self.extra_class = nn.Linear(last_linear(self.model)[1].in_features, 1)
         self.measuring = 1  # the stage that measures now, 0 in the last one
         # In which stage it is a threshold sample, 0 for none; the sum of its margins in each stage, and their number.
         self.register_buffer("threshold_stage", torch.zeros(self.num_samples, dtype=torch.int64))

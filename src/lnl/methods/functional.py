@@ -49,3 +49,48 @@ def small_loss_probability(losses: Tensor) -> Tensor:
 def mean_over(values: Tensor, mask: Tensor) -> Tensor:
     """The mean of ``values[B]`` where ``mask[B]`` is true; 0 if that is nowhere."""
     return values.where(mask, 0).sum() / mask.sum().clamp(min=1)
+
+
+def rank_in_class(values: Tensor, labels: Tensor) -> Tensor:
+    """The place of each sample among those of its label, from 0 for the smallest value: ``[n], [n] -> [n]``, int64."""
+    order = values.argsort(stable=True)
+    order = order[labels[order].argsort(stable=True)]
+    counts = labels.bincount()
+    starts = counts.cumsum(0) - counts
+    places = torch.arange(len(order), device=order.device) - starts[labels[order]]
+    return torch.empty_like(order).index_copy_(0, order, places)
+
+
+def neighbour_votes(features: Tensor, labels: Tensor, num_classes: int, k: int) -> Tensor:
+    """How many of each sample's ``k`` nearest samples by cosine, itself among them, have each label: ``[n, K]``.
+
+    Features are ``[n, F]``, labels int64 ``[n]``.
+    """
+    rows = F.normalize(features.float(), dim=1)
+    k = min(k, len(rows))
+    nearest = torch.cat([(part @ rows.T).topk(k, dim=1, sorted=False).indices for part in rows.split(2048)])
+    return rows.new_zeros(len(rows), num_classes).scatter_add_(1, labels[nearest], rows.new_ones(nearest.shape))
+
+
+def class_balanced(index: Tensor, labels: Tensor) -> Tensor:
+    """Samples ``index``, int64 ``[n]``, repeated so that each class has as many as the largest; ``labels`` are theirs.
+
+    Which of them are repeated once more than others is drawn.
+    """
+    drawn = torch.randperm(len(index)).to(index.device)
+    order = drawn[labels[drawn].argsort(stable=True)]
+    counts = labels.bincount()
+    starts, counts = (counts.cumsum(0) - counts)[counts > 0], counts[counts > 0]
+    places = torch.arange(int(counts.max()), device=index.device)
+    return index[order][(starts[:, None] + places % counts[:, None]).flatten()]
+
+
+def contrastive_loss(first: Tensor, second: Tensor, temperature: float) -> Tensor:
+    r"""NT-Xent (arXiv:2002.05709): of each of 2B vectors, cross entropy of its other view among all but itself.
+
+    Logits are cosines over the temperature. ``first`` and ``second`` are both views' vectors, ``[B, D]``.
+    """
+    rows = F.normalize(torch.cat([first, second]).float(), dim=1)
+    with torch.autocast(rows.device.type, enabled=False):
+        logits = (rows @ rows.T / temperature).fill_diagonal_(-torch.inf)
+    return F.cross_entropy(logits, torch.arange(len(rows), device=rows.device).roll(len(first)))

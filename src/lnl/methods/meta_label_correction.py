@@ -64,7 +64,7 @@ class MetaLabelCorrection(MetaLearning):
         check_range("[1, inf)", label_dim=label_dim, hidden=hidden)
         check_range("(0, inf)", virtual_lr=virtual_lr)
         check_range("[2, inf)", trusted_batch_size=self.trusted_batch_size)
-        self.corrector = Corrector(last_linear(self.model).in_features, self.num_classes, label_dim, hidden)
+        self.corrector = Corrector(last_linear(self.model)[1].in_features, self.num_classes, label_dim, hidden)
         self.inner["corrector"] = torch.optim.Adam(self.corrector.parameters(), lr=lr, amsgrad=True)
         self.virtual_lr = virtual_lr
 

@@ -47,6 +47,19 @@ class Mixup(Mix):
         return tuple(share * view + (1 - share) * view[order] for view in views), share
 
 
+def mixup_among(images: Tensor, targets: Tensor, chosen: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+    """mixup of each sample with one of those ``chosen``, bool ``[B]``, which follow each other in a circle at random.
+
+    Nothing waits for how many there are. Images are ``[B, C, H, W]``, targets ``[B, K]``.
+    """
+    order = (torch.rand(len(images), device=images.device) + chosen).argsort(descending=True)  # the chosen ones first
+    following = (torch.arange(len(order), device=order.device) + 1) % chosen.sum().clamp(min=1)
+    partner = torch.empty_like(order).index_copy_(0, order, order[following])
+    share = random.betavariate(alpha, alpha)
+    share = max(share, 1 - share)
+    return share * images + (1 - share) * images[partner], share * targets + (1 - share) * targets[partner]
+
+
 class CutMix(Mix):
     r"""CutMix (arXiv:1905.04899): a rectangle of image i is image j's. See :class:`Mix`.
 

@@ -14,11 +14,24 @@ from lnl.methods.noise_record import NoiseRecord
 from lnl.noise.estimate import estimate_transition
 
 FromNoise = float | Literal["estimate", True]  # the annotation of such an option
+Table = Sequence[Sequence[float]]  # rows of a noise rate and the option's value for it
 
 
 def check_share(**options: FromNoise) -> None:
     """Raises ValueError unless each option is ``estimate``, true, or a share in [0, 1)."""
     check_range("[0, 1)", **{name: value for name, value in options.items() if not isinstance(value, str | bool)})
+
+
+def check_table(interval: str, **options: tuple[FromNoise, Table]) -> None:
+    """Raises ValueError unless each option is ``estimate``, true or in ``interval``, as its table's values must be."""
+    for name, (value, table) in options.items():
+        if not isinstance(value, str | bool):
+            check_range(interval, **{name: value})
+        elif not table or any(len(row) != 2 for row in table):
+            raise ValueError(f"{name}_by_rate must be pairs of a rate and a value, got {table}")
+        for rate, found in table:
+            check_range("[0, 1]", **{f"a rate of {name}_by_rate": rate})
+            check_range(interval, **{f"a value of {name}_by_rate": found})
 
 
 class NoiseAware(NoisyLabelMethod):
@@ -67,6 +80,16 @@ class NoiseAware(NoisyLabelMethod):
     def number(self, option: FromNoise) -> float:
         """The share that an option stands for."""
         return self.share if isinstance(option, str | bool) else option
+
+    def by_rate(self, option: FromNoise, table: Table) -> float:
+        """The option if it is a number, else the table's value for the nearest noise rate.
+
+        Rates are those of papers with inclusive symmetric noise, whose 50 % are 45 % wrong labels among ten classes.
+        """
+        if not isinstance(option, str | bool):
+            return option
+        rate = self.share * self.num_classes / (self.num_classes - 1)
+        return min(table, key=lambda row: abs(row[0] - rate))[1]
 
     def on_train_epoch_start(self) -> None:
         super().on_train_epoch_start()

@@ -1,7 +1,7 @@
 """Training in stages: how long each takes, what is made new when it begins, and what is trained in it."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,12 +24,17 @@ class Stage:
         fresh: whether the network is initialised again, or the names of its modules that are.
         trained: names of the network's modules that are trained, the others being frozen; None for all of it.
         patience: ends the stage when noisy validation accuracy has not risen for this many epochs; None for never.
+        optimizer: takes parameter groups, and trains this stage at a learning rate that stays; None for the configured
+            one and its schedule.
+        schedule: epochs that a cosine schedule spans; None for the stage's own.
     """
 
     epochs: int
     fresh: bool | Sequence[str] = ()
     trained: Sequence[str] | None = None
     patience: int | None = None
+    optimizer: Callable[..., torch.optim.Optimizer] | None = None
+    schedule: int | None = None
 
 
 class StagedMethod(NoisyLabelMethod):
@@ -140,10 +145,13 @@ class StagedMethod(NoisyLabelMethod):
                 self.trainer.save_checkpoint(path, weights_only=True)
 
     def configure_optimizers(self) -> Any:
-        trained = self.present.trained
+        present = self.present
         for name, parameter in self.model.named_parameters():
-            parameter.requires_grad_(trained is None or any(name.startswith(f"{part}.") for part in trained))
+            inside = present.trained is None or any(name.startswith(f"{part}.") for part in present.trained)
+            parameter.requires_grad_(inside)
         made = super().configure_optimizers()
+        if present.optimizer:
+            return {"optimizer": present.optimizer(self.parameter_groups())}
         if hasattr(schedule := made.get("lr_scheduler"), "T_max"):
-            schedule.T_max = self.present.epochs
+            schedule.T_max = present.schedule or present.epochs
         return made

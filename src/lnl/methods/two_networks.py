@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from lnl.data.batch import Batch
 from lnl.methods.base import NoisyLabelMethod
 
 
@@ -23,3 +25,11 @@ class TwoNetworks(NoisyLabelMethod):
 
     def forward(self, images: Tensor) -> Tensor:
         return (self.model(images) + self.second(images)) / 2
+
+    def warm_up_loss(self, batch: Batch, confidence_penalty: bool = False) -> Tensor:
+        """The mean losses for the given labels, with the penalty also the negative entropies, summed over networks."""
+        both = torch.stack([network(batch.images) for network in self.networks]).float()
+        self.observe(batch.index, both.mean(dim=0))
+        negative_entropy = (both.softmax(dim=2) * both.log_softmax(dim=2)).sum(dim=2).mean(dim=1)
+        losses = torch.stack([self.loss(logits, batch.labels).mean() for logits in both])
+        return (losses + confidence_penalty * negative_entropy).sum()

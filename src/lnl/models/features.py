@@ -10,9 +10,13 @@ from torch import Tensor, nn
 from lnl.errors import UserError
 
 
-def last_linear(network: nn.Module) -> nn.Linear:
-    """A network's last linear layer, whose input are its features; raises UserError if it has none."""
-    layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
+def last_linear(network: nn.Module) -> tuple[str, nn.Linear]:
+    """The name and the module of a network's last linear layer, whose input is its features.
+
+    Raises:
+        UserError: if it has no linear layer.
+    """
+    layers = [(name, module) for name, module in network.named_modules() if isinstance(module, nn.Linear)]
     if not layers:
         raise UserError(f"{type(network).__name__} has no linear layer whose input could be its features.")
     return layers[-1]
@@ -25,7 +29,7 @@ def with_features(network: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
         UserError: if it has no linear layer.
     """
     seen: list[Tensor] = []
-    with last_linear(network).register_forward_pre_hook(lambda layer, inputs: seen.append(inputs[0])):
+    with last_linear(network)[1].register_forward_pre_hook(lambda layer, inputs: seen.append(inputs[0])):
         logits = network(images)
     return logits, seen[-1].flatten(1)
 
