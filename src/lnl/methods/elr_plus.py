@@ -27,10 +27,10 @@ class ELRPlus(TwoNetworks):
     parameters are averaged: in batch norm an average takes the statistics of its batch, as networks in training do. The
     prediction is the mean logits of the two networks, as in the authors' code.
 
-    A step trains both networks on the same batch, mixed for each anew; the authors give each an epoch of its own in
-    turn. Averages start from the networks, theirs from other random weights. On CIFAR-100 their code also multiplies
-    labels by the targets and lets :math:`\lambda` grow with :math:`\gamma_t`: not here. Training metrics are of the two
-    averages, which see the images unmixed.
+    A step trains both networks on the same batch, with a draw of mixup for each; the authors train them in turn, an
+    epoch each. Averages start from the networks, theirs from other random weights. On CIFAR-100 their code also
+    multiplies labels by the targets and lets :math:`\lambda` grow with :math:`\gamma_t`: not here. Training metrics are
+    of the two averages, which see the images unmixed.
 
     Args:
         beta: of the targets, in [0, 1).

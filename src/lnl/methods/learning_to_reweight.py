@@ -8,7 +8,7 @@ from lnl.methods.meta_learning import MetaLearning
 
 
 class LearningToReweight(MetaLearning):
-    r"""Learning to Reweight Examples (arXiv:1803.09050): each step weighs its samples anew,
+    r"""Learning to Reweight Examples (arXiv:1803.09050): each step finds weights for its samples,
     :math:`\sum_i w_i\, \ell_i`.
 
     The model's parameters are moved by a virtual step on :math:`\sum_i \epsilon_i\, \ell_i` with

@@ -46,7 +46,7 @@ class NoiseAware(NoisyLabelMethod):
         noise_options: names of these options, which are attributes.
         transition: ``[K, K]``, T as it is believed.
         noise_rate: the share of wrong labels, as it is believed.
-        share: ``noise_rate`` as a number, as of the epoch's start.
+        share: ``noise_rate`` as a number, for which no step has to wait.
     """
 
     noise_options: ClassVar[Sequence[str]]
@@ -73,7 +73,8 @@ class NoiseAware(NoisyLabelMethod):
         return any(getattr(self, name) == "estimate" for name in self.noise_options)
 
     def tell(self, rate: float, transition: Tensor) -> None:
-        """Tells the true noise, for :attr:`oracles`."""
+        """Tells the method the noise to believe in."""
+        self.share = rate
         self.noise_rate.fill_(rate)
         self.transition.copy_(transition)
 
@@ -91,9 +92,9 @@ class NoiseAware(NoisyLabelMethod):
         rate = self.share * self.num_classes / (self.num_classes - 1)
         return min(table, key=lambda row: abs(row[0] - rate))[1]
 
-    def on_train_epoch_start(self) -> None:
-        super().on_train_epoch_start()
-        self.share = float(self.noise_rate)
+    def on_fit_start(self) -> None:
+        super().on_fit_start()
+        self.share = float(self.noise_rate)  # of a checkpoint
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
         logits = super().validation_step(batch, batch_idx)
@@ -115,8 +116,7 @@ class NoiseAware(NoisyLabelMethod):
         found = estimate_transition(known[:, :-1].numpy(), labels)
         if found.log_likelihood > self.likelihood:
             self.likelihood.fill_(found.log_likelihood)
-            self.transition.copy_(torch.from_numpy(found.transition))
-            self.noise_rate.fill_(float(found.wrong(labels).mean()))
+            self.tell(float(found.wrong(labels).mean()), torch.from_numpy(found.transition))
 
     def configure_callbacks(self) -> list[Callback]:
         asked = any(isinstance(getattr(self, name), str | bool) for name in self.noise_options)

@@ -94,7 +94,6 @@ class ProMix(NoiseAware, TwoNetworks):
         index, losses = self.over_training_set(
             lambda batch: torch.stack([self.loss(net(batch.images), batch.labels) for net in self.networks], dim=1)
         )
-        self.share = float(self.noise_rate)  # as it will be when the epoch starts
         quota = self.by_rate(self.rho, self.rho_by_rate) * len(index) / self.num_classes
         labels = self.samples.given.to(index.device)[index]
         self.selected[index] = torch.stack([rank_in_class(of_one, labels) < quota for of_one in losses.T], dim=1)

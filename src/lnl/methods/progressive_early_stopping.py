@@ -44,7 +44,7 @@ class ProgressiveEarlyStopping(StagedMethod):
     trained for :math:`T_2` epochs with the earlier one frozen, then its last layer for :math:`T_3`.
 
     Later layers memorise wrong labels sooner, so that they stop earlier. From then on the whole network is trained on
-    the samples it is confident about, those it predicts the given label of, chosen anew before each epoch. Classes c of
+    the samples it is confident about, those it predicts the given label of, chosen before each epoch. Classes c of
     :math:`n_c` such samples weigh :math:`w_c = \bar n / n_c`; the loss is :math:`\sum_i w_i \ell_i / \sum_i w_i`.
 
     The later part begins where the network last halves the image: block 4 of a ResNet, as in the paper. Here confidence

@@ -24,11 +24,11 @@ class SOP(NoisyLabelMethod):
     - :math:`\lVert e_i + s_i - y_i \rVert^2`, where :math:`e_i` is one-hot at the predicted class. It trains u and v.
 
     Both are means over the batch; sg stops the gradient. u and v start near 0 and grow where the network contradicts
-    the label, and plain gradient descent keeps them sparse. A step changes the rows of its samples alone, so that they
+    the label, and plain gradient descent keeps them sparse. A step changes only the rows of its samples, so that they
     are buffers, and their descent is that of ``torch.optim.SGD`` without momentum and weight decay. ``lr_u`` and
     ``lr_v`` stay as they are, whatever the schedule of the network.
 
-    The paper trains u by the cross entropy alone, and projects u and v on [-1, 1]; the above is the authors' code.
+    The paper trains u only by the cross entropy, and projects u and v on [-1, 1]; the above is the authors' code.
     Their ``lr_v``, and in their code ``lr_u``, depend on the kind of noise; the defaults are those for symmetric noise.
 
     Args:

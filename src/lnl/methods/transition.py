@@ -32,8 +32,7 @@ class TransitionMethod(NoiseAware):
         """
         counts = torch.bincount(self.samples.given[self.samples.index], minlength=self.num_classes).double()
         prior = (counts @ torch.linalg.pinv(transition.double().cpu())).clamp(min=0)
-        self.transition.copy_(transition)
-        self.noise_rate.fill_(float(1 - (prior * transition.diagonal().double().cpu()).sum() / prior.sum()))
+        self.tell(float(1 - (prior * transition.diagonal().double().cpu()).sum() / prior.sum()), transition)
 
     def configure_callbacks(self) -> list[Callback]:
         return [NoiseRecord()]
