@@ -157,6 +157,8 @@ def take(cfg: DictConfig, root: Path, steps: int) -> None:
         trainer.strategy.optimizers = [optimizer] if optimizer else []
         with contextlib.suppress(RuntimeError):
             method.training_set(0)
+        if not method.streams:  # the answer of a pass over the training set would have chosen their samples
+            method.streams[0] = iter(data.training_loader(GPU, views=method.views))
         for part in [*trainer.callbacks, method]:
             given = () if part is method else (trainer, method)
             for start in (part.on_train_start, part.on_train_epoch_start):

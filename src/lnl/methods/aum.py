@@ -1,6 +1,7 @@
 """AUM: labels whose margin is no larger than that of labels that are wrong on purpose are left out."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -51,8 +52,8 @@ class AUM(StagedMethod):
         self.register_buffer("visits", torch.zeros(self.num_samples, 2))
 
     def stages(self, epochs: int) -> list[Stage]:
-        measured = self.aum_epochs
-        return [Stage(measured), Stage(measured, fresh=True), Stage(epochs - 2 * measured, fresh=True)]
+        first = Stage(self.aum_epochs, optimizer=self.make_optimizer)  # without the schedule
+        return [first, replace(first, fresh=True), Stage(epochs - 2 * self.aum_epochs, fresh=True)]
 
     def begin_stage(self, number: int) -> None:
         super().begin_stage(number)
@@ -96,10 +97,6 @@ class AUM(StagedMethod):
         self.margins[batch.index, self.measuring - 1] += logits.detach().gather(1, label)[:, 0] - others
         self.visits[batch.index, self.measuring - 1] += 1
         return self.loss(logits, batch.labels).mean()
-
-    def configure_optimizers(self) -> Any:
-        made = super().configure_optimizers()
-        return made if self.stage == 3 else {"optimizer": made["optimizer"]}
 
     def _renew(self, fresh: bool | Sequence[str]) -> None:
         super()._renew(fresh)

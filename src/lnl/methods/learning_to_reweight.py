@@ -32,6 +32,6 @@ class LearningToReweight(MetaLearning):
         epsilon = torch.zeros_like(losses, requires_grad=True)
         moved = self.moved((epsilon * losses).sum(), rate=1.0)  # any rate: it is divided out
         meta_loss = self.loss(self.virtual(moved, trusted.images), trusted.labels).mean()
-        (gradient,) = torch.autograd.grad(meta_loss, epsilon)
+        (gradient,) = torch.autograd.grad(meta_loss, [epsilon])
         helpful = (-gradient).clamp(min=0)
         return helpful / helpful.sum().clamp(min=torch.finfo(helpful.dtype).tiny)

@@ -1,5 +1,6 @@
 """T-Revision: a transition matrix from anchors that need not be ones, revised while the network is trained."""
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -51,17 +52,16 @@ class TRevision(LossCorrection):
         self.revision = nn.Parameter(torch.zeros(self.num_classes, self.num_classes))
 
     def stages(self, epochs: int) -> list[Stage]:
-        return [*super().stages(epochs - self.revision_epochs), Stage(self.revision_epochs)]
+        adam = partial(torch.optim.Adam, lr=self.revision_lr, weight_decay=self.revision_weight_decay)
+        return [*super().stages(epochs - self.revision_epochs), Stage(self.revision_epochs, optimizer=adam)]
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        return [{"params": [parameter for parameter in self.model.parameters() if parameter.requires_grad]}]
+        trained = self if self.revising else self.model
+        return [{"params": [parameter for parameter in trained.parameters() if parameter.requires_grad]}]
 
     def configure_optimizers(self) -> Any:
-        made = super().configure_optimizers()
-        self.revising = int(self.stage) == len(self.stages(0))
-        if not self.revising:
-            return made
-        return torch.optim.Adam(self.parameters(), lr=self.revision_lr, weight_decay=self.revision_weight_decay)
+        self.revising = self.present.optimizer is not None
+        return super().configure_optimizers()
 
     def on_train_epoch_start(self) -> None:
         super().on_train_epoch_start()
