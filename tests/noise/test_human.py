@@ -36,8 +36,7 @@ def test_the_labels_are_those_of_the_file(tmp_path, name):
         record = record_of(HumanNoise(labels), CLEAN, IMAGES, CLASSES, tmp_path)
         np.testing.assert_array_equal(record.labels, content[array])
         assert record.labels.dtype == np.int64
-        assert (record.kind, record.rate) == ("human", None)
-        assert record.convention.endswith(labels or "worse")
+        assert (record.kind, record.rate) == (f"human {labels or 'worse'}", None)
         assert record.actual_rate() == pytest.approx((content[array] != CLEAN).mean())
 
 
@@ -106,7 +105,7 @@ def test_the_hundred_classes_have_labels_of_their_own(tmp_path):
     write(tmp_path / "cifar-n/cifar100n.npz", {"clean_label": clean, "noisy_label": (clean + 1) % 100})
     record = record_of(HumanNoise(), clean, np.zeros((200, 1, 1, 1)), [str(i) for i in range(100)], tmp_path)
     assert record.actual_rate() == 1
-    assert record.convention.endswith("noisy")
+    assert record.kind == "human noisy"
 
 
 @needs_cifar10

@@ -1,10 +1,12 @@
 """Run folders become rows; a folder that cannot be read is skipped by name."""
 
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from lnl.config import CONF_DIR
 from lnl.reporting.published import published
 from lnl.reporting.results import read_runs
 from tests.reporting.written import write_run
@@ -116,10 +118,23 @@ def test_a_real_run_and_its_evaluation_are_read(digits, evaluate):
 def test_published_numbers_come_with_their_source():
     rows = published("apl_dynamic_weight", table="3", method="baseline")
     assert rows["value"].tolist() == [60.78, 58.87, 53.39, 45.14, 15.44]
-    studies = ("apl_dynamic_weight", "flowers", "weak_supervision", "rethinking", "robust_losses", "human_noise")
+    studies = sorted(set(published()["study"]))
     everything = pd.concat(published(study) for study in studies)
     assert everything["source"].notna().all()
     assert not everything["source"].str.contains(r"/|\.txt").any()
+
+
+def test_published_numbers_are_of_options_that_there_are():
+    """Each method with its loss, none where the method has none, under the names that runs have."""
+    everything = published()
+    methods = {method.split()[0] for method in everything["method"]}
+    known = {path.stem for path in Path(CONF_DIR, "method").glob("*.yaml")}
+    assert methods <= known, methods - known
+    theirs = everything[everything["study"].isin(["methods", "human_noise", "robust_losses"])]
+    losses = {path.stem for path in Path(CONF_DIR, "loss").glob("*.yaml")} | {"none", "logit_clip_ce"}
+    assert set(theirs["loss"]) <= losses
+    assert set(theirs["protocol"]) <= {"last", "noisy_val_best", "oracle_best"}
+    assert not theirs.duplicated(["study", "noise", "rate", "method", "loss", "protocol"]).any()
 
 
 def test_the_documents_mnist_numbers_are_its_cifar_numbers():

@@ -93,7 +93,8 @@ class HumanNoise(LabelNoise):
                 f"{len(clean)} samples, first at {differ[0]}"
             )
         check_labels(noisy, len(labels.classes))
-        return self.recorded(labels, noisy, None, f"{self.convention}, {chosen}")
+        self.kind = f"human {chosen}"  # other annotators are other noise
+        return self.recorded(labels, noisy, None)
 
     def draw(self, labels: Labels, images: Any) -> tuple[Integers, None]:
         return self(labels, images).given, None
