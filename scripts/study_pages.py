@@ -1,7 +1,8 @@
 """Writes tables and figures of runs into the studies' pages: ``python scripts/study_pages.py outputs``.
 
-In ``docs/studies/*.md`` it replaces what stands between ``<!-- generated: NAME -->`` and ``<!-- end -->``, and nothing
-else; figures go to ``docs/studies/figures/<study>/NAME.png``. A block whose runs are not there stays as it is.
+In ``docs/studies/*.md`` and ``docs/methods.md`` it replaces what stands between ``<!-- generated: NAME -->`` and
+``<!-- end -->``, and nothing else; figures go to ``docs/studies/figures/<study>/NAME.png``. A block whose runs are not
+there stays as it is.
 """
 
 import argparse
@@ -49,8 +50,8 @@ def main() -> None:
     parser.add_argument("--pages", type=Path, default=STUDIES, help="the pages' folder")
     arguments = parser.parse_args()
     runs = read_runs(arguments.outputs)
-    for page in sorted(arguments.pages.glob("*.md")):
-        if (Path(__file__).parent / f"studies/{page.stem}.py").exists():
+    for page in [*sorted(arguments.pages.glob("*.md")), arguments.pages.parent / "methods.md"]:
+        if page.exists() and (Path(__file__).parent / f"studies/{page.stem}.py").exists():
             print("\n".join(write_page(page, runs, import_module(f"studies.{page.stem}").BLOCKS)))
 
 

@@ -13,6 +13,7 @@ from hydra import compose, initialize_config_dir
 from PIL import Image
 
 from lnl.app.arguments import prepare
+from lnl.app.options import Options
 from lnl.app.resolvers import register_resolvers
 from lnl.config import CONF_DIR
 from tests.conftest import above_chance
@@ -45,6 +46,8 @@ def test_a_command_is_one_that_can_be_given(command, arguments):
             key, _, values = argument.partition("=")
             if key == "--config-dir":
                 key, values = "hydra.searchpath", f"[file://{ROOT / values}]"
+            if values.startswith("glob("):
+                values = Options().names(key)[0]
             choices[key] = [values] if values.startswith(("[", "{")) else values.split(",")
     first = {key: values[0] for key, values in choices.items()}
     for key, values in choices.items():

@@ -10,8 +10,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+import yaml
 
+from lnl import methods
 from lnl.config import CONF_DIR
+from lnl.methods import StagedMethod
 from lnl.training.training_metrics import MetricsTable
 from tests.conftest import weights
 from tests.sweeps.pauses import CALLBACK, start_and_pause
@@ -120,6 +123,34 @@ def test_a_killed_run_continues(tmp_path):
     assert "resuming an interrupted run after epoch 8" in finished.stdout
     subprocess.run(command("whole"), check=True, stdout=subprocess.DEVNULL)
     assert_same_run(*folders("killed"), *folders("whole"))
+
+
+STAGED_METHODS = ("aum", "backward", "forward", "glc", "label_correction", "pes", "pes_semi", "t_revision")
+
+
+def test_staged_methods_are_all_killed():
+    targets = {name: yaml.safe_load(Path(CONF_DIR, f"method/{name}.yaml").read_text())["_target_"] for name in METHODS}
+    staged = [name for name in METHODS if issubclass(getattr(methods, targets[name].split(".")[-1]), StagedMethod)]
+    assert staged == list(STAGED_METHODS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", STAGED_METHODS)
+def test_a_method_killed_in_each_of_its_stages_continues(tmp_path, method):
+    """Four epochs make two to four stages. SIGKILL in each epoch after the first, in processes of their own."""
+
+    def command(name):
+        small = ["data=digits", "data.subset=300", "data.trusted=50", "model=mlp_1x512", "trainer.max_epochs=4"]
+        options = [f"method={method}", *small, "trainer.precision=32-true", CALLBACK]
+        return [sys.executable, "-m", "lnl.train", *options, f"paths.output_dir={tmp_path / name}"]
+
+    for epoch in (1, 2, 3):
+        process = start_and_pause(command("killed"), tmp_path / "killed", f":{epoch}")
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    for name in ("killed", "whole"):
+        subprocess.run(command(name), check=True, stdout=subprocess.DEVNULL)
+    assert_same_run(*(next((tmp_path / name).glob("runs/*/")) for name in ("killed", "whole")))
 
 
 def test_a_finished_run_is_not_run_again(digits, monkeypatch):

@@ -93,8 +93,7 @@ class HumanNoise(LabelNoise):
                 f"{len(clean)} samples, first at {differ[0]}"
             )
         check_labels(noisy, len(labels.classes))
-        self.kind = f"human {chosen}"  # other annotators are other noise
-        return self.recorded(labels, noisy, None)
+        return self.recorded(labels, noisy, None, f"human {chosen}")  # other annotators are other noise
 
     def draw(self, labels: Labels, images: Any) -> tuple[Integers, None]:
         return self(labels, images).given, None

@@ -57,15 +57,14 @@ class LabelNoise(ABC):
     def check(self, labels: Labels | None) -> None:  # noqa: B027, most kinds read no file
         """Raises ValueError or UserError if no part of ``labels`` can have the noise; None if they are not known."""
 
-    def recorded(self, labels: Labels, noisy: Integers, matrix: Matrix | None, convention: str | None = None) -> Labels:
+    def recorded(self, labels: Labels, noisy: Integers, matrix: Matrix | None, kind: str | None = None) -> Labels:
         """The ``labels`` with ``noisy`` ones instead of the given ones, and their record."""
         truth, rate = labels.truth, None if matrix is None else self.rate
         if truth is None:  # drawn noise is compared with the labels that it was added to
             truth, matrix = (labels.given, matrix) if self.drawn else (None, None)
         elif labels.noise is not None or matrix is None:
             matrix = empirical_transition(truth, noisy, len(labels.classes))
-        convention = convention or self.convention
-        record = NoiseRecord(noisy, truth, matrix, self.kind, convention, rate, self.seed, self.exact)
+        record = NoiseRecord(noisy, truth, matrix, kind or self.kind, self.convention, rate, self.seed, self.exact)
         return replace(labels, given=noisy, truth=truth, noise=record)
 
 
