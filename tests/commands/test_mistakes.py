@@ -38,6 +38,18 @@ MISTAKES = {
         ["loss.label_smoothing=2"],
         ["error: loss.label_smoothing must be in [0, 1), got 2"],
     ),
+    "a part of a loss that has none": (
+        ["loss.active=nfl"],
+        ["error: loss.active is a key of loss=apl: choose it as well."],
+    ),
+    "a part that there is not": (
+        ["loss=apl", "loss.active=nflx"],
+        ["error: loss has no option 'nflx'; did you mean 'nfl'?"],
+    ),
+    "a loss of several views where there is one": (
+        ["loss=gjs", "method=elr"],
+        ["error: loss: GeneralizedJensenShannon needs several views of an image, and method=baseline gives them"],
+    ),
     "several of what there is one of": (
         ["loss=[ce,gce]"],
         ["error: loss takes one option, got [ce,gce]; -m loss=ce,gce trains a run with each."],

@@ -22,14 +22,17 @@ def keys_of(config_name: str, options: Options) -> list[str]:
 def optional_keys(options: Options, groups: Sequence[str]) -> dict[str, list[str]]:
     """The dotted keys that the options of ``groups`` bring, each with those options.
 
-    All options are composed at once, beside one another: an option may have a key by its defaults list.
+    All options are composed at once, beside one another: an option may have a key by its defaults list. Those that
+    choose an option of another group (``/augment@_global_.views.strong``) can do so only once: of them the file counts.
     """
-    chosen = [(group, option) for group in groups for option in options.names(group)]
-    parts = [f"+{group}@options.{group}.{option}={option}" for group, option in chosen]
+    files = {(group, option): options.load(group, option) for group in groups for option in options.names(group)}
+    alone = {pair for pair, file in files.items() if "@_global_" in str(file.get("defaults"))}
+    parts = [f"+{group}@options.{group}.{option}={option}" for group, option in files if (group, option) not in alone]
     composed = _composed("train", [*options.searchpath, *parts]).get("options") or {}
     found: dict[str, list[str]] = {}
-    for group, option in chosen:
-        for key in _keys(composed[group][option]) if composed else ():
+    for (group, option), file in files.items():
+        node = file if (group, option) in alone else composed.get(group, {}).get(option)
+        for key in _keys(node):
             found.setdefault(f"{group}.{key}", []).append(f"{group}={option}")
     return found
 

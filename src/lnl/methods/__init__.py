@@ -22,7 +22,7 @@ from lnl.methods.loss_correction import Backward, Forward, LossCorrection
 from lnl.methods.meta_label_correction import MetaLabelCorrection
 from lnl.methods.meta_learning import MetaLearning
 from lnl.methods.meta_weight_net import MetaWeightNet
-from lnl.methods.mix import CutMix, Mix, Mixup
+from lnl.methods.mix import CutMix, LabelSmoothing, Mix, Mixup
 from lnl.methods.noise_aware import NoiseAware
 from lnl.methods.pes_semi import SemiSupervisedPES
 from lnl.methods.pro_mix import ProMix
@@ -58,6 +58,7 @@ __all__ = [
     "GoldLossCorrection",
     "JoCoR",
     "LabelCorrection",
+    "LabelSmoothing",
     "LearningToReweight",
     "LinearProbe",
     "LossCorrection",

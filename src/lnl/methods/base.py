@@ -11,13 +11,11 @@ from torch import Tensor, nn
 
 from lnl.data.batch import Batch
 from lnl.data.samples import Samples
-from lnl.errors import UserError, check_range
-from lnl.methods.functional import soft
-from lnl.methods.mix import Mix
+from lnl.errors import UserError
 
 
 class NoisyLabelMethod(pl.LightningModule, ABC):
-    r"""How a batch of doubtful labels becomes a gradient. A method is a subclass with :meth:`training_loss`.
+    """How a batch of doubtful labels becomes a gradient. A method is a subclass with :meth:`training_loss`.
 
     State per training sample is a buffer of ``num_samples`` rows, indexed by ``batch.index``: checkpoints hold it, and
     processes that train together share it. More networks are submodules made by :meth:`make_model`. Optimizers of the
@@ -28,9 +26,7 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
         loss: (logits, integer or soft labels) -> ``[B]``.
         optimizer, scheduler: take parameter groups, and the optimizer; the schedule is stepped once an epoch.
         samples: the training samples.
-        mix: mixes each batch's images and labels.
-        label_smoothing: share of each label that all classes get in equal parts, in [0, 1).
-        l1_norm: :math:`\delta \geq 0`, with which the L1 norm of all trained parameters is added to the loss.
+        changes: of each batch, before the method sees it: label smoothing, mixing.
     """
 
     views: Sequence[str] = ("weak",)  # augmentations of batch.views, images being the first
@@ -48,16 +44,11 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
         optimizer: Callable[[Iterable[Any]], torch.optim.Optimizer],
         scheduler: Callable[..., torch.optim.lr_scheduler.LRScheduler] | None = None,
         samples: Samples,
-        mix: Mix | None = None,
-        label_smoothing: float = 0.0,
-        l1_norm: float = 0.0,
+        changes: Sequence[Callable[[Batch, int], Batch]] = (),
     ) -> None:
         super().__init__()
-        check_range("[0, 1)", **{"loss.label_smoothing": label_smoothing})
-        check_range("[0, inf)", **{"loss.l1_norm": l1_norm})
         self.make_network, self.make_optimizer, self.make_scheduler = model, optimizer, scheduler
-        self.model, self.loss, self.mix = self.make_model(), loss, mix
-        self.label_smoothing, self.l1_norm = label_smoothing, l1_norm
+        self.model, self.loss, self.changes = self.make_model(), loss, changes
         self.samples, self.num_samples, self.num_classes = samples, samples.count, samples.num_classes
         self.inner: dict[str, torch.optim.Optimizer] = {}
         self._inner_state: dict[str, Any] = {}
@@ -91,19 +82,15 @@ class NoisyLabelMethod(pl.LightningModule, ABC):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         self.progress = self.current_epoch + batch_idx / int(self.trainer.num_training_batches)
-        labels = self.labels_of(batch)
-        if epsilon := self.label_smoothing:
-            labels = (1 - epsilon) * soft(labels, self.num_classes) + epsilon / self.num_classes
-        batch = replace(batch, labels=labels)
-        self._unobserved = batch = self.mix(batch, self.num_classes) if self.mix else batch
+        batch = replace(batch, labels=self.labels_of(batch))
+        for change in self.changes:
+            batch = change(batch, self.num_classes)
+        self._unobserved = batch
         loss = self.training_loss(batch)
         self._unobserved = None
         if getattr(loss, "shape", None) != ():
             given = f"{list(loss.shape)}: .mean()?" if isinstance(loss, Tensor) else type(loss).__name__
             raise UserError(f"{type(self).__name__}.training_loss must return a scalar, got {given}")
-        if self.l1_norm:
-            trained = [p for group in self.trainer.optimizers[0].param_groups for p in group["params"]]
-            loss = loss + self.l1_norm * torch.stack([parameter.abs().sum() for parameter in trained]).sum()
         return loss
 
     def observe(self, index: Tensor, logits: Tensor) -> None:

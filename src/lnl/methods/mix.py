@@ -1,4 +1,4 @@
-"""Mixing the images and labels of a batch, beside any method."""
+"""Changes of the images and labels of a batch, beside any method."""
 
 import math
 import random
@@ -11,6 +11,21 @@ from torch import Tensor
 from lnl.data.batch import Batch
 from lnl.errors import check_range
 from lnl.methods.functional import soft
+
+
+class LabelSmoothing:
+    r"""Label smoothing (arXiv:1512.00567): labels become :math:`(1 - \epsilon) y + \epsilon / K`.
+
+    Args:
+        epsilon: in [0, 1).
+    """
+
+    def __init__(self, epsilon: float) -> None:
+        check_range("[0, 1)", **{"loss.label_smoothing": epsilon})
+        self.epsilon = epsilon
+
+    def __call__(self, batch: Batch, num_classes: int) -> Batch:
+        return replace(batch, labels=(1 - self.epsilon) * soft(batch.labels, num_classes) + self.epsilon / num_classes)
 
 
 class Mix(ABC):

@@ -13,14 +13,15 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ProgressBar, Timer
 from torch import Tensor, nn
 
+from lnl.callbacks import L1Norm
 from lnl.config import build, build_all, build_loss, factory
-from lnl.data import NoisyDataModule
+from lnl.data import Batch, NoisyDataModule
 from lnl.data.reading import read_once
 from lnl.data.samples import Samples
 from lnl.datasets.source import Source
 from lnl.errors import UserError, check_range, first_line
 from lnl.losses import CrossEntropy
-from lnl.methods import Mix, NoiseAware, NoisyLabelMethod
+from lnl.methods import LabelSmoothing, NoiseAware, NoisyLabelMethod
 from lnl.runs.folder import RunFolder
 from lnl.training.checkpoints import AtomicCheckpointIO, EpochSeed, StaysStopped, load_checkpoint, load_weights
 from lnl.training.environment import resolve_precision
@@ -104,8 +105,7 @@ def build_method(cfg: DictConfig, data: NoisyDataModule) -> NoisyLabelMethod:
     Raises:
         UserError: if it cannot, does not use the chosen loss, or needs an augmentation that was not chosen.
     """
-    mix = build("mix", cfg.mix) if cfg.get("mix") else None
-    method = make_method(cfg, data.samples(), data.sample_shape, mix)
+    method = make_method(cfg, data.samples(), data.sample_shape, changes_of_batches(cfg))
     if isinstance(method, NoiseAware):
         tell_noise(method, data)
     name = type(method).__name__
@@ -155,7 +155,21 @@ def tell_noise(method: NoiseAware, data: NoisyDataModule) -> None:
         method.tell(noise.expected_rate, torch.from_numpy(noise.transition))
 
 
-def make_method(cfg: DictConfig, samples: Samples, shape: tuple[int, ...], mix: Mix | None = None) -> NoisyLabelMethod:
+def changes_of_batches(cfg: DictConfig) -> list[Callable[[Batch, int], Batch]]:
+    """What is done with each batch beside the method: its labels are smoothed, then it is mixed."""
+    try:
+        smoothing = [LabelSmoothing(epsilon)] if (epsilon := cfg.loss.get("label_smoothing")) else []
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    return [*smoothing, *([build("mix", cfg.mix)] if cfg.get("mix") else [])]
+
+
+def make_method(
+    cfg: DictConfig,
+    samples: Samples,
+    shape: tuple[int, ...],
+    changes: Sequence[Callable[[Batch, int], Batch]] = (),
+) -> NoisyLabelMethod:
     """The method with new weights; the model, the loss and the optimizer are checked without data.
 
     It builds the parts of a classifier and no others (:data:`lnl.trained.trust.NETWORK`): ``cfg`` may be untrusted.
@@ -170,9 +184,7 @@ def make_method(cfg: DictConfig, samples: Samples, shape: tuple[int, ...], mix: 
         optimizer=optimizer_factory(cfg.optimizer),
         scheduler=factory("scheduler", cfg.scheduler) if cfg.scheduler else None,
         samples=samples,
-        mix=mix,
-        label_smoothing=cfg.loss.get("label_smoothing", 0.0),
-        l1_norm=cfg.loss.get("l1_norm", 0.0),
+        changes=changes,
     )
     try:
         with torch.no_grad():
@@ -291,6 +303,7 @@ def build_callbacks(
     best: dict[str, Any] = {"filename": data.val_best, "monitor": "val/accuracy", "mode": "max"}
     try:
         chosen = build_all("callbacks", {key: node for key, node in cfg.callbacks.items() if key not in WITHIN_EPOCH})
+        l1_norm = [L1Norm(delta)] if (delta := cfg.loss.get("l1_norm")) else []
         saving = CheckpointWithinEpoch(folder.last, *(cfg.callbacks.get(key) for key in WITHIN_EPOCH))
     except MisconfigurationException as error:
         raise UserError(f"callbacks: {first_line(error)}") from error
@@ -303,6 +316,7 @@ def build_callbacks(
         StaysStopped(cfg.trainer.get("max_steps", -1)),
         SharedState(),
         TrainingMetrics(data.given, data.labels.truth),
+        *l1_norm,
         *([build("average", cfg.average)] if cfg.get("average") else []),
         *chosen,
         *others,
