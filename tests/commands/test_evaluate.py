@@ -175,7 +175,7 @@ def test_a_forced_run_has_no_evaluations_of_the_one_before(digits, evaluate):
         (["runs=empty"], ["empty is not a run folder", "result.json"]),
         (["runs=[RUN,empty]"], ["empty is not a run folder", "result.json"]),
         (["run=RUN"], ["no 'run' in the configuration", "did you mean 'runs'?"]),
-        (["runs=RUN", "protocol=best"], ["last, noisy_val_best or clean_val_best", "best"]),
+        (["runs=RUN", "protocol=best"], ["last, noisy_val_best, clean_val_best or label_wave", "best"]),
         (["runs=RUN", "split=train"], ["split must be one of test", "train"]),
         (["runs=RUN", "data=mnis"], ["no option 'mnis'", "did you mean 'mnist'"]),
         (["runs=RUN", "data=cifar100"], ["cifar100 has 100 classes", "trained on 10"]),

@@ -197,7 +197,7 @@ MISTAKES = {
     "run that is not there": (["run=nowhere"], "there is no folder nowhere"),
     "format": (["run=RUN", "format=tflite"], "format must be one of onnx, torchscript, safetensors"),
     "no format": (["run=RUN", "format=null"], "format must be one of onnx, torchscript, safetensors"),
-    "protocol": (["run=RUN", "protocol=best"], "protocol must be last, noisy_val_best or clean_val_best"),
+    "protocol": (["run=RUN", "protocol=best"], "protocol must be last, noisy_val_best, clean_val_best or label_wave"),
     "output": (["run=RUN", "format=safetensors", "output=/dev/null/x"], "cannot be written"),
     "checkpoint": (["run=RUN", "format=safetensors", "protocol=noisy_val_best"], "there is no checkpoint"),
 }

@@ -34,6 +34,7 @@ NEEDS = {
     "published/glc": ["data.trusted=100"],
     "published/l2rw": ["data.trusted=100", "model.k=1"],
     "published/mlc": ["data.trusted=100"],
+    "published/mw_net": ["data.trusted=100"],
     "fit_once": ["model=histogram_logistic"],
     "noise=file": ["noise.path=labels.csv"],
     "features=file": ["features.path=features.npy"],

@@ -174,7 +174,7 @@ MISTAKES = {
     "folder without pictures": (["run=RUN", "images=outputs"], "no picture is in outputs"),
     "column that is not there": (["run=RUN", "images=t.csv", "file_column=fiel"], "did you mean 'file'?"),
     "empty table": (["run=RUN", "images=t.csv"], "t.csv names no picture"),
-    "protocol": (["run=RUN", "images=photos", "protocol=best"], "last, noisy_val_best or clean_val_best"),
+    "protocol": (["run=RUN", "images=photos", "protocol=best"], "last, noisy_val_best, clean_val_best or label_wave"),
     "on_error": (["run=RUN", "images=photos", "on_error=ignore"], "on_error must be fail or skip"),
     "batch size": (["run=RUN", "images=photos", "batch_size=0"], "batch_size must be at least 1"),
     "option": (["run=RUN", "images=photos", "ouput=x.csv"], "did you mean 'output'?"),
