@@ -55,4 +55,4 @@ def test_no_command_takes_its_weights(digits, predict, tmp_path):
     run = digits(*SMALL, "oracle=true").folder
     write_folder(tmp_path / "own", 1)
     outcome = predict(f"run={run}", "images=own", "protocol=oracle_best")
-    assert "protocol must be last, noisy_val_best or clean_val_best" in outcome.err
+    assert "protocol must be last, noisy_val_best, clean_val_best or label_wave" in outcome.err

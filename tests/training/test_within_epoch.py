@@ -15,12 +15,8 @@ from lnl.methods import Baseline
 from lnl.training.within_epoch import generators_now, set_generators
 from tests.training.test_resume import (
     BESIDE,
-    CO_TEACHING,
-    DIVIDE_MIX,
     DRAWS,
-    ELR,
     HARD,
-    MW_NET,
     NO_WORKERS,
     STAGED,
     Stopped,
@@ -28,6 +24,10 @@ from tests.training.test_resume import (
     slow,
 )
 
+ELR = ("method=elr", "data.subset=400")
+CO_TEACHING = ("method=co_teaching", "method.ramp_epochs=3", "model=mlp_1x512", "model.dropout=0.5")
+DIVIDE_MIX = ("method=dividemix", "method.warmup_epochs=1", "method.ramp_epochs=2", "augment=flip")
+MW_NET = ("method=mw_net", "data.trusted=50", "model=cnn", "scheduler=cosine")
 EVERY = "callbacks.checkpoint_every_n_steps"
 SMALL = ("data.subset=300", "data.batch_size=40")  # 8 steps, the last two of 30 samples
 WORKERS = ("data.device_cache=false", "data.num_workers=2", "data.augment=crop_flip", "data.crop_padding=1")
