@@ -17,9 +17,7 @@ class CoTeaching(SmallLoss):
     The networks start from different random weights. The prediction is the mean of their logits; the paper evaluates
     them apart. One optimizer descends on the sum of their mean losses, which is a descent of its own for each network,
     but that ``trainer.gradient_clip_val`` clips the gradient of both together.
-
-    Args:
-        forget_rate, ramp_epochs: see :class:`SmallLoss`.
+    Its options are those of :class:`SmallLoss`.
     """
 
     def training_loss(self, batch: Batch) -> Tensor:

@@ -13,16 +13,16 @@ class CoTeachingPlus(CoTeaching):
     r"""Co-teaching+ (arXiv:1901.04215): Co-teaching among the samples whose class the two networks predict differently.
 
     Two networks that see the same samples become one in time. After a warm-up as in :class:`CoTeaching`, only samples
-    of a batch with :math:`\arg\max_k p_1 \neq \arg\max_k p_2` are candidates: each network is trained on the part R(t)
+    of a batch for which the networks predict different classes are candidates: each network is trained on the part R(t)
     of *them* that the other one has the smallest losses on. A batch without any is trained on as in the warm-up: the
     paper leaves that open. The authors' code trains on all of such a batch early in an epoch, on none of it later.
 
     It also gives probabilities to the cross entropy, where logits belong, and never trains on sample 0: not done here.
+    The other options are those of :class:`SmallLoss`.
 
     Args:
         warmup_epochs: at least 0. The authors' are 20 of 200 on CIFAR-10, 5 on CIFAR-100, 0 on MNIST, 100 on Tiny
             ImageNet.
-        forget_rate, ramp_epochs: see :class:`SmallLoss`.
     """
 
     def __init__(self, *, warmup_epochs: int = 20, **base: Any) -> None:

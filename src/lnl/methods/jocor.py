@@ -21,12 +21,12 @@ class JoCoR(SmallLoss):
 
     The prediction is the mean of their logits; the paper evaluates them apart. The paper's :math:`\ell` is cross
     entropy, here it is ``loss``. The authors halve ``forget_rate`` for asymmetric noise, which concerns half of the
-    classes: that is the share of wrong labels, so that there is nothing to halve here.
+    classes: that is the share of wrong labels, so that there is nothing to halve here. The other options are those of
+    :class:`SmallLoss`.
 
     Args:
         weight: :math:`\lambda` in [0, 1). It depends on the network and the noise: the authors' code has 0.1, for their
             network on CIFAR-10 they advise 0.9, at 80 % noise 0.65, on CIFAR-100 0.85.
-        forget_rate, ramp_epochs: see :class:`SmallLoss`.
     """
 
     def __init__(self, *, weight: float = 0.1, **base: Any) -> None:

@@ -42,13 +42,12 @@ class MetaLabelCorrection(MetaLearning):
 
     The authors' virtual step has the momentum and weight decay of SGD; theirs can also look several steps ahead, which
     their settings do not use. Noisy and trusted samples go through the model together, in the authors' code apart,
-    which matters for batch norm.
+    which matters for batch norm. ``trusted_batch_size`` is that of :class:`MetaLearning`, here at least 2.
 
     Args:
         label_dim, hidden: of g, the size of its embedding of labels and of its two hidden layers, at least 1.
         lr: of Adam (AMSGrad), which trains g.
         virtual_lr: of the virtual step, above 0; null for the present one of the model's optimizer, which suits SGD.
-        trusted_batch_size: trusted samples in a step, at least 2; null for as many as the step has.
     """
 
     def __init__(

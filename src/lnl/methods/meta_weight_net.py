@@ -17,14 +17,13 @@ class MetaWeightNet(MetaLearning):
     In each step V is trained so that the model would do better on trusted samples: the model's parameters are moved by
     one virtual step of gradient descent on the weighted loss, and V descends on the loss of a batch of trusted samples
     under the moved parameters, through the virtual step. Then the model is trained with the weights of the new V.
-    Trusted samples are not trained on.
+    Trusted samples are not trained on; ``trusted_batch_size`` is that of :class:`MetaLearning`.
 
     Args:
         hidden: units of V's hidden layer, at least 1.
         lr, weight_decay: of Adam, which trains V.
         virtual_lr: of the virtual step, above 0; null for the optimizer's present one. It is meant for SGD: at Adam's
             usual 1e-3, plain gradient descent hardly moves the model, and V's gradient is next to none.
-        trusted_batch_size: trusted samples in a step; null for as many as the step has.
     """
 
     def __init__(

@@ -25,7 +25,7 @@ class SemiSupervisedPES(ProgressiveEarlyStopping):
     here it is that of their runs on human labels, from 9 to 40 % wrong.
 
     Args:
-        part_epochs, refine_lr: as of PES.
+        part_epochs: :math:`T_1, T_2`, as of PES, whose other options it has, too.
         temperature: of sharpening, above 0.
         alpha, late_alpha: of mixup in the first and the second half of training, above 0.
         lambda_u, ramp_epochs: weight of unlabelled samples, at least 0, and epochs until it is reached, above 0.

@@ -21,7 +21,7 @@ class SelfTraining(NoisyLabelMethod):
     :math:`\lambda_u`. Below :math:`\tau` a sample has no part:
 
     .. math:: \frac{1}{B} \Big( \sum_{w_i > c} \ell(f(x_i), y_i)
-        + \lambda_u \sum_{w_i \le c,\ \max p_i \ge \tau} \ell(f(x'_i), \arg\max p_i) \Big).
+        + \lambda_u \sum_{w_i \le c,\ \max p_i \ge \tau} \ell(f(x'_i), \mathrm{argmax}\, p_i) \Big).
 
     It is one network, which divides the samples for itself, and every sample is in one batch of an epoch. In FixMatch
     labelled and unlabelled samples have batches of their own, each with its mean, and an average of the weights is

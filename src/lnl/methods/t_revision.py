@@ -24,10 +24,9 @@ class TRevision(LossCorrection):
 
     As in the authors' code there is a gradient through w in the last stage only. They start each stage from the best
     epoch of the one before, by noisy validation labels; here it is the last. Their paper has cross entropy for
-    :math:`\ell`, here it is ``loss``.
+    :math:`\ell`, here it is ``loss``. The options of :math:`\hat T` are those of :class:`LossCorrection`.
 
     Args:
-        transition, percentile, stage1_epochs: of :math:`\hat T`, as of :class:`LossCorrection`.
         revision_epochs: of the last stage, at least 1. Stage 2 has the rest of ``trainer.max_epochs``.
         revision_lr, revision_weight_decay: of Adam in the last stage, at least 0. There is no schedule.
     """
