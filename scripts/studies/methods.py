@@ -16,8 +16,8 @@ COLUMNS = {"last epoch %": "test/accuracy", "noisy val best %": "best", "memoris
 def row_of(run: pd.Series) -> str:
     """The option that a row is named by: the loss of the baseline, else the method."""
     if run["method"] == "baseline":
-        return f"`loss={run['loss']}`"
-    return f"`{run['method']}`{' (trusted)' if run['method'] in TRUSTED else ''}"
+        return f"loss={run['loss']}"
+    return f"{run['method']}{' (trusted)' if run['method'] in TRUSTED else ''}"
 
 
 def bench(name: str) -> Callable[[Study], str]:
