@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from torch import nn
 
 from lnl import NoisyLabelClassifier
 from lnl.data import Batch
@@ -19,26 +18,14 @@ from lnl.noise import AsymmetricNoise, PairflipNoise, SymmetricNoise, UniformNoi
 from lnl.reporting.results import read_runs
 from lnl.training.assembly import tell_noise
 from tests.conftest import above_chance, weights
-from tests.methods.made import make
+from tests.methods.made import make, make_two
 
 # The probability of the label, by each network.
 FIRST, SECOND = [0.9, 0.5, 0.2, 0.1], [0.3, 0.8, 0.1, 0.7]
 
 
-class Says(nn.Module):
-    """A network whose logits stand in the image, one row of them for each network."""
-
-    def __init__(self, number):
-        super().__init__()
-        self.number = number
-
-    def forward(self, images):
-        return images[:, self.number]
-
-
 def method(**options):
-    numbers = iter([0, 1])
-    return make(CoTeaching, 4, 2, lambda: Says(next(numbers)), **options)
+    return make_two(CoTeaching, 4, 2, **options)
 
 
 def batch():

@@ -6,31 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from torch import nn
 
 from lnl.data import Batch
 from lnl.methods import CoTeachingPlus
 from tests.conftest import above_chance
-from tests.methods.made import make
+from tests.methods.made import make_two
 
 # The probability of class 0, the label, by each network. They disagree about 1, 2, 4 and 5.
 FIRST, SECOND = [0.9, 0.7, 0.2, 0.1, 0.6, 0.3], [0.8, 0.4, 0.9, 0.3, 0.1, 0.7]
 
 
-class Says(nn.Module):
-    """A network whose logits stand in the image, one row of them for each network."""
-
-    def __init__(self, number):
-        super().__init__()
-        self.number = number
-
-    def forward(self, images):
-        return images[:, self.number]
-
-
 def method(**options):
-    numbers = iter([0, 1])
-    return make(CoTeachingPlus, 6, 2, lambda: Says(next(numbers)), **options)
+    return make_two(CoTeachingPlus, 6, 2, **options)
 
 
 def batch(first=FIRST, second=SECOND):

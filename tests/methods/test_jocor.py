@@ -5,28 +5,15 @@ import math
 import pandas as pd
 import pytest
 import torch
-from torch import nn
 
 from lnl.data import Batch
 from lnl.methods import JoCoR
 from tests.conftest import above_chance
-from tests.methods.made import make
-
-
-class Says(nn.Module):
-    """A network whose logits stand in the image, one row of them for each network."""
-
-    def __init__(self, number):
-        super().__init__()
-        self.number = number
-
-    def forward(self, images):
-        return images[:, self.number]
+from tests.methods.made import make_two
 
 
 def method(**options):
-    numbers = iter([0, 1])
-    return make(JoCoR, 6, 3, lambda: Says(next(numbers)), **options)
+    return make_two(JoCoR, 6, 3, **options)
 
 
 def joint_loss(first, second, label, weight):
