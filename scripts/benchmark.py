@@ -35,9 +35,10 @@ from lnl.config import CONF_DIR
 from lnl.data import NoisyDataModule
 from lnl.methods import NoisyLabelMethod
 from lnl.runs.folder import RunFolder
-from lnl.training.assembly import build_data, build_method, build_trainer, uses_trusted
+from lnl.training.assembly import build_data, build_method, uses_trusted
 from lnl.training.environment import describe, resolve_precision, send_warnings_to_the_log
 from lnl.training.evaluation import predict
+from lnl.training.trainer import build_trainer
 from lnl.training.training_metrics import MetricsTable
 
 

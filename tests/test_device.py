@@ -31,7 +31,8 @@ from lnl.losses import CrossEntropy
 from lnl.methods import Baseline, StagedMethod
 from lnl.models import MLP
 from lnl.runs.folder import RunFolder
-from lnl.training.assembly import build_data, build_method, build_trainer
+from lnl.training.assembly import build_data, build_method
+from lnl.training.trainer import build_trainer
 from lnl.training.training_metrics import MetricsTable, TrainingMetrics
 from tests.commands.test_options import NEEDS
 

@@ -36,10 +36,11 @@ from lnl.labels import Labels, Trusted
 from lnl.labels.files import as_mask
 from lnl.runs.folder import RunFolder
 from lnl.trained.loading import ImageClassifier
-from lnl.training.assembly import build_data, build_method, build_trainer, uses_trusted
+from lnl.training.assembly import build_data, build_method, uses_trusted
 from lnl.training.checkpoints import load_checkpoint, load_weights
 from lnl.training.processes import count_processes
 from lnl.training.run import fit
+from lnl.training.trainer import build_trainer
 from lnl.training.training_metrics import MetricsTable
 from lnl.values import check_hinted
 

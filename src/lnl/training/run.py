@@ -25,11 +25,12 @@ from lnl.runs.identity import NUMBERS_VERSION, relevant_config
 from lnl.runs.plan import Plan
 from lnl.tracking.trackers import Trackers
 from lnl.training import environment
-from lnl.training.assembly import build_data, build_method, build_trainer, uses_trusted
+from lnl.training.assembly import build_data, build_method, uses_trusted
 from lnl.training.checkpoints import load_checkpoint, load_weights
 from lnl.training.evaluation import Prediction, evaluate, save_out_of_fold
 from lnl.training.features import features_for
 from lnl.training.processes import ALONE, Process, count_processes, together
+from lnl.training.trainer import build_trainer
 from lnl.training.training_metrics import MetricsTable
 
 log = logging.getLogger(__name__)
