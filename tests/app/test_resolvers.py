@@ -20,6 +20,7 @@ def composed(*overrides):
         ("method=elr", {"beta": 0.7, "weight": 3}, {"beta": 0.7, "weight": 3}, {"beta": 0.9, "weight": 7}),
         ("loss=sce", {"alpha": 0.1, "beta": 1}, {"alpha": 0.01, "beta": 1}, {"alpha": 6, "beta": 0.1}),
         ("loss=ngce", {"q": 0.1}, {"q": 0.1}, {"q": 0.7}),
+        ("loss=phuber", {"tau": 2}, {"tau": 10}, {"tau": 10}),
         ("loss=apl_nce_rce", {"alpha": 1, "beta": 1}, {"alpha": 1, "beta": 10}, {"alpha": 10, "beta": 0.1}),
         ("loss=apl_nfl_mae", {"alpha": 1, "beta": 1}, {"alpha": 1, "beta": 10}, {"alpha": 10, "beta": 1}),
         ("loss=apl_ngce_rce", {"active": {"q": 0.1}}, {"active": {"q": 0.1}}, {"active": {"q": 0.7}}),
@@ -31,6 +32,13 @@ def test_the_authors_settings_follow_the_dataset(chosen, cifar10, mnist, cifar10
     for data, expected in {"cifar10": cifar10, "mnist": mnist, "cifar100": cifar100, "digits": cifar10}.items():
         found = OmegaConf.to_container(composed(f"data={data}", chosen)[group], resolve=True)
         assert OmegaConf.merge(found, expected) == found
+
+
+@pytest.mark.parametrize("data", ["webvision", "webvision_imagenet"])
+def test_webvision_has_its_values_whatever_it_is_tested_on(data):
+    loss = composed(f"data={data}", "loss=apl_nce_rce").loss
+    assert (loss.alpha, loss.beta) == (50, 0.1)
+    assert composed("data=tiny_imagenet", "loss=apl_nce_rce").loss.alpha == 1
 
 
 def test_the_loss_that_is_built_has_the_settings_of_its_dataset():

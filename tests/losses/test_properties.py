@@ -219,11 +219,20 @@ def test_peers_are_drawn_apart_from_their_labels(monkeypatch):
     peers = torch.tensor([[2, 0, 1], [0, 1, 1]])
     monkeypatch.setattr(torch, "randint", lambda high, size, device: peers if (high, size) == (3, (2, 3)) else None)
     logits, labels = torch.randn(3, 4, generator=torch.Generator().manual_seed(0)), torch.tensor([3, 0, 2])
-    log_p = logits.log_softmax(1)
-    expected = torch.stack(
-        [-log_p[0, 3] + 0.5 * log_p[2, 3], -log_p[1, 0] + 0.5 * log_p[0, 0], -log_p[2, 2] + 0.5 * log_p[1, 0]]
-    )
-    torch.testing.assert_close(PeerLoss(CrossEntropy(), alpha=0.5)(logits, labels), expected)
+    for least in (0.0, 0.2):
+        p = (logits.softmax(1) + least) / (1 + 4 * least)
+        log_p = p.log()
+        expected = torch.stack(
+            [-log_p[0, 3] + 0.5 * log_p[2, 3], -log_p[1, 0] + 0.5 * log_p[0, 0], -log_p[2, 2] + 0.5 * log_p[1, 0]]
+        )
+        torch.testing.assert_close(PeerLoss(CrossEntropy(), alpha=0.5, least=least)(logits, labels), expected)
+
+
+def test_peer_loss_stays_above_a_bound():
+    """Whatever peers are drawn: what the network can gain by being sure of one label is log(1e-5)."""
+    logits = 1e4 * torch.eye(3).repeat(50, 1)
+    losses = PeerLoss(CrossEntropy())(logits, torch.arange(150) % 3)
+    assert losses.min() > math.log(1e-5) - 1e-3
 
 
 @pytest.mark.parametrize(("cls", "argument"), [(LogitClip, {"tau": 0}), (PeerLoss, {"alpha": -1})])

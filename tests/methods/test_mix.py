@@ -1,6 +1,7 @@
 """mixup and CutMix against one image at a time, and beside every kind of method."""
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -8,7 +9,7 @@ import torch
 
 from lnl.data import Batch
 from lnl.losses import CrossEntropy, GeneralizedCrossEntropy
-from lnl.methods import CutMix, Mixup
+from lnl.methods import CutMix, LabelSmoothing, Mixup
 from tests.conftest import weights
 
 CLASSES = 4
@@ -109,6 +110,13 @@ def test_the_l1_norm_of_all_trained_parameters_is_added(digits):
     steps = moved[moved != 0].abs()
     torch.testing.assert_close(steps, torch.full_like(steps, 0.001), rtol=1e-3, atol=1e-6)
     assert (moved * torch.cat([value.flatten() for value in plain.values()]) <= 0).float().mean() > 0.99
+
+
+@pytest.mark.parametrize("classes", [4, 5])  # AUM's labels have one class more
+def test_smoothed_labels_sum_to_one(classes):
+    labels = torch.nn.functional.one_hot(torch.tensor([1, 0]), classes).float()
+    smoothed = LabelSmoothing(0.1)(replace(batch(2), labels=labels), 4).labels
+    torch.testing.assert_close(smoothed, 0.9 * labels + 0.1 / classes)
 
 
 def test_label_smoothing_moves_the_target_towards_equal_shares(digits):

@@ -54,7 +54,8 @@ def _published() -> str:
 
 def _by_data(usual: Any, others: DictConfig, *, _root_: DictConfig) -> Any:
     """The value of ``others`` for the class of the chosen dataset, else the usual one."""
-    return others.get(str(OmegaConf.select(_root_, "data._target_")).rpartition(".")[2], usual)
+    name = str(OmegaConf.select(_root_, "data._target_")).rpartition(".")[2]
+    return others.get(name, others.get(name.removesuffix("ImageNet"), usual))  # WebVisionImageNet trains on WebVision
 
 
 def _up_to_a_share(most: int, share: float, epochs: Any) -> int:

@@ -17,8 +17,9 @@ class LabelWave(Callback):
     Let :math:`c_t` be the share of the samples whose prediction in epoch t, in the step that trains on them, is another
     one than in epoch t - 1, in the mean over the last ``window`` epochs. It falls while right labels are learned, and
     rises when wrong ones begin to be memorised. ``label_wave.ckpt`` has the weights of its minimum, which results call
-    ``label_wave``. Training ends when the minimum is ``patience`` epochs old. No label is used. ``train/changed`` is
-    the share before the mean is taken.
+    ``label_wave``. Training ends when the minimum is ``patience`` epochs old: the paper names the first
+    local minimum, the authors' code has no rule. No label is used. ``train/changed`` is the share before the mean is
+    taken.
 
     Args:
         window, patience: at least 1.
@@ -72,6 +73,8 @@ class LabelWave(Callback):
         if before is None:
             return
         both = (now >= 0) & (before >= 0)
+        if not both.any():
+            return
         self.changes.append(float((now != before)[both].float().mean()))
         pl_module.log("train/changed", self.changes[-1], sync_dist=True)
         means = self.means()

@@ -38,7 +38,7 @@ class PartiallyHuberisedCrossEntropy(Loss):
     :math:`1 + \log \tau - \tau p_y` below (Menon et al., Can gradient clipping mitigate label noise?, ICLR 2020).
 
     Args:
-        tau: above 1. The authors': 2 on CIFAR-10 and MNIST, 10 on CIFAR-100.
+        tau: above 1. The authors': 2 on CIFAR-10, 10 on MNIST and CIFAR-100.
 
     Shape: as of :class:`Loss`; returns ``[B]`` in ``[0, 1 + log(tau)]``.
     """

@@ -21,6 +21,9 @@ class CrossEntropy(Loss):
 class FocalLoss(Loss):
     r"""Focal loss, :math:`-(1 - p_y)^\gamma \log p_y` (arXiv:1708.02002).
 
+    Code for noisy labels stops the gradient through the factor :math:`(1-p_y)^\gamma`; here it is the formula's, for
+    0.5 up to half as large again.
+
     Args:
         gamma: how strongly easy samples are played down, at least 0 (0 is cross entropy). The noisy-label
             literature uses 0.5, detection 2.

@@ -17,8 +17,8 @@ class CoTeachingPlus(CoTeaching):
     of *them* that the other one has the smallest losses on. A batch without any is trained on as in the warm-up: the
     paper leaves that open. The authors' code trains on all of such a batch early in an epoch, on none of it later.
 
-    It also gives probabilities to the cross entropy, where logits belong, and never trains on sample 0: not done here.
-    The other options are those of :class:`SmallLoss`.
+    It also gives probabilities to the cross entropy, where logits belong, and leaves out the last one of these samples
+    if the first one of the batch is among them: not done here. The other options are those of :class:`SmallLoss`.
 
     Args:
         warmup_epochs: at least 0. The authors' are 20 of 200 on CIFAR-10, 5 on CIFAR-100, 0 on MNIST, 100 on Tiny

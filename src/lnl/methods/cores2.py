@@ -22,9 +22,9 @@ class CORES2(NoisyLabelMethod):
     losses that all labels would have. :math:`\beta` is 0 for ``warmup_epochs``, and grows linearly for ``ramp_epochs``.
 
     As in the authors' code the sums have :math:`\log(p_{ik} + 10^{-8})`: the loss has no lower bound otherwise. It
-    divides the learning rate by :math:`1 + \beta`; here that divides the loss, to the same end with SGD. Its sieve
-    begins one epoch later. Not here: the second phase (CORES*), which trains another network with consistency of the
-    dropped samples' augmentations.
+    divides the learning rate by :math:`1 + \beta`; here that divides the loss, to the same end with plain SGD. Its
+    :math:`\beta` is full after 29 epochs of growth, and its sieve begins one epoch later. Not here: the second phase
+    (CORES*), which trains another network with consistency of the dropped samples' augmentations.
 
     Args:
         beta: in the end, at least 0.

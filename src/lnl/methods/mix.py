@@ -25,7 +25,8 @@ class LabelSmoothing:
         self.epsilon = epsilon
 
     def __call__(self, batch: Batch, num_classes: int) -> Batch:
-        return replace(batch, labels=(1 - self.epsilon) * soft(batch.labels, num_classes) + self.epsilon / num_classes)
+        labels = soft(batch.labels, num_classes)  # AUM has one class more
+        return replace(batch, labels=(1 - self.epsilon) * labels + self.epsilon / labels.shape[1])
 
 
 class Mix(ABC):
