@@ -63,6 +63,13 @@ def test_co_teaching_leaves_out_all_that_it_is_to_within_a_third_of_the_epochs(e
     assert composed("method=co_teaching", f"trainer.max_epochs={epochs}").method.ramp_epochs == ramp
 
 
-@pytest.mark.parametrize(("epochs", "parts"), [("4", [1, 1, 1]), ("20", [5, 5, 5]), ("200", [25, 7, 5])])
-def test_the_parts_of_pes_leave_a_quarter_of_the_epochs(epochs, parts):
+@pytest.mark.parametrize(("epochs", "parts"), [("4", [1, 1, 1]), ("20", [5, 2, 2]), ("200", [25, 7, 5])])
+def test_the_parts_of_pes_leave_half_of_the_epochs(epochs, parts):
     assert list(composed("method=pes", f"trainer.max_epochs={epochs}").method.part_epochs) == parts
+
+
+@pytest.mark.parametrize(("epochs", "factor"), [("20", 10), ("200", 1), ("400", 1), ("null", 1)])
+def test_rates_of_long_trainings_are_made_for_short_ones(epochs, factor):
+    of = {name: composed(f"method={name}", f"trainer.max_epochs={epochs}").method for name in ("pes", "disc")}
+    assert of["pes"].refine_lr == pytest.approx(1e-4 * factor)
+    assert of["disc"].momentum == pytest.approx(0.99**factor)

@@ -1,5 +1,7 @@
 """Meta-Weight-Net: its virtual step against one computed apart, and whole runs on digits."""
 
+from types import SimpleNamespace
+
 import pandas as pd
 import pytest
 import torch
@@ -8,6 +10,7 @@ from torch.nn import functional as F
 
 from lnl.data import Batch
 from lnl.methods import MetaWeightNet
+from lnl.methods.meta_learning import step_sizes
 from tests.conftest import weights
 from tests.methods.made import assert_gradients, make
 
@@ -28,7 +31,7 @@ def test_the_gradient_of_the_weigher_goes_through_the_virtual_step(present, give
     torch.manual_seed(0)
     method = make(MetaWeightNet, 10, 3, lambda: nn.Linear(5, 3), hidden=4, virtual_lr=given).double()
     rate = 0.7
-    method._trainer = type("T", (), {"optimizers": [type("O", (), {"param_groups": [{"lr": present}]})()]})()
+    method._trainer = SimpleNamespace(optimizers=[torch.optim.SGD(method.model.parameters(), lr=present)])
     noisy, trusted = (Batch(b.images.double(), b.labels, b.index) for b in batches())
     before = {name: value.clone() for name, value in method.model.state_dict().items()}
     steps = []
@@ -48,6 +51,38 @@ def test_the_gradient_of_the_weigher_goes_through_the_virtual_step(present, give
     assert not steps
     torch.testing.assert_close(method.model.state_dict(), before, rtol=0, atol=0)
     assert all(parameter.grad is None for parameter in method.model.parameters())
+
+
+@pytest.mark.parametrize("amsgrad", [False, True])
+def test_the_virtual_step_is_as_long_as_that_of_adam(amsgrad):
+    """By hand after three steps; a parameter without any has the learning rate itself."""
+    gradients = torch.tensor([[0.1, -2.0], [3.0, 0.0], [-0.5, 0.2]], dtype=torch.float64)
+    moved, other = (nn.Parameter(torch.zeros(2, dtype=torch.float64)) for _ in range(2))
+    groups = [{"params": [moved]}, {"params": [other], "lr": 0.5}]
+    adam = torch.optim.Adam(groups, lr=0.01, betas=(0.9, 0.8), amsgrad=amsgrad)
+    mean, largest = torch.zeros(2, dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
+    for gradient in gradients:
+        moved.grad = gradient
+        adam.step()
+        mean = 0.8 * mean + 0.2 * gradient**2
+        largest = torch.maximum(largest, mean)
+    root = ((largest if amsgrad else mean) / (1 - 0.8**3)).sqrt()
+    found = step_sizes(adam)
+    torch.testing.assert_close(found[moved], 0.01 / (root + 1e-8))
+    assert found[other] == 0.5
+
+
+@pytest.mark.parametrize("method", ["mw_net", "l2rw", "mlc"])
+def test_a_virtual_step_leaves_out_a_frozen_backbone(digits, method):
+    backbone = ("model=timm", "model.name=test_resnet", "model.weights=null", "model.freeze=true", "data.image_size=32")
+    outcome = digits(f"method={method}", "data.trusted=20", "data.subset=100", *backbone)
+    assert outcome.code == 0, outcome.err
+
+
+def test_too_few_trusted_samples_are_named(digits):
+    outcome = digits("method=mlc", "data.trusted=3")
+    assert outcome.code == 1
+    assert "MetaLabelCorrection needs at least 4 trusted samples to train on, and has" in outcome.err
 
 
 def test_a_run_trains_the_weigher_apart_from_the_network(digits):

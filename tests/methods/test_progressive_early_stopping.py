@@ -16,6 +16,7 @@ from tests.methods.made import make, samples
 
 RUN = ("trainer.max_epochs=4", "model=cnn", "optimizer.lr=0.05", "noise.rate=0.4", "data.batch_size=32")
 
+HEAD = ["classifier.1", "classifier.2", "classifier.4"]
 # Block 4 of a ResNet, and what takes its place in other networks.
 PARTS = {
     "resnet18": (lambda: resnet_small_images("resnet18", 10), ["layer4.0", "layer4.1", "fc"]),
@@ -23,8 +24,8 @@ PARTS = {
     "preact": (lambda: PreActResNet18(10), ["blocks.6", "blocks.7", "norm", "classifier"]),
     "wide": (lambda: WideResNet(10, depth=10, k=1), ["blocks.2", "norm", "classifier"]),
     "resnet9": (lambda: ResNet9(10), ["features.4.1", "features.4.2", "features.5.pair", "classifier"]),
-    "cnn8": (lambda: CNN8(10), ["classifier.1", "classifier.2", "classifier.4"]),
-    "small": (lambda: SmallCNN(10), ["features.10", "classifier.1", "classifier.2", "classifier.4"]),
+    "cnn8": (lambda: CNN8(10), ["features.14", "features.15", "features.17", "features.18", *HEAD]),
+    "small": (lambda: SmallCNN(10), ["features.6", "features.8", "features.10", *HEAD]),
     "mlp": (lambda: MLP(10, depth=3), ["layers.5", "layers.7"]),
 }
 
@@ -132,7 +133,7 @@ def test_a_run_freezes_renews_and_then_chooses(digits):
     outcome = digits("method=pes", *RUN, "trainer.max_epochs=7", "method.part_epochs=[2,1,1]", "scheduler=cosine")
     assert outcome.code == 0, outcome.err
     first, second, third, last = (weights(outcome.folder, name) for name in ("stage1", "stage2", "stage3", "last"))
-    early, late, final = "model.features.0.weight", "model.classifier.1.weight", "model.classifier.4.weight"
+    early, late, final = "model.features.0.weight", "model.features.8.weight", "model.classifier.4.weight"
     assert torch.equal(first[early], third[early])
     assert not torch.equal(first[late], second[late])
     assert torch.equal(second[late], third[late])
@@ -141,8 +142,9 @@ def test_a_run_freezes_renews_and_then_chooses(digits):
     table = pd.read_csv(outcome.folder / "metrics.csv")
     assert (table["train/visited"][:4] == 1).all()
     assert (table["train/visited"][4:] < 1).all()
+    refined = 2 * [1e-4 * 200 / 7]
     first = 0.05 * (1 + np.cos(np.pi / 7 * np.array([1, 2]))) / 2  # the start of a schedule over 7 epochs; after each
-    np.testing.assert_allclose(table["lr"], [*first, 1e-4, 1e-4, 0.0375, 0.0125, 0], rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(table["lr"], [*first, *refined, 0.0375, 0.0125, 0], rtol=1e-6, atol=1e-12)
     assert table["train/memorised"].notna().all()
     assert outcome.result["protocol"]["last"]["test"]["accuracy"] > above_chance(359)
 

@@ -49,18 +49,39 @@ METHODS = sorted(path.stem for path in Path(CONF_DIR, "method").glob("*.yaml"))
 ON_FEATURES = ("knn", "linear_probe")  # which are given the features as images
 
 
+def built(*overrides):
+    """The data and the method of a run that these describe."""
+    register_resolvers()
+    with initialize_config_dir(CONF_DIR, version_base="1.3"):
+        cfg = compose("train", overrides=["data=digits", *OPTIONS, *overrides])
+        data = build_data(cfg)
+        return data, build_method(cfg, data)
+
+
+@pytest.mark.parametrize("method", [method for method in METHODS if method not in (*ON_FEATURES, *MODEL)])
+def test_a_frozen_backbone_is_in_no_optimizer(monkeypatch, tmp_path, method):
+    monkeypatch.setenv("LNL_CACHE_DIR", str(tmp_path))
+    backbone = ("model=timm", "model.name=test_resnet", "model.weights=null", "data.image_size=32")
+    for freeze, expected in ((True, {"weight", "bias"}), (False, None)):
+        _, made = built(f"method={method}", *backbone, f"model.freeze={str(freeze).lower()}")
+        optimizer = made.configure_optimizers()["optimizer"]
+        held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+        for network in made.children():
+            if type(network) is not type(made.model) or not any(value.requires_grad for value in network.parameters()):
+                continue  # an average
+            names = {name.rpartition(".")[2] for name, value in network.named_parameters() if id(value) in held}
+            count = sum(id(value) in held for value in network.parameters())
+            assert (names == expected and count == 2) if freeze else count == len(list(network.parameters()))
+
+
 @pytest.mark.parametrize("method", [method for method in METHODS if method not in ON_FEATURES])
 def test_no_path_leads_from_a_method_to_right_labels(monkeypatch, tmp_path, method):
     monkeypatch.setenv("LNL_CACHE_DIR", str(tmp_path))
-    register_resolvers()
-    with initialize_config_dir(CONF_DIR, version_base="1.3"):
-        cfg = compose("train", overrides=["data=digits", f"method={method}", *MODEL.get(method, ()), *OPTIONS])
-        data = build_data(cfg)
-        built = build_method(cfg, data)
+    data, made = built(f"method={method}", *MODEL.get(method, ()))
     clean, tested = data.labels.truth, data.test_labels
     train, trusted = data.splits["train"], data.trusted.index
     unknown = np.setdiff1d(train, trusted)
-    arrays = reachable(built)
+    arrays = reachable(made)
     assert any(array.shape == clean.shape for array in arrays)  # the given ones
     for array in arrays:
         if array.shape == clean.shape and array.dtype.kind in "if":
@@ -69,6 +90,6 @@ def test_no_path_leads_from_a_method_to_right_labels(monkeypatch, tmp_path, meth
         for part in (train, unknown, data.splits["val"]):
             assert array.shape != part.shape or not np.array_equal(array, clean[part])
     held_out = np.setdiff1d(np.arange(len(clean)), train)
-    assert (built.samples.given[held_out] == -1).all()
-    np.testing.assert_array_equal(built.samples.given[train], data.labels.noise.labels[train])
-    np.testing.assert_array_equal(built.samples.trusted_labels, clean[trusted])
+    assert (made.samples.given[held_out] == -1).all()
+    np.testing.assert_array_equal(made.samples.given[train], data.labels.noise.labels[train])
+    np.testing.assert_array_equal(made.samples.trusted_labels, clean[trusted])

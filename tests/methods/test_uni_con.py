@@ -1,5 +1,7 @@
 """UniCon: the division by divergence, alike in all classes, the contrast, and a step."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -62,13 +64,14 @@ def test_each_class_has_equally_many_labelled(d_mu):
     for y in range(3):
         own = np.flatnonzero(labels == y)
         assert set(own[labelled[own]]) == set(own[np.argsort(d[own])[:each]])
-    np.testing.assert_allclose(made.right, np.where(d < 0.5, 1, 1 - d), atol=1e-6)
+    nats = d * np.log(2)
+    np.testing.assert_allclose(made.right, np.where(nats < 0.5, 1, 1 - nats), atol=1e-6)
 
 
 def test_a_certain_label_and_an_impossible_one_are_no_nan():
     made = method(4, samples=samples(4, 3, given=[0, 0, 1, 1]))
     labelled = made.divide(torch.arange(4), torch.tensor([1.0, 0.0, 1.0, 0.0]), torch.tensor([0, 0, 1, 1]))
-    assert made.right.tolist() == [1, 0, 1, 0]
+    assert made.right.tolist() == pytest.approx([1, 1 - np.log(2)] * 2)
     assert labelled.tolist() == [False] * 4  # two thirds of a sample of each of three classes
 
 
@@ -77,9 +80,22 @@ def test_all_samples_replace_an_empty_part(monkeypatch):
     p = torch.full((4, 3), 1 / 3)
     monkeypatch.setattr(made, "over_training_set", lambda function: (torch.arange(4), p))
     asked = []
-    monkeypatch.setattr(made, "endless", lambda part, stream, views: asked.append((stream, part.tolist())))
+    monkeypatch.setattr(made, "endless", lambda part, stream, size, views: asked.append((stream, size, part.tolist())))
+    made._trainer = SimpleNamespace(datamodule=SimpleNamespace(batch_size=8))
     assert made.training_set(0).tolist() == [0, 1, 2, 3]
-    assert asked == [(stream, [0, 1, 2, 3]) for stream in range(3)]
+    assert asked == [(stream, size, [0, 1, 2, 3]) for stream, size in enumerate((4, 8, 4))]
+
+
+def test_there_are_more_unlabelled_samples_in_a_step_where_few_are_labelled(monkeypatch):
+    """A third of the samples is labelled: 8 of them and 8 / (2 / 3) others, of each network."""
+    made = method(12, warmup_epochs=0, samples=samples(12, 3, given=[0, 1, 2] * 4))
+    monkeypatch.setattr(made, "over_training_set", lambda function: (torch.arange(12), torch.eye(3).repeat(4, 1)))
+    monkeypatch.setattr(made, "divide", lambda index, p, labels: index < 4)
+    asked = []
+    monkeypatch.setattr(made, "endless", lambda part, stream, size, views: asked.append((size, len(part))))
+    made._trainer = SimpleNamespace(datamodule=SimpleNamespace(batch_size=8))
+    assert len(made.training_set(0)) == 4
+    assert asked == [(12, 8), (8, 4), (12, 8)]
 
 
 def test_a_step_by_hand():
@@ -107,12 +123,10 @@ def test_a_step_by_hand():
     supervised = -sum((targets[i] * p_second[i, v].log()).sum() for i in (0, 1) for v in (2, 3)) / 4
     squared = sum(((p_second[i, v] - targets[i]) ** 2).sum() for i in (2, 3) for v in (2, 3)) / (4 * 3)
     balance = (1 / 3 * ((1 / 3) / p_second[:, 2:].mean((0, 1))).log()).sum()
-    first, _, last = (layer for layer in made.projectors[1])
-    rows = []
+    layer, rows = made.projectors[1][0], []
     for v in (2, 3):
-        for i in (2, 3):
-            hidden = (first.weight.double() @ (2 * x[i, v]) + first.bias.double()).clamp(min=0)
-            row = last.weight.double() @ hidden + last.bias.double()
+        pair = torch.stack([layer.weight.double() @ (2 * x[i, v]) + layer.bias.double() for i in (2, 3)])
+        for row in (pair - pair.mean(0)) / (pair.var(0, unbiased=False) + 1e-5).sqrt():
             rows.append(row / row.norm())
     terms = []
     for i in range(4):

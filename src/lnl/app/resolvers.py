@@ -14,8 +14,9 @@ from lnl.runs.plan import run_name
 
 def register_resolvers() -> None:
     """Registers them with OmegaConf; may be called again."""
-    plain = (_user_cache, _sweep_name, _join, _run_name, _options, _published, _by_data, _up_to_a_third)
-    for function in (*plain, _up_to_a_share, _three_sevenths, _own_data, _by_features, _expected, _sweep_id):
+    of_epochs = (_up_to_a_third, _up_to_a_share, _three_sevenths, _longer_steps, _shorter_memory)
+    plain = (_user_cache, _sweep_name, _join, _run_name, _options, _published, _by_data, _own_data, _by_features)
+    for function in (*of_epochs, *plain, _expected, _sweep_id):
         # One identifier for a sweep: Hydra hands cached values on to the jobs, as it does with ${now:}.
         cached = function is _sweep_id
         OmegaConf.register_new_resolver(f"lnl.{function.__name__[1:]}", function, replace=True, use_cache=cached)
@@ -68,6 +69,21 @@ def _up_to_a_third(most: int, epochs: Any) -> int:
     """``most`` epochs, but at most a third of all."""
     whole = isinstance(epochs, int | float) and epochs >= 1  # the Trainer refuses others
     return min(most, max(1, int(epochs) // 3)) if whole else most
+
+
+def _longer_steps(rate: float, of: int, epochs: Any) -> float:
+    """A learning rate for ``of`` epochs, as much larger as there are fewer: the way to go is the same."""
+    return rate * _fewer(of, epochs)
+
+
+def _shorter_memory(decay: float, of: int, epochs: Any) -> float:
+    """The decay of a running mean for ``of`` epochs, for as large a part of fewer ones."""
+    return float(decay ** _fewer(of, epochs))
+
+
+def _fewer(of: int, epochs: Any) -> float:
+    """How many times fewer ``epochs`` are than ``of``; 1 for more."""
+    return max(1.0, of / epochs) if isinstance(epochs, int | float) and epochs >= 1 else 1.0
 
 
 def _own_data(own: Any, usual: Any, *, _root_: DictConfig) -> Any:

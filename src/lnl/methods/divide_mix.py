@@ -92,7 +92,7 @@ class DivideMix(NoiseAware, TwoNetworks):
 
     def semi_supervised_loss(self, number: int, labelled: Batch, unlabelled: Batch) -> Tensor:
         """What network ``number`` descends on, for batches that the other one has divided."""
-        with torch.no_grad():
+        with torch.no_grad(), self.other_evaluates(number):
             right, given = self.right[labelled.index, number, None], soft(labelled.labels, self.num_classes)
             predicted = self.predict(labelled, self.networks[number : number + 1])
             refined = sharpen(right * given + (1 - right) * predicted, self.temperature)

@@ -41,7 +41,9 @@ def small_loss_probability(losses: Tensor) -> Tensor:
 
     Losses are scaled to [0, 1] first. The settings are those of DivideMix's authors (arXiv:2002.07394).
     """
-    scaled = ((losses - losses.min()) / (losses.max() - losses.min())).double().cpu().numpy()[:, None]
+    least, most = losses.min(), losses.max()
+    spread = (most - least).where(most > least, 1)
+    scaled = ((losses - least) / spread).double().cpu().numpy()[:, None]
     mixture = GaussianMixture(2, max_iter=10, tol=1e-2, reg_covar=5e-4, random_state=0).fit(scaled)
     return torch.from_numpy(mixture.predict_proba(scaled)[:, mixture.means_.argmin()]).to(losses)
 

@@ -11,11 +11,12 @@ class LearningToReweight(MetaLearning):
     r"""Learning to Reweight Examples (arXiv:1803.09050): each step finds weights for its samples,
     :math:`\sum_i w_i\, \ell_i`.
 
-    The model's parameters are moved by a virtual step on :math:`\sum_i \epsilon_i\, \ell_i` with
-    :math:`\epsilon_i = 0`. The weight is how fast the loss of a batch of trusted samples falls with :math:`\epsilon_i`,
-    :math:`w_i = \max(0, -\partial \ell_\text{trusted} / \partial \epsilon_i)`, divided by the sum of all; if no sample
-    helps, all weights are 0. So :math:`w_i` is proportional to the inner product of the sample's gradient and the
-    trusted one, and the rate of the virtual step does not matter. Trusted samples are not trained on.
+    The model's parameters are moved by a virtual step on :math:`\sum_i \epsilon_i\, \ell_i` with :math:`\epsilon_i =
+    0`. The weight is how fast the loss of a batch of trusted samples falls with :math:`\epsilon_i`, :math:`w_i =
+    \max(0, -\partial \ell_\text{trusted} / \partial \epsilon_i)`, divided by the sum of all; if no sample helps, all
+    weights are 0. So :math:`w_i` is proportional to the inner product of the sample's gradient and the trusted one, and
+    the rate of the virtual step does not matter. Trusted samples are not trained on. In the authors' code the trusted
+    loss has weight decay.
 
     Args:
         trusted_batch_size: trusted samples in a step; null for as many as the step has.

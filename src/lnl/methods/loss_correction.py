@@ -106,7 +106,8 @@ class Backward(LossCorrection):
     r"""Backward correction (arXiv:1609.03683): :math:`\sum_k (T^{-1})_{\tilde y k}\, \ell(p, k)`.
 
     Its mean over the given labels is the loss of the true one. It can be below 0, and has a large variance where T is
-    nearly singular. See :class:`LossCorrection`.
+    nearly singular: an error of T is magnified by its inverse. In the authors' code p is in [1e-7, 1 - 1e-7], which
+    bounds the loss. See :class:`LossCorrection`.
     """
 
     def corrected(self, logits: Tensor, labels: Tensor) -> Tensor:

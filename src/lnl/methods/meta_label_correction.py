@@ -42,13 +42,16 @@ class MetaLabelCorrection(MetaLearning):
 
     The authors' virtual step has the momentum and weight decay of SGD; theirs can also look several steps ahead, which
     their settings do not use. Noisy and trusted samples go through the model together, in the authors' code apart,
-    which matters for batch norm. ``trusted_batch_size`` is that of :class:`MetaLearning`, here at least 2.
+    which matters for batch norm. ``trusted_batch_size`` is that of :class:`MetaLearning`, here at least 4.
 
     Args:
         label_dim, hidden: of g, the size of its embedding of labels and of its two hidden layers, at least 1.
         lr: of Adam (AMSGrad), which trains g.
-        virtual_lr: of the virtual step, above 0; null for the present one of the model's optimizer, which suits SGD.
+        virtual_lr: of the virtual step, above 0; null for the optimizer's own
+            (:func:`~lnl.methods.meta_learning.step_sizes`).
     """
+
+    least_trusted = 4  # of which a half is trained on
 
     def __init__(
         self,
@@ -62,7 +65,6 @@ class MetaLabelCorrection(MetaLearning):
         super().__init__(**base)
         check_range("[1, inf)", label_dim=label_dim, hidden=hidden)
         check_range("(0, inf)", virtual_lr=virtual_lr)
-        check_range("[2, inf)", trusted_batch_size=self.trusted_batch_size)
         self.corrector = Corrector(last_linear(self.model)[1].in_features, self.num_classes, label_dim, hidden)
         self.inner["corrector"] = torch.optim.Adam(self.corrector.parameters(), lr=lr, amsgrad=True)
         self.virtual_lr = virtual_lr
@@ -74,9 +76,7 @@ class MetaLabelCorrection(MetaLearning):
         self.observe(torch.cat([batch.index, trusted.index[half:]]), logits)
         right = soft(trusted.labels[half:], self.num_classes)
         corrected = self.corrector(features[: len(batch)].detach(), batch.labels)
-        moved = self.moved(
-            self.loss(logits, torch.cat([corrected, right])).mean(), self.virtual_lr or self.present_lr()
-        )
+        moved = self.moved(self.loss(logits, torch.cat([corrected, right])).mean(), self.virtual_lr)
         self.train_corrector(moved, trusted.images[:half], trusted.labels[:half])
         agree = corrected.argmax(dim=1) == soft(batch.labels, self.num_classes).argmax(dim=1)
         self.log_term("label_kept", agree.float().mean(), batch)

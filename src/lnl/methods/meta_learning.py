@@ -7,15 +7,15 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from lnl.errors import check_range
+from lnl.errors import UserError, check_range
 from lnl.methods.base import NoisyLabelMethod
 
 
 class MetaLearning(NoisyLabelMethod):
     """A method that looks at trusted samples after a virtual step of the model, whose own state stays as it is.
 
-    The virtual step is one of plain gradient descent. Each step has a batch of trusted samples, which are not among
-    the epoch's own.
+    The virtual step is one of gradient descent. Each step has a batch of trusted samples, which are not among the
+    epoch's own.
 
     Args:
         trusted_batch_size: trusted samples in a step; null for as many as the step has.
@@ -23,11 +23,18 @@ class MetaLearning(NoisyLabelMethod):
 
     uses_trusted = True
     several_devices = False  # the gradient through the virtual step is of one process
+    least_trusted = 2  # samples in a step, for batch norm
 
     def __init__(self, *, trusted_batch_size: int | None = None, **base: Any) -> None:
         super().__init__(**base)
-        check_range("[1, inf)", trusted_batch_size=trusted_batch_size)
+        check_range(f"[{self.least_trusted}, inf)", trusted_batch_size=trusted_batch_size)
         self.trusted_batch_size = trusted_batch_size
+
+    def on_fit_start(self) -> None:
+        super().on_fit_start()
+        if len(self.samples.trusted) < self.least_trusted:
+            needed = f"{type(self).__name__} needs at least {self.least_trusted} trusted samples to train on"
+            raise UserError(f"{needed}, and has {len(self.samples.trusted)}.")
 
     def training_set(self, epoch: int) -> Tensor:
         self.endless(self.samples.trusted, stream=0, batch_size=self.trusted_batch_size)
@@ -38,13 +45,29 @@ class MetaLearning(NoisyLabelMethod):
         buffers = {name: buffer.clone() for name, buffer in self.model.named_buffers()}
         return functional_call(self.model, {**parameters, **buffers}, (images,))
 
-    def moved(self, loss: Tensor, rate: float | Tensor) -> dict[str, Tensor]:
-        """The model's parameters after a step of descent on ``loss``, as functions of all that it depends on."""
-        parameters = dict(self.model.named_parameters())
-        descent = torch.autograd.grad(loss, list(parameters.values()), create_graph=True)
-        return {name: value - rate * step for (name, value), step in zip(parameters.items(), descent, strict=True)}
+    def moved(self, loss: Tensor, rate: float | None) -> dict[str, Tensor]:
+        """The model's parameters after a step of descent on ``loss``, as functions of all that it depends on.
 
-    def present_lr(self) -> float:
-        """The learning rate of the model's optimizer."""
-        rate: float = self.trainer.optimizers[0].param_groups[0]["lr"]
-        return rate
+        ``rate`` None is that of :func:`step_sizes`.
+        """
+        trained = {name: value for name, value in self.model.named_parameters() if value.requires_grad}
+        descent = torch.autograd.grad(loss, list(trained.values()), create_graph=True)
+        rates = step_sizes(self.trainer.optimizers[0]) if rate is None else dict.fromkeys(trained.values(), rate)
+        return {name: value - rates[value] * step for (name, value), step in zip(trained.items(), descent, strict=True)}
+
+
+def step_sizes(optimizer: torch.optim.Optimizer) -> dict[Tensor, float | Tensor]:
+    r"""By what an optimizer would multiply the gradient of each parameter, without momentum and weight decay.
+
+    That is the present learning rate, which Adam divides by :math:`\sqrt{\hat v} + \epsilon`, the root of the running
+    mean of squared gradients.
+    """
+    found: dict[Tensor, float | Tensor] = {}
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            state, rate = optimizer.state.get(parameter, {}), group["lr"]
+            if (squares := state.get("max_exp_avg_sq", state.get("exp_avg_sq"))) is not None:
+                squares = squares / (1 - group["betas"][1] ** state["step"])
+                rate = rate / (squares.sqrt() + group["eps"])
+            found[parameter] = rate
+    return found

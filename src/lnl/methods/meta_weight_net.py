@@ -22,8 +22,9 @@ class MetaWeightNet(MetaLearning):
     Args:
         hidden: units of V's hidden layer, at least 1.
         lr, weight_decay: of Adam, which trains V.
-        virtual_lr: of the virtual step, above 0; null for the optimizer's present one. It is meant for SGD: at Adam's
-            usual 1e-3, plain gradient descent hardly moves the model, and V's gradient is next to none.
+        virtual_lr: of the virtual step, above 0; null for the optimizer's own
+            (:func:`~lnl.methods.meta_learning.step_sizes`). The authors have SGD's. At Adam's usual 1e-3 plain gradient
+            descent hardly moves the model, and V's gradient is next to none.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class MetaWeightNet(MetaLearning):
     def train_weigher(self, batch: Batch, trusted: Batch) -> None:
         """One step of V through a virtual step of the model."""
         losses = self.loss(self.virtual({}, batch.images), batch.labels)
-        moved = self.moved((self.weights(losses) * losses).mean(), self.virtual_lr or self.present_lr())
+        moved = self.moved((self.weights(losses) * losses).mean(), self.virtual_lr)
         meta_loss = self.loss(self.virtual(moved, trusted.images), trusted.labels).mean()
         self.inner["weigher"].zero_grad()
         meta_loss.backward(inputs=list(self.weigher.parameters()))

@@ -26,7 +26,8 @@ def blocks(module: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module]]
 def later_parts(network: nn.Module) -> tuple[list[str], list[str]]:
     """Names of a network's modules from where it last halves the image, and of its last linear layer.
 
-    Where no image is halved, as in an MLP, the first of them are the last two modules with parameters.
+    Pooling behind the last convolution does not count. Where no image is halved, as in an MLP, the first of them are
+    the last two modules with parameters.
     """
 
     def halves(module: nn.Module) -> bool:
@@ -34,7 +35,9 @@ def later_parts(network: nn.Module) -> tuple[list[str], list[str]]:
         return any(max(part.stride if isinstance(part.stride, tuple) else (part.stride,)) > 1 for part in moving)
 
     inside = list(blocks(network))
-    first = max((place for place, (_, block) in enumerate(inside) if halves(block)), default=None)
+    convolves = [any(isinstance(part, nn.Conv2d) for part in block.modules()) for _, block in inside]
+    places = (place for place, (_, block) in enumerate(inside) if halves(block) and any(convolves[place:]))
+    first = max(places, default=None)
     tail = [name for name, block in inside[first:] if next(block.parameters(), None) is not None]
     return tail if first is not None else tail[-2:], [last_linear(network)[0]]
 
@@ -47,10 +50,11 @@ class ProgressiveEarlyStopping(StagedMethod):
     the samples it is confident about, those it predicts the given label of, chosen before each epoch. Classes c of
     :math:`n_c` such samples weigh :math:`w_c = \bar n / n_c`; the loss is :math:`\sum_i w_i \ell_i / \sum_i w_i`.
 
-    The later part begins where the network last halves the image: block 4 of a ResNet, as in the paper. Here confidence
-    is that on the image as it is, there the mean over two augmented views. In the authors' code the optimizer does not
-    hold the new layers, which are therefore not trained any further; here they are. The last stage has a learning rate
-    schedule of its own, whose first :math:`T_1` epochs are left out; the first stage has the whole schedule's start.
+    The later part begins where the network last halves the image before a convolution: block 4 of a ResNet, as in the
+    paper. Of a pretrained network it is pretrained again. Here confidence is that on the image as it is, there the mean
+    over two augmented views. In the authors' code the optimizer does not hold the new layers, which are therefore not
+    trained any further; here they are. The last stage has a learning rate schedule of its own, whose first :math:`T_1`
+    epochs are left out; the first stage has the whole schedule's start.
 
     Args:
         part_epochs: :math:`T_1, T_2, T_3`, at least 1 each, or :math:`T_1, T_2`, where only the last layer is made new.

@@ -52,6 +52,7 @@ class StagedMethod(NoisyLabelMethod):
 
     def __init__(self, **base: Any) -> None:
         super().__init__(**base)
+        self.trainable = {name for name, parameter in self.model.named_parameters() if parameter.requires_grad}
         self.begun = False  # a stage, in whose first epoch nothing is made new yet
         self.register_buffer("stage", torch.tensor(0))  # from 1, once there is one
         self.register_buffer("stage_start", torch.tensor(0))  # its first epoch
@@ -148,7 +149,7 @@ class StagedMethod(NoisyLabelMethod):
         present = self.present
         for name, parameter in self.model.named_parameters():
             inside = present.trained is None or any(name.startswith(f"{part}.") for part in present.trained)
-            parameter.requires_grad_(inside)
+            parameter.requires_grad_(inside and name in self.trainable)
         made = super().configure_optimizers()
         if present.optimizer:
             return {"optimizer": present.optimizer(self.parameter_groups())}

@@ -1,5 +1,7 @@
 """Two networks that learn from each other."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -25,6 +27,16 @@ class TwoNetworks(NoisyLabelMethod):
 
     def forward(self, images: Tensor) -> Tensor:
         return (self.model(images) + self.second(images)) / 2
+
+    @contextmanager
+    def other_evaluates(self, number: int) -> Iterator[None]:
+        """The other network than ``number`` predicts as in evaluation: with its running statistics, which stay."""
+        other = self.networks[1 - number]
+        other.eval()
+        try:
+            yield
+        finally:
+            other.train()
 
     def warm_up_loss(self, batch: Batch, confidence_penalty: bool = False) -> Tensor:
         """The mean losses for the given labels, with the penalty also the negative entropies, summed over networks."""

@@ -1,5 +1,6 @@
 """UniCon: as many samples of each class are labelled, and the images of the others are contrasted."""
 
+import math
 from typing import Any
 
 import torch
@@ -18,11 +19,11 @@ class UniCon(TwoNetworks):
     r"""UniCon (arXiv:2203.14542): two networks divide the samples alike in all classes, and learn semi-supervised.
 
     After a warm-up, before each epoch, :math:`d_i` is the Jensen-Shannon divergence in bits, in [0, 1], of label i and
-    the mean of both networks' predictions. With R the share of samples below the cutoff, which is the mean
-    :math:`\bar d`, or :math:`\bar d - (\bar d - d_\text{min}) / \tau` if that is above :math:`d_\mu`, the
-    :math:`R n / K` samples of smallest d of each given class are labelled, by :math:`w_i y_i + (1 - w_i) p_i`, where
-    :math:`w_i` is 1 for :math:`d_i < 0.5` and else :math:`1 - d_i`. The others have both networks' prediction.
-    Predictions are means over two weak views, and sharpened. Two strong views of each sample are mixed by mixup for
+    the mean of both networks' predictions. With R the share of samples below the cutoff, which is the mean :math:`\bar
+    d`, or :math:`\bar d - (\bar d - d_\text{min}) / \tau` if that is above :math:`d_\mu`, the :math:`R n / K` samples
+    of smallest d of each given class are labelled, by :math:`w_i y_i + (1 - w_i) p_i`, where :math:`w_i` is 1 for
+    :math:`d_i \ln 2 < 0.5` and else :math:`1 - d_i \ln 2`. The others have both networks' prediction. Predictions are
+    means over two weak views, and sharpened. Two strong views of each sample are mixed by mixup for
 
     .. math:: L_x + \lambda_u L_u + L_\text{reg} + \lambda_c L_c
 
@@ -32,7 +33,7 @@ class UniCon(TwoNetworks):
 
     The authors divide once for each network, train one after the other, and choose the penalty by the true noise. Their
     code takes the natural logarithm, so that d is at most 0.69 and never above :math:`d_\mu`: its formula with
-    :math:`\tau`, where a name is misspelt, is never reached. The threshold 0.5 of w is their code's.
+    :math:`\tau`, where a name is misspelt, is never reached. w is their code's.
 
     Args:
         warmup_epochs: at least 0.
@@ -60,7 +61,7 @@ class UniCon(TwoNetworks):
         lambda_u: float = 30.0,
         ramp_epochs: int = 16,
         lambda_c: float = 0.025,
-        contrast_temperature: float = 0.07,
+        contrast_temperature: float = 0.05,
         **base: Any,
     ) -> None:
         super().__init__(**base)
@@ -73,9 +74,7 @@ class UniCon(TwoNetworks):
         self.temperature, self.lambda_u, self.ramp_epochs = temperature, lambda_u, ramp_epochs
         self.lambda_c, self.contrast_temperature, self.mixup = lambda_c, contrast_temperature, Mixup(alpha)
         size = last_linear(self.model)[1].in_features
-        self.projectors = nn.ModuleList(
-            nn.Sequential(nn.Linear(size, size), nn.ReLU(), nn.Linear(size, 128)) for _ in self.networks
-        )
+        self.projectors = nn.ModuleList(nn.Sequential(nn.Linear(size, 128), nn.BatchNorm1d(128)) for _ in self.networks)
         self.register_buffer("right", torch.zeros(self.num_samples))  # w
 
     def training_set(self, epoch: int) -> Tensor | None:
@@ -85,14 +84,17 @@ class UniCon(TwoNetworks):
         labels = self.samples.given.to(index.device)[index]
         labelled = self.divide(index, p.gather(1, labels[:, None])[:, 0], labels)
         parts = [index[mask] if mask.any() else index for mask in (labelled, ~labelled)]
-        for stream, part in enumerate((parts[1], *parts)):
-            self.endless(part, stream, views=self.views)
+        size: int = self.trainer.datamodule.batch_size  # type: ignore[attr-defined]
+        others = max(2, round(size * min(len(index) / (2 * len(parts[0])), 4)))
+        for stream, (part, count) in enumerate(((parts[1], others), (parts[0], size), (parts[1], others))):
+            self.endless(part, stream, count, self.views)
         return parts[0]
 
     def divide(self, index: Tensor, p: Tensor, labels: Tensor) -> Tensor:
         """Whether samples are labelled, bool ``[n]``, by the probabilities ``p`` of their labels; it stores w."""
-        d = 1 + (torch.xlogy(p, p) - torch.xlogy(1 + p, 1 + p)) / torch.tensor(4.0).log()  # of a one-hot label
-        self.right[index] = torch.where(d < 0.5, 1, 1 - d)
+        nats = math.log(2) + (torch.xlogy(p, p) - torch.xlogy(1 + p, 1 + p)) / 2  # of a one-hot label
+        d = nats / math.log(2)
+        self.right[index] = torch.where(nats < 0.5, 1, 1 - nats)
         mean = d.mean()
         cutoff = torch.where(mean > self.d_mu, mean - (mean - d.min()) / self.tau, mean)
         return rank_in_class(d, labels) < ((d < cutoff).sum() / self.num_classes).floor()
@@ -106,7 +108,7 @@ class UniCon(TwoNetworks):
     def semi_supervised_loss(self, number: int, labelled: Batch, unlabelled: Batch) -> Tensor:
         """What network ``number`` descends on."""
         network = self.networks[number]
-        with torch.no_grad():
+        with torch.no_grad(), self.other_evaluates(number):
             right, given = self.right[labelled.index, None], soft(labelled.labels, self.num_classes)
             predicted, logits = mean_prediction([network], labelled.views[:2])
             self.observe(labelled.index, logits)
