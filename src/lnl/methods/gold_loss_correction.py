@@ -18,7 +18,8 @@ class GoldLossCorrection(TransitionMethod, StagedMethod):
     Stage 1 trains on the samples that are not trusted, with their labels as they are. Row k of :math:`\hat C` is the
     mean p of the trusted samples of class k; without any it is that of the identity. Stage 2 trains a new network on
     all samples: on :math:`\ell(p, y)` for a trusted one, on :math:`\ell(p \hat C, \tilde y)` for another, with cross
-    entropy :math:`-\log (p \hat C)_{\tilde y}`. The authors start both stages from the same random weights.
+    entropy :math:`-\log (p \hat C)_{\tilde y}`. The authors start both stages from the same random weights,
+    and pass trusted samples and others through the network apart, which matters for batch norm.
 
     Args:
         stage1_epochs: at least 1; the rest of ``trainer.max_epochs`` is stage 2.

@@ -23,8 +23,9 @@ class TRevision(LossCorrection):
     moves both only a little. ``transition`` is the sum as of the last epoch.
 
     As in the authors' code there is a gradient through w in the last stage only. They start each stage from the best
-    epoch of the one before, by noisy validation labels; here it is the last. Their paper has cross entropy for
-    :math:`\ell`, here it is ``loss``. The options of :math:`\hat T` are those of :class:`LossCorrection`.
+    epoch of the one before, by noisy validation labels; here it is the last. Their code divides column j of T by the
+    sum of row j; here rows are divided. Their paper has cross entropy for :math:`\ell`, here it is ``loss``. The
+    options of :math:`\hat T` are those of :class:`LossCorrection`.
 
     Args:
         revision_epochs: of the last stage, at least 1. Stage 2 has the rest of ``trainer.max_epochs``.
