@@ -83,6 +83,29 @@ def test_prose_is_untouched_and_a_second_time_changes_nothing(tmp_path):
     assert files == {file: file.read_bytes() for file in (tmp_path / "pages").rglob("*") if file.is_file()}
 
 
+def test_runs_of_the_bench_are_kept_beside_its_page(tmp_path):
+    """Later runs are added to those of before, whose folders are gone; a run that was repeated counts once."""
+    kinds = {"symmetric": 0.4, "asymmetric": 0.4, "human worse": None}
+    (tmp_path / "pages").mkdir()
+    path = page(tmp_path, "methods", "ranking", "symmetric", "equal_time")
+
+    def write(name: str, *runs: tuple[str, int, float]) -> str:
+        for (method, seed, accuracy), (noise, rate) in itertools.product(runs, kinds.items()):
+            part = {"memorised": 0.3, "visited": 0.25 if method == "aum" else 1.0}
+            what = {"method": method, "seed": seed, "noise": noise, "rate": rate, "labels": f"{noise} {seed}", **part}
+            write_run(tmp_path / name, "methods_bench", accuracy - 0.1 * (noise == "asymmetric"), **what)
+        return write_pages(tmp_path / name, tmp_path / "pages")
+
+    out = write("first", ("baseline", 0, 0.4), ("baseline", 1, 0.6), ("aum", 0, 0.5), ("aum", 1, 0.5))
+    assert "equal_time left as it was: there are no runs of methods_equal_time" in out
+    write("second", ("aum", 1, 0.8), ("aum", 2, 0.8))
+    text = path.read_text()
+    assert "| aum | **70.0 ± 17.3** | **60.0 ± 17.3** | **70.0 ± 17.3** | 66.7 |" in text
+    assert "| loss=ce | 50.0 ± 14.1 (2 of 3) | 40.0 ± 14.1 (2 of 3) | 50.0 ± 14.1 (2 of 3) | 46.7 |" in text
+    assert "| aum | **70.0 ± 17.3** | **71.0 ± 17.3** | 30.0 ± 0.0 (of 25 %) |" in text
+    assert len(pd.read_csv(tmp_path / "methods.csv")) == 15
+
+
 def test_without_runs_a_page_stays_as_it_is(tmp_path):
     path = page(tmp_path / "pages", "apl", "table_3", "figure_2")
     page(tmp_path / "pages", "of another matter", "table_3")

@@ -16,12 +16,12 @@ def write_run(root: Path, sweep: str, accuracy: float = 0.5, **change: Any) -> P
     ``protocols`` (further ones, with their test accuracy), ``confusion`` (of the test set), ``noise_seed``, ``labels``
     (what tells the noisy labels from others), ``train_rate`` (of wrong labels; by default the rate), ``epochs``,
     ``augment``,
-    ``visited`` (share of the training samples), ``sources``, ``files`` (hashes), ``numbers_version``.
+    ``memorised``, ``visited`` (share of the training samples), ``sources``, ``files`` (hashes), ``numbers_version``.
     """
     facts = {"noise": "symmetric", "rate": 0.3, "seed": 0, "data": "cifar10", "model": "cnn", "method": "baseline"}
     facts |= {"loss": "ce", "corruption": "none", "config": {}, "train": 0.6, "val": 0.4, "seconds": 10.0}
     facts |= {"splits": {}, "curve": [], "parameters": 1000, "protocols": {}, "confusion": None, "noise_seed": 0}
-    facts |= {"epochs": 1, "visited": None, "sources": {}, "files": {}, "numbers_version": 1}
+    facts |= {"epochs": 1, "visited": None, "memorised": None, "sources": {}, "files": {}, "numbers_version": 1}
     facts |= change
     identity = json.dumps([sweep, accuracy, facts], default=str)
     folder = root / sweep / f"run-{zlib.crc32(identity.encode()):x}"
@@ -31,8 +31,7 @@ def write_run(root: Path, sweep: str, accuracy: float = 0.5, **change: Any) -> P
         "train": {"loss": 1.5, "accuracy": facts["train"]},
         "val": {"loss": None, "accuracy": facts["val"]},
     }
-    if facts["visited"] is not None:
-        entry["train"]["visited"] = facts["visited"]
+    entry["train"] |= {name: facts[name] for name in ("visited", "memorised") if facts[name] is not None}
     entry["test"] = {"accuracy": accuracy, "macro_f1": accuracy / 2, "ece": 0.1, "recall": [1.0, 0.0]}
     if facts["confusion"]:
         entry["test"]["confusion_matrix"] = facts["confusion"]
