@@ -20,11 +20,10 @@ def sampled(transition, count=6000, classes=5, seed=0):
 @pytest.mark.parametrize(
     "transition", [np.eye(5), symmetric(5, 0.2), symmetric(5, 0.4), PAIRS], ids=["none", "20 %", "40 %", "pairs"]
 )
-@pytest.mark.parametrize("pooled", [False, True])
-def test_the_transition_matrix_is_found_whatever_the_scale_of_the_scores(transition, pooled):
+def test_the_transition_matrix_is_found_whatever_the_scale_of_the_scores(transition):
     scores, true, labels = sampled(transition)
     for scale in (1.0, 0.01, 30.0):
-        found = estimate_transition(scale * scores, labels, pooled=pooled)
+        found = estimate_transition(scale * scores, labels)
         np.testing.assert_allclose(found.transition, transition, atol=0.06)
         assert abs(found.wrong(labels).mean() - (labels != true).mean()) < 0.02
         assert found.temperature == pytest.approx(scale, rel=0.35)
@@ -56,21 +55,3 @@ def test_levels_find_labels_that_are_wrong_where_the_classifier_is_unsure():
     assert abs(errors[2]) < 0.02 < abs(errors[1])
     of_hard = estimate_transition(scores, labels, 2).wrong(labels)[hard].mean()
     assert of_hard == pytest.approx(flipped[hard].mean(), abs=0.03)
-
-
-def test_pooled_rates_are_not_taken_in_by_a_classifier_that_confuses_classes():
-    """Its scores are those from which the true class is drawn, mixed among classes."""
-    transition, rng = symmetric(6, 0.4), np.random.default_rng(0)
-    scores, _, labels = sampled(transition, classes=6, count=4000)
-    mixed = scores @ (np.eye(6) + 0.25 * rng.standard_normal((6, 6)))
-    apart, pooled = (
-        np.abs(estimate_transition(mixed, labels, 1, pooled).transition - transition).sum(axis=1).mean()
-        for pooled in (False, True)
-    )
-    assert pooled < 0.06 < 0.12 < apart
-
-
-def test_three_classes_have_no_rates_to_pool():
-    scores, _, labels = sampled(symmetric(3, 0.3), classes=3, count=500)
-    found = [estimate_transition(scores, labels, pooled=pooled).transition for pooled in (False, True)]
-    np.testing.assert_array_equal(*found)

@@ -37,7 +37,7 @@ def check_table(interval: str, **options: tuple[FromNoise, Table]) -> None:
 class NoiseAware(NoisyLabelMethod):
     r"""A method with options that depend on the noise: a number, ``estimate``, or ``true``.
 
-    ``estimate``: after each validation, :func:`lnl.noise.estimate.estimate_transition` (``pooled``) estimates T from
+    ``estimate``: after each validation, :func:`lnl.noise.estimate.estimate_transition` estimates T from
     the logits and the given labels of the validation samples, which the network was not trained on. The estimate under
     which these labels are most likely so far counts. Before the first one the noise is taken for none. ``true`` is the
     noise that was drawn, which is known in experiments only: results and reports mark such a run as an oracle.
@@ -113,7 +113,7 @@ class NoiseAware(NoisyLabelMethod):
         known = self.trainer.strategy.reduce(known, reduce_op="sum")
         known = known[known[:, -1] > 0].double().cpu()
         labels = known[:, -1].long().numpy() - 1
-        found = estimate_transition(known[:, :-1].numpy(), labels, pooled=True)
+        found = estimate_transition(known[:, :-1].numpy(), labels)
         if found.log_likelihood > self.likelihood:
             self.likelihood.fill_(found.log_likelihood)
             self.tell(float(found.wrong(labels).mean()), torch.from_numpy(found.transition))

@@ -15,7 +15,6 @@ STEPS = 60  # of EM, for each temperature
 ALMOST = 1e-3  # labels of each class that are right before any is seen: a class without samples has the identity's row
 FOR_A_LEVEL = 150  # labels of a class
 SHARED = 50  # samples of each class that the T of all levels counts for in the T of one
-COST = 2.0  # of a rate of its own, in log-likelihood: between AIC's 1 and the 3.8 that BIC has for 2,000 labels
 
 
 @dataclass(frozen=True)
@@ -41,9 +40,7 @@ class NoiseEstimate:
         return 1 - self.posterior[np.arange(len(labels)), labels]
 
 
-def estimate_transition(
-    scores: Floats, labels: Integers, levels: int | None = None, pooled: bool = False
-) -> NoiseEstimate:
+def estimate_transition(scores: Floats, labels: Integers, levels: int | None = None) -> NoiseEstimate:
     r"""The noise that makes the given labels most likely, by a classifier that has not seen them.
 
     The scores :math:`s_i`, divided by a temperature :math:`\tau`, are taken for logits of the true class, and labels
@@ -53,33 +50,23 @@ def estimate_transition(
     do not count as wrong labels. Those of people, who err where the classifier does, are partly taken for its own.
     Less so with several levels of difficulty, by the distance between the two largest scores, which have a T each.
 
-    A network that trains on noisy labels mistakes some classes for others, which one temperature cannot express and the
-    many numbers of T can. With ``pooled`` all wrong labels have one rate, but for pairs of classes whose excess over it
-    raises the log-likelihood by more than 2; as much is taken off that of a temperature for each rate.
-
     Args:
         scores: out of sample, ``[n, K]``: logits, log probabilities, or scores of a linear head.
         labels: given, ``[n]`` in ``[0, K)``.
-        levels: at least 1, of equal size; None for :func:`levels_for` the number of labels, or 1 if ``pooled``.
-        pooled: whether wrong labels share a rate, where there are more than three classes.
+        levels: at least 1, of equal size; None for :func:`levels_for` the number of labels.
     """
-    pooled = pooled and scores.shape[1] > 3  # fewer have no rates to spare
     if levels is None:
-        levels = 1 if pooled else levels_for(len(labels), scores.shape[1])
+        levels = levels_for(len(labels), scores.shape[1])
     top = _distance(scores)
     unit, level = float(np.median(top)) or 1.0, top.argsort().argsort() * levels // len(top)
 
-    def at(step: float) -> tuple[NoiseEstimate, int]:
-        return _at(scores, labels, unit * 2.0**step, level, pooled)
+    def at(step: float) -> NoiseEstimate:
+        return _at(scores, labels, unit * 2.0**step, level)
 
-    def value(step: float) -> float:
-        found, rates = at(step)
-        return found.log_likelihood - COST * rates / len(labels)
-
-    best = max(STEPS_OF_2, key=value)
+    best = max(STEPS_OF_2, key=lambda step: at(step).log_likelihood)
     between = (best - STEP, best + STEP)
-    found = minimize_scalar(lambda step: -value(step), bounds=between, options={"xatol": STEP / 40})
-    return at(found.x)[0]
+    found = minimize_scalar(lambda step: -at(step).log_likelihood, bounds=between, options={"xatol": STEP / 40})
+    return at(found.x)
 
 
 def levels_for(samples: int, num_classes: int) -> int:
@@ -107,10 +94,8 @@ def _distance(scores: Floats) -> Floats:
     return result
 
 
-def _at(
-    scores: Floats, labels: Integers, temperature: float, level: Integers, pooled: bool
-) -> tuple[NoiseEstimate, int]:
-    """The estimate for one temperature, with a T for each ``level[n]``, and how many rates its T has, if ``pooled``."""
+def _at(scores: Floats, labels: Integers, temperature: float, level: Integers) -> NoiseEstimate:
+    """The estimate for one temperature, with a T for each ``level[n]``."""
     classes, levels = scores.shape[1], int(level.max()) + 1
     clean = softmax(scores / temperature)
     # Samples of one level and label have the same column of T: sorted by these, a step is quick.
@@ -121,36 +106,17 @@ def _at(
     start = np.full((classes, classes), 0.2 / max(classes - 1, 1))
     np.fill_diagonal(start, 0.8)
     transition, transitions = start, np.stack([start] * levels)
-    before, rates = ALMOST * (np.eye(classes) + ALMOST), 0
+    before = ALMOST * (np.eye(classes) + ALMOST)
     for _ in range(STEPS):
         joint = ordered * np.repeat(transitions[columns[0], :, columns[1]], sizes, axis=0)
         joint /= joint.sum(axis=1, keepdims=True)
         counts[columns[0], :, columns[1]] = np.add.reduceat(joint, starts)
-        total = counts.sum(axis=0) + before
-        total, rates = _pooled(total) if pooled else (total, 0)
-        transition = _normalised(total)
+        transition = _normalised(counts.sum(axis=0) + before)
         transitions = transition[None] if levels == 1 else _normalised(counts + SHARED * transition)
     joint = clean * transitions[level, :, labels]
     likelihood = joint.sum(axis=1)
     posterior = joint / likelihood[:, None]
-    return NoiseEstimate(transition, posterior, clean, temperature, float(np.log(likelihood).mean())), rates
-
-
-def _pooled(counts: Floats) -> tuple[Floats, int]:
-    """Counts ``[K, K]`` as one rate of wrong labels has them, but for pairs with a rate of their own; and the rates."""
-    size = counts.sum(axis=1, keepdims=True)
-    own = np.eye(len(counts), dtype=bool)
-    while True:
-        expected = size * (counts * ~own).sum() / (size * ~own).sum()
-        gain = np.where(counts > expected, counts * np.log(counts / expected) - (counts - expected), 0)
-        more = own | (gain > COST)
-        if (more == own).all() or more.mean() > 0.5:  # no longer the exception
-            break
-        own = more
-    shared = np.where(own, counts, expected)
-    np.fill_diagonal(shared, 0)
-    np.fill_diagonal(shared, np.maximum(size[:, 0] - shared.sum(axis=1), ALMOST * size[:, 0]))
-    return shared, int(own.sum()) - len(counts) + 1
+    return NoiseEstimate(transition, posterior, clean, temperature, float(np.log(likelihood).mean()))
 
 
 def _normalised(counts: Floats) -> Floats:
