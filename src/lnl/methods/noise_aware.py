@@ -37,10 +37,10 @@ def check_table(interval: str, **options: tuple[FromNoise, Table]) -> None:
 class NoiseAware(NoisyLabelMethod):
     r"""A method with options that depend on the noise: a number, ``estimate``, or ``true``.
 
-    ``estimate``: after each validation, :func:`lnl.noise.estimate.estimate_transition` estimates T from
-    the logits and the given labels of the validation samples, which the network was not trained on. The estimate under
-    which these labels are most likely so far counts. Before the first one the noise is taken for none. ``true`` is the
-    noise that was drawn, which is known in experiments only: results and reports mark such a run as an oracle.
+    ``estimate``: after each validation, :func:`lnl.noise.estimate.estimate_transition` estimates T from the logits and
+    the given labels of the validation samples, which the network was not trained on. The estimate under which these
+    labels are most likely so far counts. Before the first one the noise is taken for none. ``true`` is the noise that
+    was drawn, which is known in experiments only: results and reports mark such a run as an oracle.
 
     Attributes:
         noise_options: names of these options, which are attributes.
