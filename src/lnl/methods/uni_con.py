@@ -34,7 +34,7 @@ class UniCon(TwoNetworks):
     The authors divide once for each network, train one after the other, and choose the penalty by the true noise. Their
     code takes the natural logarithm, so that d is at most 0.69 and never above :math:`d_\mu`: its formula with
     :math:`\tau`, where a name is misspelt, is never reached. w, the projectors and the number of unlabelled samples in
-    a step, :math:`1 / 2R` times the labelled ones but at most 4 times as many, are their code's.
+    a step, :math:`1 / 2R` times the labelled ones (here at most 4 times as many), are their code's.
 
     Args:
         warmup_epochs: at least 0.
